@@ -1,0 +1,1 @@
+"""The private PostgreSQL with TimescaleDB, and the private Mosquitto."""

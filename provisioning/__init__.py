@@ -1,0 +1,1 @@
+"""`anxinctl`, the client of installers and operators: it speaks only the API."""
