@@ -1,0 +1,61 @@
+"""Settings of `anxin`, read once from the environment (`ANXIN_…`). A wrong value is an error that names its variable."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hub.errors import BadInput
+
+_TREE = Path(__file__).resolve().parent.parent
+_PACKAGED = Path(__file__).resolve().parent / "data"
+
+
+def data_folder(name: Literal["device-profiles", "rule-packs", "dashboards"]) -> Path:
+    """Where the shipped data lies: beside the package in a checkout, inside it in a wheel."""
+    packaged = _PACKAGED / name
+    return packaged if packaged.is_dir() else _TREE / name
+
+
+class Settings(BaseSettings):
+    """What `anxin serve` needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix="ANXIN_", extra="ignore")
+
+    database_url: SecretStr
+    """postgresql://…; the private engine's when `anxin demo` or a test starts it"""
+    mqtt_url: SecretStr
+    """mqtt://user:password@host:port of the hub's own listener"""
+    device_mqtt_host: str = "127.0.0.1"
+    """what is written into bundles: where edges reach the broker"""
+    device_mqtt_port: int = Field(default=1883, ge=1, le=65535)
+    mqtt_password_file: Path | None = None
+    """Mosquitto's password file, rewritten when an edge gets a password; none where the broker is managed elsewhere"""
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(default=8443, ge=0, le=65535)
+    public_url: str = ""
+    """how people and platforms reach the API, for links in notifications"""
+    profiles: tuple[Path, ...] = ()
+    """folders of device profiles; the shipped ones when empty"""
+    rule_packs: tuple[Path, ...] = ()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "json"
+
+    def profile_folders(self) -> tuple[Path, ...]:
+        """The folders to load profiles from."""
+        return self.profiles or (data_folder("device-profiles"),)
+
+    def rule_pack_folders(self) -> tuple[Path, ...]:
+        """The folders to load rule packs from."""
+        return self.rule_packs or (data_folder("rule-packs"),)
+
+
+def load_settings() -> Settings:
+    """Settings from the environment; raises BadInput that names the variable, never its value."""
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "ANXIN_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise BadInput(str(first["msg"]), name, code="settings") from None

@@ -1,0 +1,301 @@
+"""Device profiles: the type of a device as YAML. Data only, no expression language, unknown keys are errors that name file and key.
+
+`load_profiles(folders)` reads `<kind>/<vendor-model>.yaml`; a profile may `extend` another (mappings are merged key by key, everything else is
+replaced). Durations are written `250ms`, `2s`, `10m`, `24h`, `90d` and held in microseconds.
+Knows nothing of drivers: addresses and device settings stay plain mappings here and are parsed by the driver's own models.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from hub.errors import BadInput
+from hub.model import IDENTIFIER, LIFE_SAFETY, FunctionState, Lane, Micros, Priority, SignalClass
+
+_UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
+_DURATION = re.compile(r"^(\d+)(ms|s|m|h|d)$")
+_POINT = r"^[a-z][a-z0-9_]{0,39}$"
+LINK_POINT = "link"
+"""Built-in point of every device: 1 while liveness says offline, 0 while online; for communication alarms."""
+
+
+def parse_duration(text: object) -> Micros:
+    """Microseconds of `250ms`, `2s`, `10m`, `24h`, `90d`; raises ValueError."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
+    found = _DURATION.match(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError("a duration is written 250ms, 2s, 10m, 24h or 90d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(parse_duration, json_schema_input_type=str),
+    Field(ge=0, le=3650 * _UNITS["d"], json_schema_extra={"pattern": _DURATION.pattern}),
+]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Title(_Model):
+    """Text for people, Chinese first."""
+
+    zh: str = Field(min_length=1, max_length=400)
+    en: str = Field(min_length=1, max_length=400)
+
+
+class Kind(StrEnum):
+    """Kinds of devices, which are also the folders of device-profiles/."""
+
+    CAMERA = "camera"
+    RECORDER = "recorder"
+    ACCESS_CONTROLLER = "access_controller"
+    SMOKE_DETECTOR = "smoke_detector"
+    FIRE_PANEL = "fire_panel"
+    PANIC_BUTTON = "panic_button"
+    UPS = "ups"
+    EDGE = "edge"
+    OTHER = "other"
+
+
+class Record(StrEnum):
+    """Where a point's samples go."""
+
+    READING = "reading"
+    EVENT = "event"
+    BEAT = "beat"
+
+
+class Report(_Model):
+    """Report by exception: store when the value moved by more than `change`, and at least every `reassert`."""
+
+    change: float = Field(default=0.0, ge=0)
+    reassert: Duration = 10 * _UNITS["m"]
+
+
+class Point(_Model):
+    """One readable or writable value. `value = raw * scale + offset`, then `range` is checked."""
+
+    title: Title
+    type: Literal["bool", "int", "float", "str"]
+    record: Record = Record.READING
+    unit: str = Field(default="", max_length=20)
+    scale: float = Field(default=1.0, allow_inf_nan=False)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
+    range: tuple[float, float] | None = None
+    enum: dict[int, Annotated[str, Field(pattern=_POINT)]] | None = None
+    """numeric codes and their labels; a string raw value that equals a label becomes its code"""
+    every: Duration = 30 * _UNITS["s"]
+    """poll interval; ignored by push drivers"""
+    report: Report = Report()
+    writable: bool = False
+    instances: bool = False
+    """the point has instances that are known only at run time"""
+    address: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> "Point":
+        if self.range is not None and self.range[0] > self.range[1]:
+            raise ValueError("range: the lower bound is above the upper one")
+        if self.enum is not None and self.type == "float":
+            raise ValueError("enum: an enumeration is of type int or str")
+        return self
+
+
+class Condition(_Model):
+    """When an alarm's condition holds; exactly one key. `deadband` of the definition applies to above and below."""
+
+    above: float | None = Field(default=None, allow_inf_nan=False)
+    below: float | None = Field(default=None, allow_inf_nan=False)
+    equals: float | bool | Annotated[str, Field(pattern=_POINT)] | None = None
+    any_of: tuple[int | str, ...] | None = None
+    present: Literal[True] | None = None
+    """for event points: every event raises it (it clears at once, so the definition should latch)"""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "Condition":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("a condition has exactly one of above, below, equals, any_of, present")
+        return self
+
+
+class AlarmDefinition(_Model):
+    """One alarm of the profile (ISA-18.2 alarm attributes)."""
+
+    title: Title
+    signal_class: SignalClass = Field(alias="class")
+    priority: Priority
+    point: str
+    condition: Condition
+    on_delay: Duration = 0
+    off_delay: Duration = 0
+    deadband: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    latching: bool = False
+    response: Title
+    """what the person who is paged should do first"""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _life_safety_pages_at_once(self) -> "AlarmDefinition":
+        if self.signal_class in LIFE_SAFETY and self.priority is not Priority.CRITICAL:
+            raise ValueError("fire and panic are always critical")
+        if self.signal_class is SignalClass.PANIC and self.on_delay != 0:
+            raise ValueError("a panic alarm has no on_delay")
+        return self
+
+
+class Liveness(_Model):
+    """`offline_after` of silence makes the device offline. Any sample without error counts as heard."""
+
+    beat: Duration
+    offline_after: Duration
+
+    @model_validator(mode="after")
+    def _more_than_one_beat(self) -> "Liveness":
+        if self.offline_after < 2 * self.beat:
+            raise ValueError("offline_after must be at least two beats: one lost message is no outage")
+        return self
+
+
+class Health(_Model):
+    """While `point` meets `condition`, the device's function state is `state`; the worst of all health rows holds."""
+
+    point: str
+    condition: Condition
+    state: Literal[FunctionState.DEGRADED, FunctionState.FAILED]
+    title: Title
+
+
+class FunctionTest(_Model):
+    """What must be seen in a function test before the device goes into service.
+
+    `seen`: points that must give a good value. `pressed`: a point and condition that must come true during the test (a press, a trip).
+    """
+
+    seen: tuple[str, ...] = ()
+    pressed: dict[str, Condition] = Field(default_factory=dict)
+    within: Duration = 60 * _UNITS["s"]
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "FunctionTest":
+        if not self.seen and not self.pressed:
+            raise ValueError("a test that asks for nothing proves nothing")
+        return self
+
+
+class Profile(_Model):
+    """A device profile, complete and checked."""
+
+    profile: Annotated[str, Field(pattern=IDENTIFIER)]
+    kind: Kind
+    vendor: str
+    model: str
+    title: Title
+    source: str = Field(min_length=1)
+    """the public document it was made from"""
+    driver: Annotated[str, Field(pattern=IDENTIFIER)]
+    device: dict[str, Any] = Field(default_factory=dict)
+    """defaults of the driver's device settings; a manifest's settings win"""
+    liveness: Liveness
+    capabilities: tuple[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z_]+$")], ...] = ()
+    points: dict[Annotated[str, Field(pattern=_POINT)], Point]
+    health: tuple[Health, ...] = ()
+    alarms: dict[Annotated[str, Field(pattern=_POINT)], AlarmDefinition] = Field(default_factory=dict)
+    test: FunctionTest
+
+    @model_validator(mode="after")
+    def _names_only_points_that_exist(self) -> "Profile":
+        asked = [
+            *((f"alarms.{name}.point", alarm.point, alarm.condition) for name, alarm in self.alarms.items()),
+            *((f"health.{n}.point", row.point, row.condition) for n, row in enumerate(self.health)),
+            *((f"test.pressed.{name}", name, condition) for name, condition in self.test.pressed.items()),
+            *(("test.seen", name, None) for name in self.test.seen),
+        ]
+        for where, name, condition in asked:
+            if name == LINK_POINT and where.startswith("alarms."):
+                continue
+            point = self.points.get(name)
+            if point is None:
+                raise ValueError(f"{where}: the profile has no point {name!r}")
+            if condition is not None and isinstance(condition.equals, str):
+                _check_label(where, condition.equals, point)
+        if LINK_POINT in self.points:
+            raise ValueError(f"points.{LINK_POINT}: this name is built in")
+        return self
+
+    @property
+    def lane(self) -> Lane:
+        """Urgent when any definition is fire or panic."""
+        urgent = any(alarm.signal_class in LIFE_SAFETY for alarm in self.alarms.values())
+        return Lane.URGENT if urgent else Lane.BULK
+
+
+def _check_label(where: str, label: str, point: Point) -> None:
+    if point.type != "str" and (point.enum is None or label not in point.enum.values()):
+        raise ValueError(f"{where}: the point's enum has no label {label!r}")
+
+
+def _located(error: ValidationError, where: str) -> BadInput:
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return BadInput(f"{key}: {first['msg']}" if key else str(first["msg"]), where, code="profile")
+
+
+def parse_profile(document: object, where: str) -> Profile:
+    """One profile from parsed YAML; raises BadInput that names `where` and the key."""
+    try:
+        return Profile.model_validate(document)
+    except ValidationError as error:
+        raise _located(error, where) from None
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _resolve(name: str, documents: Mapping[str, tuple[str, dict[str, Any]]], trail: tuple[str, ...]) -> dict[str, Any]:
+    where, document = documents[name]
+    parent = document.get("extends")
+    if parent is None:
+        return document
+    if not isinstance(parent, str) or parent not in documents:
+        raise BadInput(f"extends: there is no profile {parent!r}", where, code="profile")
+    if parent in (*trail, name):
+        raise BadInput(f"extends: {' → '.join((*trail, name, parent))} goes round in a circle", where, code="profile")
+    merged = _merge(_resolve(parent, documents, (*trail, name)), document)
+    del merged["extends"]
+    return merged
+
+
+def load_profiles(folders: Iterable[Path]) -> dict[str, Profile]:
+    """All profiles below `folders` by id; raises BadInput that names file and key."""
+    documents: dict[str, tuple[str, dict[str, Any]]] = {}
+    for path in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
+        try:
+            document = yaml.safe_load(path.read_text("utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BadInput(" ".join(str(error).split()), str(path), code="profile") from None
+        if not isinstance(document, dict) or not isinstance(document.get("profile"), str):
+            raise BadInput("a profile is a mapping with the key 'profile'", str(path), code="profile")
+        if document["profile"] in documents:
+            other = documents[document["profile"]][0]
+            raise BadInput(f"profile {document['profile']!r} stands in {other} too", str(path), code="profile")
+        documents[document["profile"]] = (str(path), document)
+    return {name: parse_profile(_resolve(name, documents, ()), documents[name][0]) for name in documents}
+
+
+__all__ = ["LINK_POINT", "AlarmDefinition", "Condition", "Profile", "load_profiles", "parse_duration", "parse_profile"]

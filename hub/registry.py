@@ -1,0 +1,58 @@
+"""What is registered, as one immutable snapshot that ingest, alarms and liveness read without asking the database.
+
+`hub.store.registry.load` makes it; a change in the registry makes a new one. Unknown things are simply not in it.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hub.model import AdminState, Lane, Micros
+from hub.profiles import Profile
+
+
+def partition_of(institution: str, partitions: int) -> int:
+    """The partition of an institution: crc32 of its id modulo N (N is fixed when a hub is set up)."""
+    return zlib.crc32(institution.encode()) % partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One registered device that is not retired."""
+
+    key: int
+    id: str
+    institution: str
+    institution_key: int
+    profile: Profile
+    lane: Lane
+    admin_state: AdminState
+    client: str
+    """the client that may speak for it: its edge, or itself"""
+    is_edge: bool
+    title_zh: str
+    title_en: str
+    """where it is, for people: institution · zone · position"""
+    testing_until: Micros | None = None
+    """end of the open function test; inside it nobody is paged for this device"""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who may publish: its institution's partition, and whether it was revoked."""
+
+    name: str
+    institution: str
+    partition: int
+    device: str
+    """the device that this client is: the edge itself, or the device that speaks our protocol"""
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Everything by its identifier."""
+
+    partitions: int
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    clients: Mapping[str, Client] = field(default_factory=dict)

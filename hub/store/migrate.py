@@ -1,0 +1,41 @@
+"""Bring a database to the newest revision: forward only, raw SQL, one transaction per revision."""
+
+from pathlib import Path
+
+from alembic import command, op
+from alembic.config import Config
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+FOLDER = Path(__file__).parent / "migrations"
+_LOCK = 0x616E78696E  # "anxin": two processes that start at once migrate one after the other
+
+
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Migrate `database_url` (postgresql://…) up to `revision`; a second caller waits for the first."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+            connection.commit()
+            config = Config()
+            config.set_main_option("script_location", str(FOLDER))
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            connection.commit()
+            connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def run_file(revision_file: str) -> None:
+    """Execute the .sql file that stands beside a revision's .py file."""
+    statements = Path(revision_file).with_suffix(".sql").read_text("utf-8")
+    cursor = op.get_bind().connection.cursor()
+    try:
+        cursor.execute(statements)
+    finally:
+        cursor.close()
