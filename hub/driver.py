@@ -53,7 +53,8 @@ class PollLink(Protocol):
     async def read(self, series: Sequence[Series]) -> Sequence[Sample]:
         """One sample for every series asked, in any order; a point that failed alone gives a Sample with `error`.
 
-        Raises `LinkDown` when the endpoint is gone, `ProtocolFault` (with the bytes) when its answer is nonsense as a whole.
+        Raises `LinkDown` when the endpoint is gone, `ProtocolFault` when an answer is nonsense as a whole: with the bytes,
+        and in its `samples` what this read has all the same.
         """
         ...
 
@@ -75,7 +76,10 @@ class WriteLink(Protocol):
     """An optional extra of either kind."""
 
     async def write(self, series: Series, value: Scalar) -> Scalar | None:
-        """Write and read back; returns what the device then says, None where it cannot be read."""
+        """Write and read back; returns what the device then says, None where it cannot be read.
+
+        Raises `BadInput` when the point cannot be written, the value does not fit, or the device refuses it.
+        """
         ...
 
 

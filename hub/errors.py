@@ -16,6 +16,9 @@
 No message of these errors may contain a secret.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class AnxinError(Exception):
     """Anything this hub raises on purpose."""
@@ -56,12 +59,18 @@ class LinkDown(DriverError):
 
 
 class ProtocolFault(DriverError):
-    """The peer answered, but not in its protocol; `payload` is what it sent, at most 4096 bytes."""
+    """The peer answered, but not in its protocol; `payload` is what it sent, at most 4096 bytes.
 
-    def __init__(self, reason: str, payload: bytes = b"", source: str = "") -> None:
+    `samples` (of `hub.model.Sample`) is what the same read got from the neighbours, and one with `error` for every point
+    that the nonsense stood for: whoever catches this delivers them as if they had been returned, so that garbage costs
+    nobody else a turn. Empty when the driver has nothing.
+    """
+
+    def __init__(self, reason: str, payload: bytes = b"", source: str = "", samples: Sequence[Any] = ()) -> None:
         super().__init__(reason)
         self.payload = payload[:4096]
         self.source = source
+        self.samples = samples
 
 
 class AccessDenied(DriverError):
