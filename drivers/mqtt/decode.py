@@ -1,0 +1,153 @@
+"""From one MQTT message to samples and rejects. Pure: no broker, no clock.
+
+A payload that is garbage as a whole (not JSON, NaN, NUL, too large) gives one reject that names the topic, and no sample. A value that is
+garbage alone gives a sample with its error, so that the point shows it, and one reject for the message. A key that is missing or null
+is no news: products send only what changed.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from drivers.mqtt.settings import Address
+from hub.driver import Binding
+from hub.model import Micros, Reject, Sample, Scalar
+
+MAX_TEXT = 1024
+"""Characters of a string value (docs/protocol.md)."""
+
+MAX_NUMBER = 2.0**63
+
+MAX_REJECTED = 4096
+
+
+class Decoded(NamedTuple):
+    """What one message gave."""
+
+    samples: Sequence[Sample]
+    rejects: Sequence[Reject]
+
+
+class _Absent(Exception):
+    """The message says nothing about this point."""
+
+
+class _Refused(Exception):
+    """The value cannot be taken; the text says why."""
+
+
+def decode(
+    topic: str, payload: bytes, retained: bool, bindings: Sequence[Binding], at: Micros, source: str, max_payload: int
+) -> Decoded:
+    """Samples of all `bindings` of this topic; `source` names the endpoint in rejects."""
+    where = f"{source} topic {topic!r}"
+
+    def reject(code: str, reason: str) -> Reject:
+        return Reject(at, where, code, reason, payload[:MAX_REJECTED])
+
+    if not bindings:
+        return Decoded((), (reject("topic", "no point is bound to this topic"),))
+    wanted = [b for b in bindings if not retained or b.address.retained == "take"]
+    if not wanted:
+        return Decoded((), ())
+    if len(payload) > max_payload:
+        return Decoded((), (reject("size", f"{len(payload)} bytes, at most {max_payload} are taken"),))
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return Decoded((), (reject("payload", "not UTF-8"),))
+    if "\0" in text:
+        return Decoded((), (reject("text", "NUL in the payload"),))
+    document: Any = None
+    if any(b.address.format == "json" for b in wanted):
+        try:
+            document = msgspec.json.decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return Decoded((), (reject("payload", f"not JSON: {error}"),))
+    samples: list[Sample] = []
+    refused: list[str] = []
+    for binding in wanted:
+        try:
+            raw = _value(binding.address, binding.kind, document, text)
+        except _Absent:
+            continue
+        except _Refused as error:
+            samples.append(Sample(binding.series, at, None, str(error)))
+            refused.append(f"{binding.series.point} at {binding.address.pointer or 'the payload'!r}: {error}")
+        else:
+            samples.append(Sample(binding.series, at, raw))
+    return Decoded(samples, (reject("value", "; ".join(refused)),) if refused else ())
+
+
+def _value(address: Address, kind: str, document: Any, text: str) -> Scalar:
+    found = point_at(document, address.pointer) if address.format == "json" else text
+    if found is None:
+        raise _Absent
+    if not isinstance(found, bool | int | float | str):
+        raise _Refused(f"{'an array' if isinstance(found, list) else 'an object'} where a {kind} should be")
+    if not isinstance(found, str) and not -MAX_NUMBER < found < MAX_NUMBER:
+        raise _Refused("a number that no measurement has")
+    if isinstance(found, str):
+        if len(found) > MAX_TEXT:
+            raise _Refused(f"{len(found)} characters, at most {MAX_TEXT} are taken")
+        if "\0" in found:  # written \u0000 in JSON
+            raise _Refused("NUL in a text")
+    if address.equals is not None:
+        same = found == address.equals and isinstance(found, bool) == isinstance(address.equals, bool)
+        if address.only_when_equal and not same:
+            raise _Absent
+        return same
+    if address.map is not None:
+        key = str(found).lower() if isinstance(found, bool) else str(found)
+        if key not in address.map:
+            raise _Refused(f"{key[:60]!r} is not in the point's map")
+        return address.map[key]
+    return _from_text(found, kind) if address.format == "raw" and isinstance(found, str) else _of_kind(found, kind)
+
+
+def _of_kind(found: Scalar, kind: str) -> Scalar:
+    """JSON carries types: only a text where a number should be is left to the profile, for its enumeration's labels."""
+    fits = {
+        "bool": isinstance(found, bool) or found in (0, 1),
+        "int": isinstance(found, str) or (not isinstance(found, bool) and isinstance(found, int | float)),
+        "float": isinstance(found, int | float) and not isinstance(found, bool),
+        "str": isinstance(found, str),
+    }
+    if not fits[kind]:
+        raise _Refused(f"{str(found)[:60]!r} where a {kind} should be")
+    return found
+
+
+_BOOLEANS = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+
+
+def _from_text(found: str, kind: str) -> Scalar:
+    if kind == "str":
+        return found
+    word = found.strip()
+    try:
+        if kind == "bool":
+            return _BOOLEANS[word.lower()]
+        if kind == "int" and len(word) <= 20:
+            return int(word)
+        number = float(word)
+        if not math.isfinite(number):
+            raise _Refused(f"{word[:60]!r} is not finite")
+        return number
+    except (KeyError, ValueError):
+        raise _Refused(f"{word[:60]!r} where a {kind} should be") from None
+
+
+def point_at(document: Any, pointer: str) -> Any:
+    """What the JSON pointer (RFC 6901) names, None where there is nothing."""
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(document, dict):
+            document = document.get(key)
+        elif isinstance(document, list) and key.isascii() and key.isdigit() and (key == "0" or key[0] != "0"):
+            document = document[int(key)] if len(key) < 7 and int(key) < len(document) else None
+        else:
+            return None
+    return document
