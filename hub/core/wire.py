@@ -247,7 +247,7 @@ def _salvage(payload: bytes, error: Exception) -> tuple[list[bytes], list[bytes]
 
 def _refusal(n: int, error: Exception, raw: bytes) -> Refused:
     try:
-        json.dumps(json.loads(raw), ensure_ascii=False).encode()
+        json.dumps(json.loads(raw.decode("utf-8", "surrogateescape")), ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return Refused(n, "text", "a lone surrogate, or bytes that are not UTF-8, in a string", raw[:QUARANTINED_BYTES])
     except (ValueError, RecursionError):
