@@ -1,0 +1,1 @@
+"""Async shells, one loop a file. `service` is the composition root."""
