@@ -1,0 +1,31 @@
+"""Modbus TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
+
+`settings` is what people write, `plan` and `values` and `frame` are pure, `link` is the connection and alone imports pymodbus.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from pydantic import BaseModel
+
+from drivers.modbus.settings import ModbusAddress, ModbusDevice, ModbusEndpoint
+from hub.driver import Binding, Link
+
+
+class ModbusDriver:
+    """The driver `modbus` (see hub.driver for the contract)."""
+
+    name: str = "modbus"
+    Endpoint: type[BaseModel] = ModbusEndpoint
+    Device: type[BaseModel] = ModbusDevice
+    Address: type[BaseModel] = ModbusAddress
+
+    def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AbstractAsyncContextManager[Link]:
+        """A context that yields a link which polls and writes; entering raises LinkDown."""
+        from drivers.modbus.link import connect  # pymodbus is loaded only where a link is made
+
+        return connect(endpoint, bindings)
+
+
+driver = ModbusDriver()

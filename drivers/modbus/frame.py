@@ -1,0 +1,86 @@
+"""Whether the bytes a Modbus TCP peer sent are the answer to what was asked. Pure.
+
+pymodbus 3.16.1 waits for a time-out on most nonsense, takes a short answer for a good one, and tears the connection down from inside the
+event loop on a function code it does not know; so every received byte passes `judge` first. Source: MODBUS Messaging on TCP/IP
+Implementation Guide V1.0b, 3.1.3 (MBAP header), and Modbus Application Protocol V1.1b3, section 6 (PDUs).
+"""
+
+from enum import Enum
+from typing import NamedTuple
+
+HEADER = 7
+_LONGEST = 254
+"""Most that the header's length field may say: unit and a PDU of 253 bytes."""
+_READ_BITS = frozenset({1, 2})
+_READ_REGISTERS = frozenset({3, 4})
+
+
+class Asked(NamedTuple):
+    """A request as it was sent. `argument` is the count, or the value of a single write."""
+
+    transaction: int
+    unit: int
+    function: int
+    address: int
+    argument: int
+
+
+class Stage(Enum):
+    """How far the answer has come."""
+
+    NOTHING = "nothing of ours yet"
+    CUT = "a frame has begun"
+    WHOLE = "the answer is there"
+    NONSENSE = "what came is no answer"
+
+
+class Verdict(NamedTuple):
+    """`frame` is the whole answer with its header; `reason` says what is wrong."""
+
+    stage: Stage
+    frame: bytes = b""
+    reason: str = ""
+
+
+def asked_by(request: bytes) -> Asked:
+    """What our own request frame asks (functions 1 to 6, 15, 16)."""
+    number = int.from_bytes
+    return Asked(number(request[:2]), request[6], request[7], number(request[8:10]), number(request[10:12]))
+
+
+def judge(received: bytes, asked: Asked) -> Verdict:
+    """The verdict over all bytes received since `asked` was sent. Answers to earlier questions are passed over."""
+    rest = received
+    while rest:
+        if rest[2:4] not in (b"", b"\0", b"\0\0"):
+            return Verdict(Stage.NONSENSE, reason=f"protocol identifier {rest[2:4].hex()} in the header, not 0000")
+        if len(rest) < HEADER - 1:
+            return Verdict(Stage.CUT, reason=f"the header ends after {len(rest)} bytes")
+        length = int.from_bytes(rest[4:6])
+        if not 2 <= length <= _LONGEST:
+            return Verdict(Stage.NONSENSE, reason=f"the header says {length} bytes follow; 2 to {_LONGEST} can")
+        frame, rest = rest[: HEADER - 1 + length], rest[HEADER - 1 + length :]
+        if len(frame) < HEADER - 1 + length:
+            return Verdict(Stage.CUT, reason=f"the frame ends after {len(frame)} of {HEADER - 1 + length} bytes")
+        if int.from_bytes(frame[:2]) == asked.transaction:
+            wrong = _fault(frame[6], frame[HEADER:], asked)
+            return Verdict(Stage.WHOLE, frame) if wrong is None else Verdict(Stage.NONSENSE, reason=wrong)
+    return Verdict(Stage.NOTHING)
+
+
+def _fault(unit: int, pdu: bytes, asked: Asked) -> str | None:
+    """What is wrong with an answer of the right transaction. A device asked as unit 0 may answer with its own number."""
+    if asked.unit not in (0, unit):
+        return f"unit {unit} answers a question to unit {asked.unit}"
+    if pdu[0] == asked.function | 0x80:
+        return None if len(pdu) == 2 else f"an exception answer of {len(pdu)} bytes instead of 2"
+    if pdu[0] != asked.function:
+        return f"function {pdu[0]} answers function {asked.function}"
+    if asked.function in _READ_BITS | _READ_REGISTERS:
+        size = (asked.argument + 7) // 8 if asked.function in _READ_BITS else 2 * asked.argument
+        said = pdu[1] if len(pdu) > 1 else 0
+        if said == size and len(pdu) == 2 + size:
+            return None
+        return f"{len(pdu) - 2} bytes of values ({said} announced) instead of {size}"
+    echo = asked.address.to_bytes(2) + asked.argument.to_bytes(2)
+    return None if pdu[1:] == echo else f"the echo of the write is {pdu[1:].hex()} instead of {echo.hex()}"

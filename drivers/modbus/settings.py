@@ -1,0 +1,122 @@
+"""What a Modbus endpoint, device and point are told by people: pydantic models that refuse unknown keys and name them.
+
+Addresses are those of the protocol: the table is named and the number counts from 0 (holding register 40001 is `table: holding, address: 0`).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Table = Literal["coil", "discrete", "input", "holding"]
+Order = Literal["big", "little"]
+Type = Literal["bool", "u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "string"]
+
+WIDTHS: dict[str, int] = {"bool": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
+"""Registers a type takes (a coil or discrete input: one bit)."""
+BIT_TABLES = frozenset({"coil", "discrete"})
+LAST_ADDRESS = 0xFFFF
+MOST_REGISTERS = 125
+"""Registers one read may ask for (Modbus Application Protocol V1.1b3, 6.3 and 6.4)."""
+MOST_BITS = 2000
+"""Coils or discrete inputs one read may ask for (the same, 6.1 and 6.2)."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ModbusEndpoint(_Model):
+    """A Modbus TCP device or gateway. Modbus TCP knows no credentials: keep it inside the institution's own network."""
+
+    transport: Literal["tcp"] = "tcp"
+    """RTU and RTU over TCP are not there yet"""
+    host: str = Field(min_length=1, max_length=253)
+    port: int = Field(default=502, ge=1, le=65535)
+    timeout_s: float = Field(default=2.0, ge=0.05, le=30.0)
+    """how long connecting, and then each answer, may take; above the slowest device's response time"""
+
+    @property
+    def name(self) -> str:
+        """How errors name this endpoint."""
+        return f"modbus {self.host}:{self.port}"
+
+
+class Forbidden(_Model):
+    """Addresses that must never be read, not even along with their neighbours (reading some registers clears them)."""
+
+    table: Table
+    first: int = Field(ge=0, le=LAST_ADDRESS)
+    last: int = Field(ge=0, le=LAST_ADDRESS)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Forbidden":
+        if self.last < self.first:
+            raise ValueError("last is below first")
+        return self
+
+
+class ModbusDevice(_Model):
+    """One device behind the endpoint. Devices that share a unit id are read together, by the strictest of their limits."""
+
+    unit: Annotated[int, Field(ge=0, le=255)] = 1
+    """unit identifier: 1 to 247 behind a gateway, 0 or 255 for a device that is its own TCP server"""
+    word_order: Order = "big"
+    """which register of a 32- or 64-bit value comes first: the one of high (big) or of low (little) significance"""
+    byte_order: Order = "big"
+    """which byte of a register comes first; the protocol says big, some devices do not"""
+    max_registers: int = Field(default=MOST_REGISTERS, ge=1, le=MOST_REGISTERS)
+    max_bits: int = Field(default=MOST_BITS, ge=1, le=MOST_BITS)
+    max_gap: int = Field(default=0, ge=0, le=MOST_REGISTERS - 1)
+    """how many addresses that nobody asked for may be read along to save a request"""
+    forbidden: tuple[Forbidden, ...] = Field(default=(), max_length=64)
+
+
+class ModbusAddress(_Model):
+    """Where a point is, and how its registers are read."""
+
+    table: Table
+    address: int = Field(ge=0, le=LAST_ADDRESS)
+    type: Type | None = None
+    """left out: bool for coils and discrete inputs, u16 for registers"""
+    bit: int | None = Field(default=None, ge=0, le=15)
+    """one bit of a register, 0 the lowest; the point is then a bool"""
+    length: int | None = Field(default=None, ge=1, le=MOST_REGISTERS)
+    """registers of a string, two bytes each"""
+    encoding: Literal["ascii", "utf-8", "gb18030"] = "ascii"
+    word_order: Order | None = None
+    """left out: the device's"""
+    byte_order: Order | None = None
+    """left out: the device's"""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "ModbusAddress":
+        if self.table in BIT_TABLES:
+            if self.type not in (None, "bool") or self.bit is not None or self.length is not None:
+                raise ValueError(f"a {self.table} is one bit: it has no type but bool, no bit and no length")
+        else:
+            if self.type == "bool":
+                raise ValueError("a register is no bool: name its bit")
+            if (self.type == "string") != (self.length is not None):
+                raise ValueError("length: a string has one, and only a string")
+            if self.bit is not None and self.type not in (None, "u16"):
+                raise ValueError("bit: a bit is taken from a single register, type u16")
+        if self.address + self.width - 1 > LAST_ADDRESS:
+            raise ValueError(f"address: {self.width} registers from {self.address} go beyond {LAST_ADDRESS}")
+        return self
+
+    @property
+    def read_as(self) -> str:
+        """The type that the raw value is decoded as: one of `Type`."""
+        if self.table in BIT_TABLES or self.bit is not None:
+            return "bool"
+        return self.type or "u16"
+
+    @property
+    def width(self) -> int:
+        """Registers (or bits of a bit table) that the point takes."""
+        return WIDTHS[self.read_as] if self.length is None else self.length
+
+    @property
+    def name(self) -> str:
+        """How errors name this point's place: `holding 100`, `holding 100 bit 3`."""
+        return f"{self.table} {self.address}" + ("" if self.bit is None else f" bit {self.bit}")

@@ -1,0 +1,61 @@
+"""Settings: what is refused, and that the refusal names the key."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from drivers.modbus import driver
+from hub.driver import ENTRY_POINT_GROUP, Driver
+
+
+def _refusal(model: type[BaseModel], settings: dict[str, Any]) -> str:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(settings)
+    first = caught.value.errors()[0]
+    return ".".join(str(part) for part in first["loc"]) + ": " + first["msg"]
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "names"),
+    [
+        (driver.Endpoint, {"host": "h", "prot": 1}, "prot"),
+        (driver.Endpoint, {"host": ""}, "host"),
+        (driver.Endpoint, {"host": "h", "port": 0}, "port"),
+        (driver.Endpoint, {"host": "h", "timeout_s": 0}, "timeout_s"),
+        (driver.Endpoint, {"host": "h", "transport": "rtu"}, "transport"),
+        (driver.Device, {"unit": 256}, "unit"),
+        (driver.Device, {"max_registers": 126}, "max_registers"),
+        (driver.Device, {"forbidden": [{"table": "holding", "first": 5, "last": 4}]}, "last is below first"),
+        (driver.Address, {"table": "holding", "address": 65536}, "address"),
+        (driver.Address, {"table": "holding", "address": 65535, "type": "u32"}, "beyond 65535"),
+        (driver.Address, {"table": "register", "address": 1}, "table"),
+        (driver.Address, {"table": "holding", "address": 1, "type": "u8"}, "type"),
+        (driver.Address, {"table": "holding", "address": 1, "type": "string"}, "length"),
+        (driver.Address, {"table": "holding", "address": 1, "length": 4}, "length"),
+        (driver.Address, {"table": "holding", "address": 1, "type": "bool"}, "bit"),
+        (driver.Address, {"table": "holding", "address": 1, "type": "u32", "bit": 1}, "bit"),
+        (driver.Address, {"table": "coil", "address": 1, "type": "u16"}, "coil"),
+        (driver.Address, {"table": "coil", "address": 1, "bit": 1}, "bit"),
+        (driver.Address, {"table": "holding", "adress": 1}, "address"),
+    ],
+)
+def test_bad_settings_are_refused_naming_the_key(model: type[BaseModel], settings: dict[str, Any], names: str) -> None:
+    assert names in _refusal(model, settings)
+
+
+def test_an_unknown_key_is_refused_by_all_three_models() -> None:
+    for model, known in (
+        (driver.Endpoint, {"host": "h"}),
+        (driver.Device, {}),
+        (driver.Address, {"table": "coil", "address": 1}),
+    ):
+        assert _refusal(model, {**known, "colour": "red"}).startswith("colour: ")
+
+
+def test_the_driver_keeps_the_contract_and_is_found_by_its_entry_point() -> None:
+    from importlib.metadata import entry_points
+
+    kept: Driver = driver
+    assert kept.name == "modbus"
+    assert [point.load() for point in entry_points(group=ENTRY_POINT_GROUP, name="modbus")] == [driver]
