@@ -1,0 +1,75 @@
+"""The application: all routers under /api/v1, the guard around them, problems, health and metrics beside them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from prometheus_client import CollectorRegistry
+
+from hub.api import audit, problems, system, tokens
+from hub.api.access import Services
+from hub.api.guard import Guard
+from hub.config import Settings
+from hub.profiles import Profile
+from hub.runtime.fanout import Fanout
+from hub.store.session import Pool
+
+PREFIX = "/api/v1"
+ROUTERS: tuple[APIRouter, ...] = (tokens.router, audit.router)
+_DESCRIPTION = """\
+托育机构设备与告警平台的接口。IoT device management and telemetry for childcare institutions.
+
+* Every request carries a token: `Authorization: Bearer hub_<id>_<43 characters>`. What lies outside its scope does not exist (404).
+* Errors are problem documents (RFC 9457, `application/problem+json`).
+* Lists are cursor pages: `{"items": […], "next": "…"}`; hand `next` back as `cursor`.
+* Times are RFC 3339 in UTC with microseconds. A number that is not finite is never sent.
+"""
+
+
+async def _always_ready() -> Mapping[str, bool]:
+    return {}
+
+
+def create_app(
+    settings: Settings,
+    pool: Pool,
+    profiles: Mapping[str, Profile],
+    packs: Any,
+    *,
+    fanout: Fanout | None = None,
+    ready: Callable[[], Awaitable[Mapping[str, bool]]] = _always_ready,
+    metrics: CollectorRegistry | None = None,
+    clock: Callable[[], datetime] | None = None,
+) -> FastAPI:
+    """The API over an open pool. `fanout` must be followed by its owner; `ready` names what else must hold for /readyz."""
+    app = FastAPI(
+        title="Anxin Hub 安心",
+        version="1",
+        summary="Device management and telemetry for childcare institutions",
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    registry = CollectorRegistry() if metrics is None else metrics
+    extra: dict[str, Any] = {} if clock is None else {"clock": clock}
+    app.state.services = Services(
+        settings=settings,
+        pool=pool,
+        profiles=profiles,
+        packs=packs,
+        fanout=fanout,
+        ready=ready,
+        metrics=registry,
+        **extra,
+    )
+    problems.install(app)
+    errors = problems.documented(401, 403, 404, 422, 503)
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX, responses=errors)
+    app.include_router(system.router)
+    app.add_middleware(Guard)
+    return app

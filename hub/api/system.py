@@ -1,0 +1,55 @@
+"""/healthz, /readyz and /metrics: for supervisors and scrapers, without a token and without any data of institutions."""
+
+import asyncio
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.responses import JSONResponse, Response
+
+from hub.api.access import Hub
+from hub.errors import LinkDown
+from hub.store.session import is_reachable
+
+router = APIRouter(tags=["system"])
+READY_SECONDS = 3.0
+"""/readyz answers within this time, also when the database hangs."""
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    alive: bool = True
+
+
+class Readiness(BaseModel):
+    """What must hold before traffic may come."""
+
+    ready: bool
+    parts: dict[str, bool]
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """The process lives."""
+    return Health()
+
+
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "not ready"}})
+async def readyz(hub: Hub) -> Response:
+    """Database, broker sessions and leases: 200 when all hold, else 503 with what does not."""
+    parts = {"database": False}
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            parts["database"] = await is_reachable(hub.pool)
+            parts |= await hub.ready()
+    except (TimeoutError, LinkDown):
+        parts.setdefault("in_time", False)
+    ready = all(parts.values())
+    return JSONResponse(Readiness(ready=ready, parts=parts).model_dump(), 200 if ready else 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(hub: Hub) -> Response:
+    """Prometheus text format."""
+    return Response(generate_latest(hub.metrics), media_type=CONTENT_TYPE_LATEST)

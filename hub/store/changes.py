@@ -1,0 +1,101 @@
+"""The change feed: table `change` in commit order, for whoever follows it.
+
+A row is shown only once its transaction is older than every running one; ordered by (txid, seq) nothing is overtaken and nothing
+is seen twice. NOTIFY makes it quick, polling makes it sure.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from hub.store.pool import Connection, connect
+from hub.store.queries import queries
+from hub.store.rows import Row, all_rows, one_row
+from hub.store.session import translated
+
+_SQL = queries("changes")
+_CHANNEL = "anxin_change"
+
+
+class Cursor(NamedTuple):
+    """A place in the feed."""
+
+    txid: int
+    seq: int
+
+
+class Change(NamedTuple):
+    """One change, with what is needed to tell who may see it. Without an institution it concerns the whole hub."""
+
+    cursor: Cursor
+    at: datetime
+    kind: str
+    """alarm, device_state, coverage, registry or notification"""
+    institution: str | None
+    division: str | None
+    groups: tuple[str, ...]
+    payload: dict[str, Any]
+
+
+class Feed:
+    """The feed over one autocommit connection of its own. Every method raises LinkDown when the connection is gone."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    async def horizon(self) -> Cursor:
+        """The place after everything that can be seen now."""
+        row = await self._one("horizon")
+        assert row is not None
+        return Cursor(row["txid"], 0)
+
+    async def after(self, cursor: Cursor, limit: int) -> list[Change]:
+        """At most `limit` changes after `cursor`, in order."""
+        place = {"txid": str(cursor.txid), "seq": cursor.seq, "limit": limit}
+        with translated():
+            found = await all_rows(self._conn, _SQL["after"], place)
+        return [_change(row) for row in found]
+
+    async def withholds(self) -> bool:
+        """True where rows are committed that may not be shown yet."""
+        row = await self._one("withheld")
+        return row is not None and bool(row["some"])
+
+    async def oldest(self) -> Cursor | None:
+        """The oldest change that is still kept."""
+        row = await self._one("oldest")
+        return None if row is None else Cursor(row["txid"], row["seq"])
+
+    async def wait(self, seconds: float) -> None:
+        """Until something was announced, at most `seconds`."""
+        with translated():
+            async for _ in self._conn.notifies(timeout=seconds, stop_after=1):
+                pass
+
+    async def trim(self, before: datetime) -> int:
+        """Forget changes older than `before`; how many."""
+        with translated():
+            return (await self._conn.execute(_SQL["trim"], {"before": before})).rowcount
+
+    async def _one(self, name: str) -> Row | None:
+        with translated():
+            return await one_row(self._conn, _SQL[name])
+
+
+def _change(row: Row) -> Change:
+    place = Cursor(row["txid"], row["seq"])
+    groups = tuple(row["groups"])
+    return Change(place, row["at"], row["kind"], row["institution"], row["division"], groups, row["payload"])
+
+
+@asynccontextmanager
+async def open_feed(database_url: str) -> AsyncIterator[Feed]:
+    """Connect and listen; raises LinkDown."""
+    conn = await connect(database_url, "fanout", autocommit=True)
+    try:
+        with translated():
+            await conn.execute(f"listen {_CHANNEL}")
+        yield Feed(conn)
+    finally:
+        await conn.close()
