@@ -1,0 +1,260 @@
+"""Escalations in the database: begun, stopped and driven inside transactions that others may own.
+
+`begin`, `withhold` and `stop` run on the cursor of the transaction that changes the alarm, after it has changed and thereby locked the
+alarm's row. Everybody locks in the same order: alarm, escalation, step, notification. So an acknowledge and a step that race come one after
+the other: either the step finds the alarm acknowledged, or the acknowledge finds the step's notification and cancels it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import structlog
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from hub.core import escalation as core
+from hub.core.escalation import Due, Plan, Step
+from hub.model import Micros, SignalClass, to_datetime, to_micros
+from hub.store.intervals import to_interval, to_span
+from hub.store.queries import queries
+
+_log = structlog.get_logger(__name__)
+_SQL = queries("escalation")
+
+Cursor = AsyncCursor[TupleRow]
+
+
+class Timer(NamedTuple):
+    """One row of a round with its due time, as written."""
+
+    alarm: UUID
+    urgency: int
+    row: Due
+    due_at: datetime
+
+
+class Fired(NamedTuple):
+    """What one firing did: pages written, and how the escalation goes on (`running`, `exhausted`, `stopped`, `gone`)."""
+
+    alarm: UUID
+    pages: int
+    unreachable: tuple[tuple[str, str], ...]
+    """(responder, channel) that were retired: their page stands as failed"""
+    state: str
+
+
+async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
+    """Start escalating these alarms: choose each one's policy, as it stands now, and write round one.
+
+    Called in the transaction that raised or re-raised them. An alarm that is not to be paged (journal, acknowledged) and one whose escalation
+    is running are left alone; one that was stopped or exhausted starts again. What no policy covers is kept as `uncovered`, announced and logged.
+    """
+    if not alarm_ids:
+        return
+    await cur.execute(_SQL["choose"], {"alarms": list(alarm_ids)})
+    chosen = await cur.fetchall()
+    plans = await _plans(cur, {policy for *_, policy, _ in chosen if policy is not None})
+    timers: list[Timer] = []
+    for alarm, institution, signal_class, policy, version in chosen:
+        urgency = core.urgency(SignalClass(signal_class))
+        about = {"alarm": alarm, "institution": institution, "urgency": urgency}
+        if policy is None:
+            await _begin_uncovered(cur, about)
+            continue
+        plan = plans[policy]
+        await cur.execute(_SQL["start"], {**about, "policy": policy, "version": version, "plan": Jsonb(_to_json(plan))})
+        started = await cur.fetchone()
+        if started is None:
+            continue
+        timers += _timers(alarm, urgency, plan, started[0], to_micros(started[1]))
+        await _say(cur, institution, alarm, "running", policy=policy, round=started[0])
+    await _add(cur, timers)
+
+
+async def _begin_uncovered(cur: Cursor, about: dict[str, Any]) -> None:
+    await cur.execute(_SQL["uncovered"], about)
+    if await cur.fetchone() is None:
+        return
+    _log.error("alarm_uncovered", alarm=str(about["alarm"]), reason="no policy covers it: nobody is told")
+    await _say(cur, about["institution"], about["alarm"], "uncovered")
+
+
+async def withhold(cur: Cursor, alarm_ids: Sequence[UUID], reason: str) -> None:
+    """Keep these new alarms from being paged at all (a function test): without a row the sweep would take them for forgotten."""
+    if alarm_ids:
+        await cur.execute(_SQL["withhold"], {"alarms": list(alarm_ids), "reason": reason})
+
+
+async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:
+    """Cancel everything of this alarm that has not been sent; returns how many steps and notifications that were.
+
+    Called in the transaction that acknowledges or ends the alarm, after its row was changed. Stopping twice changes nothing.
+    """
+    given = {"alarm": alarm_id, "reason": reason, "actor": actor}
+    await cur.execute(_SQL["stop"], given)
+    stopped = await cur.fetchone()
+    if stopped is None:
+        return 0
+    await cur.execute(_SQL["cancel_steps"], given)
+    cancelled = cur.rowcount
+    await cur.execute(_SQL["cancel_notifications"], given)
+    cancelled += cur.rowcount
+    await _say(cur, stopped[0], alarm_id, "stopped", reason=reason, actor=actor, cancelled=cancelled)
+    return cancelled
+
+
+async def claim(cur: Cursor, limit: int, lease: Micros) -> list[UUID]:
+    """Alarms with a step that is due, urgent first, leased for `lease`; commit before acting on them."""
+    await cur.execute(_SQL["claim"], {"limit": limit, "lease": to_interval(lease)})
+    rows = await cur.fetchall()
+    ordered = sorted(rows, key=lambda row: (row[1], row[2]))
+    return list(dict.fromkeys(row[0] for row in ordered))
+
+
+async def fire(cur: Cursor, alarm: UUID) -> Fired:
+    """Do all that is due for this alarm, in the caller's transaction: write its notifications, and after a round's last step the next round.
+
+    Safe to call at any time, by any number of callers: the locks put them in a row and only what is still due is done.
+    """
+    await cur.execute(_SQL["lock_alarm"], {"alarm": alarm})
+    found = await cur.fetchone()
+    await cur.execute(_SQL["lock_escalation"], {"alarm": alarm})
+    running = await cur.fetchone()
+    if found is None or running is None:
+        return Fired(alarm, 0, (), "gone")
+    if not found[0]:
+        await stop(cur, alarm, f"the alarm is {found[1]}", "")
+        return Fired(alarm, 0, (), "stopped")
+    institution, urgency, plan, first_round, current, started_at = running
+    pages, unreachable = await _page(cur, alarm, institution, urgency)
+    await cur.execute(_SQL["open_steps"], {"alarm": alarm})
+    state = "running"
+    if await _number(cur) == 0:
+        state = await _advance(cur, alarm, urgency, institution, _from_json(plan), first_round, current, started_at)
+    return Fired(alarm, pages, unreachable, state)
+
+
+async def sweep(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:
+    """Take up what nothing drives: alarms without an escalation (returned first) are begun, running escalations without a
+    step (returned second) are to be fired by the caller."""
+    await cur.execute(_SQL["orphans"], {"limit": limit})
+    orphans = [row[0] for row in await cur.fetchall()]
+    await begin(cur, orphans)
+    await cur.execute(_SQL["stuck"], {"limit": limit})
+    return orphans, [row[0] for row in await cur.fetchall()]
+
+
+async def _page(cur: Cursor, alarm: UUID, institution: int, urgency: int) -> tuple[int, tuple[tuple[str, str], ...]]:
+    await cur.execute(_SQL["due_steps"], {"alarm": alarm})
+    pages = 0
+    unreachable = []
+    for number, step, repetition, responder, channel, due_at, reachable in await cur.fetchall():
+        row = Due(number, step, repetition, responder, channel, 0)
+        key = core.idempotency_key(alarm, row)
+        given = row._asdict() | {
+            "id": key,
+            "alarm": alarm,
+            "institution": institution,
+            "urgency": urgency,
+            "due_at": due_at,
+        }
+        await cur.execute(_SQL["notify"], given | {"reachable": reachable})
+        pages += cur.rowcount
+        await cur.execute(_SQL["finish_step"], given)
+        if not reachable:
+            unreachable.append((responder, channel))
+            await say_notification(cur, institution, key, alarm, "failed", responder, channel)
+    return pages, tuple(unreachable)
+
+
+async def _advance(
+    cur: Cursor,
+    alarm: UUID,
+    urgency: int,
+    institution: int,
+    plan: Plan,
+    first_round: int,
+    current: int,
+    started_at: datetime,
+) -> str:
+    await cur.execute(_SQL["clock"])
+    row = await cur.fetchone()
+    assert row is not None
+    following = core.next_round(plan, first_round, current, to_micros(started_at), to_micros(row[0]))
+    if following is None:
+        await cur.execute(_SQL["exhaust"], {"alarm": alarm})
+        await _say(cur, institution, alarm, "exhausted")
+        return "exhausted"
+    number, start = following
+    await cur.execute(_SQL["move_round"], {"alarm": alarm, "round": number, "started_at": to_datetime(start)})
+    await _add(cur, _timers(alarm, urgency, plan, number, start))
+    return "running"
+
+
+def _timers(alarm: UUID, urgency: int, plan: Plan, number: int, start: Micros) -> list[Timer]:
+    return [Timer(alarm, urgency, row, to_datetime(start + row.offset)) for row in core.round_of(plan, number)]
+
+
+async def _add(cur: Cursor, timers: Sequence[Timer]) -> None:
+    if not timers:
+        return
+    columns: dict[str, list[Any]] = {
+        "alarm": [timer.alarm for timer in timers],
+        "urgency": [timer.urgency for timer in timers],
+        "due_at": [timer.due_at for timer in timers],
+    }
+    for name in ("round", "step", "repetition", "responder", "channel"):
+        columns[name] = [getattr(timer.row, name) for timer in timers]
+    await cur.execute(_SQL["add_steps"], columns)
+
+
+async def _plans(cur: Cursor, policies: Iterable[str]) -> dict[str, Plan]:
+    wanted = list(policies)
+    if not wanted:
+        return {}
+    await cur.execute(_SQL["plans"], {"policies": wanted})
+    plans: dict[str, Plan] = {}
+    for policy, round_every, max_rounds, n, responder, channel, delay, repeat_every, times in await cur.fetchall():
+        step = Step(n, responder, channel, to_span(delay), to_span(repeat_every), times)
+        before = plans.get(policy, Plan(to_span(round_every), max_rounds, ()))
+        plans[policy] = Plan(before.round_every, before.max_rounds, (*before.steps, step))
+    return plans
+
+
+def _to_json(plan: Plan) -> dict[str, Any]:
+    names = ("n", "responder", "channel", "delay", "repeat_every", "repeat_times")
+    steps = [{name: getattr(step, name) for name in names} for step in plan.steps]
+    return {"round_every": plan.round_every, "max_rounds": plan.max_rounds, "steps": steps}
+
+
+def _from_json(document: dict[str, Any]) -> Plan:
+    steps = tuple(Step(**step) for step in document["steps"])
+    return Plan(document["round_every"], document["max_rounds"], steps)
+
+
+async def _number(cur: Cursor) -> int:
+    row = await cur.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def _say(cur: Cursor, institution: int, alarm: UUID, state: str, **more: str | int) -> None:
+    payload = {"alarm": str(alarm), "state": state, **more}
+    await cur.execute(_SQL["say"], {"kind": "escalation", "institution": institution, "payload": Jsonb(payload)})
+
+
+async def say_notification(
+    cur: Cursor, institution: int, notification: UUID, alarm: UUID, state: str, responder: str, channel: str
+) -> None:
+    """Put what became of a notification into the change feed."""
+    payload = {
+        "notification": str(notification),
+        "alarm": str(alarm),
+        "state": state,
+        "responder": responder,
+        "channel": channel,
+    }
+    await cur.execute(_SQL["say"], {"kind": "notification", "institution": institution, "payload": Jsonb(payload)})

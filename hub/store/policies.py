@@ -1,0 +1,174 @@
+"""Responders, their channels, and escalation policies as registered. Writers run in the caller's transaction.
+
+Whether an institution stays covered is for the caller to judge (`hub.core.escalation.uncovered` over `load_policies`), before it commits.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from hub.core.escalation import Policy, Step, check_policy
+from hub.errors import Conflict, NotFound
+from hub.model import Priority, SignalClass
+from hub.store.intervals import to_interval, to_span
+from hub.store.queries import queries
+
+_SQL = queries("policies")
+
+Cursor = AsyncCursor[TupleRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One way to reach a responder. `settings` are those of `hub.notify` for the kind; they hold secrets and are never shown."""
+
+    id: str
+    kind: str
+    settings: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """Somebody, or a post, that is told."""
+
+    id: str
+    title_zh: str
+    title_en: str
+    channels: tuple[Channel, ...]
+    version: int = 1
+
+
+async def load_responders(cur: Cursor) -> tuple[Responder, ...]:
+    """All responders that are not retired, by id, with the secrets of their channels."""
+    await cur.execute(_SQL["responders"])
+    rows = await cur.fetchall()
+    responders = []
+    for (name, zh, en, version), group in groupby(rows, key=lambda row: row[:4]):
+        channels = tuple(Channel(row[4], row[5], row[6]) for row in group if row[4] is not None)
+        responders.append(Responder(name, zh, en, channels, version))
+    return tuple(responders)
+
+
+async def put_responder(cur: Cursor, responder: Responder) -> None:
+    """Create or change a responder with exactly these channels; raises Conflict where a policy uses a channel that goes."""
+    await cur.execute(
+        _SQL["put_responder"], {"id": responder.id, "title_zh": responder.title_zh, "title_en": responder.title_en}
+    )
+    for channel in responder.channels:
+        given = {"responder": responder.id, "id": channel.id, "kind": channel.kind}
+        await cur.execute(_SQL["put_channel"], given | {"settings": Jsonb(dict(channel.settings))})
+    await _retire_channels(cur, responder.id, [channel.id for channel in responder.channels])
+
+
+async def retire_responder(cur: Cursor, responder: str) -> None:
+    """Retire a responder and its channels; raises NotFound, and Conflict while a policy uses it."""
+    await cur.execute(_SQL["lock_responder"], {"id": responder})
+    if await cur.fetchone() is None:
+        raise NotFound(f"there is no responder {responder!r}")
+    await _retire_channels(cur, responder, [])
+    await cur.execute(_SQL["retire_responder"], {"id": responder})
+
+
+async def _retire_channels(cur: Cursor, responder: str, kept: list[str]) -> None:
+    await cur.execute(_SQL["retire_channels"], {"responder": responder, "kept": kept})
+    await cur.execute(_SQL["channel_users"], {"responder": responder, "kept": kept})
+    used = await cur.fetchall()
+    if used:
+        channel, policy = used[0]
+        raise Conflict(f"channel {responder}/{channel} is used by policy {policy!r}: change the policy first")
+
+
+async def load_policies(cur: Cursor) -> tuple[Policy, ...]:
+    """All policies that are not retired, by id."""
+    await cur.execute(_SQL["policies"])
+    rows = await cur.fetchall()
+    return tuple(_policy(list(group)) for _, group in groupby(rows, key=lambda row: row[0]))
+
+
+def _policy(rows: list[TupleRow]) -> Policy:
+    name, zh, en, division, institution, classes, priorities, round_every, max_rounds, version = rows[0][:10]
+    steps = tuple(
+        Step(n, responder, channel, to_span(delay), to_span(repeat_every), times)
+        for n, responder, channel, delay, repeat_every, times in (row[10:] for row in rows)
+        if n is not None
+    )
+    return Policy(
+        id=name,
+        signal_classes=frozenset(map(SignalClass, classes)),
+        priorities=frozenset(map(Priority, priorities)),
+        round_every=to_span(round_every),
+        steps=steps,
+        max_rounds=max_rounds,
+        division=division,
+        institution=institution,
+        title_zh=zh,
+        title_en=en,
+        version=version,
+    )
+
+
+async def put_policy(cur: Cursor, policy: Policy) -> None:
+    """Create or change a policy (its `version` is counted here). Alarms under way keep the plan that they started with.
+
+    Raises BadInput where it contradicts itself, NotFound for an unknown institution, division, responder or channel.
+    """
+    check_policy(policy)
+    await _check_division(cur, policy)
+    given = {
+        "id": policy.id,
+        "title_zh": policy.title_zh,
+        "title_en": policy.title_en,
+        "division": policy.division,
+        "institution": await _institution_key(cur, policy),
+        "signal_classes": sorted(policy.signal_classes),
+        "priorities": sorted(policy.priorities),
+        "round_every": to_interval(policy.round_every),
+        "max_rounds": policy.max_rounds,
+    }
+    await cur.execute(_SQL["put_policy"], given)
+    await cur.execute(_SQL["drop_steps"], {"policy": policy.id})
+    await _put_steps(cur, policy.id, policy.steps)
+
+
+async def retire_policy(cur: Cursor, policy: str) -> None:
+    """Retire a policy; raises NotFound."""
+    await cur.execute(_SQL["retire_policy"], {"id": policy})
+    if cur.rowcount == 0:
+        raise NotFound(f"there is no policy {policy!r}")
+
+
+async def _put_steps(cur: Cursor, policy: str, steps: Iterable[Step]) -> None:
+    for step in steps:
+        given = {"policy": policy, "n": step.n, "responder": step.responder, "channel": step.channel}
+        await cur.execute(_SQL["live_channel"], given)
+        if await cur.fetchone() is None:
+            raise NotFound(f"policy {policy}: steps.{step.n}: there is no channel {step.responder}/{step.channel}")
+        times = {
+            "delay": to_interval(step.delay),
+            "repeat_every": to_interval(step.repeat_every),
+            "repeat_times": step.repeat_times,
+        }
+        await cur.execute(_SQL["put_step"], given | times)
+
+
+async def _institution_key(cur: Cursor, policy: Policy) -> int | None:
+    if policy.institution is None:
+        return None
+    await cur.execute(_SQL["institution_key"], {"institution": policy.institution})
+    row = await cur.fetchone()
+    if row is None:
+        raise NotFound(f"policy {policy.id}: there is no institution {policy.institution!r}")
+    return int(row[0])
+
+
+async def _check_division(cur: Cursor, policy: Policy) -> None:
+    if policy.division is None:
+        return
+    await cur.execute(_SQL["has_division"], {"division": policy.division})
+    if await cur.fetchone() is None:
+        raise NotFound(f"policy {policy.id}: there is no division {policy.division!r}")

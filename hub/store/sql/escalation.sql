@@ -1,0 +1,205 @@
+-- name: choose
+-- Of the alarms given: those that are to be paged, locked against an acknowledge, each with the policy that covers it now.
+select a.id, a.institution, a.signal_class, p.id, p.version
+from alarm a
+join institution i on i.key = a.institution
+left join lateral (
+    select p.id, p.version
+    from policy p
+    where p.retired_at is null
+      and a.signal_class = any (p.signal_classes)
+      and a.priority = any (p.priorities)
+      and (p.institution = i.key or (p.institution is null and (p.division is null or starts_with(i.division, p.division))))
+      and exists (select from policy_step s where s.policy = p.id)
+    order by p.institution is not null desc, length(p.division) desc nulls last, p.id
+    limit 1
+) p on true
+where a.id = any (%(alarms)s) and is_paged(a.state, a.signal_class, a.priority)
+order by a.id
+for share of a
+
+-- name: plans
+select p.id, p.round_every, p.max_rounds, s.n, s.responder, s.channel, s.delay, s.repeat_every, s.repeat_times
+from policy p
+join policy_step s on s.policy = p.id
+where p.id = any (%(policies)s)
+order by p.id, s.n
+
+-- name: start
+-- A running escalation is left alone; an ended one goes on with the next round number.
+insert into escalation as e
+    (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
+values
+    (%(alarm)s, %(institution)s, %(urgency)s, %(policy)s, %(version)s, %(plan)s, 'running', clock_timestamp(), 1, 1, clock_timestamp())
+on conflict (alarm) do update set
+    policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
+    started_at = excluded.started_at, ended_at = null, first_round = e.round + 1, round = e.round + 1,
+    round_started_at = excluded.round_started_at
+where e.state <> 'running'
+returning e.round, e.round_started_at
+
+-- name: uncovered
+insert into escalation as e (alarm, institution, urgency, state, reason, started_at, ended_at)
+values (%(alarm)s, %(institution)s, %(urgency)s, 'uncovered', 'no policy covers it', clock_timestamp(), clock_timestamp())
+on conflict (alarm) do update set
+    policy = null, policy_version = null, plan = null, state = 'uncovered', reason = excluded.reason, actor = '',
+    started_at = excluded.started_at, ended_at = excluded.ended_at
+where e.state not in ('running', 'uncovered')
+returning e.round
+
+-- name: withhold
+insert into escalation (alarm, institution, urgency, state, reason, started_at, ended_at)
+select a.id, a.institution, case when a.signal_class in ('fire', 'panic') then 0 else 1 end,
+       'withheld', %(reason)s, clock_timestamp(), clock_timestamp()
+from alarm a
+where a.id = any (%(alarms)s)
+on conflict (alarm) do nothing
+
+-- name: add_steps
+insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency)
+select * from unnest(
+    %(alarm)s::uuid[], %(round)s::int[], %(step)s::int[], %(repetition)s::int[],
+    %(responder)s::text[], %(channel)s::text[], %(due_at)s::timestamptz[], %(urgency)s::smallint[])
+on conflict do nothing
+
+-- name: stop
+update escalation
+set state = 'stopped', reason = %(reason)s, actor = %(actor)s, ended_at = clock_timestamp()
+where alarm = %(alarm)s and state <> 'stopped'
+returning institution
+
+-- name: cancel_steps
+update escalation_step
+set state = 'cancelled', ended_at = clock_timestamp(), lease_until = null
+where alarm = %(alarm)s and state = 'due'
+
+-- name: cancel_notifications
+update notification
+set state = 'cancelled', ended_at = clock_timestamp()
+where alarm = %(alarm)s and state = 'pending'
+
+-- name: claim
+-- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone.
+update escalation_step s
+set lease_until = clock_timestamp() + %(lease)s
+from (
+    select alarm, round, step, repetition
+    from escalation_step
+    where state = 'due' and due_at <= clock_timestamp() and (lease_until is null or lease_until <= clock_timestamp())
+    order by urgency, due_at
+    limit %(limit)s
+    for update skip locked
+) c
+where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetition = c.repetition
+returning s.alarm, s.urgency, s.due_at
+
+-- name: lock_alarm
+-- Waits for an acknowledge that is under way: it wins, or it finds what is written here and cancels it.
+select is_paged(state, signal_class, priority), state from alarm where id = %(alarm)s for share
+
+-- name: lock_escalation
+select institution, urgency, plan, first_round, round, round_started_at
+from escalation
+where alarm = %(alarm)s and state = 'running'
+for update
+
+-- name: due_steps
+-- Who is on duty is looked up here, when the step is due.
+select s.round, s.step, s.repetition, s.responder, s.channel, s.due_at,
+       c.responder is not null as reachable
+from escalation_step s
+left join (
+    responder_channel c join responder r on r.id = c.responder and r.retired_at is null and c.retired_at is null
+) on c.responder = s.responder and c.id = s.channel
+where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= clock_timestamp()
+order by s.due_at, s.step, s.repetition
+
+-- name: notify
+insert into notification
+    (id, alarm, institution, round, step, repetition, responder, channel, urgency, due_at, state, last_error, ended_at)
+values
+    (%(id)s, %(alarm)s, %(institution)s, %(round)s, %(step)s, %(repetition)s, %(responder)s, %(channel)s, %(urgency)s, %(due_at)s,
+     case when %(reachable)s then 'pending' else 'failed' end,
+     case when %(reachable)s then '' else 'the responder or the channel is retired' end,
+     case when %(reachable)s then null else clock_timestamp() end)
+on conflict do nothing
+
+-- name: finish_step
+update escalation_step
+set state = 'done', ended_at = clock_timestamp(), lease_until = null
+where alarm = %(alarm)s and round = %(round)s and step = %(step)s and repetition = %(repetition)s and state = 'due'
+
+-- name: open_steps
+select count(*) from escalation_step where alarm = %(alarm)s and state = 'due'
+
+-- name: move_round
+update escalation
+set round = %(round)s, round_started_at = %(started_at)s
+where alarm = %(alarm)s
+
+-- name: exhaust
+update escalation
+set state = 'exhausted', reason = 'all rounds are through and nobody acknowledged', ended_at = clock_timestamp()
+where alarm = %(alarm)s
+
+-- name: orphans
+-- Alarms that somebody should be told about and that nothing drives: without a row, or covered only since a policy was added.
+select a.id
+from alarm a
+where a.ended_at is null
+  and is_paged(a.state, a.signal_class, a.priority)
+  and not exists (select from escalation e where e.alarm = a.id)
+union all
+select e.alarm
+from escalation e
+join alarm a on a.id = e.alarm
+join institution i on i.key = a.institution
+where e.state = 'uncovered'
+  and a.ended_at is null
+  and is_paged(a.state, a.signal_class, a.priority)
+  and exists (
+    select from policy p
+    where p.retired_at is null
+      and a.signal_class = any (p.signal_classes)
+      and a.priority = any (p.priorities)
+      and (p.institution = i.key or (p.institution is null and (p.division is null or starts_with(i.division, p.division))))
+      and exists (select from policy_step s where s.policy = p.id))
+limit %(limit)s
+
+-- name: stuck
+-- A running escalation always has a step that is due some time: what has none is taken up as if its round were through.
+select e.alarm
+from escalation e
+where e.state = 'running'
+  and not exists (select from escalation_step s where s.alarm = e.alarm and s.state = 'due')
+limit %(limit)s
+
+-- name: say
+insert into change (kind, institution, payload) values (%(kind)s, %(institution)s, %(payload)s)
+
+-- name: clock
+select clock_timestamp()
+
+-- name: shown
+select e.state, e.reason, e.actor, e.policy, e.policy_version, e.started_at, e.ended_at, e.round
+from escalation e
+where e.alarm = %(alarm)s
+
+-- name: shown_steps
+select round, step, repetition, responder, channel, due_at, state, ended_at
+from escalation_step
+where alarm = %(alarm)s
+order by round, due_at, step, repetition
+
+-- name: shown_notifications
+select id, round, step, repetition, responder, channel, state, attempts, last_error, created_at, next_attempt_at, ended_at
+from notification
+where alarm = %(alarm)s
+order by round, due_at, step, repetition
+
+-- name: shown_attempts
+select a.notification, a.n, a.at, a.outcome, a.code, a.detail, a.duration
+from attempt a
+join notification n on n.id = a.notification
+where n.alarm = %(alarm)s
+order by a.notification, a.n

@@ -1,0 +1,77 @@
+-- name: responders
+select r.id, r.title_zh, r.title_en, r.version, c.id, c.kind, c.settings
+from responder r
+left join responder_channel c on c.responder = r.id and c.retired_at is null
+where r.retired_at is null
+order by r.id, c.id
+
+-- name: lock_responder
+select version, retired_at is null from responder where id = %(id)s for update
+
+-- name: put_responder
+insert into responder as r (id, title_zh, title_en)
+values (%(id)s, %(title_zh)s, %(title_en)s)
+on conflict (id) do update set
+    title_zh = excluded.title_zh, title_en = excluded.title_en, version = r.version + 1, retired_at = null
+
+-- name: put_channel
+insert into responder_channel (responder, id, kind, settings)
+values (%(responder)s, %(id)s, %(kind)s, %(settings)s)
+on conflict (responder, id) do update set kind = excluded.kind, settings = excluded.settings, retired_at = null
+
+-- name: channel_users
+-- Live policies that would lose a channel.
+select distinct s.channel, p.id
+from policy_step s
+join policy p on p.id = s.policy and p.retired_at is null
+where s.responder = %(responder)s and not s.channel = any (%(kept)s)
+order by 1, 2
+
+-- name: retire_channels
+update responder_channel
+set retired_at = clock_timestamp()
+where responder = %(responder)s and retired_at is null and not id = any (%(kept)s)
+
+-- name: retire_responder
+update responder set retired_at = clock_timestamp(), version = version + 1 where id = %(id)s and retired_at is null
+
+-- name: policies
+select p.id, p.title_zh, p.title_en, p.division, i.id, p.signal_classes, p.priorities, p.round_every, p.max_rounds, p.version,
+       s.n, s.responder, s.channel, s.delay, s.repeat_every, s.repeat_times
+from policy p
+left join institution i on i.key = p.institution
+left join policy_step s on s.policy = p.id
+where p.retired_at is null
+order by p.id, s.n
+
+-- name: institution_key
+select key from institution where id = %(institution)s and retired_at is null
+
+-- name: has_division
+select 1 from division where code = %(division)s
+
+-- name: live_channel
+select 1
+from responder_channel c
+join responder r on r.id = c.responder and r.retired_at is null
+where c.responder = %(responder)s and c.id = %(channel)s and c.retired_at is null
+for share of c, r
+
+-- name: put_policy
+insert into policy as p (id, title_zh, title_en, division, institution, signal_classes, priorities, round_every, max_rounds)
+values (%(id)s, %(title_zh)s, %(title_en)s, %(division)s, %(institution)s, %(signal_classes)s, %(priorities)s, %(round_every)s, %(max_rounds)s)
+on conflict (id) do update set
+    title_zh = excluded.title_zh, title_en = excluded.title_en, division = excluded.division, institution = excluded.institution,
+    signal_classes = excluded.signal_classes, priorities = excluded.priorities, round_every = excluded.round_every,
+    max_rounds = excluded.max_rounds, version = p.version + 1, retired_at = null
+returning p.version
+
+-- name: drop_steps
+delete from policy_step where policy = %(policy)s
+
+-- name: put_step
+insert into policy_step (policy, n, responder, channel, delay, repeat_every, repeat_times)
+values (%(policy)s, %(n)s, %(responder)s, %(channel)s, %(delay)s, %(repeat_every)s, %(repeat_times)s)
+
+-- name: retire_policy
+update policy set retired_at = clock_timestamp(), version = version + 1 where id = %(id)s and retired_at is null
