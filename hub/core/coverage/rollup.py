@@ -1,0 +1,67 @@
+"""The roll-up: counts and rates per basis, never mixed.
+
+A rate is compliant / (compliant + non_compliant + unknown + waived), over the register (VOCABULARY.md, Compliance): what is not known is in
+the denominator and never in the numerator.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hub.core.coverage.judge import worst
+from hub.core.coverage.rules import Basis, Verdict
+
+
+class Judged(Protocol):
+    """Anything with a basis and a verdict: a finding, or a row of the store."""
+
+    @property
+    def basis(self) -> Basis:
+        """Which figure it belongs to."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many findings of one basis have each verdict."""
+
+    compliant: int = 0
+    non_compliant: int = 0
+    unknown: int = 0
+    waived: int = 0
+    not_applicable: int = 0
+
+    @property
+    def denominator(self) -> int:
+        """What a rate is taken over: everything that applies."""
+        return self.compliant + self.non_compliant + self.unknown + self.waived
+
+    @property
+    def rate(self) -> float | None:
+        """From 0 to 1; None where nothing applies."""
+        return self.compliant / self.denominator if self.denominator else None
+
+
+def tally(verdicts: Iterable[Verdict]) -> Tally:
+    """Counts of verdicts."""
+    counts = dict.fromkeys(Verdict, 0)
+    for verdict in verdicts:
+        counts[verdict] += 1
+    return Tally(**{verdict.value: n for verdict, n in counts.items()})
+
+
+def coverage(findings: Iterable[Judged]) -> dict[Basis, Tally]:
+    """Three tallies of findings, one per basis, each present even when empty."""
+    by_basis: dict[Basis, list[Verdict]] = {basis: [] for basis in Basis}
+    for finding in findings:
+        by_basis[finding.basis].append(finding.verdict)
+    return {basis: tally(verdicts) for basis, verdicts in by_basis.items()}
+
+
+def verdicts(findings: Iterable[Judged]) -> dict[Basis, Verdict]:
+    """An institution's verdict per basis: the worst of its findings of that basis."""
+    rows = list(findings)
+    return {basis: worst(row.verdict for row in rows if row.basis is basis) for basis in Basis}

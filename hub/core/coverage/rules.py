@@ -1,0 +1,125 @@
+"""What a rule is: document, clause, force, basis, whom it holds and since when, and what it asks for. Data, no code.
+
+`hub.rulepacks` reads these from YAML. Times are microseconds; a rule is in effect from `since` up to, but not including, `until`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from hub.model import Micros
+
+
+class Force(StrEnum):
+    """How binding a text is (standards catalogue, 0.2)."""
+
+    LAW = "LAW"
+    GB_MANDATORY = "GB!"
+    NORM = "NORM"
+    GB = "GB"
+    REC = "REC"
+    LOC = "LOC"
+    POL = "POL"
+    ANA = "ANA"
+    INT = "INT"
+    ENG = "ENG"
+
+
+class Basis(StrEnum):
+    """What kind of figure a rule belongs to; the three are never mixed in one figure (VOCABULARY.md, Compliance)."""
+
+    OBLIGATION = "obligation"
+    TARGET = "target"
+    RECOMMENDATION = "recommendation"
+
+
+BASIS_OF: dict[Force, Basis] = {
+    Force.LAW: Basis.OBLIGATION,
+    Force.GB_MANDATORY: Basis.OBLIGATION,
+    Force.NORM: Basis.OBLIGATION,
+    Force.GB: Basis.OBLIGATION,
+    Force.LOC: Basis.OBLIGATION,
+    Force.POL: Basis.TARGET,
+    Force.REC: Basis.RECOMMENDATION,
+    Force.ANA: Basis.RECOMMENDATION,
+    Force.INT: Basis.RECOMMENDATION,
+    Force.ENG: Basis.RECOMMENDATION,
+}
+
+
+class Verdict(StrEnum):
+    """What a finding says. `waived` is given by a person's waiver, never by `check`."""
+
+    COMPLIANT = "compliant"
+    NON_COMPLIANT = "non_compliant"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not_applicable"
+    WAIVED = "waived"
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """At least `n` devices with any of these capabilities, in the institution or in each zone of these purposes.
+
+    Per institution, `zones` limits where the devices count; empty means anywhere. Per zone, `zones` is never empty.
+    `must_exist`: an institution that declares no such zone is unknown, not exempt (every institution has a room).
+    """
+
+    capabilities: frozenset[str]
+    n: int
+    per: Literal["institution", "zone"]
+    zones: frozenset[str] = frozenset()
+    must_exist: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoneIn:
+    """No device of these kinds or with any of these capabilities in a zone of these purposes, whatever its state."""
+
+    zones: frozenset[str]
+    kinds: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
+
+
+Requirement = AtLeast | NoneIn
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a pack. `clause_id` is the catalogue's key (VID-03), for those who look it up."""
+
+    id: str
+    clause_id: str
+    document: str
+    number: str
+    clause: str
+    force: Force
+    basis: Basis
+    confidence: str
+    since: Micros
+    until: Micros | None
+    jurisdiction: str
+    """prefix of division codes; empty holds everywhere"""
+    institution_types: frozenset[str]
+    """empty holds for all"""
+    title_zh: str
+    title_en: str
+    days_to_remedy: int
+    requirement: Requirement
+
+    def applies(self, division: str, institution_type: str, at: Micros) -> bool:
+        """Whether the rule holds an institution of this type in this division at that time."""
+        in_effect = self.since <= at and (self.until is None or at < self.until)
+        typed = not self.institution_types or institution_type in self.institution_types
+        return in_effect and typed and division.startswith(self.jurisdiction)
+
+
+@dataclass(frozen=True, slots=True)
+class RulePack:
+    """Rules that are published together. Rule ids are unique over all packs in use."""
+
+    id: str
+    version: str
+    title_zh: str
+    title_en: str
+    rules: tuple[Rule, ...]
