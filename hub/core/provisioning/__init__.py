@@ -1,0 +1,42 @@
+"""What a manifest would change, what it contradicts and what it deserves a warning for: decided without asking anything.
+
+`plan(declared, current, catalogue)` compares what a manifest declares with what the hub has. Knows nothing of YAML, pydantic, SQL or HTTP.
+"""
+
+from hub.core.provisioning.checks import needs_new_test
+from hub.core.provisioning.declared import declared
+from hub.core.provisioning.difference import Change, Plan, applied, digest, plan
+from hub.core.provisioning.records import (
+    OWN_PROTOCOL,
+    Catalogue,
+    Current,
+    Fields,
+    Finding,
+    Key,
+    Noun,
+    Problem,
+    ProfileFacts,
+    Record,
+    policy_of,
+)
+
+__all__ = [
+    "OWN_PROTOCOL",
+    "Catalogue",
+    "Change",
+    "Current",
+    "Fields",
+    "Finding",
+    "Key",
+    "Noun",
+    "Plan",
+    "Problem",
+    "ProfileFacts",
+    "Record",
+    "applied",
+    "declared",
+    "digest",
+    "needs_new_test",
+    "plan",
+    "policy_of",
+]

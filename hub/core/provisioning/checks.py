@@ -1,0 +1,410 @@
+"""What a manifest contradicts (errors: nothing is applied) and what it deserves a warning for.
+
+Each check is one generator over a `Declaration`; a message says what, the pointer says where.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from hub.core.coverage.purposes import InstitutionType, ZonePurpose
+from hub.core.escalation import Policy, check_policy, covers, uncovered
+from hub.core.provisioning.records import (
+    INSIDE,
+    OWN_PROTOCOL,
+    Catalogue,
+    Current,
+    Fields,
+    Finding,
+    Key,
+    Noun,
+    Problem,
+    ProfileFacts,
+    Record,
+    policy_of,
+)
+from hub.errors import BadInput
+from hub.model import LIFE_SAFETY, Lane, Priority, SignalClass
+
+Check = Callable[["Declaration"], Iterator[Problem]]
+_SHOWN = 5
+"""How many names a message lists before it only counts."""
+_TYPED = (Noun.INSTITUTION, Noun.REGISTER_ENTRY)
+_PROVES = ("profile", "position", "endpoint", "settings")
+"""When one of these fields of a device changes, what its function test proved no longer holds."""
+
+
+def _completed(record: Record, catalogue: Catalogue) -> Record:
+    """A device or edge with what its profile decides, so that a changed profile shows as a change."""
+    if record.key.noun not in (Noun.DEVICE, Noun.EDGE):
+        return record
+    facts = catalogue.profile(record.fields["profile"])
+    decided = (
+        {"kind": "other", "lane": Lane.BULK.value} if facts is None else {"kind": facts.kind, "lane": facts.lane.value}
+    )
+    return replace(record, fields={**record.fields, **decided})
+
+
+class Declaration:
+    """A manifest seen together with what the hub has: every lookup that the checks need."""
+
+    def __init__(self, declared: Sequence[Record], current: Current, catalogue: Catalogue) -> None:
+        self.declared = [_completed(record, catalogue) for record in declared]
+        self.current = current
+        self.catalogue = catalogue
+        self.records: dict[Key, Record] = {}
+        for record in self.declared:
+            self.records.setdefault(record.key, record)
+        self.listed = frozenset(record.key.id for record in self.of(Noun.INSTITUTION))
+
+    def of(self, noun: Noun) -> Iterator[Record]:
+        """The declared things of one kind that are not to be retired, and institutions that are."""
+        for record in self.records.values():
+            if record.key.noun is noun and (not record.retired or noun is Noun.INSTITUTION):
+                yield record
+
+    def fields(self, key: Key) -> Fields | None:
+        """A thing as it will be, None where there will be none."""
+        record = self.records.get(key)
+        if record is not None:
+            return None if record.retired else record.fields
+        if key.noun in INSIDE and key.institution in self.listed:
+            return None
+        return self.current.live.get(key)
+
+    def all_fields(self, noun: Noun) -> dict[str, Fields]:
+        """All things of one kind outside institutions as they will be, by id."""
+        keys = [key for key in chain(self.current.live, self.records) if key.noun is noun]
+        return {key.id: fields for key in keys if (fields := self.fields(key)) is not None}
+
+    def profile_of(self, device: Record) -> ProfileFacts | None:
+        """The facts of a declared device's profile."""
+        return self.catalogue.profile(device.fields["profile"])
+
+
+def _named(names: Iterable[str]) -> str:
+    ordered = sorted(set(names))
+    rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
+    return ", ".join(ordered[:_SHOWN]) + rest
+
+
+def _at(record: Record, *path: str | int) -> str:
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    return "/".join((record.pointer, *parts))
+
+
+def _found(findings: Iterable[Finding], record: Record, code: str, *path: str | int) -> Iterator[Problem]:
+    for finding in findings:
+        yield Problem(_at(record, *path, *finding.path), finding.message, code, finding.clause)
+
+
+# errors ---------------------------------------------------------------------------------------------------------------
+
+
+def _declared_twice(d: Declaration) -> Iterator[Problem]:
+    first: dict[tuple[object, ...], Record] = {}
+    for record in d.declared:
+        noun = record.key.noun
+        shared = noun in (Noun.DEVICE, Noun.EDGE)  # one name space over the whole hub
+        name = ("device", record.key.id) if shared else tuple(record.key)
+        other = first.setdefault(name, record)
+        if other is not record:
+            place = other.pointer.removeprefix("/")
+            yield Problem(record.pointer, f"{record.key} stands in the manifest already, at {place}", "twice")
+
+
+def _refers(d: Declaration, record: Record, field: str, noun: Noun, institution: str = "") -> Iterator[Problem]:
+    name = record.fields[field]
+    if name is not None and d.fields(Key(noun, institution, name)) is None:
+        where = f" in institution {institution}" if institution else ""
+        what = noun.value.replace("_", " ")
+        yield Problem(_at(record, field), f"there is no {what} {name!r}{where}", "unknown-reference")
+
+
+def _unknown_references(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.DIVISION):
+        yield from _refers(d, record, "parent", Noun.DIVISION)
+    for noun in (Noun.INSTITUTION, Noun.REGISTER_ENTRY, Noun.POLICY):
+        for record in d.of(noun):
+            if not record.retired:
+                yield from _refers(d, record, "division", Noun.DIVISION)
+    for record in d.of(Noun.INSTITUTION):
+        if not record.retired:
+            yield from _refers(d, record, "filing_number", Noun.REGISTER_ENTRY)
+    for record in d.of(Noun.POLICY):
+        yield from _refers(d, record, "institution", Noun.INSTITUTION)
+    for record in d.of(Noun.POSITION):
+        yield from _refers(d, record, "zone", Noun.ZONE, record.key.institution)
+    for record in d.of(Noun.ENDPOINT):
+        yield from _refers(d, record, "edge", Noun.EDGE, record.key.institution)
+    for record in d.of(Noun.DEVICE):
+        yield from _refers(d, record, "position", Noun.POSITION, record.key.institution)
+        yield from _refers(d, record, "endpoint", Noun.ENDPOINT, record.key.institution)
+    for record in d.of(Noun.GROUP):
+        for n, member in enumerate(record.fields["institutions"]):
+            if d.fields(Key(Noun.INSTITUTION, "", member)) is None:
+                yield Problem(
+                    _at(record, "institutions", n), f"there is no institution {member!r}", "unknown-reference"
+                )
+
+
+def _unknown_words(d: Declaration) -> Iterator[Problem]:
+    for noun, field, words in ((Noun.ZONE, "purpose", ZonePurpose), *((n, "type", InstitutionType) for n in _TYPED)):
+        for record in d.of(noun):
+            if not record.retired and record.fields[field] not in set(words):
+                known = ", ".join(words)
+                yield Problem(_at(record, field), f"{record.fields[field]!r} is none of: {known}", "word")
+
+
+def _circles_of_divisions(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.DIVISION):
+        trail = [record.key.id]
+        above = record.fields["parent"]
+        while above is not None and above not in trail:
+            trail.append(above)
+            fields = d.fields(Key(Noun.DIVISION, "", above))
+            above = None if fields is None else fields["parent"]
+        if above == record.key.id:
+            way = " → ".join((*trail, record.key.id))
+            yield Problem(_at(record, "parent"), f"the divisions go round in a circle: {way}", "circle")
+
+
+def _retired_with_content(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.INSTITUTION):
+        if not record.retired:
+            continue
+        inside = [r.key for r in d.declared if r.key.noun in INSIDE and r.key.institution == record.key.id]
+        if inside:
+            yield Problem(record.pointer, f"is to be retired but still names {_named(map(str, inside))}", "retired")
+
+
+def _other_owners(d: Declaration) -> Iterator[Problem]:
+    for record in chain(d.of(Noun.DEVICE), d.of(Noun.EDGE)):
+        key = record.key
+        owner = d.current.owners.get(key.id)
+        if owner is not None and owner != key.institution:
+            yield Problem(
+                _at(record, "id"), f"{key.id!r} belongs to institution {owner!r}: an id is used once", "owner"
+            )
+        other = Noun.EDGE if key.noun is Noun.DEVICE else Noun.DEVICE
+        if Key(other, key.institution, key.id) in d.current.live:
+            yield Problem(_at(record, "id"), f"{key.id!r} is the id of an existing {other.value}", "owner")
+
+
+def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
+    filed: dict[str, str] = {}
+    outer = {name: owner for name, owner in d.current.external.items() if owner not in d.listed}
+    for key, fields in d.current.live.items():
+        if key.noun is Noun.INSTITUTION and key.id not in d.listed and fields["filing_number"] is not None:
+            filed[fields["filing_number"]] = key.id
+    for record in d.of(Noun.INSTITUTION):
+        if record.retired:
+            continue
+        number = record.fields["filing_number"]
+        if number is not None and filed.setdefault(number, record.key.id) != record.key.id:
+            yield Problem(_at(record, "filing_number"), f"{number!r} is that of {filed[number]!r}", "twice")
+        for scheme, value in record.fields["external_ids"].items():
+            if outer.setdefault((scheme, value), record.key.id) != record.key.id:
+                where = _at(record, "external_ids", scheme)
+                yield Problem(where, f"{value!r} is that of {outer[scheme, value]!r}", "twice")
+
+
+def _devices_that_cannot_be(d: Declaration) -> Iterator[Problem]:
+    taken: dict[tuple[str, str], str] = {}
+    for record in d.of(Noun.DEVICE):
+        profile = d.profile_of(record)
+        if profile is None:
+            yield Problem(_at(record, "profile"), f"there is no device profile {record.fields['profile']!r}", "profile")
+            continue
+        if profile.is_edge:
+            yield Problem(_at(record, "profile"), "is the profile of an edge: name it under edges", "profile")
+            continue
+        yield from _connection(d, record, profile)
+        findings = d.catalogue.device_findings(record.fields["profile"], record.fields["settings"])
+        yield from _found(findings, record, "settings", "settings")
+        place = record.fields["position"]
+        if place is not None:
+            other = taken.setdefault((record.key.institution, place), record.key.id)
+            if other != record.key.id:
+                yield Problem(_at(record, "position"), f"{place!r} is taken by device {other!r}", "position-taken")
+
+
+def _connection(d: Declaration, record: Record, profile: ProfileFacts) -> Iterator[Problem]:
+    name = record.fields["endpoint"]
+    if profile.driver == OWN_PROTOCOL:
+        if name is not None:
+            yield Problem(
+                _at(record, "endpoint"), "the device speaks to the hub itself: it has no endpoint", "endpoint"
+            )
+        return
+    if name is None:
+        message = f"the device is read by the driver {profile.driver!r}: name the endpoint it is behind"
+        yield Problem(_at(record, "endpoint"), message, "endpoint")
+        return
+    endpoint = d.fields(Key(Noun.ENDPOINT, record.key.institution, name))
+    if endpoint is not None and endpoint["driver"] != profile.driver:
+        message = f"{name!r} is of the driver {endpoint['driver']!r}, the profile needs {profile.driver!r}"
+        yield Problem(_at(record, "endpoint"), message, "endpoint")
+
+
+def _edges_and_endpoints(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.EDGE):
+        profile = d.profile_of(record)
+        if profile is None or not profile.is_edge:
+            reason = "there is no such device profile" if profile is None else "is not the profile of an edge"
+            yield Problem(_at(record, "profile"), f"{record.fields['profile']!r}: {reason}", "profile")
+    for record in d.of(Noun.ENDPOINT):
+        driver = record.fields["driver"]
+        if not d.catalogue.has_driver(driver):
+            yield Problem(_at(record, "driver"), f"there is no driver {driver!r}", "driver")
+        else:
+            findings = d.catalogue.endpoint_findings(driver, record.fields["settings"])
+            yield from _found(findings, record, "settings", "settings")
+
+
+def _responders_and_policies(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.RESPONDER):
+        for n, channel in enumerate(record.fields["channels"].values()):
+            findings = d.catalogue.channel_findings(channel["kind"], channel["settings"])
+            yield from _found(findings, record, "settings", "channels", n)
+    for record in d.of(Noun.POLICY):
+        try:
+            check_policy(policy_of(record.key.id, record.fields))
+        except BadInput as error:
+            path = error.where.partition(": ")[2].split(".")
+            if path[0] == "steps" and len(path) > 1:
+                path[1] = str(int(path[1]) - 1)  # the core counts steps from 1, a pointer from 0
+            yield Problem(_at(record, *path), error.reason, "policy")
+    yield from _steps_to_nobody(d)
+
+
+def _steps_to_nobody(d: Declaration) -> Iterator[Problem]:
+    responders = d.all_fields(Noun.RESPONDER)
+    for policy_id, fields in d.all_fields(Noun.POLICY).items():
+        record = d.records.get(Key(Noun.POLICY, "", policy_id))
+        for n, step in enumerate(fields["steps"]):
+            responder = responders.get(step["responder"])
+            if responder is None:
+                message, key = f"there is no responder {step['responder']!r}", "responder"
+            elif step["channel"] not in responder["channels"]:
+                message, key = f"responder {step['responder']!r} has no channel {step['channel']!r}", "channel"
+            else:
+                continue
+            if record is not None:
+                yield Problem(_at(record, "steps", n, key), message, "unknown-reference")
+                continue
+            cause = d.records.get(Key(Noun.RESPONDER, "", step["responder"]))
+            if cause is not None:  # an existing policy would lose the one it tells
+                yield Problem(cause.pointer, f"policy {policy_id!r} still names it: {message}", "in-use")
+
+
+def _nobody_would_be_told(d: Declaration) -> Iterator[Problem]:
+    """An institution whose fire or panic alarms no policy covers is refused: they would reach nobody."""
+    policies = [policy_of(name, fields) for name, fields in d.all_fields(Noun.POLICY).items()]
+    alarms: dict[str, list[tuple[str, SignalClass, Priority]]] = {}
+    for record in d.of(Noun.DEVICE):
+        profile = d.profile_of(record)
+        if profile is not None:
+            rows = alarms.setdefault(record.key.institution, [])
+            rows.extend((record.key.id, signal_class, priority) for signal_class, priority in profile.alarms)
+    for institution in d.of(Noun.INSTITUTION):
+        if institution.retired:
+            continue
+        division = institution.fields["division"]
+        missing = uncovered(policies, institution.key.id, division, alarms.get(institution.key.id, ()))
+        for signal_class in sorted({row.signal_class for row in missing}):
+            devices = _named(row.device for row in missing if row.signal_class is signal_class)
+            message = f"no escalation policy covers {signal_class.value} alarms here (devices: {devices})"
+            yield Problem(institution.pointer, message, "uncovered")
+    yield from _others_lose_their_policy(d, policies)
+
+
+def _others_lose_their_policy(d: Declaration, policies: Sequence[Policy]) -> Iterator[Problem]:
+    before = [policy_of(key.id, fields) for key, fields in d.current.live.items() if key.noun is Noun.POLICY]
+    for institution, (division, profiles) in sorted(d.current.guarded.items()):
+        facts = [profile for name in profiles if (profile := d.catalogue.profile(name)) is not None]
+        kinds = {alarm for profile in facts for alarm in profile.alarms if alarm[0] in LIFE_SAFETY}
+        for signal_class, priority in sorted(kinds):
+            used = covers(before, institution, division, signal_class, priority)
+            if used is None or covers(policies, institution, division, signal_class, priority) is not None:
+                continue
+            cause = d.records.get(Key(Noun.POLICY, "", used.id))
+            message = f"{signal_class.value} alarms of institution {institution!r} would be covered by no policy"
+            yield Problem("" if cause is None else cause.pointer, message, "uncovered")
+
+
+# warnings -------------------------------------------------------------------------------------------------------------
+
+
+def _unplaced(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.DEVICE):
+        if record.fields["position"] is None:
+            yield Problem(
+                record.pointer, f"device {record.key.id!r} has no position: it counts for nothing", "unplaced"
+            )
+
+
+def _misplaced(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.DEVICE):
+        institution = d.fields(Key(Noun.INSTITUTION, "", record.key.institution))
+        place = d.fields(Key(Noun.POSITION, record.key.institution, record.fields["position"] or ""))
+        zone = None if place is None else d.fields(Key(Noun.ZONE, record.key.institution, place["zone"]))
+        if institution is not None and zone is not None and d.profile_of(record) is not None:
+            findings = d.catalogue.placement_findings(
+                institution["division"], institution["type"], zone["purpose"], record.fields["profile"]
+            )
+            yield from _found(findings, record, "placement", "position")
+
+
+def _not_on_the_register(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.INSTITUTION):
+        if not record.retired and record.fields["filing_number"] is None:
+            message = f"institution {record.key.id!r} names no filing_number: it counts in no rate"
+            yield Problem(record.pointer, message, "not-registered")
+
+
+def _nothing_behind(d: Declaration) -> Iterator[Problem]:
+    used = {(record.key.institution, record.fields["endpoint"]) for record in d.of(Noun.DEVICE)}
+    for record in d.of(Noun.ENDPOINT):
+        if (record.key.institution, record.key.id) not in used:
+            yield Problem(record.pointer, f"no device is behind endpoint {record.key.id!r}", "unused")
+
+
+def _to_be_tested_again(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.DEVICE):
+        before = d.current.live.get(record.key)
+        changed = [] if before is None else needs_new_test(before, record.fields)
+        if changed:
+            message = f"device {record.key.id!r} must be tested again: its {' and '.join(changed)} changed"
+            yield Problem(record.pointer, message, "test-again")
+
+
+def needs_new_test(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """The fields of a device whose change takes its function test's proof away; empty where the proof holds."""
+    return [name for name in _PROVES if before.get(name) != after.get(name)]
+
+
+_ERRORS: tuple[Check, ...] = (
+    _declared_twice,
+    _unknown_references,
+    _unknown_words,
+    _circles_of_divisions,
+    _retired_with_content,
+    _other_owners,
+    _shared_outer_names,
+    _devices_that_cannot_be,
+    _edges_and_endpoints,
+    _responders_and_policies,
+    _nobody_would_be_told,
+)
+_WARNINGS: tuple[Check, ...] = (_misplaced, _unplaced, _not_on_the_register, _nothing_behind, _to_be_tested_again)
+
+
+def errors_of(declaration: Declaration) -> Iterable[Problem]:
+    """Everything the manifest contradicts: itself, the hub, or a guarantee."""
+    return chain.from_iterable(check(declaration) for check in _ERRORS)
+
+
+def warnings_of(declaration: Declaration) -> Iterable[Problem]:
+    """Everything that can be done and should be looked at."""
+    return chain.from_iterable(check(declaration) for check in _WARNINGS)

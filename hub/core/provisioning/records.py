@@ -1,0 +1,148 @@
+"""The nouns of provisioning: a thing is its key and its fields, whether a manifest declares it or the hub has it.
+
+Fields are plain JSON values, complete (a field that is not said is None), so that two things are the same when their fields are equal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from hub.core.escalation import Policy, Step
+from hub.model import Lane, Priority, SignalClass
+
+OWN_PROTOCOL = "anxin"
+"""The driver named by profiles of devices that speak docs/protocol.md themselves: no endpoint, a client of their own."""
+
+Fields = Mapping[str, Any]
+
+
+class Noun(StrEnum):
+    """Kinds of things, in the order in which they are made: what others refer to comes first."""
+
+    DIVISION = "division"
+    RESPONDER = "responder"
+    INSTITUTION = "institution"
+    REGISTER_ENTRY = "register_entry"
+    GROUP = "group"
+    ZONE = "zone"
+    POSITION = "position"
+    EDGE = "edge"
+    ENDPOINT = "endpoint"
+    DEVICE = "device"
+    POLICY = "policy"
+
+
+ORDER: Mapping[Noun, int] = {noun: index for index, noun in enumerate(Noun)}
+INSIDE = frozenset({Noun.ZONE, Noun.POSITION, Noun.EDGE, Noun.ENDPOINT, Noun.DEVICE})
+"""What lies inside an institution: retired when a listed institution no longer names it. All else only by `retired: true`."""
+
+
+class Key(NamedTuple):
+    """What a thing is called. `institution` is empty for what lies in none."""
+
+    noun: Noun
+    institution: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.noun.value} {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A thing as a manifest declares it; `pointer` is the JSON pointer to it."""
+
+    key: Key
+    fields: Fields
+    pointer: str
+    retired: bool = False
+
+
+class Problem(NamedTuple):
+    """What does not hold, or deserves a warning. `clause` names document and clause where a standard says so."""
+
+    pointer: str
+    message: str
+    code: str
+    clause: str = ""
+
+
+class Finding(NamedTuple):
+    """What a catalogue says about settings or a place; `path` leads to the key within them."""
+
+    path: tuple[str | int, ...]
+    message: str
+    clause: str = ""
+
+
+class ProfileFacts(NamedTuple):
+    """What a plan must know of a device profile."""
+
+    kind: str
+    lane: Lane
+    driver: str
+    is_edge: bool
+    alarms: tuple[tuple[SignalClass, Priority], ...]
+    """class and priority of every alarm definition"""
+
+
+class Catalogue(Protocol):
+    """What a manifest may refer to: profiles, drivers, channels, and the rules of placement."""
+
+    def profile(self, name: str) -> ProfileFacts | None:
+        """The facts of a profile, None where there is none of that name."""
+        ...
+
+    def has_driver(self, name: str) -> bool:
+        """Whether a driver of that name is installed."""
+        ...
+
+    def endpoint_findings(self, driver: str, settings: Fields) -> Sequence[Finding]:
+        """Why the driver cannot take these settings of an endpoint."""
+        ...
+
+    def device_findings(self, profile: str, settings: Fields) -> Sequence[Finding]:
+        """Why the profile's driver cannot take these settings of a device."""
+        ...
+
+    def channel_findings(self, kind: str, settings: Fields) -> Sequence[Finding]:
+        """Why there is no channel of this kind (path `kind`), or why it cannot take these settings (path `settings`, …)."""
+        ...
+
+    def placement_findings(self, division: str, institution_type: str, purpose: str, profile: str) -> Sequence[Finding]:
+        """What rules say against a device of this profile in such a zone: warnings with their clause."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What the hub has, as far as a manifest touches it.
+
+    Complete for: things inside the listed institutions; every division, register entry, group, responder and institution that the manifest
+    names, with the divisions above; all live policies.
+    """
+
+    live: Mapping[Key, Fields] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """institution of every device and edge id that the manifest names, retired ones too: an id is used once"""
+    external: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """institution of every external identifier (scheme, value) that the manifest names"""
+    guarded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    """division and profiles of the urgent devices of institutions that the manifest does not list: policies must go on covering them"""
+
+
+def policy_of(policy_id: str, fields: Fields) -> Policy:
+    """The escalation's policy in a policy's fields."""
+    return Policy(
+        id=policy_id,
+        title_zh=fields["title_zh"],
+        title_en=fields["title_en"],
+        division=fields["division"],
+        institution=fields["institution"],
+        signal_classes=frozenset(SignalClass(name) for name in fields["signal_classes"]),
+        priorities=frozenset(Priority(name) for name in fields["priorities"]),
+        round_every=fields["round_every"],
+        max_rounds=fields["max_rounds"],
+        steps=tuple(Step(n, **step) for n, step in enumerate(fields["steps"], 1)),
+    )

@@ -1,0 +1,236 @@
+"""A manifest: what an installer declares, as it comes over the API. Unknown keys are refused; an error names the key by JSON pointer.
+
+What lies inside an institution (zones, positions, edges, endpoints, devices) is complete: what the hub has and the manifest does not name is
+retired. All else is retired only by `retired: true`, and what a manifest does not name is left alone.
+Knows the shape of things and nothing of what they refer to: hub.core.provisioning compares it with the hub.
+"""
+
+import math
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from hub.model import IDENTIFIER, LIFE_SAFETY, Priority, SignalClass
+from hub.profiles import Duration, Title
+
+MAX_INSTITUTIONS = 5_000
+_MAX_DEPTH = 8
+_LARGEST = 2**53
+"""Above it JSON's numbers are not exact everywhere."""
+
+
+def _quoted(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("write the code in quotes")
+    return value
+
+
+def _text(text: str) -> str:
+    if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise ValueError("NUL and lone surrogates are not allowed")
+    return text
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """JSON that PostgreSQL stores and gives back as it was; whole numbers become integers."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(key): _plain(below, depth + 1) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_plain(below, depth + 1) for below in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value) or abs(value) > _LARGEST:
+            raise ValueError("a number must be finite and at most 2^53")
+        return int(value) if value == int(value) else value
+    return value
+
+
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+Code = Annotated[str, BeforeValidator(_quoted), Field(pattern=r"^[0-9]{2,12}$")]
+"""A division's code, GB/T 2260 and town codes without trailing zeros."""
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
+Text = Annotated[str, BeforeValidator(_quoted), Field(min_length=1, max_length=200), AfterValidator(_text)]
+Settings = Annotated[dict[str, Any], AfterValidator(_plain), Field(max_length=100, repr=False)]
+"""What a driver or a channel is told; its own model checks it. May hold secrets."""
+
+
+class _Model(BaseModel):
+    # an input's value may be a secret: it is never shown in an error
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+_Checked = TypeVar("_Checked")
+
+
+def _unique(model: _Checked, what: str, names: list[str]) -> _Checked:
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise ValueError(f"{what}: {double[0]!r} stands here twice")
+    return model
+
+
+def _titled(title: Title) -> Title:
+    _text(title.zh + title.en)
+    return title
+
+
+Names = Annotated[Title, AfterValidator(_titled)]
+
+
+class Division(_Model):
+    """A node of the administrative tree."""
+
+    code: Code
+    parent: Code | None = None
+    title: Names
+
+
+class RegisterEntry(_Model):
+    """A line of the regulator's list of the institutions that must be there."""
+
+    filing_number: Text
+    division: Code
+    type: Word
+    title: Names
+    capacity: int | None = Field(default=None, ge=1, le=100_000)
+    retired: bool = False
+
+
+class Group(_Model):
+    """Institutions that belong together across divisions."""
+
+    id: Identifier
+    title: Names
+    institutions: tuple[Identifier, ...] = Field(default=(), max_length=MAX_INSTITUTIONS)
+
+
+class Channel(_Model):
+    """One way to reach a responder."""
+
+    id: Identifier
+    kind: Word
+    settings: Settings
+
+
+class Responder(_Model):
+    """Who is told: a role, reached over channels."""
+
+    id: Identifier
+    title: Names
+    channels: tuple[Channel, ...] = Field(default=(), max_length=20)
+    retired: bool = False
+
+    @model_validator(mode="after")
+    def _channels_are_told_apart(self) -> Self:
+        return _unique(self, "channels", [channel.id for channel in self.channels])
+
+
+class PolicyStep(_Model):
+    """Tell `responder` by `channel`, `delay` after the round began, and `repeat_times` more times every `repeat_every`."""
+
+    responder: Identifier
+    channel: Identifier
+    delay: Duration = 0
+    repeat_every: Duration = 0
+    repeat_times: int = Field(default=0, ge=0, le=1000)
+
+
+class Policy(_Model):
+    """Who is told about which alarms, where; for a division or an institution, neither means everywhere."""
+
+    id: Identifier
+    title: Names
+    division: Code | None = None
+    institution: Identifier | None = None
+    signal_classes: tuple[SignalClass, ...] = tuple(sorted(LIFE_SAFETY))
+    priorities: tuple[Priority, ...] = (Priority.CRITICAL,)
+    round_every: Duration
+    max_rounds: int | None = Field(default=None, ge=1, le=100_000)
+    steps: tuple[PolicyStep, ...] = Field(min_length=1, max_length=100)
+    retired: bool = False
+
+
+class Zone(_Model):
+    """A part of an institution with a purpose."""
+
+    id: Identifier
+    purpose: Word
+    title: Names
+    area_m2: float | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False)
+    floor: int | None = Field(default=None, ge=-10, le=200)
+
+
+class Position(_Model):
+    """The place in a zone where a device is installed."""
+
+    id: Identifier
+    zone: Identifier
+    title: Names
+
+
+class Edge(_Model):
+    """The process at the institution that runs drivers."""
+
+    id: Identifier
+    profile: Identifier = "anxin-edge"
+
+
+class Endpoint(_Model):
+    """Where a driver connects."""
+
+    id: Identifier
+    driver: Identifier
+    edge: Identifier
+    settings: Settings = Field(default_factory=dict)
+
+
+class Device(_Model):
+    """A device at a position, behind an endpoint; a device that speaks the hub's own protocol has none."""
+
+    id: Identifier
+    profile: Identifier
+    position: Identifier | None = None
+    endpoint: Identifier | None = None
+    settings: Settings = Field(default_factory=dict)
+
+
+class Place(_Model):
+    """WGS-84."""
+
+    latitude: float = Field(ge=-90, le=90, allow_inf_nan=False)
+    longitude: float = Field(ge=-180, le=180, allow_inf_nan=False)
+
+
+class Institution(_Model):
+    """One licensed address with all that is in it."""
+
+    id: Identifier
+    division: Code
+    type: Word
+    title: Names
+    capacity: int | None = Field(default=None, ge=1, le=100_000)
+    place: Place | None = None
+    operator: Text | None = None
+    calendar: Settings | None = None
+    external_ids: dict[Word, Text] = Field(default_factory=dict, max_length=20)
+    filing_number: Text | None = None
+    retired: bool = False
+    zones: tuple[Zone, ...] = Field(default=(), max_length=500)
+    positions: tuple[Position, ...] = Field(default=(), max_length=2_000)
+    edges: tuple[Edge, ...] = Field(default=(), max_length=50)
+    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500)
+    devices: tuple[Device, ...] = Field(default=(), max_length=2_000)
+
+
+class Manifest(_Model):
+    """Everything that one plan or apply is about."""
+
+    divisions: tuple[Division, ...] = Field(default=(), max_length=50_000)
+    register_: tuple[RegisterEntry, ...] = Field(default=(), max_length=50_000, alias="register")
+    groups: tuple[Group, ...] = Field(default=(), max_length=5_000)
+    responders: tuple[Responder, ...] = Field(default=(), max_length=5_000)
+    policies: tuple[Policy, ...] = Field(default=(), max_length=5_000)
+    institutions: tuple[Institution, ...] = Field(default=(), max_length=MAX_INSTITUTIONS)
