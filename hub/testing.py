@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,3 +24,14 @@ async def eventually(condition: Callable[[], Any | Awaitable[Any]], deadline: fl
             name = getattr(condition, "__qualname__", repr(condition))
             raise AssertionError(f"{name} did not become true within {deadline} s; the last look gave {seen!r}")
         await asyncio.sleep(every)
+
+
+def wait_until(condition: Callable[[], Any], deadline: float = 5.0, every: float = 0.01) -> Any:
+    """`eventually` for code without a loop: block until `condition()` is true and return what it gave; AssertionError after `deadline` seconds."""
+    until = time.monotonic() + deadline
+    while not (seen := condition()):
+        if time.monotonic() >= until:
+            name = getattr(condition, "__qualname__", repr(condition))
+            raise AssertionError(f"{name} did not become true within {deadline} s; the last look gave {seen!r}")
+        time.sleep(every)
+    return seen
