@@ -1,0 +1,300 @@
+"""The spool: upward messages on disk, synced before anyone is told that they are safe, kept until the hub confirmed their commit.
+
+One SQLite file (WAL, `synchronous=FULL`) with two streams, one a lane. A message is formed when it is written, so that sending it again
+sends the same bytes. Numbers have no gaps and are never used twice, whenever the process is killed: a number is taken in the transaction
+that writes its message. Knows nothing of the loop or of MQTT; every call blocks, so `hub.edge.intake` calls it in one thread.
+
+Bulk is bounded by a budget: when it is full the oldest messages give up their content and become a declaration of how much was dropped,
+under their own number, so that the stream has no gap and the loss is seen in the hub's quarantine. The urgent lane is never dropped.
+"""
+
+import contextlib
+import fcntl
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+
+from hub.core.batching import Packed
+from hub.core.wire import encode_reject, join_up
+from hub.errors import AnxinError
+from hub.model import Lane, Micros, Reject
+
+log = structlog.get_logger()
+
+BULK_BUDGET = 512 * 1024 * 1024
+"""Bytes of bulk payloads: about five months of an institution with fifteen devices."""
+
+_SCHEMA = """
+create table if not exists stream (
+    lane text primary key,
+    stream text not null,
+    last integer not null default 0,
+    confirmed integer not null default 0,
+    dropped integer not null default 0
+) strict;
+create table if not exists message (
+    lane text not null,
+    seq integer not null,
+    samples integer not null,
+    payload blob not null,
+    primary key (lane, seq)
+) strict;
+create index if not exists message_heavy on message (lane, seq) where length(payload) > 512;
+"""
+_FORMAT = 1
+
+
+class SpoolFailed(AnxinError):
+    """The disk does not take or give what was asked (full, read-only, broken): nothing of this call is safe; try again later."""
+
+
+class Message(NamedTuple):
+    """One unconfirmed message."""
+
+    seq: int
+    payload: bytes
+
+
+class Depth(NamedTuple):
+    """How a lane stands."""
+
+    messages: int
+    samples: int
+    """unconfirmed"""
+    bytes: int
+    dropped: int
+    """samples whose content was given up since the stream began"""
+
+
+class Spool:
+    """An open spool; `open_spool()` makes it. Calls must not overlap."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], Micros], budget: int) -> None:
+        self._db = connection
+        self._clock = clock
+        self._budget = budget
+        self._streams: dict[Lane, str] = {}
+        self._depth: dict[Lane, Depth] = {}
+        with self._transaction():
+            for lane in Lane:
+                self._db.execute(
+                    "insert into stream (lane, stream) values (?, ?) on conflict do nothing", (lane, _stream_name(lane))
+                )
+        for lane in Lane:
+            self._load(lane)
+
+    def _load(self, lane: Lane) -> None:
+        stream, dropped = self._one("select stream, dropped from stream where lane = ?", lane)
+        count = (
+            "select count(*), coalesce(sum(samples), 0), coalesce(sum(length(payload)), 0) from message where lane = ?"
+        )
+        self._streams[lane] = stream
+        messages, samples, size = self._one(count, lane)
+        self._depth[lane] = Depth(messages, samples, size, dropped)
+
+    def stream(self, lane: Lane) -> str:
+        """The name of this lane's stream."""
+        return self._streams[lane]
+
+    def depth(self, lane: Lane) -> Depth:
+        """How much waits in this lane."""
+        return self._depth[lane]
+
+    def last(self, lane: Lane) -> int:
+        """The highest number given so far; 0 before the first message."""
+        number: int = self._one("select last from stream where lane = ?", lane)[0]
+        return number
+
+    def confirmed(self, lane: Lane) -> int:
+        """The hub has everything up to this number."""
+        number: int = self._one("select confirmed from stream where lane = ?", lane)[0]
+        return number
+
+    def append(self, lane: Lane, messages: Sequence[Packed]) -> int:
+        """Write messages under the next numbers; when it returns they are on the disk. Returns the last number given."""
+        depth = self._depth[lane]
+        added = sum(len(message.payload) for message in messages)
+        excess = depth.bytes + added - self._budget if lane is Lane.BULK else 0
+        dropped = 0
+        with self._transaction():
+            if excess > 0:
+                dropped = self._drop_oldest(lane, excess)
+            last: int = self._one("select last from stream where lane = ?", lane)[0]
+            self._db.executemany(
+                "insert into message (lane, seq, samples, payload) values (?, ?, ?, ?)",
+                [(lane, last + n, m.samples, m.payload) for n, m in enumerate(messages, 1)],
+            )
+            last += len(messages)
+            self._db.execute("update stream set last = ? where lane = ?", (last, lane))
+        if excess > 0:
+            self._load(lane)
+            log.error("spool.dropped", lane=lane, samples=dropped, total=self._depth[lane].dropped)
+        else:
+            samples = depth.samples + sum(message.samples for message in messages)
+            self._depth[lane] = Depth(depth.messages + len(messages), samples, depth.bytes + added, depth.dropped)
+        return last
+
+    def unconfirmed(self, lane: Lane, after: int, limit: int) -> list[Message]:
+        """The first `limit` unconfirmed messages with a number above `after`."""
+        with _translated():
+            rows = self._db.execute(
+                "select seq, payload from message where lane = ? and seq > ? order by seq limit ?", (lane, after, limit)
+            )
+            return [Message(seq, payload) for seq, payload in rows]
+
+    def confirm(self, lane: Lane, upto: int) -> int:
+        """Let go of everything up to `upto`; returns how many messages that were. A number not given yet is never let go of."""
+        with self._transaction():
+            upto = min(upto, self.last(lane))
+            gone = "from message where lane = ? and seq <= ?"
+            counted = self._one(
+                f"select count(*), coalesce(sum(samples), 0), coalesce(sum(length(payload)), 0) {gone}",
+                lane,
+                upto,
+            )
+            self._db.execute(f"delete {gone}", (lane, upto))
+            self._db.execute("update stream set confirmed = max(confirmed, ?) where lane = ?", (upto, lane))
+        depth = self._depth[lane]
+        messages, samples, size = counted
+        self._depth[lane] = Depth(depth.messages - messages, depth.samples - samples, depth.bytes - size, depth.dropped)
+        return int(messages)
+
+    def replace(self, lane: Lane, seq: int, reject: Reject) -> None:
+        """Put a reject in the place of a message that can never be sent, so that its number is kept."""
+        with self._transaction():
+            self._replace(lane, seq, reject)
+        self._load(lane)
+
+    def restart(self, lane: Lane) -> str:
+        """A new stream for what is unconfirmed, numbered from 1: for a hub that no longer knows the old one. Returns its name."""
+        stream = _stream_name(lane)
+        with self._transaction():
+            rows = self._db.execute("select seq from message where lane = ? order by seq", (lane,)).fetchall()
+            for number, (seq,) in enumerate(rows, 1):  # upwards, and never above the old number: nothing collides
+                self._db.execute("update message set seq = ? where lane = ? and seq = ?", (number, lane, seq))
+            self._db.execute(
+                "update stream set stream = ?, last = ?, confirmed = 0, dropped = 0 where lane = ?",
+                (stream, len(rows), lane),
+            )
+        self._load(lane)
+        return stream
+
+    def close(self) -> None:
+        """Write the log back into the file and close it."""
+        self._db.close()
+
+    def _drop_oldest(self, lane: Lane, excess: int) -> int:
+        """Inside a transaction: turn the oldest messages into declarations until `excess` bytes are free; returns samples dropped."""
+        dropped = 0
+        heavy = "select seq, samples, length(payload) from message where lane = ? and length(payload) > 512 order by seq limit 100"
+        while excess > 0 and (rows := self._db.execute(heavy, (lane,)).fetchall()):
+            for seq, samples, size in rows:
+                reason = f"the spool is full: message {seq} of {samples} samples was dropped"
+                excess -= size - self._replace(lane, seq, Reject(self._clock(), "edge:spool", "dropped", reason))
+                dropped += samples
+                if excess <= 0:
+                    break
+        self._db.execute("update stream set dropped = dropped + ? where lane = ?", (dropped, lane))
+        return dropped
+
+    def _replace(self, lane: Lane, seq: int, reject: Reject) -> int:
+        payload = join_up((), (encode_reject(reject),))
+        self._db.execute("update message set samples = 0, payload = ? where lane = ? and seq = ?", (payload, lane, seq))
+        return len(payload)
+
+    def _one(self, query: str, *arguments: object) -> Any:
+        with _translated():
+            return self._db.execute(query, arguments).fetchone()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _translated():
+            self._db.execute("begin immediate")
+            try:
+                yield
+                self._db.execute("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._db.execute("rollback")
+                raise
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise SpoolFailed(f"the spool cannot be used: {error}") from error
+
+
+def _stream_name(lane: Lane) -> str:
+    return f"{uuid.uuid4()}-{lane}"
+
+
+@contextlib.contextmanager
+def open_spool(folder: Path, clock: Callable[[], Micros], budget: int = BULK_BUDGET) -> Iterator[Spool]:
+    """The spool in `folder`, made when it is not there; raises SpoolFailed when it cannot be had or another process has it.
+
+    A file that is corrupt is moved aside under a name with the time in it, said loudly, and a new stream begins: what it held is lost to us,
+    and a number of the old stream must never be used again.
+    """
+    path = folder / "spool.db"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a")
+    except OSError as error:
+        raise SpoolFailed(f"{folder}: the spool cannot be made: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SpoolFailed(f"{folder}: another process uses this spool") from None
+        try:
+            connection = _connect(path)
+        except sqlite3.DatabaseError as error:
+            if not _is_corrupt(error):
+                raise SpoolFailed(f"{path}: the spool cannot be opened: {error}") from None
+            _move_aside(path, clock(), str(error))
+            connection = _connect(path)
+        try:
+            yield Spool(connection, clock, budget)
+        finally:
+            connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        (found,) = connection.execute("pragma quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
+        (version,) = connection.execute("pragma user_version").fetchone()
+        if version not in (0, _FORMAT):
+            raise sqlite3.OperationalError(f"its format is {version}, this program knows {_FORMAT}")
+        connection.executescript(_SCHEMA)
+        connection.execute(f"pragma user_version = {_FORMAT:d}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    return not isinstance(error, sqlite3.OperationalError)  # full, locked, read-only and I/O errors are operational
+
+
+def _move_aside(path: Path, now: Micros, reason: str) -> None:
+    aside = path.with_name(f"spool.corrupt-{now}.db")
+    log.critical("spool.corrupt", path=str(path), moved_to=str(aside), reason=reason, lost="what was not confirmed")
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+
+
+__all__ = ["BULK_BUDGET", "Depth", "Message", "Spool", "SpoolFailed", "open_spool"]
