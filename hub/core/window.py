@@ -90,6 +90,11 @@ class Window:
         """Seconds until `expire` may be true; None when nothing is under way."""
         return None if self.sent == self.confirmed else max(0.0, self.moved_at + SILENCE - now)
 
+    def restart(self, now: float) -> None:
+        """The stream begins anew: nothing of it is confirmed or under way."""
+        self.confirmed = self.sent = self.forgotten = 0
+        self.moved_at, self.patience = now, PATIENCE
+
     def _back(self, now: float) -> None:
         self.sent, self.moved_at = self.confirmed, now
         self.patience = min(2 * self.patience, SILENCE)
