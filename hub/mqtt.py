@@ -269,6 +269,13 @@ class Session:
             return False
         return all(self._inner.ack(message.mid, message.qos) == paho.MQTT_ERR_SUCCESS for message in messages)
 
+    def abort(self) -> None:
+        """Cut the connection without a goodbye, as a power failure does: the broker publishes the will."""
+        held = self._inner.socket()
+        if isinstance(held, socket.socket):
+            with contextlib.suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+
     async def publish(
         self,
         topic: str,
