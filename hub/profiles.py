@@ -8,6 +8,7 @@ Knows nothing of drivers: addresses and device settings stay plain mappings here
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -233,7 +234,13 @@ class Profile(_Model):
             raise ValueError(f"points.{LINK_POINT}: this name is built in")
         return self
 
-    @property
+    @cached_property
+    def alarms_of(self) -> Mapping[str, tuple[tuple[str, AlarmDefinition], ...]]:
+        """The alarm definitions by the point that they watch."""
+        names = {alarm.point for alarm in self.alarms.values()}
+        return {name: tuple((n, a) for n, a in self.alarms.items() if a.point == name) for name in names}
+
+    @cached_property
     def lane(self) -> Lane:
         """Urgent when any definition is fire or panic."""
         urgent = any(alarm.signal_class in LIFE_SAFETY for alarm in self.alarms.values())

@@ -1,0 +1,278 @@
+"""The alarm engine's core: ISA-18.2 states as total tables, delays and deadband, one alarm as a value.
+
+Three layers, each pure:
+
+1. `holds` says whether a definition's condition is met by a value (with deadband).
+2. `judge` and `due_events` turn that into RAISE and CLEAR, with on-delay and off-delay; `Watch` is what they remember.
+3. `step` moves an `Alarm` by one event through `TABLES`; a person's action that the state does not allow is a `Conflict`.
+
+Source: ISA-18.2-2016 / IEC 62682 alarm state transition diagram; latching alarms end only by a person's reset.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID, uuid5
+
+from hub.errors import Conflict
+from hub.model import LIFE_SAFETY, Micros, Priority, Reading, SignalClass
+from hub.profiles import AlarmDefinition, Condition
+
+_NAMESPACE = UUID("3f0d1c52-9a3e-5f43-8f6a-0e6c1b6a5d10")
+LATE_AFTER: Micros = 60_000_000
+"""a raise received more than this after it happened is marked late"""
+
+
+class AlarmState(StrEnum):
+    """VOCABULARY.md's names of the ISA-18.2 states."""
+
+    NORMAL = "normal"
+    UNACK_ACTIVE = "unack_active"
+    ACK_ACTIVE = "ack_active"
+    UNACK_CLEARED = "unack_cleared"
+    LATCHED_UNACK = "latched_unack"
+    LATCHED_ACK = "latched_ack"
+
+
+class AlarmEvent(StrEnum):
+    """What can happen to an alarm. RAISE and CLEAR are the machine's, the others a person's."""
+
+    RAISE = "raise"
+    CLEAR = "clear"
+    ACKNOWLEDGE = "acknowledge"
+    RESET = "reset"
+
+
+class Refused(StrEnum):
+    """Why a person's action is not possible now."""
+
+    NOT_ACTIVE = "the alarm has ended"
+    ALREADY_ACKNOWLEDGED = "the alarm is already acknowledged"
+    STILL_ACTIVE = "the condition still holds; a panel is reset on site first"
+    ACKNOWLEDGE_FIRST = "acknowledge the alarm before you reset it"
+    NOT_LATCHING = "this alarm does not latch: it ends by itself when acknowledged and cleared"
+
+
+_S, _E = AlarmState, AlarmEvent
+
+PLAIN: Mapping[tuple[AlarmState, AlarmEvent], AlarmState | Refused] = {
+    (_S.NORMAL, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.NORMAL, _E.CLEAR): _S.NORMAL,
+    (_S.NORMAL, _E.ACKNOWLEDGE): Refused.NOT_ACTIVE,
+    (_S.NORMAL, _E.RESET): Refused.NOT_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.CLEAR): _S.UNACK_CLEARED,
+    (_S.UNACK_ACTIVE, _E.ACKNOWLEDGE): _S.ACK_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.RESET): Refused.NOT_LATCHING,
+    (_S.ACK_ACTIVE, _E.RAISE): _S.ACK_ACTIVE,
+    (_S.ACK_ACTIVE, _E.CLEAR): _S.NORMAL,
+    (_S.ACK_ACTIVE, _E.ACKNOWLEDGE): Refused.ALREADY_ACKNOWLEDGED,
+    (_S.ACK_ACTIVE, _E.RESET): Refused.NOT_LATCHING,
+    (_S.UNACK_CLEARED, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.UNACK_CLEARED, _E.CLEAR): _S.UNACK_CLEARED,
+    (_S.UNACK_CLEARED, _E.ACKNOWLEDGE): _S.NORMAL,
+    (_S.UNACK_CLEARED, _E.RESET): Refused.NOT_LATCHING,
+}
+"""Definitions that do not latch: cleared and acknowledged ends the alarm."""
+
+LATCHING: Mapping[tuple[AlarmState, AlarmEvent], AlarmState | Refused] = {
+    (_S.NORMAL, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.NORMAL, _E.CLEAR): _S.NORMAL,
+    (_S.NORMAL, _E.ACKNOWLEDGE): Refused.NOT_ACTIVE,
+    (_S.NORMAL, _E.RESET): Refused.NOT_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.CLEAR): _S.LATCHED_UNACK,
+    (_S.UNACK_ACTIVE, _E.ACKNOWLEDGE): _S.ACK_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.RESET): Refused.STILL_ACTIVE,
+    (_S.ACK_ACTIVE, _E.RAISE): _S.ACK_ACTIVE,
+    (_S.ACK_ACTIVE, _E.CLEAR): _S.LATCHED_ACK,
+    (_S.ACK_ACTIVE, _E.ACKNOWLEDGE): Refused.ALREADY_ACKNOWLEDGED,
+    (_S.ACK_ACTIVE, _E.RESET): Refused.STILL_ACTIVE,
+    (_S.LATCHED_UNACK, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.LATCHED_UNACK, _E.CLEAR): _S.LATCHED_UNACK,
+    (_S.LATCHED_UNACK, _E.ACKNOWLEDGE): _S.LATCHED_ACK,
+    (_S.LATCHED_UNACK, _E.RESET): Refused.ACKNOWLEDGE_FIRST,
+    # pressed again after somebody took it: a new cry for help, paged again
+    (_S.LATCHED_ACK, _E.RAISE): _S.UNACK_ACTIVE,
+    (_S.LATCHED_ACK, _E.CLEAR): _S.LATCHED_ACK,
+    (_S.LATCHED_ACK, _E.ACKNOWLEDGE): Refused.ALREADY_ACKNOWLEDGED,
+    (_S.LATCHED_ACK, _E.RESET): _S.NORMAL,
+}
+"""Definitions that latch: only a person's reset, after the condition has gone, ends the alarm."""
+
+TABLES = {False: PLAIN, True: LATCHING}
+
+UNACKNOWLEDGED = frozenset({_S.UNACK_ACTIVE, _S.UNACK_CLEARED, _S.LATCHED_UNACK})
+
+
+class Watch(NamedTuple):
+    """What a definition last saw of its condition. It is stored, so that a delay does not start again after a restart."""
+
+    holds: bool
+    since: Micros
+    judged_at: Micros
+
+
+class Fired(NamedTuple):
+    """A machine's event with its time."""
+
+    event: AlarmEvent
+    at: Micros
+
+
+class Alarm(NamedTuple):
+    """One activation of a definition at a device."""
+
+    id: UUID
+    device: str
+    definition: str
+    instance: str
+    signal_class: SignalClass
+    priority: Priority
+    latching: bool
+    state: AlarmState
+    raised_at: Micros
+    received_at: Micros
+    cleared_at: Micros | None
+    acknowledged_at: Micros | None
+    acknowledged_by: str | None
+    ended_at: Micros | None
+    occurrences: int
+    late: bool
+    version: int
+
+
+class Transition(NamedTuple):
+    """One row of an alarm's history; `n` is the alarm's version after it."""
+
+    alarm: UUID
+    n: int
+    event: str
+    from_state: AlarmState
+    to_state: AlarmState
+    at: Micros
+    actor: str
+    note: str
+
+
+def alarm_id(device: str, definition: str, instance: str, at: Micros) -> UUID:
+    """The same alarm has the same id on every path that may compute it."""
+    return uuid5(_NAMESPACE, f"{device}/{definition}/{instance}/{at}")
+
+
+def holds(condition: Condition, deadband: float, held: bool, value: float | None, text: str | None) -> bool:
+    """Whether the condition is met; while it was met (`held`), a threshold is left only beyond the deadband."""
+    if condition.present is not None:
+        return True
+    if condition.above is not None:
+        return value is not None and value > condition.above - (deadband if held else 0.0)
+    if condition.below is not None:
+        return value is not None and value < condition.below + (deadband if held else 0.0)
+    if condition.equals is not None:
+        return _is(condition.equals, value, text)
+    return any(_is(wanted, value, text) for wanted in condition.any_of or ())
+
+
+def _is(wanted: float | bool | str, value: float | None, text: str | None) -> bool:
+    return text == wanted if isinstance(wanted, str) else value is not None and value == float(wanted)
+
+
+def judge(
+    definition: AlarmDefinition, watch: Watch | None, active: bool, reading: Reading
+) -> tuple[Watch | None, tuple[Fired, ...]]:
+    """What a good reading does to a definition: the new watch and the events that are due at once.
+
+    `active` says whether the alarm's condition stands (raised and not cleared). A reading that is not newer than the last one judged moves
+    nothing, except that a fire or panic which holds still raises: a clock that went back must never swallow a press.
+    """
+    condition = definition.condition
+    if condition.present is not None:
+        at = reading.at if watch is None else max(reading.at, watch.judged_at)
+        return Watch(False, at, at), (Fired(_E.RAISE, reading.at), Fired(_E.CLEAR, reading.at))
+    held = watch is not None and watch.holds
+    now_holds = holds(condition, definition.deadband, held, reading.value, reading.text)
+    if watch is not None and reading.at <= watch.judged_at:
+        urgent = definition.signal_class in LIFE_SAFETY and now_holds and not held and not active
+        return watch, ((Fired(_E.RAISE, reading.at), Fired(_E.CLEAR, reading.at)) if urgent else ())
+    if watch is None or watch.holds != now_holds:
+        moved = Watch(now_holds, reading.at, reading.at)
+    else:
+        moved = watch._replace(judged_at=reading.at)
+    return moved, due_events(definition, moved, active, reading.at)
+
+
+def due_events(definition: AlarmDefinition, watch: Watch, active: bool, now: Micros) -> tuple[Fired, ...]:
+    """The event whose delay has passed by `now`: none or one, at the instant at which the delay ended."""
+    at = due_at(definition, watch, active)
+    if at is None or at > now:
+        return ()
+    return (Fired(_E.RAISE if watch.holds else _E.CLEAR, at),)
+
+
+def due_at(definition: AlarmDefinition, watch: Watch, active: bool) -> Micros | None:
+    """When the present condition will raise or clear if it stays as it is; None when nothing is pending."""
+    if watch.holds == active:
+        return None
+    return watch.since + (definition.on_delay if watch.holds else definition.off_delay)
+
+
+def is_active(alarm: Alarm | None) -> bool:
+    """Whether the alarm's condition stands: raised and not cleared."""
+    return alarm is not None and alarm.state in (_S.UNACK_ACTIVE, _S.ACK_ACTIVE)
+
+
+def open_alarm(
+    device: str, name: str, instance: str, definition: AlarmDefinition, at: Micros, received_at: Micros
+) -> Alarm:
+    """The alarm before its first RAISE: still normal, version 0."""
+    return Alarm(
+        id=alarm_id(device, name, instance, at),
+        device=device,
+        definition=name,
+        instance=instance,
+        signal_class=definition.signal_class,
+        priority=definition.priority,
+        latching=definition.latching,
+        state=_S.NORMAL,
+        raised_at=at,
+        received_at=received_at,
+        cleared_at=None,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        ended_at=None,
+        occurrences=0,
+        late=received_at - at > LATE_AFTER,
+        version=0,
+    )
+
+
+def step(alarm: Alarm, event: AlarmEvent, at: Micros, actor: str = "", note: str = "") -> tuple[Alarm, Transition]:
+    """Move the alarm by one event. Raises Conflict, saying why, where a person's action is not allowed."""
+    target = TABLES[alarm.latching][alarm.state, event]
+    if isinstance(target, Refused):
+        owner = f" (by {alarm.acknowledged_by})" if target is Refused.ALREADY_ACKNOWLEDGED else ""
+        raise Conflict(f"{target}{owner}")
+    moved = alarm._replace(state=target, version=alarm.version + 1)
+    if event is _E.RAISE:
+        moved = moved._replace(occurrences=alarm.occurrences + 1, cleared_at=None)
+        if target is _S.UNACK_ACTIVE:
+            moved = moved._replace(acknowledged_at=None, acknowledged_by=None)
+    elif event is _E.CLEAR:
+        moved = moved._replace(cleared_at=at)
+    elif event is _E.ACKNOWLEDGE:
+        moved = moved._replace(acknowledged_at=at, acknowledged_by=actor)
+    if target is _S.NORMAL:
+        moved = moved._replace(ended_at=at)
+    return moved, Transition(alarm.id, moved.version, event, alarm.state, target, at, actor, note)
+
+
+def starts_escalation(transition: Transition) -> bool:
+    """Whether somebody must be told now: the alarm became unacknowledged and active, and was not before."""
+    return transition.to_state is _S.UNACK_ACTIVE and transition.from_state not in UNACKNOWLEDGED
+
+
+def stops_escalation(alarm: Alarm) -> bool:
+    """Whether nobody needs to be told any more. A fire or panic that cleared by itself still needs a person."""
+    if alarm.state not in UNACKNOWLEDGED:
+        return True
+    return alarm.state is _S.UNACK_CLEARED and alarm.signal_class not in LIFE_SAFETY

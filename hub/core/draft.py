@@ -1,0 +1,361 @@
+"""A lane's state, and a draft over it: new values and the rows that one transaction writes. Pure; nothing is assigned before the commit.
+
+`State` is what one lane of one partition remembers. `hub.core.intake` (messages) and `hub.core.supervision` (time) fill a `Draft`. After the
+commit `Draft.settle` moves the state; after a failure the draft is simply dropped.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from hub.core.alarms import (
+    Alarm,
+    Fired,
+    Transition,
+    Watch,
+    due_events,
+    holds,
+    is_active,
+    judge,
+    open_alarm,
+    starts_escalation,
+    step,
+    stops_escalation,
+)
+from hub.core.alarms import AlarmEvent as Event
+from hub.core.commissioning import Trial
+from hub.core.liveness import Beat, Verdict
+from hub.core.normalise import Latest
+from hub.model import (
+    LIFE_SAFETY,
+    AdminState,
+    FunctionState,
+    Lane,
+    LinkState,
+    Micros,
+    Quality,
+    Reading,
+    Series,
+)
+from hub.profiles import AlarmDefinition
+from hub.registry import Device, Registry
+
+HOUR: Micros = 3_600_000_000
+BEAT_POINT = "beat"
+
+
+class Message(NamedTuple):
+    """An upward message whose topic and properties hold."""
+
+    topic: str
+    client: str
+    lane: Lane
+    stream: str
+    seq: int
+    payload: bytes
+
+
+class Key(NamedTuple):
+    """What is unique among active alarms."""
+
+    device: str
+    definition: str
+    instance: str
+
+
+class Live(NamedTuple):
+    """What liveness and health know of a device."""
+
+    heard: Micros | None
+    link: Verdict
+    link_since: Micros
+    function: FunctionState
+    function_reason: str
+    function_since: Micros
+
+
+class Quarantined(NamedTuple):
+    """One row of quarantine; `n` is -1 for a whole message."""
+
+    at: Micros | None
+    client: str | None
+    source: str
+    stream: str | None
+    seq: int | None
+    n: int | None
+    code: str
+    reason: str
+    payload: bytes
+
+
+class EventRow(NamedTuple):
+    """One row of `event`."""
+
+    stream: str
+    seq: int
+    n: int
+    reading: Reading
+
+
+class Change(NamedTuple):
+    """One row of the change feed."""
+
+    kind: str
+    institution: int
+    payload: dict[str, Any]
+
+
+class Streamed(NamedTuple):
+    """How far a stream is stored, and whose it is."""
+
+    client: str
+    lane: Lane
+    upto: int
+    newest_at: Micros | None
+
+
+@dataclass
+class Tally:
+    """Conservation: every sample of a stream ends in exactly one of these."""
+
+    produced: int = 0
+    stored: int = 0
+    suppressed: int = 0
+    events: int = 0
+    beats: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+
+
+@dataclass
+class State:
+    """What one lane of one partition remembers between batches; loaded from the store, moved only after a commit."""
+
+    latest: dict[Series, Latest] = field(default_factory=dict)
+    watches: dict[Key, Watch] = field(default_factory=dict)
+    alarms: dict[Key, Alarm] = field(default_factory=dict)
+    live: dict[str, Live] = field(default_factory=dict)
+    streams: dict[str, Streamed] = field(default_factory=dict)
+    tests: dict[str, Trial] = field(default_factory=dict)
+    beats: dict[str, Beat] = field(default_factory=dict)
+    """newest beat of an edge in this lane, by the edge's device id; not stored: after a restart the hub has heard nobody"""
+    clients: dict[str, Micros] = field(default_factory=dict)
+    """when anything of a client was last received; not stored, for the same reason"""
+    faults: dict[str, dict[tuple[str, str, int], tuple[FunctionState, str]]] = field(default_factory=dict)
+    """what is wrong with a device, by point, instance and health row (-1: bad quality)"""
+
+
+class Draft:
+    """New values over a state, and the rows to write with them in one transaction."""
+
+    def __init__(self, state: State, registry: Registry, now: Micros) -> None:
+        self.state = state
+        self.registry = registry
+        self.now = now
+        """the hub's clock at receipt"""
+        self.latest: dict[Series, Latest] = {}
+        self.watches: dict[Key, Watch] = {}
+        self.alarms: dict[Key, Alarm] = {}
+        self.live: dict[str, Live] = {}
+        self.streams: dict[str, Streamed] = {}
+        self.tests: dict[str, Trial] = {}
+        self.beats: dict[str, Beat] = {}
+        self.clients: dict[str, Micros] = {}
+        self.faults: dict[str, dict[tuple[str, str, int], tuple[FunctionState, str]]] = {}
+        self.readings: list[Reading] = []
+        self.events: list[EventRow] = []
+        self.quarantined: list[Quarantined] = []
+        self.transitions: list[Transition] = []
+        self.touched: dict[UUID, tuple[int, Alarm]] = {}
+        """alarms to write with the version they had in the database; 0: a new one"""
+        self.begin: dict[UUID, None] = {}
+        self.stop: dict[UUID, str] = {}
+        self.passed: dict[UUID, str] = {}
+        """function tests that have passed, with the device"""
+        self.expired: dict[UUID, tuple[str, str]] = {}
+        """function tests that ran out, with the device and what was missing"""
+        self.changes: list[Change] = []
+        self.tallies: dict[str, Tally] = defaultdict(Tally)
+        self.confirm: dict[tuple[str, Lane, str], int] = {}
+
+    # reading through the overlay ---------------------------------------------------------------------------------
+
+    def latest_of(self, series: Series) -> Latest | None:
+        """The newest reading of a series."""
+        return self.latest.get(series) or self.state.latest.get(series)
+
+    def alarm_of(self, key: Key) -> Alarm | None:
+        """The alarm that has not ended."""
+        alarm = self.alarms.get(key) or self.state.alarms.get(key)
+        return None if alarm is None or alarm.ended_at is not None else alarm
+
+    def live_of(self, device: str) -> Live:
+        """Liveness and health; a device never seen is unknown and unproven."""
+        found = self.live.get(device) or self.state.live.get(device)
+        if found is None:
+            return Live(None, Verdict(LinkState.UNKNOWN, "never_seen"), self.now, FunctionState.UNPROVEN, "", self.now)
+        return found
+
+    def watch_of(self, key: Key) -> Watch | None:
+        """What a definition last saw."""
+        return self.watches.get(key) or self.state.watches.get(key)
+
+    def test_of(self, device: str) -> Trial | None:
+        """The open function test."""
+        test = self.tests.get(device) or self.state.tests.get(device)
+        return None if test is None or test.id in self.passed or test.id in self.expired else test
+
+    def settle(self) -> None:
+        """The transaction is committed: this is now the state."""
+        state = self.state
+        state.latest.update(self.latest)
+        state.watches.update(self.watches)
+        state.live.update(self.live)
+        state.streams.update(self.streams)
+        state.beats.update(self.beats)
+        state.clients.update(self.clients)
+        state.faults.update(self.faults)
+        state.tests.update(self.tests)
+        for device in (*self.passed.values(), *(device for device, _ in self.expired.values())):
+            state.tests.pop(device, None)
+        for key, alarm in self.alarms.items():
+            if alarm.ended_at is None:
+                state.alarms[key] = alarm
+            else:
+                state.alarms.pop(key, None)
+
+    # alarms ------------------------------------------------------------------------------------------------------
+
+    def fire(self, device: Device, key: Key, definition: AlarmDefinition, fired: Sequence[Fired]) -> None:
+        """Move the alarm of `key` by the machine's events."""
+        for event, at in fired:
+            alarm = self.alarm_of(key)
+            if event is Event.CLEAR and not is_active(alarm):
+                continue
+            if event is Event.RAISE and not _may_raise(device, definition):
+                continue
+            if alarm is None:
+                alarm = open_alarm(key.device, key.definition, key.instance, definition, at, self.now)
+            self.move(device, key, *step(alarm, event, at))
+
+    def move(self, device: Device, key: Key, alarm: Alarm, transition: Transition) -> None:
+        """Note one transition, and whom it concerns."""
+        base = self.touched.get(alarm.id, (alarm.version - 1, alarm))[0]
+        self.touched[alarm.id] = (base, alarm)
+        self.alarms[key] = alarm
+        self.transitions.append(transition)
+        if starts_escalation(transition):
+            self.begin[alarm.id] = None
+            self.stop.pop(alarm.id, None)
+        elif stops_escalation(alarm):
+            self.stop[alarm.id] = "cleared" if alarm.ended_at is None else "ended"
+        payload = {
+            "id": str(alarm.id),
+            "device": alarm.device,
+            "definition": alarm.definition,
+            "instance": alarm.instance,
+            "class": alarm.signal_class,
+            "priority": alarm.priority,
+            "state": alarm.state,
+            "event": transition.event,
+            "version": alarm.version,
+        }
+        self.changes.append(Change("alarm", device.institution_key, payload))
+
+    def judge_reading(self, device: Device, reading: Reading) -> None:
+        """Run the profile's definitions of this point over a good reading."""
+        name = reading.series.point
+        for definition_name, definition in device.profile.alarms_of.get(name, ()):
+            key = Key(device.id, definition_name, reading.series.instance)
+            alarm = self.alarm_of(key)
+            watch, fired = judge(definition, self.watch_of(key), is_active(alarm), reading)
+            if watch is not None:
+                self.watches[key] = watch
+            self.fire(device, key, definition, fired)
+
+    def run_timer(self, device: Device, key: Key, definition: AlarmDefinition, watch: Watch) -> None:
+        """Raise or clear what has waited long enough by the hub's clock."""
+        self.fire(device, key, definition, due_events(definition, watch, is_active(self.alarm_of(key)), self.now))
+
+    # health and liveness -----------------------------------------------------------------------------------------
+
+    def update_live(self, device: Device, live: Live) -> None:
+        """Store new liveness or health, and say so on the change feed when an axis moved."""
+        before = self.live_of(device.id)
+        self.live[device.id] = live
+        if (before.link, before.function) == (live.link, live.function) and device.id in self.state.live:
+            return
+        payload = {
+            "device": device.id,
+            "link_state": live.link.state,
+            "link_cause": live.link.cause,
+            "function_state": live.function,
+            "function_reason": live.function_reason,
+        }
+        self.changes.append(Change("device_state", device.institution_key, payload))
+
+    def hear(self, device: Device, at: Micros) -> None:
+        """The device was heard at `at`; held close to its edge's beat, so that its own clock cannot hide its silence."""
+        beat = self.beats.get(device.client) or self.state.beats.get(device.client)
+        edge = self.registry.devices.get(device.client)
+        if beat is not None and edge is not None:
+            at = min(max(at, beat.at), beat.at + edge.profile.liveness.offline_after)
+        live = self.live_of(device.id)
+        if live.heard is None or at > live.heard:
+            self.live[device.id] = live._replace(heard=at)
+
+    def check_health(self, device: Device, reading: Reading) -> None:
+        """Add or remove what this reading says is wrong with the device."""
+        series = reading.series
+        faults = self.faults.get(device.id) or self.state.faults.get(device.id, {})
+        updated = dict(faults)
+        _note(updated, (series.point, series.instance, -1), _bad_quality(reading))
+        if reading.quality.is_good:
+            for n, row in enumerate(device.profile.health):
+                if row.point == series.point:
+                    key = (series.point, series.instance, n)
+                    sick = holds(row.condition, 0.0, key in faults, reading.value, reading.text)
+                    _note(updated, key, (row.state, row.title.en) if sick else None)
+        if updated != faults:
+            self.faults[device.id] = updated
+            self.refresh_function(device, proven=self.live_of(device.id).function is not FunctionState.UNPROVEN)
+
+    def refresh_function(self, device: Device, *, proven: bool) -> None:
+        """Recompute the function state: the worst fault, else ok where the device was ever proven."""
+        faults = self.faults.get(device.id) or self.state.faults.get(device.id, {})
+        live = self.live_of(device.id)
+        healthy = FunctionState.OK if proven or device.is_edge else FunctionState.UNPROVEN
+        function, reason = max(faults.values(), key=lambda fault: _WORSE[fault[0]], default=(healthy, ""))
+        if not proven and _WORSE[function] < _WORSE[FunctionState.FAILED]:
+            function, reason = healthy, reason
+        if (function, reason) != (live.function, live.function_reason):
+            self.update_live(device, live._replace(function=function, function_reason=reason, function_since=self.now))
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+_WORSE = {FunctionState.OK: 0, FunctionState.UNPROVEN: 1, FunctionState.DEGRADED: 2, FunctionState.FAILED: 3}
+
+
+def _note(into: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        into.pop(key, None)
+    else:
+        into[key] = value
+
+
+def _bad_quality(reading: Reading) -> tuple[FunctionState, str] | None:
+    if reading.quality < Quality.BAD_RANGE:
+        return None
+    return FunctionState.DEGRADED, f"{reading.series.point}: {reading.quality.name.lower()}"
+
+
+def _may_raise(device: Device, definition: AlarmDefinition) -> bool:
+    """Who pages: everything in service; a fire or panic of a device that is not commissioned yet, too. In a function test: nobody."""
+    if device.admin_state is AdminState.IN_SERVICE:
+        return True
+    waiting = device.admin_state in (AdminState.REGISTERED, AdminState.COMMISSIONED)
+    return waiting and definition.signal_class in LIFE_SAFETY

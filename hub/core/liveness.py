@@ -1,0 +1,74 @@
+"""Who is online, offline or unknown, and why. Silence counts only while somebody was listening.
+
+Three listeners can be deaf: the hub (just started, or its broker or database was away), the lane of an edge (uplink cut, backlog), the edge
+(just started). A device is offline only when its edge beat for `offline_after` in the device's own lane without the device being heard; so a
+restart of the hub, of an edge, or a backlog makes nobody offline.
+Edge times (`at`) and hub times (`received_at`) are never compared with each other, except to see that a lane lags.
+"""
+
+from typing import NamedTuple
+
+from hub.model import LinkState, Micros
+
+LAG: Micros = 30_000_000
+"""a lane whose newest beat is older than this, or than the edge's offline_after, is behind: its devices are unknown"""
+
+
+class Beat(NamedTuple):
+    """The newest beat of an edge in one lane."""
+
+    at: Micros
+    """edge clock"""
+    received_at: Micros
+    """hub clock"""
+    uptime: Micros
+    """how long the edge had been running"""
+
+
+class Verdict(NamedTuple):
+    """A link state with its cause: device, edge, uplink, hub, never_seen, or empty when online."""
+
+    state: LinkState
+    cause: str
+
+
+_ONLINE = Verdict(LinkState.ONLINE, "")
+
+
+def judge_edge(now: Micros, offline_after: Micros, heard: Micros | None, observing_since: Micros) -> Verdict:
+    """An edge (or a device that speaks our protocol) by the hub's clock: `heard` is when its newest message was received.
+
+    `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown.
+    """
+    if heard is not None and heard >= observing_since and now - heard < offline_after:
+        return _ONLINE
+    if now - max(heard or 0, observing_since) < offline_after:
+        return Verdict(LinkState.UNKNOWN, "hub")
+    if heard is None:
+        return Verdict(LinkState.UNKNOWN, "never_seen")
+    return Verdict(LinkState.OFFLINE, "edge")
+
+
+def judge_device(
+    now: Micros,
+    offline_after: Micros,
+    heard: Micros | None,
+    edge: Verdict,
+    edge_offline_after: Micros,
+    beat: Beat | None,
+) -> Verdict:
+    """A device behind an edge: `heard` is the event time of its newest sample without error, by the edge's clock."""
+    if edge.state is not LinkState.ONLINE:
+        cause = edge.cause if edge.state is LinkState.UNKNOWN else "edge"
+        return Verdict(LinkState.UNKNOWN, cause)
+    if beat is None:
+        return Verdict(LinkState.UNKNOWN, "hub")
+    if now - beat.received_at >= edge_offline_after or now - beat.at >= max(LAG, edge_offline_after):
+        return Verdict(LinkState.UNKNOWN, "uplink")
+    if heard is None:
+        return Verdict(LinkState.UNKNOWN, "never_seen")
+    if beat.at - heard < offline_after:
+        return _ONLINE
+    if beat.uptime < offline_after:
+        return Verdict(LinkState.UNKNOWN, "edge")
+    return Verdict(LinkState.OFFLINE, "device")

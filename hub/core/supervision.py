@@ -1,0 +1,114 @@
+"""What time alone does to a lane: silence, delays that end, tests that run out. Pure; `tick` returns a draft like a batch does."""
+
+from collections.abc import Mapping, Sequence
+
+from hub.core.alarms import holds
+from hub.core.commissioning import Trial, missing
+from hub.core.draft import Change, Draft, Key, Live, State
+from hub.core.liveness import Verdict, judge_device, judge_edge
+from hub.model import LIFE_SAFETY, AdminState, Lane, LinkState, Micros, Quality, Reading, Series
+from hub.profiles import LINK_POINT
+from hub.registry import Device, Registry
+
+
+def tick(
+    state: State,
+    registry: Registry,
+    lane: Lane,
+    now: Micros,
+    observing_since: Micros,
+    clients: Mapping[str, Micros],
+    requested: Sequence[Trial] = (),
+) -> Draft:
+    """Judge liveness, pending delays and open tests of this lane at `now`.
+
+    `observing_since`: since when this lane has listened without a break. `clients`: when each client was last received, in any lane of the
+    partition. `requested`: function tests to open.
+    """
+    draft = Draft(state, registry, now)
+    known = {test.id for test in state.tests.values()}
+    draft.tests.update((test.device, test) for test in requested if test.id not in known)
+    verdicts = _edges(draft, observing_since, clients)
+    for device in registry.devices.values():
+        if device.lane is not lane:
+            continue
+        verdict = verdicts.get(device.id)
+        if verdict is None:
+            verdict = _device_verdict(draft, device, verdicts)
+        _judge_link(draft, device, verdict)
+    _run_timers(draft)
+    _expire_tests(draft)
+    return draft
+
+
+def _edges(draft: Draft, observing_since: Micros, clients: Mapping[str, Micros]) -> dict[str, Verdict]:
+    """The verdict of every device that is a client itself."""
+    return {
+        device.id: judge_edge(
+            draft.now, device.profile.liveness.offline_after, clients.get(device.client), observing_since
+        )
+        for device in draft.registry.devices.values()
+        if device.client == device.id
+    }
+
+
+def _device_verdict(draft: Draft, device: Device, verdicts: dict[str, Verdict]) -> Verdict:
+    edge = draft.registry.devices.get(device.client)
+    if edge is None:
+        return Verdict(LinkState.UNKNOWN, "unplaced")
+    return judge_device(
+        draft.now,
+        device.profile.liveness.offline_after,
+        draft.live_of(device.id).heard,
+        verdicts[edge.id],
+        edge.profile.liveness.offline_after,
+        draft.state.beats.get(edge.id),
+    )
+
+
+def _judge_link(draft: Draft, device: Device, verdict: Verdict) -> None:
+    live = draft.live_of(device.id)
+    if live.link != verdict or device.id not in draft.state.live:
+        since = draft.now if live.link.state is not verdict.state else live.link_since
+        draft.update_live(device, Live(live.heard, verdict, since, *live[3:]))
+        if device.is_edge and live.function != "ok":
+            draft.refresh_function(device, proven=True)
+    if verdict.state is LinkState.UNKNOWN or device.admin_state is not AdminState.IN_SERVICE:
+        return
+    if draft.test_of(device.id) is None and _link_moved(draft, device, verdict):
+        silent = float(verdict.state is LinkState.OFFLINE)
+        series = Series(device.id, LINK_POINT)
+        draft.judge_reading(device, Reading(series, draft.now, draft.now, silent, None, Quality.GOOD))
+
+
+def _link_moved(draft: Draft, device: Device, verdict: Verdict) -> bool:
+    for name, definition in device.profile.alarms_of.get(LINK_POINT, ()):
+        watch = draft.watch_of(Key(device.id, name, ""))
+        silent = float(verdict.state is LinkState.OFFLINE)
+        if watch is None or watch.holds != holds(definition.condition, definition.deadband, watch.holds, silent, None):
+            return True
+    return False
+
+
+def _run_timers(draft: Draft) -> None:
+    """Delays end by the hub's clock when no reading comes that would end them."""
+    for key, watch in {**draft.state.watches, **draft.watches}.items():
+        device = draft.registry.devices.get(key.device)
+        definition = None if device is None else device.profile.alarms.get(key.definition)
+        if device is None or definition is None or draft.test_of(device.id) is not None:
+            continue
+        heard = draft.live_of(device.id).link.state is LinkState.ONLINE or definition.point == LINK_POINT
+        if heard or definition.signal_class in LIFE_SAFETY:  # silence is no evidence that a condition still holds
+            draft.run_timer(device, key, definition, watch)
+
+
+def _expire_tests(draft: Draft) -> None:
+    for test in {**draft.state.tests, **draft.tests}.values():
+        device = draft.registry.devices.get(test.device)
+        if draft.now < test.deadline or test.id in draft.passed:
+            continue
+        why = "the device is not registered any more" if device is None else "; ".join(missing(test, device.profile))
+        draft.expired[test.id] = (test.device, why)
+        if device is not None:
+            payload = {"device": test.device, "test": str(test.id), "result": "expired"}
+            draft.changes.append(Change("device_state", device.institution_key, payload))

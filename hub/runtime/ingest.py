@@ -1,0 +1,387 @@
+"""Ingest: one lane of one partition. Take all that is queued, judge, commit, then confirm to the edge and settle with the broker.
+
+Whoever holds the partition's lease runs a `Lane` for each lane: its own MQTT session, task and database connection, its own state in memory.
+A batch is never given up: what the database did not answer for is judged again against what it then says; what was committed after all is
+recognised by its stream and confirmed again.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+import structlog
+
+from hub import crash
+from hub.core import wire
+from hub.core.backoff import full_jitter
+from hub.core.draft import Draft, Message, Quarantined, State
+from hub.core.intake import take_in
+from hub.core.supervision import tick
+from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
+from hub.model import Lane, Micros
+from hub.mqtt import Broker, Incoming, Session, session
+from hub.registry import Registry
+from hub.store import lanes
+from hub.store.pool import Connection, connect
+
+TAKE = 500
+"""messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
+TICK = 0.5
+"""seconds between two looks at what time alone changes"""
+ANSWER = 20.0
+"""seconds after which a database that does not answer is given up and asked anew"""
+SESSION_EXPIRY = 86_400
+STRANGERS: Micros = 5_000_000
+"""for how long an unknown device is remembered as looked up: a flood of them must not become a flood of registry loads"""
+
+Clock = Callable[[], Micros]
+Refused = frozenset[tuple[str, int, int]]
+_log = structlog.get_logger(__name__)
+
+
+def wall_clock() -> Micros:
+    """The hub's clock, microseconds."""
+    return time.time_ns() // 1000
+
+
+@dataclass
+class Counters:
+    """What /metrics shows of one lane."""
+
+    messages: int = 0
+    readings: int = 0
+    quarantined: int = 0
+    batches: int = 0
+    conflicts: int = 0
+    database_losses: int = 0
+    broker_losses: int = 0
+
+
+@dataclass
+class Shared:
+    """What the lanes of a partition share: the registry, and when each client was last heard in any lane."""
+
+    number: int
+    registry: Registry
+    clients: dict[str, Micros] = field(default_factory=dict)
+    reload: Callable[[], "asyncio.Future[None]"] = field(default=lambda: asyncio.get_running_loop().create_future())
+    """ask for a fresh registry; the future ends when one that was loaded after the call is there"""
+
+
+class LaneIngest:
+    """One lane of one partition, from its MQTT session to the commit."""
+
+    def __init__(
+        self, shared: Shared, lane: Lane, database_url: str, broker: Broker, clock: Clock = wall_clock
+    ) -> None:
+        self.shared = shared
+        self.lane = lane
+        self.name = f"hub-{shared.number}-{lane}"
+        self.counters = Counters()
+        self.listening = False
+        """subscribed at the broker, with a database that answers"""
+        self._database_url = database_url
+        self._broker = broker
+        self._clock = clock
+        self._conn: Connection | None = None
+        self._state = State()
+        self._series: lanes.SeriesKeys = {}
+        self._lock = asyncio.Lock()
+        self._strangers: set[tuple[str, str]] = set()
+        self._strangers_since: Micros = 0
+        self._listening_since: Micros = clock()
+        self._tests_asked = asyncio.Event()
+        self._tests_asked.set()
+
+    def look_for_tests(self) -> None:
+        """A function test was asked for somewhere: the next tick looks."""
+        self._tests_asked.set()
+
+    async def run(self) -> None:
+        """Serve this lane until cancelled."""
+        await self._reopen()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive(), name=f"{self.name}-receive")
+                tasks.create_task(self._watch_time(), name=f"{self.name}-time")
+        finally:
+            if self._conn is not None:
+                await self._conn.close()
+
+    # the broker's side -------------------------------------------------------------------------------------------
+
+    async def _receive(self) -> None:
+        attempt = 0
+        while True:
+            try:
+                async with session(
+                    self._broker, client_id=self.name, clean_start=False, session_expiry=SESSION_EXPIRY
+                ) as mqtt:
+                    for topic in self._topics():
+                        await mqtt.subscribe(topic)
+                    self._begin_to_listen()
+                    if attempt:
+                        _log.info("ingest.broker_back", lane=self.name)
+                    attempt = 0
+                    while True:
+                        await self._take(mqtt, await mqtt.take(TAKE))
+            except (LinkDown, AccessDenied) as error:
+                attempt += 1
+                self.listening = False
+                self.counters.broker_losses += 1
+                if attempt == 1:
+                    _log.warning("ingest.broker_lost", lane=self.name, error=str(error))
+                await asyncio.sleep(full_jitter(attempt, 0.25, 3.0, random.random()))
+
+    def _topics(self) -> Sequence[str]:
+        """The lane's own topic; the bulk lane also hears what is no topic of this protocol, so that it does not vanish unseen."""
+        below = f"{wire.ROOT}/{self.shared.number}/+/up"
+        return (f"{below}/urgent",) if self.lane is Lane.URGENT else (f"{below}/#",)
+
+    def _begin_to_listen(self) -> None:
+        self._listening_since = self._clock()
+        self.listening = True
+
+    async def _take(self, mqtt: Session, incoming: Sequence[Incoming]) -> None:
+        crash.point("received")
+        messages, strays = self._sort(incoming)
+        if messages or strays:
+            draft = await self._commit(messages, strays)
+            crash.point("after-commit")
+            for (client, lane, stream), upto in draft.confirm.items():
+                topic = str(wire.Topic(self.shared.number, client, "down", lane))
+                try:
+                    await mqtt.post(topic, wire.encode_confirm(stream, upto))
+                except BadInput as error:  # the broker refused an earlier confirmation: the edge asks again
+                    _log.warning("ingest.confirm_refused", lane=self.name, error=str(error))
+            crash.point("after-confirm")
+        mqtt.settle(*incoming)
+        crash.point("after-settle")
+
+    def _sort(self, incoming: Sequence[Incoming]) -> tuple[list[Message], list[Quarantined]]:
+        messages: list[Message] = []
+        strays: list[Quarantined] = []
+        for item in incoming:
+            if self.lane is Lane.BULK and item.topic.endswith("/up/urgent"):
+                continue  # the other lane's session has it too
+            try:
+                messages.append(self._addressed(item))
+            except BadInput as error:
+                reason = f"{error.where}: {error.reason}"[:1000]
+                held = item.payload[: wire.QUARANTINED_BYTES]
+                client = item.topic.split("/")[3][:40] if item.topic.count("/") >= 3 else None
+                strays.append(Quarantined(None, client, item.topic[:400], None, None, None, error.code, reason, held))
+        return messages, strays
+
+    def _addressed(self, item: Incoming) -> Message:
+        topic = wire.parse_topic(item.topic)
+        if topic.direction != "up" or topic.lane is not self.lane:
+            raise BadInput("not a topic of this protocol", f"topic {item.topic[:200]!r}", code="topic")
+        stream, seq = wire.parse_properties(item.properties, topic.lane)
+        return Message(item.topic, topic.client, topic.lane, stream, seq, item.payload)
+
+    # judging and committing --------------------------------------------------------------------------------------
+
+    async def _commit(self, messages: Sequence[Message], strays: Sequence[Quarantined]) -> Draft:
+        """Judge and write a batch, however often that takes; returns the draft that was committed."""
+        refused: Refused = frozenset()
+        async with self._lock:
+            while True:
+                now = self._clock()
+                known, unknown = self._known(messages)
+                draft = take_in(self._state, self.shared.registry, known, now, refused)
+                if await self._is_news(draft, unknown):
+                    continue
+                draft.quarantined.extend(strays)
+                draft.quarantined.extend(_unregistered(message) for message in unknown)
+                try:
+                    if await self._write(draft):
+                        return draft
+                except lanes.Refusal as error:
+                    refused |= await self._find_refused(known, refused, str(error.diag.message_primary or error))
+
+    def _known(self, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+        clients = self.shared.registry.clients
+        known: list[Message] = []
+        unknown: list[Message] = []
+        for message in messages:
+            client = clients.get(message.client)
+            (known if client is not None and not client.revoked else unknown).append(message)
+        return known, unknown
+
+    async def _is_news(self, draft: Draft, unknown: Sequence[Message]) -> bool:
+        """Whether somebody unknown spoke who may have been registered a moment ago: load the registry and judge again, once each."""
+        rows = draft.quarantined
+        strangers = {(row.client or "", row.reason) for row in rows if row.code in ("device", "point")}
+        strangers |= {(message.client, "") for message in unknown}
+        now = self._clock()
+        if now - self._strangers_since > STRANGERS or len(self._strangers) > 10_000:
+            self._strangers, self._strangers_since = set(), now
+        if strangers <= self._strangers:
+            return False
+        self._strangers |= strangers
+        await asyncio.wait({self.shared.reload()}, timeout=5.0)
+        return True
+
+    async def _write(self, draft: Draft) -> bool:
+        """Commit and settle a draft; False when it must be judged again. The caller holds the lock."""
+        if self._conn is None:
+            await self._reopen()
+            return False
+        if not has_rows(draft):
+            self._settle(draft)
+            return True
+        writing = asyncio.ensure_future(
+            lanes.commit(self._conn, draft, self._series, lambda: crash.point("before-commit"))
+        )
+        done, _ = await asyncio.wait({writing}, timeout=ANSWER)
+        if not done:
+            writing.cancel()
+            await self._lose_database("no answer")
+            return False
+        try:
+            writing.result()
+        except Conflict:
+            self.counters.conflicts += 1
+            await self._reload_alarms()
+            return False
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            await self._lose_database(str(error))
+            return False
+        self._settle(draft)
+        return True
+
+    def _settle(self, draft: Draft) -> None:
+        draft.settle()
+        self.shared.clients.update(draft.clients)
+        self.counters.batches += 1
+        self.counters.messages += len(draft.confirm)
+        self.counters.readings += len(draft.readings)
+        self.counters.quarantined += len(draft.quarantined)
+
+    async def _find_refused(self, messages: Sequence[Message], refused: Refused, reason: str) -> Refused:
+        """Which samples the database refuses, by halving: each half is tried in a transaction that is rolled back."""
+        _log.error("ingest.row_refused", lane=self.name, error=reason)
+        found: set[tuple[str, int, int]] = set()
+        open_: list[list[tuple[str, int, int]]] = [_samples_of(messages, refused)]
+        everything = set(open_[0])
+        while open_:
+            part = open_.pop()
+            if not part or await self._fits(messages, refused | frozenset(everything - set(part)) | found):
+                continue
+            if len(part) == 1:
+                found.update(part)
+                continue
+            half = len(part) // 2
+            open_ += [part[half:], part[:half]]
+        if not found:  # only together do they contradict: no one of them is to blame, so none goes in
+            found = everything
+        return frozenset(found)
+
+    async def _fits(self, messages: Sequence[Message], refused: Refused) -> bool:
+        assert self._conn is not None
+        draft = take_in(self._state, self.shared.registry, messages, self._clock(), refused)
+        try:
+            await lanes.rehearse(self._conn, draft, self._series)
+        except lanes.Refusal:
+            return False
+        return True
+
+    # the database's side -----------------------------------------------------------------------------------------
+
+    async def _lose_database(self, error: str) -> None:
+        self.counters.database_losses += 1
+        _log.warning("ingest.database_lost", lane=self.name, error=" ".join(error.split())[:200])
+        lost, self._conn = self._conn, None
+        if lost is not None:
+            lost.pgconn.finish()  # a frozen server answers no goodbye
+        await self._reopen()
+
+    async def _reopen(self) -> None:
+        """Connect and load the lane's state as it was last committed; tries until it is there."""
+        attempt = 0
+        while True:
+            try:
+                conn = await connect(self._database_url, self.name)
+                loaded = await lanes.load(conn, self.shared.number, self.lane)
+            except (LinkDown, psycopg.OperationalError) as error:
+                attempt += 1
+                if attempt == 1:
+                    _log.warning("ingest.database_away", lane=self.name, error=" ".join(str(error).split())[:200])
+                await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
+                continue
+            break
+        beats, clients = self._state.beats, self._state.clients
+        self._conn, self._state, self._series = conn, loaded.state, loaded.series
+        self._state.beats, self._state.clients = beats, clients
+        self._listening_since = self._clock()
+        self._tests_asked.set()
+        if attempt:
+            _log.info("ingest.database_back", lane=self.name)
+
+    async def _reload_alarms(self) -> None:
+        assert self._conn is not None
+        try:
+            self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
+        except psycopg.OperationalError as error:
+            await self._lose_database(str(error))
+
+    # time --------------------------------------------------------------------------------------------------------
+
+    async def _watch_time(self) -> None:
+        rounds = 0
+        while True:
+            rounds += 1
+            if self.listening:
+                await self._tick(look=self._tests_asked.is_set() or rounds % 10 == 0)
+            await asyncio.sleep(TICK)
+
+    async def _tick(self, *, look: bool) -> None:
+        """One look at silence, delays and tests; whatever moved is committed like a batch."""
+        async with self._lock:
+            if self._conn is None:
+                return
+            requested = []
+            if look:
+                self._tests_asked.clear()
+                try:
+                    requested = await lanes.requested_tests(self._conn, self.shared.number, self.lane)
+                except psycopg.OperationalError as error:
+                    await self._lose_database(str(error))
+                    return
+            clients = self.shared.clients
+            since = self._listening_since
+            draft = tick(self._state, self.shared.registry, self.lane, self._clock(), since, clients, requested)
+            try:
+                await self._write(draft)  # what must be judged again is judged by the next tick
+            except lanes.Refusal as error:
+                _log.error("ingest.tick_refused", lane=self.name, error=str(error))
+
+
+def has_rows(draft: Draft) -> bool:
+    """Whether a draft writes anything."""
+    return bool(
+        draft.streams or draft.live or draft.watches or draft.latest or draft.tests or draft.touched
+        or draft.quarantined or draft.events or draft.readings or draft.passed or draft.expired or draft.changes
+        or draft.tallies
+    )  # fmt: skip
+
+
+def _samples_of(messages: Sequence[Message], refused: Refused) -> list[tuple[str, int, int]]:
+    places = []
+    for message in messages:
+        try:
+            up = wire.decode_up(message.payload)
+        except BadInput:
+            continue
+        places += [(message.stream, message.seq, n) for n, _ in up.samples]
+    return [place for place in places if place not in refused]
+
+
+def _unregistered(message: Message) -> Quarantined:
+    reason = f"topic {message.topic}: client {message.client} is not registered in this partition, or revoked"
+    held = message.payload[: wire.QUARANTINED_BYTES]
+    return Quarantined(None, message.client, message.topic, None, None, None, "client", reason, held)

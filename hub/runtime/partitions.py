@@ -1,0 +1,177 @@
+"""The partitions that this process owns: the lease, the registry, and a lane ingest for each lane.
+
+The lease is an advisory lock on one connection. Where it cannot be had, another `anxin serve` owns the partition and this one is refused;
+where it is lost (the database went), the lanes stop, and start again when the lease is back.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Mapping, Sequence
+
+import psycopg
+import structlog
+
+from hub.core.backoff import full_jitter
+from hub.errors import Conflict, LinkDown
+from hub.model import Lane, Micros
+from hub.mqtt import Broker
+from hub.profiles import Profile
+from hub.registry import Registry, partition_of
+from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
+from hub.store import registry as stored
+from hub.store.leases import try_lease
+from hub.store.pool import Connection, connect
+
+_log = structlog.get_logger(__name__)
+POLL = 5.0
+"""seconds after which the registry is looked at again even when nobody said that it moved"""
+TAKE_OVER = 10.0
+"""seconds to wait for a lease at the start: a killed predecessor's connection ends within them"""
+
+
+class Partitions:
+    """All that runs under one lease."""
+
+    def __init__(
+        self,
+        database_url: str,
+        broker: Broker,
+        profiles: Mapping[str, Profile],
+        numbers: Sequence[int],
+        clock: Clock = wall_clock,
+        take_over: float = TAKE_OVER,
+    ) -> None:
+        self._database_url = database_url
+        self._profiles = profiles
+        self._numbers = tuple(numbers)
+        self._take_over = take_over
+        self._wanted = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+        self.leased = False
+        self.shared = {n: Shared(n, Registry(0), reload=self.reload) for n in numbers}
+        self.lanes = [
+            LaneIngest(shared, lane, database_url, broker, clock) for shared in self.shared.values() for lane in Lane
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Leased, and every lane listens."""
+        return self.leased and all(lane.listening for lane in self.lanes)
+
+    def reload(self) -> "asyncio.Future[None]":
+        """Ask for a fresh registry; the future ends when one that was loaded after this call is in place."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._wanted.set()
+        return future
+
+    async def run(self) -> None:
+        """Own the partitions until cancelled. Raises Conflict when another process owns one of them."""
+        while True:
+            lease = await self._acquire()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._listen(lease), name="partitions-listen")
+                    loaded = self.reload()
+                    tasks.create_task(self._keep_registry(), name="partitions-registry")
+                    await loaded
+                    self.leased = True
+                    for lane in self.lanes:
+                        tasks.create_task(lane.run(), name=lane.name)
+            except* LinkDown as lost:
+                _log.warning("partitions.lease_lost", error=str(lost.exceptions[0]))
+            finally:
+                self.leased = False
+                for lane in self.lanes:
+                    lane.listening = False
+                lease.pgconn.finish()
+
+    async def _acquire(self) -> Connection:
+        """The connection that holds the lease of every partition."""
+        attempt = 0
+        until = asyncio.get_running_loop().time() + self._take_over
+        while True:
+            attempt += 1
+            try:
+                conn = await connect(self._database_url, "lease", autocommit=True)
+            except LinkDown as error:
+                if attempt == 1:
+                    _log.warning("partitions.database_away", error=" ".join(str(error).split())[:200])
+                await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
+                continue
+            held = [number for number in self._numbers if not await try_lease(conn, number)]
+            if not held:
+                await conn.execute("listen anxin_registry")
+                await conn.execute("listen anxin_test")
+                return conn
+            await conn.close()
+            if asyncio.get_running_loop().time() >= until:
+                raise Conflict(
+                    f"partition {held[0]} is owned by another 'anxin serve'; stop it, or give this one others"
+                )
+            await asyncio.sleep(0.25)
+
+    async def _listen(self, lease: Connection) -> None:
+        """Hear what others changed; raises LinkDown when the lease's connection has gone."""
+        try:
+            while True:
+                async for notice in lease.notifies(timeout=1.0, stop_after=1):
+                    if notice.channel == "anxin_test":
+                        for lane in self.lanes:
+                            lane.look_for_tests()
+                    else:
+                        self._wanted.set()
+                async with asyncio.timeout(5.0):
+                    await lease.execute("select 1")
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+            raise LinkDown(f"database: {type(error).__name__}") from None
+
+    async def _keep_registry(self) -> None:
+        """Load the registry when somebody asks, and every few seconds anyhow."""
+        conn: Connection | None = None
+        try:
+            while True:
+                self._wanted.clear()
+                waiting, self._waiting = self._waiting, []
+                try:
+                    if conn is None:
+                        conn = await connect(self._database_url, "registry")
+                    self._spread(await stored.load(conn, self._profiles, self._numbers))
+                except (LinkDown, psycopg.OperationalError, psycopg.InterfaceError):
+                    self._waiting += waiting
+                    if conn is not None:
+                        conn.pgconn.finish()
+                        conn = None
+                    await asyncio.sleep(0.5)
+                    continue
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(None)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await self._wanted.wait()
+        finally:
+            if conn is not None:
+                conn.pgconn.finish()
+
+    def _spread(self, registry: Registry) -> None:
+        """Give each partition its part."""
+        parts = {n: Registry(registry.partitions, {}, {}) for n in self._numbers}
+        devices: dict[int, dict[str, object]] = {n: {} for n in self._numbers}
+        home: dict[str, int] = {}
+        for device in registry.devices.values():
+            number = home.get(device.institution)
+            if number is None:
+                number = home[device.institution] = partition_of(device.institution, registry.partitions)
+            if number in devices:
+                devices[number][device.id] = device
+        for n in self._numbers:
+            clients = {name: client for name, client in registry.clients.items() if client.partition == n}
+            parts[n] = Registry(registry.partitions, devices[n], clients)  # type: ignore[arg-type]
+            self.shared[n].registry = parts[n]
+
+
+def observed(partitions: Partitions) -> dict[str, Micros]:
+    """When each client was last heard, over all partitions."""
+    return {client: at for shared in partitions.shared.values() for client, at in shared.clients.items()}

@@ -1,0 +1,361 @@
+"""One lane of one partition in the database: load its state, commit a draft in one transaction."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import AsyncCursor, errors
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from hub.core.alarms import Alarm, AlarmState, Watch
+from hub.core.commissioning import Trial
+from hub.core.draft import HOUR, Draft, Key, Live, State, Streamed
+from hub.core.liveness import Verdict
+from hub.core.normalise import Latest
+from hub.errors import Conflict
+from hub.model import (
+    FunctionState,
+    Lane,
+    LinkState,
+    Micros,
+    Priority,
+    Quality,
+    Reading,
+    Series,
+    SignalClass,
+    to_datetime,
+    to_micros,
+)
+from hub.store import escalation
+from hub.store.pool import Connection
+from hub.store.queries import queries
+
+_SQL = queries("lanes")
+
+Cursor = AsyncCursor[TupleRow]
+SeriesKeys = dict[Series, int]
+
+
+class Loaded(NamedTuple):
+    """What a lane starts from: its state, its series' keys, and the function tests that wait to be opened."""
+
+    state: State
+    series: SeriesKeys
+    requested: list[Trial]
+
+
+def _micros(moment: datetime | None) -> Micros | None:
+    return None if moment is None else to_micros(moment)
+
+
+def _moment(at: Micros | None) -> datetime | None:
+    return None if at is None else to_datetime(at)
+
+
+async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
+    """The state of a lane as last committed. What only the running hub knows (beats, clients heard) starts empty."""
+    state, series = State(), SeriesKeys()
+    async with conn.transaction():
+        of = {"partition": partition, "lane": lane}
+
+        async def rows(name: str) -> list[TupleRow]:
+            return await (await conn.execute(_SQL[name], of)).fetchall()
+
+        for device, point, instance, key, at, value, text, quality, changed, stored in await rows("latest"):
+            name = Series(device, point, instance)
+            series[name] = key
+            times = to_micros(changed), to_micros(stored)
+            state.latest[name] = Latest(to_micros(at), value, text, Quality(quality), *times)
+        for device, definition, instance, holds, since, judged in await rows("watches"):
+            state.watches[Key(device, definition, instance)] = Watch(holds, to_micros(since), to_micros(judged))
+        for device, heard, link, cause, since, function, reason, function_since in await rows("live"):
+            verdict = Verdict(LinkState(link), cause)
+            about = FunctionState(function), reason, to_micros(function_since)
+            state.live[device] = Live(_micros(heard), verdict, to_micros(since), *about)
+        for stream, client, _, upto, newest in await rows("streams"):
+            state.streams[stream] = Streamed(client, lane, upto, _micros(newest))
+        requested = _sort_tests(state, await rows("tests"))
+        state.alarms = await load_alarms(conn, partition, lane)
+    return Loaded(state, series, requested)
+
+
+def alarm_from(row: Sequence[Any]) -> Alarm:
+    """An alarm from the columns of the query `alarms`."""
+    id_, device, definition, instance, signal_class, priority, latching, current, *rest = row
+    raised, received, cleared, acknowledged, by, ended, occurrences, late, version = rest
+    what = SignalClass(signal_class), Priority(priority), latching, AlarmState(current)
+    times = to_micros(raised), to_micros(received), _micros(cleared), _micros(acknowledged)
+    return Alarm(id_, device, definition, instance, *what, *times, by, _micros(ended), occurrences, late, version)
+
+
+def _sort_tests(state: State, rows: Iterable[TupleRow]) -> list[Trial]:
+    requested = []
+    for id_, device, phase, opened, deadline in rows:
+        trial = Trial(id_, device, to_micros(opened), to_micros(deadline))
+        if phase == "open":
+            state.tests[device] = trial
+        else:
+            requested.append(trial)
+    return requested
+
+
+async def load_alarms(conn: Connection, partition: int, lane: Lane) -> dict[Key, Alarm]:
+    """The lane's alarms that have not ended, as they stand now."""
+    async with conn.transaction():
+        rows = await (await conn.execute(_SQL["alarms"], {"partition": partition, "lane": lane})).fetchall()
+    alarms = [alarm_from(row) for row in rows]
+    return {Key(alarm.device, alarm.definition, alarm.instance): alarm for alarm in alarms}
+
+
+async def requested_tests(conn: Connection, partition: int, lane: Lane) -> list[Trial]:
+    """Function tests that wait to be opened, with the deadline as of now."""
+    async with conn.transaction():
+        rows = await (await conn.execute(_SQL["tests"], {"partition": partition, "lane": lane})).fetchall()
+    return _sort_tests(State(), rows)
+
+
+# one transaction ------------------------------------------------------------------------------------------------
+
+
+async def commit(conn: Connection, draft: Draft, series: SeriesKeys, before_commit: Callable[[], None]) -> None:
+    """Write a draft: all of it or nothing.
+
+    Raises Conflict when somebody else moved one of the alarms (load it again and judge again), psycopg.DataError or IntegrityError for a row
+    that the database refuses (halve the batch), psycopg.OperationalError when the database has gone. `series` gains the keys of new series.
+    """
+    try:
+        await _write(conn, draft, series, before_commit, _copy)
+    except errors.UniqueViolation as error:
+        if not (error.diag.table_name or "").startswith("_hyper"):
+            if error.diag.constraint_name == "alarm_active":
+                raise Conflict("another process raised this alarm") from None
+            raise
+        await _write(conn, draft, series, before_commit, _stage)
+
+
+async def rehearse(conn: Connection, draft: Draft, series: SeriesKeys) -> None:
+    """Write a draft and take it back: raises a `Refusal` where the database would refuse it. An occupied (series, at) is no refusal."""
+    with contextlib.suppress(_TakenBack):
+        await _write(conn, draft, series, _take_back, _stage)
+
+
+class _TakenBack(Exception):
+    """Ends a rehearsal."""
+
+
+def _take_back() -> None:
+    raise _TakenBack
+
+
+async def _write(
+    conn: Connection,
+    draft: Draft,
+    series: SeriesKeys,
+    before_commit: Callable[[], None],
+    store: Callable[[Cursor, list[Reading], SeriesKeys], Any],
+) -> None:
+    fresh = dict(series)
+    async with conn.transaction(), conn.cursor() as cur:
+        await _lock_devices(cur, draft)
+        await _add_series(cur, draft, fresh)
+        await _move_streams(cur, draft)
+        if draft.readings:
+            await store(cur, draft.readings, fresh)
+        await _put_events(cur, draft)
+        await _put_quarantine(cur, draft)
+        await _put_states(cur, draft, fresh)
+        await _put_tests(cur, draft)
+        await _put_alarms(cur, draft)
+        if draft.changes:
+            kinds, institutions, payloads = zip(*draft.changes, strict=True)
+            await cur.execute(_SQL["changes"], [list(kinds), list(institutions), [Jsonb(p) for p in payloads]])
+        before_commit()
+    series.update(fresh)
+
+
+async def _lock_devices(cur: Cursor, draft: Draft) -> None:
+    """Lanes that touch the same rows take them in the same order, or they deadlock."""
+    keys = sorted({draft.registry.devices[device].key for device in draft.live})
+    if keys:
+        await cur.execute(_SQL["lock_device_states"], [keys])
+
+
+async def _add_series(cur: Cursor, draft: Draft, series: SeriesKeys) -> None:
+    missing = sorted(
+        {name for name in draft.latest if name not in series} | {r.series for r in draft.readings} - set(series)
+    )
+    if not missing:
+        return
+    devices = draft.registry.devices
+    keys = [devices[name.device].key for name in missing]
+    by_key = {devices[name.device].key: name.device for name in missing}
+    await cur.execute(_SQL["series"], [keys, [m.point for m in missing], [m.instance for m in missing]])
+    for key, device, point, instance in await cur.fetchall():
+        series[Series(by_key[device], point, instance)] = key
+
+
+async def _move_streams(cur: Cursor, draft: Draft) -> None:
+    if draft.streams:
+        names = list(draft.streams)
+        rows = list(draft.streams.values())
+        columns: list[list[Any]] = [names, [r.client for r in rows], [r.lane for r in rows], [r.upto for r in rows]]
+        await cur.execute(_SQL["move_streams"], [*columns, [_moment(r.newest_at) for r in rows]])
+    if draft.tallies:
+        hour = to_datetime(draft.now // HOUR * HOUR)
+        tallies = list(draft.tallies.values())
+        names = ["produced", "stored", "suppressed", "events", "beats", "duplicates", "quarantined"]
+        counts = [[getattr(tally, name) for tally in tallies] for name in names]
+        await cur.execute(_SQL["tally"], [list(draft.tallies), [hour] * len(tallies), *counts])
+
+
+_COLUMNS = ("int4", "timestamptz", "timestamptz", "float8", "int2")
+
+
+async def _copy(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> None:
+    """Binary COPY: twice as fast as ON CONFLICT, and aborts on a duplicate, which is rare. Only integers of our own making go through it."""
+    async with cur.copy(_SQL["copy_readings"]) as copy:
+        copy.set_types(_COLUMNS)
+        for reading in readings:
+            moments = to_datetime(reading.at), to_datetime(reading.received_at)
+            await copy.write_row((series[reading.series], *moments, reading.value, int(reading.quality)))
+
+
+async def _stage(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> None:
+    """The way of a batch that met an occupied (series, at): the same value is a duplicate, another one is stored a microsecond later."""
+    await cur.execute(_SQL["stage"])
+    async with cur.copy(_SQL["copy_stage"]) as copy:
+        copy.set_types(("int4", *_COLUMNS))
+        for n, reading in enumerate(readings):
+            moments = to_datetime(reading.at), to_datetime(reading.received_at)
+            await copy.write_row((n, series[reading.series], *moments, reading.value, int(reading.quality)))
+    for _ in range(1 + len(readings) + 1000):  # a bound, not a wait: every round stores or moves on by a microsecond
+        await cur.execute(_SQL["drop_same"])
+        await cur.execute(_SQL["store_staged"])
+        await cur.execute(_SQL["put_off"])
+        if cur.rowcount == 0:
+            return
+
+
+async def _put_events(cur: Cursor, draft: Draft) -> None:
+    if draft.events:
+        rows = draft.events
+        devices = [draft.registry.devices[row.reading.series.device].key for row in rows]
+        places: list[list[Any]] = [[r.stream for r in rows], [r.seq for r in rows], [r.n for r in rows], devices]
+        names = [[r.reading.series.point for r in rows], [r.reading.series.instance for r in rows]]
+        times = [[to_datetime(r.reading.at) for r in rows], [to_datetime(r.reading.received_at) for r in rows]]
+        values: list[list[Any]] = [
+            [r.reading.value for r in rows],
+            [r.reading.text for r in rows],
+            [int(r.reading.quality) for r in rows],
+        ]
+        await cur.execute(_SQL["events"], [*places, *names, *times, *values])
+
+
+async def _put_quarantine(cur: Cursor, draft: Draft) -> None:
+    if draft.quarantined:
+        columns = [list(column) for column in zip(*draft.quarantined, strict=True)]
+        columns[0] = [_quarantine_time(at) for at in columns[0]]
+        await cur.execute(_SQL["quarantine"], columns)
+
+
+def _quarantine_time(at: Micros | None) -> datetime | None:
+    """The edge's time of a reject, where it is one that a timestamp can hold."""
+    try:
+        return _moment(at)
+    except OverflowError:
+        return None
+
+
+async def _put_states(cur: Cursor, draft: Draft, series: SeriesKeys) -> None:
+    if draft.latest:
+        rows = sorted((series[name], latest) for name, latest in draft.latest.items())
+        received = to_datetime(draft.now)
+        await cur.execute(
+            _SQL["point_states"],
+            [
+                [key for key, _ in rows],
+                [to_datetime(latest.at) for _, latest in rows],
+                [received] * len(rows),
+                [latest.value for _, latest in rows],
+                [latest.text for _, latest in rows],
+                [int(latest.quality) for _, latest in rows],
+                [to_datetime(latest.changed_at) for _, latest in rows],
+                [to_datetime(latest.stored_at) for _, latest in rows],
+            ],
+        )
+    devices = draft.registry.devices
+    if draft.watches:
+        watches = sorted((devices[key.device].key, key, watch) for key, watch in draft.watches.items())
+        columns: list[list[Any]] = [[k for k, _, _ in watches], [key.definition for _, key, _ in watches]]
+        columns += [[key.instance for _, key, _ in watches], [watch.holds for *_, watch in watches]]
+        columns += [[to_datetime(getattr(watch, name)) for *_, watch in watches] for name in ("since", "judged_at")]
+        await cur.execute(_SQL["conditions"], columns)
+    if draft.live:
+        lives = sorted((devices[device].key, live) for device, live in draft.live.items())
+        await cur.execute(
+            _SQL["device_states"],
+            [
+                [key for key, _ in lives],
+                [_moment(live.heard) for _, live in lives],
+                [live.link.state for _, live in lives],
+                [live.link.cause for _, live in lives],
+                [to_datetime(live.link_since) for _, live in lives],
+                [live.function for _, live in lives],
+                [live.function_reason for _, live in lives],
+                [to_datetime(live.function_since) for _, live in lives],
+            ],
+        )
+
+
+async def _put_tests(cur: Cursor, draft: Draft) -> None:
+    opened = [trial.id for device, trial in draft.tests.items() if device not in draft.state.tests]
+    if opened:
+        await cur.execute(_SQL["open_tests"], {"ids": opened, "now": to_datetime(draft.now)})
+    if draft.passed:
+        await cur.execute(_SQL["pass_tests"], [list(draft.passed)])
+        keys = sorted(draft.registry.devices[device].key for device in draft.passed.values())
+        await cur.execute(_SQL["commission"], [keys])
+        await cur.execute("select pg_notify('anxin_registry', '')")
+    if draft.expired:
+        await cur.execute(_SQL["expire_tests"], [list(draft.expired), [why for _, why in draft.expired.values()]])
+
+
+async def _put_alarms(cur: Cursor, draft: Draft) -> None:
+    for base, alarm in draft.touched.values():
+        row = alarm_row(draft, alarm)
+        await cur.execute(_SQL["new_alarm" if base == 0 else "move_alarm"], {**row, "base": base})
+        if cur.rowcount != 1:
+            raise Conflict("a person or a timer moved this alarm in the meantime")
+    for transition in draft.transitions:
+        await cur.execute(_SQL["transition"], [*transition[:5], to_datetime(transition.at), *transition[6:]])
+    await escalation.begin(cur, [id_ for id_ in draft.begin if id_ not in draft.stop])
+    for id_, reason in draft.stop.items():
+        await escalation.stop(cur, id_, reason, "")
+
+
+def alarm_row(draft: Draft, alarm: Alarm) -> dict[str, Any]:
+    """An alarm as the parameters of its statements."""
+    device = draft.registry.devices[alarm.device]
+    row = alarm._asdict() | {"device": device.key, "institution": device.institution_key}
+    for name in ("raised_at", "received_at", "cleared_at", "acknowledged_at", "ended_at"):
+        row[name] = _moment(row[name])
+    return row
+
+
+Refusal = (psycopg.DataError, psycopg.IntegrityError)
+"""What a row that the database refuses raises."""
+
+__all__ = [
+    "Loaded",
+    "Refusal",
+    "SeriesKeys",
+    "alarm_from",
+    "commit",
+    "load",
+    "load_alarms",
+    "rehearse",
+    "requested_tests",
+]

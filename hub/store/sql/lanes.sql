@@ -1,0 +1,158 @@
+-- name: latest
+select d.id, s.point, s.instance, s.key, p.at, p.value, p.text, p.quality, p.changed_at, p.stored_at
+from point_state p join series s on s.key = p.series join device d on d.key = s.device
+join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+
+-- name: watches
+select d.id, c.definition, c.instance, c.holds, c.since, c.judged_at
+from alarm_condition c join device d on d.key = c.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+
+-- name: alarms
+select a.id, d.id, a.definition, a.instance, a.signal_class, a.priority, a.latching, a.state, a.raised_at, a.received_at,
+       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version
+from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is null
+
+-- name: live
+select d.id, s.last_heard_at, s.link_state, s.link_cause, s.link_since, s.function_state, s.function_reason, s.function_since
+from device_state s join device d on d.key = s.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+
+-- name: streams
+select m.stream, m.client, m.lane, m.upto, m.newest_at
+from stream m join client c on c.name = m.client join device d on d.key = c.device
+join institution i on i.key = d.institution
+where i.partition = %(partition)s and m.lane = %(lane)s
+
+-- name: tests
+select t.id, d.id, t.state, coalesce(t.opened_at, now()), coalesce(t.opened_at, now()) + t.within
+from device_test t join device d on d.key = t.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and t.finished_at is null
+
+-- name: versions
+select id from alarm where (id, version) in (select * from unnest(%s::uuid[], %s::int[])) for update
+
+-- name: series
+insert into series (device, point, instance)
+select * from unnest(%s::int[], %s::text[], %s::text[]) order by 1, 2, 3
+on conflict (device, point, instance) do update set point = excluded.point
+returning key, device, point, instance
+
+-- name: move_streams
+insert into stream (stream, client, lane, upto, newest_at)
+select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[]) order by 1
+on conflict (stream) do update set upto = excluded.upto, newest_at = excluded.newest_at, updated_at = now()
+
+-- name: tally
+insert into stream_tally
+    (stream, hour, produced, stored, suppressed, events, beats, duplicates, quarantined)
+select * from unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+                     %s::bigint[], %s::bigint[]) order by 1
+on conflict (stream, hour) do update set
+    produced = stream_tally.produced + excluded.produced, stored = stream_tally.stored + excluded.stored,
+    suppressed = stream_tally.suppressed + excluded.suppressed, events = stream_tally.events + excluded.events,
+    beats = stream_tally.beats + excluded.beats, duplicates = stream_tally.duplicates + excluded.duplicates,
+    quarantined = stream_tally.quarantined + excluded.quarantined
+
+-- name: copy_readings
+copy reading (series_id, at, received_at, value, quality) from stdin (format binary)
+
+-- name: stage
+create temporary table if not exists incoming
+    (n int, series_id int, at timestamptz, received_at timestamptz, value float8, quality smallint) on commit delete rows
+
+-- name: copy_stage
+copy incoming (n, series_id, at, received_at, value, quality) from stdin (format binary)
+
+-- name: drop_same
+delete from incoming i using reading r
+where r.series_id = i.series_id and r.at = i.at and r.value is not distinct from i.value and r.quality = i.quality
+
+-- name: store_staged
+with kept as (
+    insert into reading (series_id, at, received_at, value, quality)
+    select distinct on (series_id, at) series_id, at, received_at, value, quality from incoming order by series_id, at, n
+    on conflict (series_id, at) do nothing
+    returning series_id, at, value, quality
+)
+delete from incoming i using kept k
+where k.series_id = i.series_id and k.at = i.at and k.value is not distinct from i.value and k.quality = i.quality
+
+-- name: put_off
+update incoming set at = at + interval '1 microsecond'
+
+-- name: events
+insert into event (stream, seq, n, device, point, instance, at, received_at, value, text, quality)
+select * from unnest(%s::text[], %s::bigint[], %s::int[], %s::int[], %s::text[], %s::text[], %s::timestamptz[],
+                     %s::timestamptz[], %s::float8[], %s::text[], %s::smallint[])
+on conflict do nothing
+
+-- name: quarantine
+insert into quarantine (at, client, source, stream, seq, n, code, reason, payload)
+select * from unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::int[], %s::text[], %s::text[],
+                     %s::bytea[])
+on conflict do nothing
+
+-- name: point_states
+insert into point_state (series, at, received_at, value, text, quality, changed_at, stored_at)
+select * from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::float8[], %s::text[], %s::smallint[],
+                     %s::timestamptz[], %s::timestamptz[]) order by 1
+on conflict (series) do update set at = excluded.at, received_at = excluded.received_at, value = excluded.value,
+    text = excluded.text, quality = excluded.quality, changed_at = excluded.changed_at, stored_at = excluded.stored_at
+where point_state.at <= excluded.at
+
+-- name: conditions
+insert into alarm_condition (device, definition, instance, holds, since, judged_at)
+select * from unnest(%s::int[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[]) order by 1, 2, 3
+on conflict (device, definition, instance) do update set
+    holds = excluded.holds, since = excluded.since, judged_at = excluded.judged_at
+
+-- name: device_states
+update device_state s set last_heard_at = coalesce(n.heard, s.last_heard_at), link_state = n.link, link_cause = n.cause,
+    link_since = n.link_since, function_state = n.function, function_reason = n.reason, function_since = n.function_since
+from (select * from unnest(%s::int[], %s::timestamptz[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],
+                           %s::timestamptz[])
+        as t(device, heard, link, cause, link_since, function, reason, function_since) order by 1) n
+where s.device = n.device
+
+-- name: lock_device_states
+select 1 from device_state where device = any(%s) order by device for update
+
+-- name: open_tests
+update device_test t set state = 'open', opened_at = %(now)s from unnest(%(ids)s::uuid[]) n(id)
+where t.id = n.id and t.state = 'requested'
+
+-- name: pass_tests
+update device_test t set state = 'passed', finished_at = now() from unnest(%s::uuid[]) n(id) where t.id = n.id
+
+-- name: commission
+update device_state set admin_state = 'in_service', admin_since = now(), proven_at = now()
+where device = any(%s) and admin_state in ('registered', 'commissioned', 'in_service')
+
+-- name: prove
+update device_state set proven_at = now() where device = any(%s)
+
+-- name: expire_tests
+update device_test t set state = 'expired', finished_at = now(), detail = n.detail
+from unnest(%s::uuid[], %s::text[]) n(id, detail) where t.id = n.id
+
+-- name: new_alarm
+insert into alarm (id, device, institution, definition, instance, signal_class, priority, latching, state, raised_at, received_at,
+                   cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, late, version)
+values (%(id)s, %(device)s, %(institution)s, %(definition)s, %(instance)s, %(signal_class)s, %(priority)s, %(latching)s, %(state)s,
+        %(raised_at)s, %(received_at)s, %(cleared_at)s, %(acknowledged_at)s, %(acknowledged_by)s, %(ended_at)s, %(occurrences)s,
+        %(late)s, %(version)s)
+
+-- name: move_alarm
+update alarm set state = %(state)s, cleared_at = %(cleared_at)s, acknowledged_at = %(acknowledged_at)s,
+    acknowledged_by = %(acknowledged_by)s, ended_at = %(ended_at)s, occurrences = %(occurrences)s, version = %(version)s
+where id = %(id)s and version = %(base)s
+
+-- name: transition
+insert into alarm_transition (alarm, n, event, from_state, to_state, at, actor, note)
+values (%s, %s, %s, %s, %s, %s, %s, %s)
+
+-- name: changes
+insert into change (kind, institution, payload) select * from unnest(%s::text[], %s::int[], %s::jsonb[])
