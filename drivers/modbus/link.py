@@ -239,7 +239,7 @@ class ModbusLink:
             case Garbled():
                 self._silent.clear()
                 turn.fault = turn.fault or outcome
-        return _all_fail(block, turn, outcome.reason)
+        return _all_fail(block, turn, turn.dead.get(block.unit, outcome.reason))
 
     async def _find_who_spoils(self, block: Block, refusal: Refused, turn: "_Turn") -> frozenset[Series]:
         if len(block.points) == 1:

@@ -97,7 +97,7 @@ class ModbusDevice:
         """Close the port and cut every connection; nothing happens when it is closed."""
         if self._server is not None:
             server, self._server = self._server, None
-            await server.shutdown()
+            await server.shutdown()  # type: ignore[no-untyped-call]
 
     def set_holding(self, unit: int, address: int, value: int) -> None:
         """Set a holding register, 0 to 65535; it exists from then on."""
