@@ -52,6 +52,10 @@ class SpoolFailed(AnxinError):
     """The disk does not take or give what was asked (full, read-only, broken): nothing of this call is safe; try again later."""
 
 
+class SpoolBroken(AnxinError):
+    """The file is damaged: nothing here can go on. The next start moves it aside."""
+
+
 class Message(NamedTuple):
     """One unconfirmed message."""
 
@@ -227,8 +231,10 @@ class Spool:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:  # full, locked, read-only, I/O
         raise SpoolFailed(f"the spool cannot be used: {error}") from error
+    except sqlite3.Error as error:
+        raise SpoolBroken(f"the spool is damaged: {error}") from error
 
 
 def _stream_name(lane: Lane) -> str:
@@ -297,4 +303,4 @@ def _move_aside(path: Path, now: Micros, reason: str) -> None:
             path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
 
 
-__all__ = ["BULK_BUDGET", "Depth", "Message", "Spool", "SpoolFailed", "open_spool"]
+__all__ = ["BULK_BUDGET", "Depth", "Message", "Spool", "SpoolBroken", "SpoolFailed", "open_spool"]

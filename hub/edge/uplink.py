@@ -18,7 +18,7 @@ from hub.core.window import Verdict, Window
 from hub.core.wire import Confirmation, Topic, decode_confirm, properties_of
 from hub.crash import point
 from hub.edge.intake import Intake
-from hub.edge.spool import Message
+from hub.edge.spool import Message, SpoolFailed
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import Lane, Micros, Reject
 from hub.mqtt import Broker, Session, session
@@ -51,7 +51,7 @@ class Uplink:
         self._said_down = False
 
     async def run(self) -> None:
-        """Carry until cancelled; raises SpoolFailed when the spool itself cannot be read."""
+        """Carry until cancelled; raises SpoolBroken when the spool is damaged."""
         while True:
             started = asyncio.get_running_loop().time()
             try:
@@ -59,7 +59,7 @@ class Uplink:
             except AccessDenied as error:
                 pause = self._backoff.denied(random.random())
                 self._say_down(error, pause)
-            except (LinkDown, BadInput) as error:
+            except (LinkDown, BadInput, SpoolFailed) as error:
                 if asyncio.get_running_loop().time() - started > STEADY:
                     self._backoff.reset()
                 pause = self._backoff.next(random.random())
