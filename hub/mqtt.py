@@ -345,8 +345,8 @@ class Session:
             if user_properties:
                 properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
                 properties.UserProperty = list(user_properties)
-            if "\0" in topic:
-                raise BadInput("NUL in a topic", where, code="mqtt")
+            if not topic or "\0" in topic:
+                raise BadInput("an empty topic, or NUL in it", where, code="mqtt")
             info = self._inner.publish(topic, payload, qos, retain, properties)
         except ValueError:  # also a lone surrogate, which UTF-8 cannot hold
             raise BadInput("not a topic, or not Unicode text", where, code="mqtt") from None
