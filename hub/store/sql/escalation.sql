@@ -81,11 +81,12 @@ where alarm = %(alarm)s and state = 'pending'
 -- name: claim
 -- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone.
 update escalation_step s
-set lease_until = clock_timestamp() + %(lease)s
+set lease_until = clock_timestamp() + %(lease)s, lease_holder = own_session()
 from (
     select alarm, round, step, repetition
     from escalation_step
-    where state = 'due' and due_at <= clock_timestamp() and (lease_until is null or lease_until <= clock_timestamp())
+    where state = 'due' and due_at <= clock_timestamp()
+      and (lease_until is null or lease_until <= clock_timestamp() or lease_holder not in (select live_sessions()))
     order by urgency, due_at
     limit %(limit)s
     for update skip locked
@@ -143,12 +144,14 @@ set state = 'exhausted', reason = 'all rounds are through and nobody acknowledge
 where alarm = %(alarm)s
 
 -- name: orphans
--- Alarms that somebody should be told about and that nothing drives: without a row, or covered only since a policy was added.
+-- Alarms that somebody should be told about and that nothing drives: without a row, or stopped and come back, or covered only since
+-- a policy was added.
 select a.id
 from alarm a
+left join escalation e on e.alarm = a.id
 where a.ended_at is null
   and is_paged(a.state, a.signal_class, a.priority)
-  and not exists (select from escalation e where e.alarm = a.id)
+  and (e.alarm is null or e.state = 'stopped')
 union all
 select e.alarm
 from escalation e

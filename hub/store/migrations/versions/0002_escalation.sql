@@ -80,6 +80,14 @@ create table escalation (
 create index escalation_running on escalation (alarm) where state = 'running';
 create index escalation_uncovered on escalation (alarm) where state = 'uncovered';
 
+-- A lease ends by time, or at once when the session that holds it is gone: after a kill nobody waits for a dead process.
+create function live_sessions() returns setof text stable language sql as $$
+    select pid || '/' || extract(epoch from backend_start) from pg_stat_activity where backend_start is not null
+$$;
+create function own_session() returns text stable language sql as $$
+    select pid || '/' || extract(epoch from backend_start) from pg_stat_activity where pid = pg_backend_pid()
+$$;
+
 create table escalation_step (
     alarm uuid not null references escalation,
     round int not null,
@@ -91,6 +99,7 @@ create table escalation_step (
     urgency smallint not null,
     state text not null default 'due' check (state in ('due', 'done', 'cancelled')),
     lease_until timestamptz,
+    lease_holder text,
     ended_at timestamptz,
     primary key (alarm, round, step, repetition)
 ) with (fillfactor = 70);
@@ -115,6 +124,7 @@ create table notification (
     attempts int not null default 0,
     next_attempt_at timestamptz not null default clock_timestamp(),
     lease_until timestamptz,
+    lease_holder text,
     last_error text not null default '',
     ended_at timestamptz,
     unique (alarm, round, step, repetition, responder, channel),

@@ -1,0 +1,39 @@
+"""Channels: one file each, behind `Channel.send(Message) -> Receipt`. This module knows which there are and makes one from stored settings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from hub.errors import BadInput
+from hub.notify.message import Channel, Message, Outcome, Receipt
+from hub.notify.smtp import SmtpChannel, SmtpSettings
+from hub.notify.webhook import WebhookChannel, WebhookSettings
+
+KINDS: Mapping[str, type[WebhookSettings] | type[SmtpSettings]] = {"webhook": WebhookSettings, "smtp": SmtpSettings}
+
+Settings = WebhookSettings | SmtpSettings
+
+
+def parse_settings(kind: str, settings: Mapping[str, Any], where: str) -> Settings:
+    """The settings of a channel of this kind; raises BadInput that names `where` and the key, never a value."""
+    model = KINDS.get(kind)
+    if model is None:
+        raise BadInput(f"there is no channel kind {kind!r}: it is one of {', '.join(KINDS)}", where, code="channel")
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{key}: {first['msg']}" if key else str(first["msg"]), where, code="channel") from None
+
+
+def open_channel(kind: str, settings: Mapping[str, Any], where: str, *, allow_loopback: bool) -> Channel:
+    """A channel ready to send; raises BadInput as `parse_settings`."""
+    parsed = parse_settings(kind, settings, where)
+    if isinstance(parsed, WebhookSettings):
+        return WebhookChannel(parsed, allow_loopback=allow_loopback)
+    return SmtpChannel(parsed, allow_loopback=allow_loopback)
+
+
+__all__ = ["Channel", "Message", "Outcome", "Receipt", "open_channel", "parse_settings"]

@@ -1,0 +1,67 @@
+"""What a channel sends and what it answers. Knows nothing of databases, policies or how any channel works."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from hub.model import Priority, SignalClass
+from hub.profiles import Title
+
+
+class Message(NamedTuple):
+    """One page about one alarm to one responder, in both languages."""
+
+    id: UUID
+    """the idempotency key: the same for every attempt, so that a receiver can drop what it has seen"""
+    alarm: UUID
+    institution: str
+    institution_title: Title
+    division: str
+    device: str
+    definition: str
+    instance: str
+    signal_class: SignalClass
+    priority: Priority
+    state: str
+    place: Title
+    """zone and position; the institution's title where the device has no position"""
+    title: Title
+    response: Title
+    """what to do first"""
+    raised_at: datetime
+    occurrences: int
+    late: bool
+    """the alarm had waited in a spool: it is older than it seems"""
+    responder: str
+    responder_title: Title
+    round: int
+    step: int
+    repetition: int
+    link: str
+    """where the alarm is shown; empty where the hub has no public address"""
+
+
+class Outcome(StrEnum):
+    """What became of one attempt, and so what the deliverer does: be done, try again later, give up."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class Receipt(NamedTuple):
+    """The proof of one attempt. `detail` is in our own words: nothing the other side said, no address, no secret."""
+
+    outcome: Outcome
+    code: int | None = None
+    """HTTP status or SMTP reply code"""
+    detail: str = ""
+
+
+class Channel(Protocol):
+    """One way to reach one responder, made from its settings."""
+
+    async def send(self, message: Message) -> Receipt:
+        """One attempt, within the channel's own time limit. What goes wrong on the way is a receipt, not an exception."""
+        ...

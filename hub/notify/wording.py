@@ -1,0 +1,65 @@
+"""A message in words for people, Chinese first, English second."""
+
+from datetime import timedelta, timezone
+
+from hub.model import Priority, SignalClass
+from hub.notify.message import Message
+from hub.profiles import Title
+
+_BEIJING = timezone(timedelta(hours=8), "UTC+08:00")
+
+CLASSES = {
+    SignalClass.FIRE: Title(zh="火警", en="fire"),
+    SignalClass.PANIC: Title(zh="一键报警", en="panic"),
+    SignalClass.INTRUSION: Title(zh="入侵", en="intrusion"),
+    SignalClass.ACCESS: Title(zh="出入口", en="access"),
+    SignalClass.SUPERVISORY: Title(zh="监管", en="supervisory"),
+    SignalClass.FAULT: Title(zh="故障", en="fault"),
+    SignalClass.COMMUNICATION: Title(zh="通信", en="communication"),
+    SignalClass.CLOCK: Title(zh="时钟", en="clock"),
+    SignalClass.COMPLIANCE: Title(zh="合规", en="compliance"),
+}
+PRIORITIES = {
+    Priority.CRITICAL: Title(zh="紧急", en="critical"),
+    Priority.HIGH: Title(zh="高", en="high"),
+    Priority.MEDIUM: Title(zh="中", en="medium"),
+    Priority.LOW: Title(zh="低", en="low"),
+    Priority.JOURNAL: Title(zh="记录", en="journal"),
+}
+
+
+def subject(message: Message) -> str:
+    """One line: class, institution, alarm, in both languages; never a line break."""
+    kind = CLASSES[message.signal_class]
+    zh = f"【{kind.zh}】{message.institution_title.zh} {message.title.zh}"
+    en = f"[{kind.en}] {message.institution_title.en}: {message.title.en}"
+    return " ".join(f"{zh} / {en}".split())
+
+
+def body(message: Message) -> str:
+    """Plain text: what, where, when, what to do first, how to acknowledge."""
+    raised = message.raised_at.astimezone(_BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+    kind, priority = CLASSES[message.signal_class], PRIORITIES[message.priority]
+    device = f"{message.device} {message.instance}".strip()
+    late_zh = "（迟到的告警：断网期间产生）" if message.late else ""
+    late_en = " (late: raised while the link was down)" if message.late else ""
+    zh = [
+        f"{message.title.zh}{late_zh}",
+        f"地点：{message.institution_title.zh} {message.place.zh}",
+        f"类别：{kind.zh}　优先级：{priority.zh}　触发次数：{message.occurrences}",
+        f"时间：{raised}（北京时间）",
+        f"设备：{device}",
+        f"请先：{message.response.zh}",
+        f"收件：{message.responder_title.zh}，第 {message.round} 轮第 {message.step} 步。接警后停止升级。",
+    ]
+    en = [
+        f"{message.title.en}{late_en}",
+        f"Where: {message.institution_title.en}, {message.place.en}",
+        f"Class: {kind.en}   Priority: {priority.en}   Occurrences: {message.occurrences}",
+        f"When: {raised} (UTC+08:00)",
+        f"Device: {device}",
+        f"Do first: {message.response.en}",
+        f"To: {message.responder_title.en}, round {message.round}, step {message.step}. Acknowledging stops the escalation.",
+    ]
+    link = [message.link] if message.link else []
+    return "\n".join([*zh, "", *en, "", *link, f"alarm {message.alarm}", f"message {message.id}"]) + "\n"

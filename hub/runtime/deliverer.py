@@ -1,0 +1,203 @@
+"""The loop that sends what the outbox holds: claims, sends through the channel, notes the receipt, tries again later or gives up visibly.
+
+One claim is one attempt. Attempts run side by side: `slots` in all of which `reserved` are for fire and panic only, `per_channel` for each
+channel, so that a receiver that hangs delays its own messages and nobody else's. While the database is away, what was sent is kept and noted
+when it is back. A kill between sending and noting sends once more, under the same idempotency key: the receiver drops it by that key.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, NoReturn
+from uuid import UUID
+
+import structlog
+
+from hub.core.escalation import retry_after
+from hub.errors import BadInput, Conflict
+from hub.model import SECOND, Micros
+from hub.notify import Channel, Message, Outcome, Receipt, open_channel
+from hub.profiles import Profile, Title
+from hub.runtime import crash
+from hub.runtime.reconnect import keep
+from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
+
+_log = structlog.get_logger(__name__)
+
+
+class Limits(NamedTuple):
+    """How much at once and for how long. The lease is longer than any channel's own limit of time."""
+
+    slots: int = 64
+    reserved: int = 16
+    per_channel: int = 8
+    lease: Micros = 30 * SECOND
+    give_up: Micros = 6 * 3600 * SECOND
+
+
+class _Desk:
+    """Attempts under way and receipts that are not noted yet; together never more than `slots`."""
+
+    def __init__(self, open_: Callable[[Claimed], Channel], word: Callable[[Claimed], Message], limits: Limits) -> None:
+        self._open = open_
+        self._word = word
+        self.limits = limits
+        self.under_way: dict[UUID, Claimed] = {}
+        self.done: deque[tuple[Claimed, Result]] = deque()
+        self.on_done: Callable[[], None] = lambda: None
+
+    async def attempt(self, claimed: Claimed) -> None:
+        """Send once and put the result down for noting."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        receipt = await self._outcome(claimed)
+        crash.point("deliverer-sent")
+        took = int((loop.time() - started) * SECOND)
+        self.done.append((claimed, _result(claimed, receipt, took)))
+        self.on_done()
+
+    async def _outcome(self, claimed: Claimed) -> Receipt:
+        """One message that trips over a mistake of ours must not stop the pages of all others: it is loud and tried again."""
+        sending = asyncio.create_task(self._send(claimed), name=f"send-{claimed.id}-{claimed.n}")
+        try:
+            await asyncio.wait({sending})
+        finally:
+            sending.cancel()
+        error = sending.exception()
+        if error is None:
+            return sending.result()
+        _log.error("notification_broke", notification=str(claimed.id), exc_info=error)
+        return Receipt(Outcome.FAILED, None, f"internal error ({type(error).__name__})")
+
+    async def _send(self, claimed: Claimed) -> Receipt:
+        if claimed.kind is None:
+            return Receipt(Outcome.REFUSED, None, "the responder or the channel is retired")
+        try:
+            channel = self._open(claimed)
+        except BadInput as error:
+            return Receipt(Outcome.REFUSED, None, f"the channel's settings do not hold: {error.reason}")
+        return await channel.send(self._word(claimed))
+
+
+def _result(claimed: Claimed, receipt: Receipt, took: Micros) -> Result:
+    again = None
+    if receipt.outcome is Outcome.FAILED:
+        again = retry_after(claimed.n, random.random(), urgent=claimed.urgency == 0)
+    return Result(claimed.id, claimed.n, Ended(receipt.outcome), receipt.code, receipt.detail, took, again)
+
+
+def message_of(claimed: Claimed, profile: Profile | None, public_url: str) -> Message:
+    """The message in both languages. A definition that the profile no longer has is named by its id: the page goes out all the same."""
+    definition = None if profile is None else profile.alarms.get(claimed.definition)
+    institution = _title(claimed.institution_title, claimed.institution)
+    places = [title for title in (claimed.zone_title, claimed.position_title) if title is not None]
+    place = (" · ".join(zh for zh, _ in places), " · ".join(en for _, en in places))
+    unknown = Title(zh="请按预案处置", en="Follow the emergency plan")
+    return Message(
+        id=claimed.id,
+        alarm=claimed.alarm,
+        institution=claimed.institution,
+        institution_title=institution,
+        division=claimed.division,
+        device=claimed.device,
+        definition=claimed.definition,
+        instance=claimed.instance,
+        signal_class=claimed.signal_class,
+        priority=claimed.priority,
+        state=claimed.state,
+        place=_title(place, "") if places else institution,
+        title=Title(zh=claimed.definition, en=claimed.definition) if definition is None else definition.title,
+        response=unknown if definition is None else definition.response,
+        raised_at=claimed.raised_at,
+        occurrences=claimed.occurrences,
+        late=claimed.late,
+        responder=claimed.responder,
+        responder_title=_title(claimed.responder_title, claimed.responder),
+        round=claimed.round,
+        step=claimed.step,
+        repetition=claimed.repetition,
+        link=f"{public_url.rstrip('/')}/alarms/{claimed.alarm}" if public_url else "",
+    )
+
+
+def _title(words: tuple[str, str], fallback: str) -> Title:
+    zh, en = words
+    # what is stored may be empty or longer than a title in a manifest: a page goes out all the same
+    return Title.model_construct(zh=zh or fallback or "-", en=en or fallback or "-")
+
+
+async def run(
+    database_url: str,
+    *,
+    profiles: Mapping[str, Profile],
+    public_url: str = "",
+    allow_loopback: bool = False,
+    limits: Limits | None = None,
+    poll: float = 0.25,
+) -> NoReturn:
+    """Deliver until cancelled. `profiles` gives alarm titles and response texts; `allow_loopback` is for demo and tests only."""
+
+    def open_(claimed: Claimed) -> Channel:
+        where = f"channel {claimed.responder}/{claimed.channel}"
+        assert claimed.kind is not None
+        return open_channel(claimed.kind, claimed.settings, where, allow_loopback=allow_loopback)
+
+    def word(claimed: Claimed) -> Message:
+        return message_of(claimed, profiles.get(claimed.profile), public_url)
+
+    desk = _Desk(open_, word, Limits() if limits is None else limits)
+    async with asyncio.TaskGroup() as attempts:
+
+        async def session(connected: Callable[[], None]) -> None:
+            async with open_outbox(database_url) as outbox:
+                connected()
+                desk.on_done = outbox.ring
+                await _serve(outbox, desk, attempts, poll)
+
+        await keep("deliverer", session)
+
+
+async def _serve(outbox: Outbox, desk: _Desk, attempts: asyncio.TaskGroup, poll: float) -> NoReturn:
+    while True:
+        while desk.done:
+            claimed, result = desk.done[0]
+            await _note(outbox, claimed, result, desk.limits.give_up)
+            del desk.under_way[claimed.id]
+            desk.done.popleft()
+        for claimed in await _claim(outbox, desk):
+            desk.under_way[claimed.id] = claimed
+            attempts.create_task(desk.attempt(claimed), name=f"deliver-{claimed.id}-{claimed.n}")
+        await outbox.wait(poll)
+
+
+async def _claim(outbox: Outbox, desk: _Desk) -> list[Claimed]:
+    """Fire and panic into any free slot, the rest into what is not reserved."""
+    limits = desk.limits
+    found: list[Claimed] = []
+    for urgent_only, kept_free in ((True, 0), (False, limits.reserved)):
+        under_way = taken([*desk.under_way.values(), *found])
+        free = limits.slots - kept_free - len(under_way)
+        if free > 0:
+            found += await outbox.claim(free, limits.per_channel, under_way, limits.lease, urgent_only=urgent_only)
+    if found:
+        crash.point("deliverer-claimed")
+    return found
+
+
+async def _note(outbox: Outbox, claimed: Claimed, result: Result, give_up: Micros) -> None:
+    about = {"notification": str(claimed.id), "alarm": str(claimed.alarm), "attempt": claimed.n}
+    about |= {"responder": claimed.responder, "channel": claimed.channel}
+    try:
+        state = await outbox.note(result, give_up)
+    except (BadInput, Conflict) as error:
+        _log.error("notification_not_noted", reason=str(error), **about)
+        return
+    crash.point("deliverer-marked")
+    outcome = {"code": result.code, "detail": result.detail}
+    if state == "sent":
+        _log.info("notification_sent", **about, **outcome)
+    elif state == "failed":
+        _log.error("notification_failed", **about, **outcome)
+    else:
+        _log.warning("notification_attempt_failed", state=state, **about, **outcome)

@@ -1,0 +1,83 @@
+"""The loop that turns due steps into notifications. Several may run at once, in any number of processes: the database puts them in a row."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NoReturn
+from uuid import UUID
+
+import structlog
+
+from hub.errors import BadInput, Conflict
+from hub.model import SECOND, Micros
+from hub.runtime import crash
+from hub.runtime.reconnect import keep
+from hub.store.escalation import Fired, fire, sweep
+from hub.store.timers import Timers, open_timers
+
+_log = structlog.get_logger(__name__)
+
+_LEASE: Micros = 10 * SECOND
+_BATCH = 32
+
+
+async def run(database_url: str, *, poll: float = 0.25, sweep_every: float = 1.0) -> NoReturn:
+    """Escalate until cancelled. NOTIFY wakes it, `poll` seconds are the truth; each `sweep_every` it takes up what nothing drives."""
+
+    async def session(connected: Callable[[], None]) -> None:
+        async with open_timers(database_url) as timers:
+            connected()
+            await _drive(timers, poll, sweep_every)
+
+    await keep("escalator", session)
+
+
+async def _drive(timers: Timers, poll: float, sweep_every: float) -> NoReturn:
+    loop = asyncio.get_running_loop()
+    next_sweep = loop.time()
+    while True:
+        if loop.time() >= next_sweep:
+            await _sweep(timers)
+            next_sweep = loop.time() + sweep_every
+        alarms = await timers.claim(_BATCH, _LEASE)
+        if not alarms:
+            await timers.wait(poll)
+            continue
+        crash.point("escalator-claimed")
+        for alarm in alarms:
+            await _fire(timers, alarm)
+
+
+async def _fire(timers: Timers, alarm: UUID) -> None:
+    """One alarm in one transaction. One that the database refuses keeps its lease and is tried again when that ends; the others go on."""
+    try:
+        async with timers.transaction() as cur:
+            fired = await fire(cur, alarm)
+            crash.point("escalator-before-commit")
+    except (BadInput, Conflict) as error:
+        _log.error("escalation_refused", alarm=str(alarm), reason=str(error))
+        return
+    crash.point("escalator-after-commit")
+    _say(fired)
+
+
+def _say(fired: Fired) -> None:
+    if fired.pages > 0:
+        _log.info("escalation_step", alarm=str(fired.alarm), pages=fired.pages)
+    for responder, channel in fired.unreachable:
+        _log.error("responder_unreachable", alarm=str(fired.alarm), responder=responder, channel=channel)
+    if fired.state == "exhausted":
+        _log.error("escalation_exhausted", alarm=str(fired.alarm), reason="nobody acknowledged in all rounds")
+
+
+async def _sweep(timers: Timers) -> None:
+    try:
+        async with timers.transaction() as cur:
+            orphans, stuck = await sweep(cur)
+    except (BadInput, Conflict) as error:
+        _log.error("escalation_sweep_refused", reason=str(error))
+        return
+    if orphans:
+        _log.warning("escalation_orphans", count=len(orphans), first=str(orphans[0]))
+    for alarm in stuck:
+        _log.error("escalation_stuck", alarm=str(alarm))
+        await _fire(timers, alarm)

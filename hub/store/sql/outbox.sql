@@ -1,0 +1,76 @@
+-- name: claim
+-- Urgent first, then the oldest; of each channel at most what it still has room for, so that one that hangs cannot take every place.
+-- `sending` of an attempt that nobody can finish any more becomes `interrupted`.
+with waiting as (
+    select id, responder, channel, urgency, next_attempt_at,
+           row_number() over (partition by responder, channel order by urgency, next_attempt_at) as place
+    from notification
+    where state = 'pending' and next_attempt_at <= clock_timestamp()
+      and (lease_until is null or lease_until <= clock_timestamp() or lease_holder not in (select live_sessions()))
+      and urgency <= %(least)s
+      and id <> all (%(under_way)s)
+), picked as (
+    select n.id
+    from notification n
+    join waiting w on w.id = n.id
+    left join unnest(%(busy_responders)s::text[], %(busy_channels)s::text[], %(busy)s::int[]) as b (responder, channel, taken)
+        on b.responder = w.responder and b.channel = w.channel
+    where w.place + coalesce(b.taken, 0) <= %(per_channel)s and n.state = 'pending'
+      and (n.lease_until is null or n.lease_until <= clock_timestamp() or n.lease_holder not in (select live_sessions()))
+    order by w.urgency, w.next_attempt_at
+    limit %(limit)s
+    for update of n skip locked
+), claimed as (
+    update notification n
+    set attempts = n.attempts + 1, lease_until = clock_timestamp() + %(lease)s, lease_holder = own_session()
+    from picked p
+    where n.id = p.id
+    returning n.*
+), interrupted as (
+    update attempt a
+    set outcome = 'interrupted', detail = 'the sender was gone before it could note what happened'
+    from claimed c
+    where a.notification = c.id and a.outcome = 'sending'
+), tried as (
+    insert into attempt (notification, n) select id, attempts from claimed
+)
+select c.id, c.attempts as n, c.urgency, c.responder, c.channel, c.round, c.step, c.repetition, c.created_at,
+       a.id as alarm, a.definition, a.instance, a.signal_class, a.priority, a.state, a.raised_at, a.occurrences, a.late,
+       d.id as device, d.profile, i.id as institution, i.division,
+       i.title_zh as institution_zh, i.title_en as institution_en,
+       z.title_zh as zone_zh, z.title_en as zone_en, p.title_zh as position_zh, p.title_en as position_en,
+       r.title_zh as responder_zh, r.title_en as responder_en,
+       case when r.retired_at is null and h.retired_at is null then h.kind end as kind, h.settings
+from claimed c
+join alarm a on a.id = c.alarm
+join device d on d.key = a.device
+join institution i on i.key = a.institution
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
+join responder r on r.id = c.responder
+join responder_channel h on h.responder = c.responder and h.id = c.channel
+order by c.urgency, c.next_attempt_at
+
+-- name: note
+update attempt
+set outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, duration = %(duration)s
+where notification = %(id)s and n = %(n)s
+
+-- name: delivered
+-- Whatever was decided meanwhile (cancelled, tried again): it has arrived.
+update notification
+set state = 'sent', ended_at = clock_timestamp(), lease_until = null, lease_holder = null, last_error = ''
+where id = %(id)s and state <> 'sent'
+returning institution, alarm, responder, channel
+
+-- name: retry
+update notification
+set next_attempt_at = clock_timestamp() + %(after)s, lease_until = null, lease_holder = null, last_error = %(detail)s
+where id = %(id)s and attempts = %(n)s and state = 'pending' and clock_timestamp() + %(after)s <= created_at + %(give_up)s
+returning id
+
+-- name: failed
+update notification
+set state = 'failed', ended_at = clock_timestamp(), lease_until = null, lease_holder = null, last_error = %(detail)s
+where id = %(id)s and attempts = %(n)s and state = 'pending'
+returning institution, alarm, responder, channel

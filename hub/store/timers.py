@@ -1,0 +1,47 @@
+"""The escalator's own connection: what is due is claimed, acted on in one transaction per alarm, and waited for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from hub.model import Micros
+from hub.store.bell import Bell
+from hub.store.escalation import Cursor, claim
+from hub.store.pool import Connection, connect
+from hub.store.session import translated
+
+
+class Timers:
+    """Durable timers. Every method raises LinkDown when the connection is gone; what was not committed is due again."""
+
+    def __init__(self, conn: Connection, bell: Bell) -> None:
+        self._conn = conn
+        self._bell = bell
+
+    async def claim(self, limit: int, lease: Micros) -> list[UUID]:
+        """Alarms with something due, urgent first, leased to this connection; committed."""
+        async with self.transaction() as cur:
+            return await claim(cur, limit, lease)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Cursor]:
+        """One transaction: committed at the end, rolled back on any error."""
+        with translated():
+            async with self._conn.transaction(), self._conn.cursor() as cur:
+                yield cur
+
+    async def wait(self, seconds: float) -> None:
+        """Until new steps were written, at most `seconds`."""
+        await self._bell.wait(seconds)
+
+
+@asynccontextmanager
+async def open_timers(database_url: str) -> AsyncIterator[Timers]:
+    """Connect and listen; raises LinkDown."""
+    conn = await connect(database_url, "escalator", autocommit=True)
+    try:
+        bell = Bell(conn)
+        await bell.listen("anxin_escalation")
+        yield Timers(conn, bell)
+    finally:
+        await conn.close()
