@@ -1,0 +1,254 @@
+"""Running drivers' links: timing, back-off, logging once when a link goes and once when it is back, counting. One task an endpoint.
+
+What a driver reads goes to a `Sink` and is safe when `put` returns; only then is a delivery settled with its source, in the order it came.
+A driver's error ends the link and it is entered again after a pause; nothing a driver does stops its neighbours or the process. Knows
+nothing of what is behind the sink: an edge has its spool there.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+import structlog
+
+from hub.core.backoff import Backoff
+from hub.core.polling import Schedule, Turn
+from hub.driver import PollLink, PushLink
+from hub.errors import AccessDenied, AnxinError, LinkDown, ProtocolFault
+from hub.model import Delivery, Lane, Micros, Reject, Sample
+from hub.runtime.drivers import LinkPlan
+
+log = structlog.get_logger()
+
+ENTER_LIMIT = 60.0
+"""seconds that a driver has to connect"""
+READ_LIMIT = 120.0
+"""seconds that one turn may take before the link is given up; a driver has its own, shorter time-outs"""
+UNDER_WAY = 64
+"""deliveries of a push link that may wait for the sink"""
+LONGEST_URGENT = 10.0
+"""seconds of the longest pause where a fire or panic device is behind the link"""
+
+STEADY: Micros = 30_000_000
+"""a link that stood this long was a good one: the back-off starts over"""
+IDLE = 3600.0
+
+_UnderWay = asyncio.Queue[tuple[Delivery, "asyncio.Future[list[None]]"]]
+
+
+class Sink(Protocol):
+    """Where samples go."""
+
+    async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
+        """Returns when all of it is safe; raises an AnxinError when it is not. Keeps the order of the calls."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What one link has seen since the process began."""
+
+    up: bool = False
+    connected: int = 0
+    lost: int = 0
+    faults: int = 0
+    bugs: int = 0
+    samples: int = 0
+    unread: int = 0
+    """samples that carry an error instead of a value"""
+    rejects: int = 0
+    dropped: int = 0
+    """polled samples that the sink could not take"""
+
+
+def wall_clock() -> Micros:
+    """Now, for what has no time of its own."""
+    return time.time_ns() // 1_000
+
+
+class LinkRunner:
+    """Keeps one endpoint's link; `run` never returns."""
+
+    def __init__(self, plan: LinkPlan, sink: Sink, clock: Callable[[], Micros] = wall_clock) -> None:
+        self.plan = plan
+        self.counters = Counters()
+        self._sink = sink
+        self._clock = clock
+        self._backoff = Backoff(longest=LONGEST_URGENT) if plan.urgent else Backoff()
+        self._schedule = Schedule(plan.every)
+        self._log = log.bind(endpoint=plan.endpoint_id, driver=plan.driver.name)
+        self._said_down = False
+        self._entered_at: Micros | None = None
+
+    async def run(self) -> None:
+        """Enter the link, keep it, leave it, pause, again; until cancelled."""
+        while True:
+            self._entered_at = None
+            try:
+                await self._attend()
+            except AccessDenied as error:
+                await self._pause(error, self._backoff.denied(random.random()))
+            except AnxinError as error:
+                if isinstance(
+                    error, ProtocolFault
+                ):  # on entering or from a listening link; one from a poll keeps the link
+                    await self._take_fault(error)
+                await self._pause(error, self._next_pause())
+            except Exception as error:  # noqa: BLE001 -- a driver is third-party code: its bug must not stop the edge
+                self.counters.bugs += 1
+                self._log.error("driver.bug", error=repr(error), traceback=traceback.format_exc())
+                await self._pause(LinkDown(f"a bug in the driver: {error!r}"), self._next_pause())
+
+    async def _attend(self) -> None:
+        """One connection's life; always ends by raising."""
+        under_way: _UnderWay = asyncio.Queue(UNDER_WAY)
+        async with contextlib.AsyncExitStack() as stack:
+            async with _limit(ENTER_LIMIT, "did not connect"):
+                link = await stack.enter_async_context(self.plan.driver.connect(self.plan.endpoint, self.plan.bindings))
+            self._say_up()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    polls = isinstance(link, PollLink)
+                    tasks.create_task(self._settle(under_way, polls), name=f"settle-{self.plan.endpoint_id}")
+                    await (self._poll(link, under_way) if isinstance(link, PollLink) else self._listen(link, under_way))
+            except ExceptionGroup as group:
+                raise _telling(group) from group
+            finally:
+                self.counters.up = False
+                _abandon(under_way)
+
+    async def _poll(self, link: PollLink, under_way: _UnderWay) -> NoReturn:
+        self._schedule.start(_ticks(), random.random())
+        while True:
+            wake = self._schedule.next()
+            # with nothing to read there is nothing to find out either
+            await asyncio.sleep(IDLE if wake is None else max(0, wake - _ticks()) / 1_000_000)
+            for turn in self._schedule.turns(_ticks()):
+                await self._take_turn(link, turn, under_way)
+
+    async def _take_turn(self, link: PollLink, turn: Turn, under_way: _UnderWay) -> None:
+        started = _ticks()
+        try:
+            async with _limit(READ_LIMIT, "gave no answer"):
+                samples = await link.read(turn.series)
+        except ProtocolFault as error:
+            now = _ticks()
+            self._schedule.failed(turn, now - started, now)
+            await self._take_fault(error)
+            return
+        now = _ticks()
+        self._schedule.answered(turn, samples, now - started, now)
+        await self._store(Delivery(samples), under_way)
+
+    async def _listen(self, link: PushLink, under_way: _UnderWay) -> NoReturn:
+        deliveries = link.deliveries()
+        try:
+            async for delivery in deliveries:
+                await self._store(delivery, under_way)
+        finally:
+            if isinstance(deliveries, AsyncGenerator):
+                await deliveries.aclose()
+        raise LinkDown("the stream of deliveries ended")
+
+    async def _store(self, delivery: Delivery, under_way: _UnderWay) -> None:
+        """Hand to the sink, each sample in its device's lane. Rejects go as bulk: garbage must never stand before an alarm."""
+        lanes: dict[Lane, list[Sample]] = {lane: [] for lane in Lane}
+        for sample in delivery.samples:
+            lanes[self.plan.lanes.get(sample.series.device, Lane.BULK)].append(sample)
+        puts = [self._sink.put(Lane.URGENT, lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []
+        if lanes[Lane.BULK] or delivery.rejects:
+            puts.append(self._sink.put(Lane.BULK, lanes[Lane.BULK], delivery.rejects))
+        await under_way.put(
+            (delivery, asyncio.gather(*puts))
+        )  # the order of the calls is kept: each starts as a task of its own here
+
+    async def _settle(self, under_way: _UnderWay, polls: bool) -> None:
+        """In the order of arrival, whatever lane each took. What a poll brought and the sink refused is lost, counted and said."""
+        while True:
+            delivery, stored = await under_way.get()
+            count = len(delivery.samples)
+            try:
+                await stored
+            except AnxinError as error:
+                if not polls:
+                    raise
+                self.counters.dropped += count
+                self._log.error("link.dropped", samples=count, reason=str(error))
+                continue
+            await delivery.settle()
+            self._backoff.reset()
+            self.counters.samples += count
+            self.counters.unread += sum(sample.error is not None for sample in delivery.samples)
+            self.counters.rejects += len(delivery.rejects)
+
+    async def _take_fault(self, error: ProtocolFault) -> None:
+        self.counters.faults += 1
+        self._log.debug("link.fault", reason=str(error))
+        reject = Reject(self._clock(), error.source or self.plan.source, "protocol", str(error), error.payload)
+        try:
+            await self._sink.put(Lane.BULK, (), (reject,))
+        except AnxinError as failed:
+            self._log.error("link.dropped", rejects=1, reason=str(failed))
+        else:
+            self.counters.rejects += 1
+
+    def _next_pause(self) -> float:
+        if self._entered_at is not None and _ticks() - self._entered_at > STEADY:
+            self._backoff.reset()
+        return self._backoff.next(random.random())
+
+    async def _pause(self, error: AnxinError, seconds: float) -> None:
+        self.counters.lost += 1
+        say = self._log.debug if self._said_down else self._log.warning
+        say("link.down", reason=str(error), error=type(error).__name__, pause=round(seconds, 2))
+        self._said_down = True
+        await asyncio.sleep(seconds)
+
+    def _say_up(self) -> None:
+        self._entered_at = _ticks()
+        self.counters.connected += 1
+        self.counters.up = True
+        self._log.info("link.up")
+        self._said_down = False
+
+
+def _ticks() -> Micros:
+    return time.monotonic_ns() // 1_000
+
+
+@contextlib.asynccontextmanager
+async def _limit(seconds: float, what: str) -> AsyncIterator[None]:
+    """A driver has its own time-outs; this one ends what has none."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise  # the driver's own, which the contract does not allow: a bug
+        raise LinkDown(f"the driver {what} within {seconds:g} s") from None
+
+
+def _telling(group: ExceptionGroup[Exception]) -> Exception:
+    """The one of a group that says most: a bug before a driver's error."""
+    leaves: list[Exception] = []
+    pending: list[Exception] = [group]
+    while pending:
+        error = pending.pop()
+        if isinstance(error, ExceptionGroup):
+            pending.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if not isinstance(error, AnxinError)), leaves[-1])
+
+
+def _abandon(under_way: _UnderWay) -> None:
+    """What is with the sink stays with it and may still be written; its source is not told, and sends it again."""
+    while not under_way.empty():
+        _, stored = under_way.get_nowait()
+        if not stored.cancel() and not stored.cancelled():
+            stored.exception()
