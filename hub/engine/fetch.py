@@ -204,7 +204,7 @@ class Archive:
             "APT::Sandbox::User": "",
             "APT::Update::Error-Mode": "any",
             "Acquire::Languages": "none",
-            "Acquire::Retries": "3",
+            "Acquire::Retries": "2",
             "Acquire::http::Timeout": "30",
             "Acquire::https::Timeout": "30",
             "Debug::NoLocking": "1",
