@@ -150,6 +150,7 @@ class Session:
         self._queue_limit = 2 * receive_maximum
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
+        self._ended = asyncio.Event()
         self._pending: dict[int, asyncio.Future[ReasonCode | None] | str] = {}
         self._window = UNACKNOWLEDGED
         self._largest_packet: int | None = None
@@ -174,7 +175,15 @@ class Session:
             if connected is not None:
                 connected(client, data, flags, reason, props)  # type: ignore[call-arg,arg-type]
 
+        disconnected = inner.on_disconnect
+
+        def on_disconnect(*args: Any) -> None:
+            self._ended.set()
+            if disconnected is not None:
+                disconnected(*args)
+
         inner.on_connect = on_connect
+        inner.on_disconnect = on_disconnect
         inner.on_message = self._on_message
         inner.on_publish = self._on_publish
 
@@ -420,7 +429,7 @@ async def session(
     client = _client(broker, client_id, clean_start, session_expiry, receive_maximum, keepalive, protocol, will)
     live = Session(broker, client, receive_maximum)
     try:
-        await _enter(client, broker)
+        await _enter(client, broker, live._ended)
         watcher = asyncio.create_task(live._watch(), name=f"mqtt-{client_id}")
         try:
             yield live
@@ -434,23 +443,31 @@ async def session(
         await _close(_paho(client))
 
 
-async def _enter(client: aiomqtt.Client, broker: Broker) -> None:
-    _paho(client).connect_timeout = CONNECT_TIMEOUT
+async def _enter(client: aiomqtt.Client, broker: Broker, ended: asyncio.Event) -> None:
+    """Wait for CONNACK; `ended` tells of a far end that hung up instead, which aiomqtt would wait out."""
+    inner = _paho(client)
+    inner.connect_timeout = CONNECT_TIMEOUT
     entering = asyncio.ensure_future(client.__aenter__())
+    hung_up = asyncio.ensure_future(ended.wait())
     try:
-        await asyncio.shield(entering)
-    except asyncio.CancelledError:
-        # A thread connects and cannot be stopped: wait for its socket, else it would outlive us.
-        while not entering.done() and _paho(client).socket() is None:
-            await asyncio.sleep(0.01)
-        entering.cancel()
-        await asyncio.wait({entering})
-        raise
+        await asyncio.wait({entering, hung_up}, return_when=asyncio.FIRST_COMPLETED)
+        if not entering.done():
+            await asyncio.wait({entering}, timeout=0.2)  # a refusal comes with its reason
+        if not entering.done():
+            raise LinkDown(f"{broker}: hung up without an answer to CONNECT")
+        await entering
     except aiomqtt.MqttCodeError as error:
         refused = _refusal(error.rc if error.rc is not None else 0x80, "connection", str(broker))
         raise (LinkDown(str(refused)) if isinstance(refused, BadInput) else refused) from None
     except (aiomqtt.MqttError, ValueError) as error:
         raise LinkDown(f"{broker}: {error}") from None
+    finally:
+        hung_up.cancel()
+        # A thread connects and cannot be stopped: wait for its socket, else it would outlive us.
+        while not entering.done() and inner.socket() is None and not ended.is_set():
+            await asyncio.sleep(0.01)
+        entering.cancel()
+        await asyncio.wait({entering, hung_up})
 
 
 async def _close(inner: paho.Client) -> None:

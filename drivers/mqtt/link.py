@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
+from pydantic import BaseModel
+
 from drivers.mqtt import settings
 from drivers.mqtt.decode import decode
 from hub.driver import Binding
@@ -62,9 +64,9 @@ class MqttDriver:
     """The driver `mqtt`: third-party topics described by a profile."""
 
     name = "mqtt"
-    Endpoint = settings.Endpoint
-    Device = settings.Device
-    Address = settings.Address
+    Endpoint: type[BaseModel] = settings.Endpoint
+    Device: type[BaseModel] = settings.Device
+    Address: type[BaseModel] = settings.Address
 
     @contextlib.asynccontextmanager
     async def connect(self, endpoint: settings.Endpoint, bindings: Sequence[Binding]) -> AsyncIterator[MqttLink]:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, Protocol
 
+from pydantic import BaseModel
+
 from drivers.serial import gb26875_2011 as gb
 from drivers.serial import settings
 from drivers.serial.lines import Lines, LineSplitter, compile_pattern
@@ -229,9 +231,9 @@ class SerialDriver:
     """The driver `serial`: a line protocol by regular expression, and GB/T 26875.3."""
 
     name = "serial"
-    Endpoint = settings.Endpoint
-    Device = settings.Device
-    Address = settings.Address
+    Endpoint: type[BaseModel] = settings.Endpoint
+    Device: type[BaseModel] = settings.Device
+    Address: type[BaseModel] = settings.Address
 
     @contextlib.asynccontextmanager
     async def connect(

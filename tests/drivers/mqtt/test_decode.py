@@ -1,0 +1,233 @@
+"""From one message to samples: pure."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers.mqtt.decode import Decoded, decode, point_at
+from drivers.mqtt.settings import Address, Device, Endpoint
+from hub.driver import Binding
+from hub.model import Sample, Series
+
+AT = 1_795_296_000_000_000
+DEVICE = Device(topic="zigbee2mqtt/smoke-1")
+
+
+def bind(point: str, kind: str, **address: Any) -> Binding:
+    return Binding(Series("smoke-1", point), DEVICE, Address(**address), kind)
+
+
+SMOKE = bind("smoke", "bool", pointer="/smoke")
+BATTERY = bind("battery", "float", pointer="/battery")
+PRESSED = bind("pressed", "bool", pointer="/action", equals="emergency", only_when_equal=True)
+REACHABLE = bind(
+    "reachable", "bool", topic="availability", pointer="/state", map={"online": True, "offline": False}, retained="take"
+)
+
+
+def read(payload: bytes, *bindings: Binding, retained: bool = False) -> Decoded:
+    return decode("zigbee2mqtt/smoke-1", payload, retained, bindings, AT, "mqtt://h:1", 65_536)
+
+
+def test_a_smoke_detector_as_zigbee2mqtt_publishes_it() -> None:
+    payload = b'{"battery":96.5,"linkquality":92,"enrolled":true,"smoke":true,"battery_low":false}'
+    samples, rejects = read(payload, SMOKE, BATTERY, PRESSED)
+    assert samples == [Sample(SMOKE.series, AT, True), Sample(BATTERY.series, AT, 96.5)]
+    assert rejects == ()
+
+
+def test_a_press_gives_one_sample_and_the_next_report_without_it_none() -> None:
+    assert read(b'{"action":"emergency","battery":100}', PRESSED).samples == [Sample(PRESSED.series, AT, True)]
+    for other in (b'{"battery":100}', b'{"action":""}', b'{"action":null}', b'{"action":"disarm"}'):
+        assert read(other, PRESSED) == Decoded([], ())
+
+
+def test_equals_alone_gives_true_and_false() -> None:
+    door = bind("open", "bool", pointer="/contact", equals=False)
+    assert [read(p, door).samples[0].raw for p in (b'{"contact":false}', b'{"contact":true}', b'{"contact":0}')] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_retained_message_tells_the_past_and_is_dropped_unless_the_address_takes_it() -> None:
+    assert read(b'{"smoke":true,"action":"emergency"}', SMOKE, PRESSED, retained=True) == Decoded((), ())
+    assert read(b'{"state":"offline"}', REACHABLE, retained=True).samples == [Sample(REACHABLE.series, AT, False)]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", "payload"),
+        (b"online", "payload"),
+        (b'{"smoke": NaN}', "payload"),
+        (b'{"smoke": Infinity}', "payload"),
+        (b'{"battery": 1e999}', "payload"),
+        (b'{"smoke": true', "payload"),
+        (b'{"smoke": true}}', "payload"),
+        (b'{"smoke": "\\ud800"}', "payload"),
+        (b"\xff\xfe\x00", "payload"),
+        (b'{"smoke": true}\x00', "text"),
+        (b"[" * 50_000, "payload"),
+        (b'{"smoke": "' + b"x" * 70_000 + b'"}', "size"),
+    ],
+)
+def test_garbage_is_one_reject_that_names_the_topic(payload: bytes, code: str) -> None:
+    samples, rejects = read(payload, SMOKE, BATTERY)
+    assert samples == ()
+    (reject,) = rejects
+    assert reject.code == code
+    assert "zigbee2mqtt/smoke-1" in reject.source
+    assert reject.payload == payload[:4096]
+    assert reject.at == AT
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [('"maybe"', "'maybe' where a bool"), ("2", "'2' where a bool"), ("[true]", "an array"), ("{}", "an object")],
+)
+def test_a_value_of_the_wrong_type_is_an_error_of_its_point_and_leaves_the_others_alone(
+    value: str, reason: str
+) -> None:
+    samples, rejects = read(b'{"smoke":%s,"battery":50}' % value.encode(), SMOKE, BATTERY)
+    assert samples[0].raw is None
+    assert reason in (samples[0].error or "")
+    assert samples[1] == Sample(BATTERY.series, AT, 50)
+    assert rejects[0].code == "value"
+    assert "smoke at '/smoke'" in rejects[0].reason
+
+
+@pytest.mark.parametrize("value", ['"a\\u0000b"', '"' + "x" * 1025 + '"', "1" + "0" * 30, "-1e300"])
+def test_nul_endless_texts_and_absurd_numbers_are_refused(value: str) -> None:
+    kind = "str" if value.startswith('"') else "float"
+    samples, rejects = read(b'{"x":%s}' % value.encode(), bind("x", kind, pointer="/x"))
+    assert samples[0].error
+    assert rejects
+
+
+def test_a_value_that_is_not_in_the_map_is_refused_by_name() -> None:
+    samples, rejects = read(b'{"state":"sleeping"}', REACHABLE)
+    assert samples[0].error == "'sleeping' is not in the point's map"
+    assert rejects[0].code == "value"
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "value"),
+    [
+        ("bool", b"ON", True),
+        ("bool", b"0", False),
+        ("int", b" 42\n", 42),
+        ("float", b"-1.5e1", -15.0),
+        ("str", "在线".encode(), "在线"),
+    ],
+)
+def test_a_raw_payload_is_read_as_its_points_type(kind: str, payload: bytes, value: object) -> None:
+    assert read(payload, bind("x", kind, format="raw")).samples == [Sample(Series("smoke-1", "x"), AT, value)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [("bool", b"maybe"), ("int", b"4.5x"), ("float", b"nan"), ("float", b"inf"), ("int", b"9" * 400)],
+)
+def test_a_raw_payload_that_is_none_is_refused(kind: str, payload: bytes) -> None:
+    samples, rejects = read(payload, bind("x", kind, format="raw"))
+    assert samples[0].raw is None
+    assert rejects
+
+
+def test_a_topic_that_no_point_is_bound_to_is_a_reject() -> None:
+    assert read(b"{}").rejects[0].code == "topic"
+
+
+RFC_6901 = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, 'k"l': 6, " ": 7, "m~n": 8}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "value"),
+    [
+        ("", RFC_6901),
+        ("/foo", ["bar", "baz"]),
+        ("/foo/0", "bar"),
+        ("/", 0),
+        ("/a~1b", 1),
+        ("/c%d", 2),
+        ("/e^f", 3),
+        ("/g|h", 4),
+        ("/i\\j", 5),
+        ('/k"l', 6),
+        ("/ ", 7),
+        ("/m~0n", 8),
+        ("/foo/2", None),
+        ("/foo/01", None),
+        ("/foo/-", None),
+        ("/foo/x", None),
+        ("/none/at/all", None),
+        ("/foo/0/deep", None),
+    ],
+)
+def test_json_pointers_are_those_of_rfc_6901_section_5(pointer: str, value: object) -> None:
+    assert point_at(RFC_6901, pointer) == value
+
+
+@given(payload=st.binary(max_size=200))
+def test_no_payload_raises(payload: bytes) -> None:
+    for sample in read(
+        payload, SMOKE, BATTERY, PRESSED, bind("t", "str", format="raw"), bind("n", "int", format="raw")
+    ).samples:
+        assert (sample.raw is None) != (sample.error is None)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["smoke", "battery", "action"]), inner),
+    max_leaves=8,
+)
+
+
+@given(document=JSON)
+def test_every_sample_of_any_document_is_a_finite_scalar_or_an_error(document: object) -> None:
+    payload = json.dumps(document).encode("utf-8", "replace")
+    for sample in read(payload, SMOKE, BATTERY, PRESSED).samples:
+        if sample.error is None:
+            assert isinstance(sample.raw, bool | int | float | str)
+            assert not isinstance(sample.raw, float) or math.isfinite(sample.raw)
+
+
+@pytest.mark.parametrize(
+    ("model", "document", "named"),
+    [
+        (Endpoint, {"host": "h", "pasword": "hidden-1"}, "pasword"),
+        (Endpoint, {"host": "h", "version": 4}, "version"),
+        (Endpoint, {"host": "h", "password": "hidden-1"}, "password"),
+        (Endpoint, {"host": "h", "client_id": "a b"}, "client_id"),
+        (Endpoint, {"host": "h", "username": "u", "password": ["hidden-1"]}, "password"),
+        (Device, {"topic": "a/#"}, "topic"),
+        (Device, {"topic": "a/"}, "topic"),
+        (Device, {"topic": "$SYS/broker"}, "topic"),
+        (Device, {"topic": "a", "base": "b"}, "base"),
+        (Address, {"pointer": "smoke"}, "pointer"),
+        (Address, {"pointer": "/a~2"}, "pointer"),
+        (Address, {"format": "xml"}, "format"),
+        (Address, {"format": "raw", "pointer": "/x"}, "pointer"),
+        (Address, {"equals": 1, "map": {"a": 1}}, "map"),
+        (Address, {"only_when_equal": True}, "only_when_equal"),
+        (Address, {"equals": "x", "only_when_equal": True, "retained": "take"}, "retained"),
+    ],
+)
+def test_settings_that_do_not_hold_are_refused_and_named(model: Any, document: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(document)
+    assert named in str(caught.value)
+    assert "hidden-1" not in str(caught.value)
+
+
+def test_a_password_stands_in_no_repr() -> None:
+    endpoint = Endpoint(host="h", username="u", password="hidden-1", version=5)
+    assert "hidden-1" not in repr(endpoint) + str(endpoint)
+    assert endpoint.version == "5"
