@@ -16,7 +16,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 from hub.core.batching import pack
 from hub.core.wire import MAX_SAMPLES
 from hub.crash import point
-from hub.edge.spool import Message, Spool, SpoolFailed
+from hub.edge.spool import Depth, Message, Spool, SpoolFailed
 from hub.model import Lane, Reject, Sample
 
 P = ParamSpec("P")
@@ -125,9 +125,9 @@ class Intake:
         """The name of the lane's stream."""
         return self._spool.stream(lane)
 
-    def unsent(self, lane: Lane) -> int:
-        """Samples that the hub has not confirmed."""
-        return self._spool.depth(lane).samples
+    def depth(self, lane: Lane) -> Depth:
+        """How much waits in this lane."""
+        return self._spool.depth(lane)
 
     async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         call = asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))

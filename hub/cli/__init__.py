@@ -1,0 +1,1 @@
+"""`anxin`: the commands that run things."""

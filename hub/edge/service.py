@@ -1,0 +1,94 @@
+"""The edge put together: links → intake → spool → uplinks, and its own beat; started in that order's reverse, stopped in order.
+
+A driver's failure stops nothing; the failure of a part of the edge itself ends the process, loudly, and whoever supervises it starts it again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from hub.bundle import Bundle
+from hub.edge.intake import Intake
+from hub.edge.spool import BULK_BUDGET, SpoolFailed, open_spool
+from hub.edge.uplink import Uplink
+from hub.model import Lane, Micros, Sample, Series
+from hub.mqtt import Broker
+from hub.runtime.drivers import LinkPlan
+from hub.runtime.links import LinkRunner, wall_clock
+
+log = structlog.get_logger()
+
+LEAVE_LIMIT = 2.0
+"""seconds that links have to leave, and the spool to write what they had read"""
+
+
+async def run_edge(
+    bundle: Bundle,
+    plans: list[LinkPlan],
+    folder: Path,
+    stop: asyncio.Event,
+    clock: Callable[[], Micros] = wall_clock,
+    budget: int = BULK_BUDGET,
+) -> None:
+    """Run until `stop` is set; raises SpoolFailed when the spool cannot be had. `folder` holds the spool."""
+    with open_spool(folder, clock, budget) as spool:
+        intake = Intake(spool)
+        try:
+            await _run(bundle, plans, intake, stop, clock)
+        finally:
+            intake.shutdown()
+
+
+async def _run(
+    bundle: Bundle, plans: list[LinkPlan], intake: Intake, stop: asyncio.Event, clock: Callable[[], Micros]
+) -> None:
+    broker = Broker(bundle.broker.host, bundle.broker.port, bundle.broker.username, bundle.broker.password)
+    client = bundle.broker.username
+    log.info("edge.start", edge=bundle.edge, institution=bundle.institution, broker=str(broker), links=len(plans))
+    async with asyncio.TaskGroup() as tasks:
+        writers = [tasks.create_task(intake.run(lane), name=f"spool-{lane}") for lane in Lane]
+        uplinks = [
+            tasks.create_task(
+                Uplink(broker, bundle.partition, client, lane, intake, clock).run(), name=f"uplink-{lane}"
+            )
+            for lane in Lane
+        ]
+        sources = [
+            tasks.create_task(LinkRunner(plan, intake, clock).run(), name=f"link-{plan.endpoint_id}") for plan in plans
+        ]
+        sources.extend(tasks.create_task(_beat(bundle, lane, intake, clock), name=f"beat-{lane}") for lane in Lane)
+        await stop.wait()
+        log.info("edge.stop", edge=bundle.edge)
+        await _end(sources)
+        await intake.close()
+        await asyncio.wait(writers, timeout=LEAVE_LIMIT)
+        await _end([*uplinks, *writers])
+
+
+async def _end(tasks: "list[asyncio.Task[None]]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=LEAVE_LIMIT)
+
+
+async def _beat(bundle: Bundle, lane: Lane, intake: Intake, clock: Callable[[], Micros]) -> None:
+    """The edge names itself as a device: its beat in both lanes, and with the bulk one how much waits and was given up."""
+    loop = asyncio.get_running_loop()
+    every = bundle.beat / 1_000_000
+    due, number = loop.time(), 0
+    while True:
+        number += 1
+        values = {"beat": number}
+        if lane is Lane.BULK:
+            values["spool_urgent"] = intake.depth(Lane.URGENT).messages
+            values["spool_bulk"] = intake.depth(Lane.BULK).messages
+            values["dropped"] = intake.depth(Lane.BULK).dropped
+        at = clock()
+        try:
+            await intake.put(lane, [Sample(Series(bundle.edge, point), at, value) for point, value in values.items()])
+        except SpoolFailed as error:
+            log.error("edge.beat_dropped", lane=lane, reason=str(error))
+        due = max(due + every, loop.time())
+        await asyncio.sleep(due - loop.time())
