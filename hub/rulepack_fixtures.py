@@ -66,7 +66,7 @@ class Fixtures(_Model):
     """The fixtures of one rule."""
 
     rule: _Id
-    on: date
+    day: date
     passes: tuple[Site, ...] = Field(alias="pass", min_length=1)
     fails: tuple[Site, ...] = Field(alias="fail", min_length=1)
     unknown: tuple[Site, ...] = ()
@@ -97,7 +97,7 @@ def failures(packs: Sequence[RulePack], fixtures: dict[str, Fixtures]) -> list[s
     wrong += [f"{rule}: there is no such rule" for rule in sorted(fixtures.keys() - rules)]
     for rule in sorted(rules & fixtures.keys()):
         one = fixtures[rule]
-        at = to_micros(datetime.combine(one.on, time(12), tzinfo=CHINA))
+        at = to_micros(datetime.combine(one.day, time(12), tzinfo=CHINA))
         for expected, sites in (
             (Verdict.COMPLIANT, one.passes),
             (Verdict.NON_COMPLIANT, one.fails),

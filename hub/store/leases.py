@@ -2,10 +2,10 @@
 
 from hub.store.pool import Connection
 
-_CLASS = 0x414E58  # "ANX"
+CLASS = 0x414E58  # "ANX"
 
 
 async def try_lease(conn: Connection, partition: int) -> bool:
     """Take the partition's lease for this connection's life; False when another process holds it."""
-    row = await (await conn.execute("select pg_try_advisory_lock(%s, %s)", [_CLASS, partition])).fetchone()
+    row = await (await conn.execute("select pg_try_advisory_lock(%s, %s)", [CLASS, partition])).fetchone()
     return row is not None and bool(row[0])

@@ -1,0 +1,168 @@
+"""Facts for the judge and the ledger of findings. One connection, short transactions; the verdicts themselves come from hub.core.coverage."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+from psycopg.types.json import Jsonb
+
+from hub.core.coverage.facts import DeviceFact, InstitutionFacts, ZoneFact
+from hub.core.coverage.findings import Finding
+from hub.core.coverage.ledger import Held, moves, stated
+from hub.core.coverage.rules import Verdict
+from hub.model import AdminState, FunctionState, LinkState, Micros, to_datetime, to_micros
+from hub.profiles import Profile
+from hub.store import leases
+from hub.store.pool import Connection, connect
+from hub.store.queries import queries
+from hub.store.rows import Row, all_rows
+from hub.store.session import translated
+
+_SQL = queries("coverage")
+_LOCK = 0x636F766572  # "cover": one judge writes at a time
+_log = structlog.get_logger(__name__)
+
+UNCONNECTED = "register:"
+"""Begins the subject of an entry of the register that is not connected; no institution's id can hold a colon."""
+
+
+class Ledger:
+    """Facts and findings over an autocommit connection of its own. Every method raises LinkDown when the connection is gone."""
+
+    def __init__(self, conn: Connection, profiles: Mapping[str, Profile]) -> None:
+        self._conn = conn
+        self._profiles = profiles
+        self._missing: set[str] = set()
+
+    async def subjects(self) -> list[str]:
+        """Everything that must be judged: institutions by id, then entries of the register that are not connected."""
+        with translated():
+            institutions = await (await self._conn.execute(_SQL["institutions"])).fetchall()
+            entries = await (await self._conn.execute(_SQL["entries"])).fetchall()
+        return [row[0] for row in institutions] + [UNCONNECTED + row[0] for row in entries]
+
+    @asynccontextmanager
+    async def judging(self, subjects: Sequence[str]) -> AsyncIterator["Judging"]:
+        """One transaction: the facts of `subjects` as they are now, and the place to record what follows from them."""
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["lock"], {"key": _LOCK})
+                yield Judging(self._conn, await self._facts(subjects), subjects)
+
+    async def close_gone(self, at: Micros) -> int:
+        """Close the findings of subjects that are judged no more; how many subjects."""
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["lock"], {"key": _LOCK})
+                gone = [row[0] for row in await (await self._conn.execute(_SQL["gone"])).fetchall()]
+                if gone:
+                    await Judging(self._conn, (), gone).record((), at)
+                    await self._conn.execute(_SQL["forget_checks"], {"subjects": gone})
+        return len(gone)
+
+    async def _facts(self, subjects: Sequence[str]) -> tuple[InstitutionFacts, ...]:
+        ids = [subject for subject in subjects if not subject.startswith(UNCONNECTED)]
+        entries = [subject.removeprefix(UNCONNECTED) for subject in subjects if subject.startswith(UNCONNECTED)]
+        unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries})
+        places = await all_rows(self._conn, _SQL["places"], {"ids": ids, "lease_class": leases.CLASS})
+        keys = {"keys": [row["key"] for row in places]}
+        zones: dict[int, list[ZoneFact]] = {key: [] for key in keys["keys"]}
+        for row in await all_rows(self._conn, _SQL["zones"], keys):
+            zones[row["institution"]].append(ZoneFact(row["id"], row["purpose"], row["title_zh"], row["title_en"]))
+        devices: dict[int, list[Row]] = {key: [] for key in keys["keys"]}
+        for row in await all_rows(self._conn, _SQL["devices"], keys):
+            devices[row["institution"]].append(row)
+        return (
+            *(self._institution(row, zones[row["key"]], devices[row["key"]]) for row in places),
+            *(
+                InstitutionFacts(UNCONNECTED + row["filing_number"], row["division"], row["type"], connected=False)
+                for row in unconnected
+            ),
+        )
+
+    def _institution(self, place: Row, zones: Sequence[ZoneFact], devices: Sequence[Row]) -> InstitutionFacts:
+        facts = tuple(self._device(row, place["listened"]) for row in devices)
+        return InstitutionFacts(place["id"], place["division"], place["type"], True, tuple(zones), facts)
+
+    def _device(self, row: Row, listened: bool) -> DeviceFact:
+        profile = self._profiles.get(row["profile"])
+        if profile is None and row["profile"] not in self._missing:
+            self._missing.add(row["profile"])
+            _log.error("coverage.profile_missing", profile=row["profile"], device=row["id"])
+        link = LinkState(row["link_state"])
+        return DeviceFact(
+            id=row["id"],
+            kind=row["kind"],
+            zone=row["zone"],
+            capabilities=frozenset(() if profile is None else profile.capabilities),
+            admin_state=AdminState(row["admin_state"]),
+            admin_since=to_micros(row["admin_since"]),
+            link_state=link if listened or link is not LinkState.ONLINE else LinkState.UNKNOWN,
+            link_since=to_micros(row["link_since"]),
+            function_state=FunctionState(row["function_state"]),
+            function_since=to_micros(row["function_since"]),
+            last_heard_at=None if row["last_heard_at"] is None else to_micros(row["last_heard_at"]),
+        )
+
+
+class Judging:
+    """An open transaction with the facts of some subjects."""
+
+    def __init__(self, conn: Connection, facts: Sequence[InstitutionFacts], subjects: Sequence[str]) -> None:
+        self._conn = conn
+        self._subjects = list(subjects)
+        self.facts = facts
+
+    async def record(self, findings: Sequence[Finding], at: Micros) -> int:
+        """Write what moved since these subjects were last judged, and say so in the change feed; how many verdicts moved."""
+        rows = await all_rows(self._conn, _SQL["held"], {"subjects": self._subjects})
+        held = [
+            Held(row["key"], row["subject"], row["rule"], row["basis"], Verdict(row["verdict"]), row["stated"])
+            for row in rows
+        ]
+        moved = moves(held, findings)
+        moment = to_datetime(at)
+        if moved.closes:
+            await self._conn.execute(_SQL["close"], {"keys": [row.key for row in moved.closes], "at": moment})
+        if moved.opens:
+            opened = [
+                {"subject": one.subject, "rule": one.rule.id, "verdict": one.verdict.value, **stated(one)}
+                for one in moved.opens
+            ]
+            await self._conn.execute(_SQL["open"], {"rows": Jsonb(opened), "at": moment})
+        if moved.restates:
+            restated = [{"key": key, **stated(one)} for key, one in moved.restates]
+            await self._conn.execute(_SQL["restate"], {"rows": Jsonb(restated)})
+        if moved.turned:
+            said = [_said(finding, before, moment) for finding, before in moved.turned]
+            await self._conn.execute(_SQL["say"], {"rows": Jsonb(said)})
+        judged = [one.subject for one in self.facts]
+        await self._conn.execute(_SQL["checked"], {"subjects": judged, "at": moment})
+        return len(moved.turned)
+
+
+def _said(finding: Finding, before: Verdict | None, at: datetime) -> dict[str, Any]:
+    """A row of the change feed, kind `coverage`."""
+    payload = {
+        "subject": finding.subject,
+        "rule": finding.rule.id,
+        "clause_id": finding.rule.clause_id,
+        "basis": finding.basis.value,
+        "from": None if before is None else before.value,
+        "to": finding.verdict.value,
+        "at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "sentence": {"zh": finding.sentence_zh, "en": finding.sentence_en},
+    }
+    return {"subject": finding.subject, "payload": payload}
+
+
+@asynccontextmanager
+async def open_ledger(database_url: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Ledger]:
+    """Connect; raises LinkDown."""
+    conn = await connect(database_url, "coverage", autocommit=True)
+    try:
+        yield Ledger(conn, profiles)
+    finally:
+        await conn.close()
