@@ -7,7 +7,20 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 
-from hub.api import audit, problems, system, tokens
+from hub.api import (
+    alarms,
+    audit,
+    device_tests,
+    devices,
+    places,
+    policies,
+    problems,
+    provisioning,
+    quarantine,
+    stream,
+    system,
+    tokens,
+)
 from hub.api.access import Services
 from hub.api.guard import Guard
 from hub.config import Settings
@@ -16,7 +29,18 @@ from hub.runtime.fanout import Fanout
 from hub.store.session import Pool
 
 PREFIX = "/api/v1"
-ROUTERS: tuple[APIRouter, ...] = (tokens.router, audit.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    places.router,
+    devices.router,
+    device_tests.router,
+    alarms.router,
+    policies.router,
+    provisioning.router,
+    quarantine.router,
+    stream.router,
+    tokens.router,
+    audit.router,
+)
 _DESCRIPTION = """\
 托育机构设备与告警平台的接口。IoT device management and telemetry for childcare institutions.
 

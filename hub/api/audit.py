@@ -30,8 +30,6 @@ async def list_audit(
     keys = pages.decode(cursor, int)
     before = None if keys is None else int(keys[0])
     found = await audit.entries(conn, limit=limit + 1, target=target, actor=actor, before=before)
-    lines, more = pages.cut(found, limit)
-    return pages.Page(
-        items=[AuditEntry.model_validate(entry, from_attributes=True) for _, entry in lines],
-        next=pages.encode(lines[-1][0]) if more else None,
+    return pages.page(
+        found, limit, lambda row: AuditEntry.model_validate(row[1], from_attributes=True), lambda row: (row[0],)
     )

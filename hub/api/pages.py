@@ -3,7 +3,7 @@ shown twice while rows come and go. A database key never stands in one."""
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from hub.errors import BadInput
 
 T = TypeVar("T")
+R = TypeVar("R")
 Limit = Annotated[int, Query(ge=1, le=500, description="Items a page.")]
 CursorParam = Annotated[
     str | None,
@@ -68,6 +69,19 @@ def key_moment(text: Key) -> datetime:
     return moment
 
 
-def cut(rows: Sequence[T], limit: int) -> tuple[Sequence[T], bool]:
-    """Of `limit + 1` rows asked for, the page and whether more follow."""
-    return rows[:limit], len(rows) > limit
+def text_key(cursor: str | None) -> str | None:
+    """The key of a list that is sorted by one text."""
+    keys = decode(cursor, str)
+    return None if keys is None else str(keys[0])
+
+
+def text_keys(cursor: str | None) -> tuple[str, str] | None:
+    """The key of a list that is sorted by two texts."""
+    keys = decode(cursor, str, str)
+    return None if keys is None else (str(keys[0]), str(keys[1]))
+
+
+def page(rows: Sequence[R], limit: int, shape: Callable[[R], T], key: Callable[[R], tuple[Key, ...]]) -> Page[T]:
+    """Of `limit + 1` rows asked for, a page in its shape, with the cursor of its last row if more follow."""
+    shown = rows[:limit]
+    return Page(items=[shape(row) for row in shown], next=encode(*key(shown[-1])) if len(rows) > limit else None)

@@ -6,6 +6,7 @@ Times leave as RFC 3339 in UTC with microseconds; a float that is not finite lea
 import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
@@ -16,7 +17,8 @@ FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
-def _rfc3339(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """A time as it leaves: RFC 3339, UTC, microseconds."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -30,7 +32,7 @@ def _in_bounds(at: datetime) -> datetime:
     return at
 
 
-Moment = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+Moment = Annotated[datetime, PlainSerializer(moment, return_type=str, when_used="json")]
 """A time as it leaves."""
 GivenMoment = Annotated[AwareDatetime, AfterValidator(_in_bounds)]
 """A time as it comes: with its offset."""
@@ -106,3 +108,343 @@ class AuditEntry(BaseModel):
     action: str
     target: str
     detail: dict[str, Any]
+
+
+# places --------------------------------------------------------------------------------------------------------------
+
+
+class Division(BaseModel):
+    """A node of the administrative tree."""
+
+    code: str
+    parent: str | None
+    title: Name
+
+
+class RegisterEntry(BaseModel):
+    """An institution that must be there, whether connected or not."""
+
+    filing_number: str
+    division: str
+    type: str
+    title: Name
+    capacity: int | None
+    institution: str | None = Field(description="the connected institution; null while it is not connected")
+
+
+class Institution(BaseModel):
+    """One licensed childcare address."""
+
+    id: str
+    division: str
+    type: str
+    title: Name
+    capacity: int | None
+    latitude: Number
+    longitude: Number
+    operator: str | None
+    calendar: Any | None
+    external_ids: dict[str, str]
+    groups: list[str]
+    created_at: Moment
+    retired_at: Moment | None
+
+
+class Zone(BaseModel):
+    """A part of an institution with a purpose."""
+
+    institution: str
+    id: str
+    purpose: str
+    title: Name
+    area_m2: Number
+    floor: int | None
+    retired_at: Moment | None
+
+
+class Position(BaseModel):
+    """The place in a zone where a device is installed."""
+
+    institution: str
+    id: str
+    zone: str
+    title: Name
+    device: str | None = Field(description="the device that is installed there now")
+    retired_at: Moment | None
+
+
+class InstitutionDetail(Institution):
+    """An institution with its zones and positions."""
+
+    zones: list[Zone]
+    positions: list[Position]
+
+
+# devices -------------------------------------------------------------------------------------------------------------
+
+AdminStateName = Literal["registered", "commissioned", "in_service", "out_of_service", "retired", "quarantined"]
+LinkStateName = Literal["online", "offline", "unknown"]
+FunctionStateName = Literal["ok", "degraded", "failed", "unproven"]
+KindName = Literal[
+    "camera",
+    "recorder",
+    "access_controller",
+    "smoke_detector",
+    "fire_panel",
+    "panic_button",
+    "ups",
+    "edge",
+    "other",
+]
+
+
+class DeviceStatus(BaseModel):
+    """The three axes of a device with their times and causes: the compact row for platforms."""
+
+    id: str
+    institution: str
+    division: str
+    kind: str
+    admin_state: AdminStateName
+    admin_since: Moment
+    link_state: LinkStateName
+    link_since: Moment
+    link_cause: str
+    function_state: FunctionStateName
+    function_since: Moment
+    function_reason: str
+    last_heard_at: Moment | None
+
+
+class Device(DeviceStatus):
+    """A device with its place and profile."""
+
+    position: str | None
+    zone: str | None
+    endpoint: str | None
+    profile: str
+    lane: str
+    proven_at: Moment | None = Field(description="when a function test last passed")
+    created_at: Moment
+    retired_at: Moment | None
+
+
+QualityClass = Literal["good", "uncertain", "bad"]
+
+
+class Reading(BaseModel):
+    """One stored value."""
+
+    at: Moment = Field(description="event time")
+    received_at: Moment
+    value: Number
+    label: str | None = Field(description="the enumeration's label of the value, where the profile has one")
+    quality: QualityClass
+    quality_reason: str
+
+
+class PointState(Reading):
+    """The latest value of one series."""
+
+    point: str
+    instance: str
+    unit: str
+    text: str | None
+    changed_at: Moment
+
+
+class Event(BaseModel):
+    """Something that happened once."""
+
+    at: Moment
+    received_at: Moment
+    point: str
+    instance: str
+    value: Number
+    text: str | None
+    quality: QualityClass
+    quality_reason: str
+
+
+class AdminStateChange(Given):
+    """Put a device in or out of service. Only in_service counts toward coverage."""
+
+    state: Literal["in_service", "out_of_service"]
+    reason: Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+
+
+class DeviceTestRequest(Given):
+    """How long the test may take; the profile's time where it is left out."""
+
+    within_seconds: float | None = Field(default=None, ge=1, le=3600, allow_inf_nan=False)
+
+
+class DeviceTestStarted(BaseModel):
+    """The test that was asked for; poll `/device-tests/{id}`."""
+
+    id: UUID
+
+
+class DeviceTest(BaseModel):
+    """A function test: requested, open, then passed or expired."""
+
+    id: UUID
+    device: str
+    state: Literal["requested", "open", "passed", "expired"]
+    requested_by: str
+    requested_at: Moment
+    opened_at: Moment | None
+    finished_at: Moment | None
+    detail: str = Field(description="what was missing")
+    within_seconds: Number
+
+
+# alarms --------------------------------------------------------------------------------------------------------------
+
+AlarmStateName = Literal["normal", "unack_active", "ack_active", "unack_cleared", "latched_unack", "latched_ack"]
+SignalClassName = Literal[
+    "fire", "panic", "intrusion", "access", "supervisory", "fault", "communication", "clock", "compliance"
+]
+PriorityName = Literal["critical", "high", "medium", "low", "journal"]
+
+
+class Alarm(BaseModel):
+    """One activation of an alarm definition at a device."""
+
+    id: UUID
+    device: str
+    kind: str
+    institution: str
+    division: str
+    zone: str | None
+    position: str | None
+    definition: str
+    instance: str
+    title: Name
+    signal_class: SignalClassName
+    priority: PriorityName
+    state: AlarmStateName
+    latching: bool
+    raised_at: Moment
+    received_at: Moment
+    cleared_at: Moment | None
+    acknowledged_at: Moment | None
+    acknowledged_by: str | None
+    ended_at: Moment | None
+    occurrences: int
+    late: bool = Field(description="it had waited in a spool before the hub saw it")
+
+
+class AlarmTransition(BaseModel):
+    """One step in an alarm's history; a comment keeps the state."""
+
+    n: int
+    event: str
+    from_state: str
+    to_state: str
+    at: Moment
+    recorded_at: Moment
+    actor: str
+    note: str
+
+
+class Attempt(BaseModel):
+    """One try on one channel."""
+
+    n: int
+    at: Moment
+    outcome: str
+    code: int | None
+
+
+class Notification(BaseModel):
+    """A message of the escalation, with its attempts."""
+
+    id: UUID
+    kind: str
+    round: int
+    step: int
+    repetition: int
+    responder: str
+    channel: str
+    state: str
+    due_at: Moment
+    created_at: Moment
+    ended_at: Moment | None
+    attempts: list[Attempt]
+
+
+class Escalation(BaseModel):
+    """How far the escalation of an alarm has come."""
+
+    state: str
+    reason: str
+    actor: str
+    policy: str | None
+    started_at: Moment
+    ended_at: Moment | None
+    round: int
+
+
+class AlarmDetail(Alarm):
+    """An alarm with what was done about it."""
+
+    response: Name | None = Field(description="what to do first")
+    transitions: list[AlarmTransition]
+    escalation: Escalation | None
+    notifications: list[Notification] = Field(description="the first 1,000")
+
+
+class AlarmNote(Given):
+    """A note to an action."""
+
+    note: str = Field(default="", max_length=2000)
+
+
+class AlarmComment(Given):
+    """A comment in an alarm's history."""
+
+    note: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
+
+
+# policies, quarantine ------------------------------------------------------------------------------------------------
+
+
+class PolicyStep(BaseModel):
+    """Who is told, by which channel, after how long; the channel's settings are never shown."""
+
+    n: int
+    responder: str
+    channel: str
+    kind: str
+    delay: float = Field(description="seconds")
+    repeat_every: float = Field(description="seconds")
+    repeat_times: int
+
+
+class Policy(BaseModel):
+    """An escalation policy. Without division and institution it holds for the whole hub."""
+
+    id: str
+    title: Name
+    division: str | None
+    institution: str | None
+    signal_classes: list[str]
+    priorities: list[str]
+    round_every: float = Field(description="seconds")
+    max_rounds: int | None
+    steps: list[PolicyStep]
+
+
+class Quarantined(BaseModel):
+    """What the field sent and nobody could take, with the reason."""
+
+    received_at: Moment
+    at: Moment | None
+    client: str | None
+    source: str = Field(description="where it came from: topic, endpoint, register")
+    stream: str | None
+    seq: int | None
+    code: str
+    reason: str
+    payload: str = Field(description="the first 4,096 bytes in base64")

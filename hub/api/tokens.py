@@ -39,12 +39,8 @@ async def list_tokens(
     """Tokens whose scope lies within yours, newest first; revoked and expired ones too."""
     keys = pages.decode(cursor, str, str)
     after = None if keys is None else (pages.key_moment(keys[0]), str(keys[1]))
-    rows, more = pages.cut(await access.tokens(conn, who.scope, limit=limit + 1, after=after), limit)
-    last = rows[-1] if more else None
-    return pages.Page(
-        items=[Token.model_validate(row) for row in rows],
-        next=None if last is None else pages.encode(pages.moment_key(last["created_at"]), last["id"]),
-    )
+    rows = await access.tokens(conn, who.scope, limit=limit + 1, after=after)
+    return pages.page(rows, limit, Token.model_validate, lambda row: (pages.moment_key(row["created_at"]), row["id"]))
 
 
 @router.delete("/{token}", status_code=204)

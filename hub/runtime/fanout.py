@@ -26,6 +26,8 @@ POLL_SECONDS = 1.0
 WITHHELD_SECONDS = 0.05
 """How soon to look again while an older transaction still runs."""
 MAX_BACKOFF_SECONDS = 5.0
+REPLAYS = 4
+"""How many subscribers may catch up from the database at once; the others wait their turn."""
 KEEP = timedelta(days=7)
 """How long a subscriber may be away and still resume."""
 _TRIM_EVERY_SECONDS = 3600.0
@@ -58,23 +60,17 @@ class Subscription:
         self._filled = asyncio.Event()
         self._closed = False
         self.floor = Cursor(0, 0)
-        """changes up to here are not delivered (they were, from the catch-up)"""
+        """changes up to here were delivered already, by the catch-up"""
 
     def offer(self, change: Change) -> None:
         """Queue a change if it may be seen; on overflow forget all and leave one Resync."""
-        if self._closed or change.cursor <= self.floor or not visible(change, self._scope):
+        if self._closed or not visible(change, self._scope):
             return
         if len(self._items) >= self._size:
             self._items.clear()
             self._items.append(Resync(change.cursor))
         else:
             self._items.append(change)
-        self._filled.set()
-
-    def resync(self, cursor: Cursor) -> None:
-        """Tell the subscriber that what it asked for is no longer there."""
-        self._items.clear()
-        self._items.append(Resync(cursor))
         self._filled.set()
 
     def close(self) -> None:
@@ -84,16 +80,17 @@ class Subscription:
         self._filled.set()
 
     async def next(self, seconds: float) -> Change | Resync | None:
-        """The next item. Raises TimeoutError after `seconds` without one; None at the end."""
-        if not self._items and not self._closed:
-            async with asyncio.timeout(seconds):
+        """The next item above `floor`. Raises TimeoutError after `seconds` without one; None at the end."""
+        async with asyncio.timeout(seconds):
+            while True:
                 await self._filled.wait()
-        if self._closed:
-            return None
-        item = self._items.popleft()
-        if not self._items:
-            self._filled.clear()
-        return item
+                if self._closed:
+                    return None
+                item = self._items.popleft()
+                if not self._items:
+                    self._filled.clear()
+                if isinstance(item, Resync) or item.cursor > self.floor:
+                    return item
 
 
 class Fanout:
@@ -106,6 +103,7 @@ class Fanout:
         self._subscriptions: set[Subscription] = set()
         self._at: Cursor | None = None
         self._closed = False
+        self._replays = asyncio.Semaphore(REPLAYS)
         self.following = asyncio.Event()
         """set while the feed is followed"""
 
@@ -115,10 +113,9 @@ class Fanout:
         return len(self._subscriptions)
 
     @contextmanager
-    def subscribe(self, scope: Scope, floor: Cursor = Cursor(0, 0)) -> Iterator[Subscription]:
-        """A subscription for the length of a `with`: it gets what the follower sees from now on, above `floor`."""
+    def subscribe(self, scope: Scope) -> Iterator[Subscription]:
+        """A subscription for the length of a `with`: it gets what the follower sees from now on."""
         subscription = Subscription(scope, self._queue)
-        subscription.floor = floor
         if self._closed:
             subscription.close()
         self._subscriptions.add(subscription)
@@ -186,7 +183,7 @@ class Fanout:
 
         Where `since` is older than what is kept, a single Resync. Raises LinkDown.
         """
-        async with open_feed(self._url) as feed:
+        async with self._replays, open_feed(self._url) as feed:
             yield self._replay(feed, scope, since)
 
     async def _replay(self, feed: Feed, scope: Scope, since: Cursor) -> AsyncIterator[Change | Resync]:

@@ -21,7 +21,7 @@ from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
 
 _SQL = queries("access")
-_SECRET = re.compile(r"^hub_([a-z0-9]{12})_([A-Za-z0-9_-]{43})$")
+_SECRET = re.compile(r"hub_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 _ALPHABET = string.ascii_lowercase + string.digits
 _NO_HASH = bytes(32)
 
@@ -91,7 +91,7 @@ async def authenticate(conn: Connection, secret: str, now: datetime) -> Principa
 
     Notes the use at most once a minute.
     """
-    found = _SECRET.match(secret)
+    found = _SECRET.fullmatch(secret)
     if found is None:
         return None
     row = await one_row(conn, _SQL["by_id"], {"id": found[1]})
@@ -103,6 +103,14 @@ async def authenticate(conn: Connection, secret: str, now: datetime) -> Principa
         return None
     await conn.execute(_SQL["touch"], {"id": row["id"], "now": now})
     return Principal(row["id"], row["name"], Role(row["role"]), _scope(row["scope"]))
+
+
+async def is_live(conn: Connection, token_id: str, now: datetime) -> bool:
+    """True while a token that was let in may stay: neither revoked nor expired."""
+    row = await one_row(conn, _SQL["by_id"], {"id": token_id})
+    if row is None or row["revoked_at"] is not None:
+        return False
+    return row["expires_at"] is None or bool(row["expires_at"] > now)
 
 
 def _scope(stored: dict[str, Any]) -> Scope:

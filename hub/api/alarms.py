@@ -1,0 +1,127 @@
+"""Alarms: listed, shown with all that was done about them, acknowledged, reset, commented on."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query
+
+from hub.api import pages, shapes
+from hub.api.access import Acknowledger, Conn, Hub, Reader, Services
+from hub.api.devices import Since, Until
+from hub.api.places import DivisionFilter, InstitutionFilter
+from hub.api.problems import documented
+from hub.api.schemas import (
+    Alarm,
+    AlarmComment,
+    AlarmDetail,
+    AlarmNote,
+    AlarmStateName,
+    Identifier,
+    PriorityName,
+    SignalClassName,
+)
+from hub.core.alarms import AlarmEvent
+from hub.core.rights import Principal
+from hub.errors import BadInput
+from hub.model import to_micros
+from hub.store import alarms, audit, views
+from hub.store.pool import Connection
+
+router = APIRouter(prefix="/alarms", tags=["alarms"])
+
+AlarmId = Annotated[UUID, Path(description="The alarm's id.")]
+
+
+@router.get("")
+async def list_alarms(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    active: Annotated[bool | None, Query(description="Only those that have not ended, or that have.")] = None,
+    state: Annotated[AlarmStateName | None, Query()] = None,
+    signal_class: Annotated[SignalClassName | None, Query()] = None,
+    priority: Annotated[PriorityName | None, Query()] = None,
+    division: DivisionFilter = None,
+    institution: InstitutionFilter = None,
+    device: Annotated[Identifier | None, Query()] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: pages.Limit = 100,
+    cursor: pages.CursorParam = None,
+) -> pages.Page[Alarm]:
+    """Alarms by the time they were raised, newest first."""
+    keys = pages.decode(cursor, str, str)
+    rows = await views.alarms(
+        conn,
+        who.scope,
+        limit=limit + 1,
+        after=None if keys is None else (pages.key_moment(keys[0]), _uuid(keys[1])),
+        active=active,
+        state=state,
+        signal_class=signal_class,
+        priority=priority,
+        division=division,
+        institution=institution,
+        device=device,
+        since=since,
+        until=until,
+    )
+    return pages.page(
+        rows,
+        limit,
+        lambda row: Alarm.model_validate(shapes.alarm_row(hub.profiles, row)),
+        lambda row: (pages.moment_key(row["raised_at"]), str(row["id"])),
+    )
+
+
+def _uuid(key: pages.Key) -> UUID:
+    try:
+        return UUID(str(key))
+    except ValueError:
+        raise BadInput("this cursor was not given out for this list", "query/cursor", code="cursor") from None
+
+
+@router.get("/{alarm}")
+async def show_alarm(who: Reader, conn: Conn, hub: Hub, alarm: AlarmId) -> AlarmDetail:
+    """One alarm with its transitions, its escalation and its notifications."""
+    return await _detail(conn, hub, who, alarm)
+
+
+@router.post("/{alarm}/acknowledge", responses=documented(409))
+async def acknowledge_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None
+) -> AlarmDetail:
+    """Own it: the escalation stops. It does not mean that the alarm is verified."""
+    return await _act(conn, hub, who, alarm, AlarmEvent.ACKNOWLEDGE, "" if asked is None else asked.note)
+
+
+@router.post("/{alarm}/reset", responses=documented(409))
+async def reset_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None
+) -> AlarmDetail:
+    """End a latched alarm whose condition is gone. A fire panel itself is reset on site."""
+    return await _act(conn, hub, who, alarm, AlarmEvent.RESET, "" if asked is None else asked.note)
+
+
+@router.post("/{alarm}/comment")
+async def comment_alarm(who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmComment) -> AlarmDetail:
+    """Add to an alarm's history; its state stays."""
+    await views.alarm(conn, who.scope, alarm)
+    await alarms.comment(conn, alarm, who.name, asked.note, to_micros(hub.clock()))
+    await audit.record(conn, who.name, "alarm.comment", f"alarm:{alarm}", {})
+    return await _detail(conn, hub, who, alarm)
+
+
+async def _act(
+    conn: Connection, hub: Services, who: Principal, alarm: UUID, event: AlarmEvent, note: str
+) -> AlarmDetail:
+    await views.alarm(conn, who.scope, alarm)
+    await alarms.act(conn, alarm, event, who.name, note, to_micros(hub.clock()))
+    await audit.record(conn, who.name, f"alarm.{event.value}", f"alarm:{alarm}", {"note": note})
+    return await _detail(conn, hub, who, alarm)
+
+
+async def _detail(conn: Connection, hub: Services, who: Principal, alarm: UUID) -> AlarmDetail:
+    row = await views.alarm(conn, who.scope, alarm)
+    history = await views.alarm_history(conn, alarm)
+    return AlarmDetail.model_validate({**shapes.alarm_row(hub.profiles, row), **history._asdict()})

@@ -1,0 +1,43 @@
+"""Function tests: asked for here, opened and judged by the ingest that owns the device. A passed test commissions it."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+
+from hub.api.access import Conn, Hub, Reader, Tester
+from hub.api.devices import DeviceId
+from hub.api.problems import documented
+from hub.api.schemas import DeviceTest, DeviceTestRequest, DeviceTestStarted
+from hub.errors import Conflict, NotFound
+from hub.store import audit, commissioning, views
+
+router = APIRouter(tags=["device tests"])
+
+
+@router.post("/devices/{device}/test", status_code=202, responses=documented(409))
+async def start_device_test(
+    who: Tester, conn: Conn, hub: Hub, device: DeviceId, asked: DeviceTestRequest | None = None
+) -> DeviceTestStarted:
+    """Start a function test. While it runs nobody is paged for this device; what must be seen stands in its profile."""
+    found = await views.device_key(conn, who.scope, device)
+    profile = hub.profiles.get(found.profile)
+    if profile is None:
+        raise Conflict(f"profile {found.profile!r} of device {device} is not installed")
+    seconds = None if asked is None else asked.within_seconds
+    within = profile.test.within if seconds is None else round(seconds * 1_000_000)
+    started = await commissioning.request(conn, device, who.name, within)
+    await audit.record(conn, who.name, "device.test", f"device:{device}", {"test": str(started)})
+    return DeviceTestStarted(id=started)
+
+
+@router.get("/device-tests/{test}")
+async def show_device_test(who: Reader, conn: Conn, test: Annotated[UUID, Path()]) -> DeviceTest:
+    """How a function test stands."""
+    try:
+        found = await commissioning.get(conn, test)
+        await views.device_key(conn, who.scope, found.device)
+    except NotFound:
+        # the same words whether it does not exist or is another's
+        raise NotFound(f"there is no function test {test}") from None
+    return DeviceTest.model_validate(found, from_attributes=True)

@@ -1,0 +1,149 @@
+"""Plan and apply manifests; make bundles. The server computes the plan, whoever asks: hub.core.provisioning decides, hub.store writes."""
+
+import secrets
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from hub.api import problems
+from hub.api.access import Conn, Hub, Provisioner, Services
+from hub.api.problems import FieldError
+from hub.api.schemas import Identifier
+from hub.bundle import Broker, Bundle, plain
+from hub.core import provisioning as core
+from hub.core.bundling import bundle_of
+from hub.core.provisioning import declared, digest
+from hub.engine import mosquitto_hash
+from hub.errors import Conflict, NotFound
+from hub.manifest import Manifest
+from hub.model import to_micros
+from hub.runtime.catalogue import InstalledCatalogue, installed_drivers
+from hub.store import provisioning
+
+router = APIRouter(tags=["provisioning"])
+_MAX_PROBLEMS = 1000
+
+
+class FieldChange(BaseModel):
+    """One field of a thing, before and after; secrets are never shown."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+class ThingChange(BaseModel):
+    """One thing that is created, changed or retired."""
+
+    action: Literal["create", "change", "retire"]
+    kind: str
+    institution: str | None
+    id: str
+    pointer: str = Field(description="JSON pointer into the manifest")
+    fields: list[FieldChange]
+
+
+class ManifestProblem(BaseModel):
+    """What does not hold, or deserves a look."""
+
+    pointer: str = Field(description="JSON pointer into the manifest")
+    message: str
+    code: str
+    clause: str = Field(description="document and clause, where a rule says so")
+
+
+class PlanResult(BaseModel):
+    """What a manifest would change (plan) or has changed (apply)."""
+
+    digest: str = Field(
+        description="names exactly these changes; hand it to apply to do what was looked at and nothing else"
+    )
+    applied: bool
+    changes: list[ThingChange]
+    warnings: list[ManifestProblem]
+    errors: list[ManifestProblem] = Field(description="with any error nothing can be applied")
+
+
+Digest = Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$", description="`digest` of the plan that was looked at.")]
+
+
+def _catalogue(hub: Services) -> InstalledCatalogue:
+    return InstalledCatalogue(hub.profiles, hub.packs, installed_drivers(), to_micros(hub.clock()))
+
+
+def _problem(found: core.Problem) -> ManifestProblem:
+    return ManifestProblem(pointer="#" + found.pointer, message=found.message, code=found.code, clause=found.clause)
+
+
+def _change(change: core.Change, catalogue: InstalledCatalogue) -> ThingChange:
+    noun = change.key.noun
+    before = {} if change.before is None else catalogue.shown(noun, change.before)
+    after = {} if change.after is None else catalogue.shown(noun, change.after)
+    names = [] if change.after is None else change.differing
+    return ThingChange(
+        action=change.action,
+        kind=noun.value,
+        institution=change.key.institution or None,
+        id=change.key.id,
+        pointer="#" + change.pointer,
+        fields=[FieldChange(name=name, before=before.get(name), after=after.get(name)) for name in names],
+    )
+
+
+def _result(plan: core.Plan, catalogue: InstalledCatalogue, *, applied: bool) -> PlanResult:
+    return PlanResult(
+        digest=digest(plan.changes),
+        applied=applied,
+        changes=[_change(change, catalogue) for change in plan.changes],
+        warnings=[_problem(found) for found in plan.warnings[:_MAX_PROBLEMS]],
+        errors=[_problem(found) for found in plan.errors[:_MAX_PROBLEMS]],
+    )
+
+
+@router.post("/plan")
+async def plan_manifest(who: Provisioner, conn: Conn, hub: Hub, manifest: Manifest) -> PlanResult:
+    """What the manifest would change, what it deserves a warning for, what it contradicts. Nothing is written."""
+    catalogue = _catalogue(hub)
+    found = await provisioning.plan(conn, declared(manifest), catalogue, who.scope)
+    return _result(found, catalogue, applied=False)
+
+
+@router.post("/apply", response_model=PlanResult, responses=problems.documented(409))
+async def apply_manifest(
+    who: Provisioner, conn: Conn, hub: Hub, manifest: Manifest, digest: Digest = None
+) -> PlanResult | Response:
+    """Do it, all or nothing. With errors it is refused (422) with all of them; with another `digest` than now holds, too (409)."""
+    catalogue = _catalogue(hub)
+    found = await provisioning.apply(conn, declared(manifest), catalogue, who, digest)
+    if found.errors:
+        errors = [FieldError(pointer="#" + row.pointer, detail=row.message) for row in found.errors[:_MAX_PROBLEMS]]
+        return problems.response(
+            422, "the manifest contradicts itself or the hub; nothing was changed", "manifest", errors
+        )
+    return _result(found, catalogue, applied=True)
+
+
+@router.post("/edges/{edge}/bundle", response_model=Bundle, responses=problems.documented(409))
+async def make_bundle(who: Provisioner, conn: Conn, hub: Hub, edge: Annotated[Identifier, Path()]) -> Response:
+    """The one file that an edge runs from, with a new password: the one before ends. It is shown once and holds secrets."""
+    found = await provisioning.client(conn, edge)
+    if not who.scope.covers(found.institution, found.division, found.groups):
+        raise NotFound(f"there is no edge {edge!r}")
+    profile = hub.profiles.get(found.profile)
+    if profile is None:
+        raise Conflict(f"edge {edge!r}: its profile {found.profile!r} is not installed on the hub")
+    password = secrets.token_urlsafe(32)
+    broker = Broker.model_validate(
+        {
+            "host": hub.settings.device_mqtt_host,
+            "port": hub.settings.device_mqtt_port,
+            "username": edge,
+            "password": password,
+        }
+    )
+    rows = await provisioning.behind(conn, edge)
+    bundle = bundle_of(edge, found.institution, found.partition, profile, broker, rows, hub.profiles)
+    await provisioning.issue(conn, edge, mosquitto_hash(password), who)
+    return JSONResponse(plain(bundle), headers={"Cache-Control": "no-store"})

@@ -1,0 +1,175 @@
+"""The event stream (server-sent events): what changes within the caller's scope, as it is committed.
+
+`id` is the place in the feed, `Last-Event-ID` resumes after it. A `resync` event says that something was lost: read the lists again.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from hub.api.access import Hub, Reader
+from hub.api.problems import documented
+from hub.api.schemas import moment
+from hub.core import rights
+from hub.errors import BadInput, LinkDown
+from hub.runtime.fanout import KINDS, Fanout, Resync, Subscription
+from hub.store import access
+from hub.store.changes import Change, Cursor
+from hub.store.session import transaction
+
+router = APIRouter(tags=["events"])
+HEARTBEAT_SECONDS = 15.0
+SEND_SECONDS = 30.0
+"""A client that takes nothing for this long is gone."""
+RECHECK_SECONDS = 15.0
+"""How soon a stream ends after its token was revoked."""
+MAX_STREAMS = 1000
+_PLACE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+def place(cursor: Cursor) -> str:
+    """A place in the feed as an event's id."""
+    return f"{cursor.txid}-{cursor.seq}"
+
+
+def parse_place(text: str) -> Cursor:
+    """The place that an event's id names; raises BadInput."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise BadInput("not the id of an event of this stream", "header/last-event-id", "cursor")
+    return Cursor(int(found[1]), int(found[2]))
+
+
+def frame(item: Change | Resync) -> bytes:
+    """One event on the wire."""
+    if isinstance(item, Resync):
+        return f"id: {place(item.cursor)}\nevent: resync\ndata: {{}}\n\n".encode()
+    body = {"at": moment(item.at), "kind": item.kind, "institution": item.institution, "data": item.payload}
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return f"id: {place(item.cursor)}\nevent: {item.kind}\ndata: {text}\n\n".encode()
+
+
+class EventStream(Response):
+    """A response that lasts: everything it holds is taken and given back inside its own call, never in a generator."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        scope: rights.Scope,
+        kinds: frozenset[str],
+        since: Cursor | None,
+        still_allowed: Callable[[], Awaitable[bool]],
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._fanout = fanout
+        self._scope = scope
+        self._kinds = kinds
+        self._since = since
+        self._still_allowed = still_allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the client leaves or the hub stops."""
+        with self._fanout.subscribe(self._scope) as subscription:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with asyncio.TaskGroup() as group:
+                tasks = {
+                    group.create_task(self._stream(subscription, send), name="event-stream"),
+                    group.create_task(_left(receive), name="event-stream-left"),
+                    group.create_task(self._revoked(), name="event-stream-revoked"),
+                }
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
+                    task.cancel()
+
+    async def _revoked(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            try:
+                if not await self._still_allowed():
+                    return
+            except LinkDown:
+                continue
+
+    async def _stream(self, subscription: Subscription, send: Send) -> None:
+        async def write(chunk: bytes, more: bool = True) -> None:
+            async with asyncio.timeout(SEND_SECONDS):
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
+
+        try:
+            await write(b"retry: 2000\n\n")
+            await self._catch_up(subscription, write)
+            while True:
+                try:
+                    item = await subscription.next(HEARTBEAT_SECONDS)
+                except TimeoutError:
+                    await write(b": alive\n\n")
+                    continue
+                if item is None:
+                    break
+                if isinstance(item, Resync) or item.kind in self._kinds:
+                    await write(frame(item))
+            await write(b"", more=False)
+        except (OSError, TimeoutError):
+            return
+
+    async def _catch_up(self, subscription: Subscription, write: Callable[[bytes], Awaitable[None]]) -> None:
+        if self._since is None:
+            return
+        try:
+            async with self._fanout.catch_up(self._scope, self._since) as missed:
+                async for item in missed:
+                    if isinstance(item, Resync) or item.kind in self._kinds:
+                        await write(frame(item))
+                    subscription.floor = item.cursor
+        except LinkDown:
+            await write(frame(Resync(self._since)))
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+_EXAMPLE = "id: 12345-678\nevent: alarm\ndata: {…}\n\n"
+
+
+@router.get(
+    "/events",
+    response_class=EventStream,
+    responses={
+        200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
+        **documented(401, 403, 422, 503),
+    },
+)
+async def stream_events(
+    who: Reader,
+    hub: Hub,
+    kind: Annotated[
+        list[str] | None, Query(max_length=20, description=f"Only these kinds: {', '.join(KINDS)}.")
+    ] = None,
+    last_event_id: Annotated[str | None, Header(max_length=40, description="Go on after this event.")] = None,
+) -> Any:
+    """Server-sent events: alarms, device states, coverage, registry, notifications, within your scope, in commit order."""
+    unknown = set(kind or ()) - set(KINDS)
+    if unknown:
+        raise BadInput(f"there is no kind {min(unknown)!r}", "query/kind", "validation")
+    since = None if last_event_id is None else parse_place(last_event_id)
+    fanout = hub.fanout
+    if not isinstance(fanout, Fanout) or fanout.subscribers >= MAX_STREAMS:
+        raise HTTPException(503, "no event stream can be had here now", {"Retry-After": "5"})
+
+    async def still_allowed() -> bool:
+        async with transaction(hub.pool) as conn:
+            return await access.is_live(conn, who.token, hub.clock())
+
+    return EventStream(fanout, who.scope, frozenset(kind or KINDS), since, still_allowed)

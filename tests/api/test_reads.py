@@ -1,0 +1,187 @@
+"""What the lists and details show."""
+
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import City
+from tests.api.seed import NOW, at, say
+
+
+async def items(city: City, path: str, token: str = "admin", **query: Any) -> list[dict[str, Any]]:
+    """All items of a list, page by page."""
+    found: list[dict[str, Any]] = []
+    async with city.client(token) as client:
+        while True:
+            answer = await client.get(path, params=query)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            found += page["items"]
+            if page["next"] is None:
+                return found
+            query["cursor"] = page["next"]
+
+
+LISTS = {
+    "/divisions": 4,
+    "/register": 4,
+    "/institutions": 2,
+    "/zones": 4,
+    "/positions": 2,
+    "/devices": 4,
+    "/device-status": 4,
+    "/devices/a-button/points": 2,
+    "/devices/a-button/readings?point=level": 5,
+    "/devices/a-button/readings?point=level&order=asc": 5,
+    "/devices/a-button/events": 3,
+    "/alarms": 4,
+    "/policies": 2,
+    "/quarantine": 6,
+    "/tokens": 11,
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_pages_of_one_give_the_same_items_as_one_page(city: City, path: str) -> None:
+    path, _, query = path.partition("?")
+    asked = dict(part.split("=") for part in query.split("&") if part)
+    whole = await items(city, path, **asked)
+    assert len(whole) == LISTS[f"{path}?{query}" if query else path]
+    assert await items(city, path, limit=1, **asked) == whole
+    assert await items(city, path, limit=2, **asked) == whole
+
+
+async def test_times_are_rfc3339_in_utc_with_microseconds_even_when_they_are_zero(city: City) -> None:
+    await city.conn.execute("update institution set created_at = '2026-11-21T08:00:00+08' where id = 'a-home'")
+    async with city.client() as client:
+        assert (await client.get("/institutions/a-home")).json()["created_at"] == "2026-11-21T00:00:00.000000Z"
+
+
+async def test_an_institution_is_shown_with_zones_positions_and_external_ids(city: City) -> None:
+    async with city.client() as client:
+        shown = (await client.get("/institutions/a-home")).json()
+    assert [zone["id"] for zone in shown["zones"]] == ["door", "nap"]
+    assert shown["positions"][0] | {"title": None} == {
+        "institution": "a-home",
+        "id": "wall",
+        "zone": "nap",
+        "title": None,
+        "device": "a-button",
+        "retired_at": None,
+    }
+    assert shown["external_ids"] == {"filing": "F-a"}
+    assert shown["groups"] == ["a-group"]
+    assert shown["title"] == {"zh": "园", "en": "Home"}
+
+
+async def test_the_register_tells_who_is_not_connected(city: City) -> None:
+    missing = await items(city, "/register", connected=False)
+    assert [(row["filing_number"], row["institution"]) for row in missing] == [
+        ("F-a-missing", None),
+        ("F-b-missing", None),
+    ]
+
+
+async def test_a_division_filter_takes_everything_below(city: City) -> None:
+    assert len(await items(city, "/device-status", division="1404")) == 4
+    assert {row["id"] for row in await items(city, "/device-status", division="140404")} == {"b-button", "b-edge"}
+
+
+async def test_device_status_shows_three_axes_with_since_and_cause(city: City) -> None:
+    await city.conn.execute(
+        "update device_state set link_state = 'offline', link_cause = 'silent' where device = %s", [city.a.button_key]
+    )
+    [row] = await items(city, "/device-status", link_state="offline")
+    assert row["id"] == "a-button"
+    assert (row["link_state"], row["link_cause"], row["link_since"]) == (
+        "offline",
+        "silent",
+        "2026-11-20T12:50:00.123456Z",
+    )
+    assert (row["admin_state"], row["function_state"]) == ("in_service", "ok")
+    assert row["last_heard_at"] == "2026-11-21T07:59:59.123456Z"
+
+
+async def test_a_reading_has_quality_reason_and_label(city: City) -> None:
+    newest, *_ = await items(city, "/devices/a-button/readings", point="mode")
+    assert newest == {
+        "at": "2026-11-21T08:00:00.123456Z",
+        "received_at": "2026-11-21T08:00:00.223456Z",
+        "value": 1.0,
+        "label": "armed",
+        "quality": "uncertain",
+        "quality_reason": "uncertain_clock",
+    }
+
+
+async def test_readings_are_cut_by_from_and_to(city: City) -> None:
+    span = {"from": at(-30).isoformat(), "to": NOW.isoformat()}
+    values = [row["value"] for row in await items(city, "/devices/a-button/readings", point="level", **span)]
+    assert values == [98.5, 97.5, 96.5]
+
+
+async def test_a_number_that_is_not_finite_leaves_as_null(city: City) -> None:
+    await city.conn.execute("update reading set value = 'NaN'")
+    await city.conn.execute("update point_state set value = 'Infinity'")
+    await city.conn.execute("update event set value = '-Infinity'")
+    for path in ("/devices/a-button/readings?point=level", "/devices/a-button/points", "/devices/a-button/events"):
+        async with city.client() as client:
+            answer = await client.get(path)
+        assert answer.status_code == 200
+        assert {item["value"] for item in answer.json()["items"]} == {None}
+
+
+async def test_a_point_that_the_profile_does_not_have_is_named(city: City) -> None:
+    async with city.client() as client:
+        answer = await client.get("/devices/a-button/readings?point=nothing")
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"pointer": "query/point", "detail": "profile 'test-button' has no point 'nothing'"}
+    ]
+
+
+async def test_alarms_are_filtered(city: City) -> None:
+    assert [row["id"] for row in await items(city, "/alarms", active=True, institution="a-home")] == [str(city.a.alarm)]
+    assert [row["id"] for row in await items(city, "/alarms", state="normal", device="b-button")] == [
+        str(city.b.ended_alarm)
+    ]
+    assert await items(city, "/alarms", signal_class="fire") == []
+    assert len(await items(city, "/alarms", **{"from": at(-100).isoformat()})) == 2
+
+
+async def test_an_alarm_is_shown_with_title_response_transitions_escalation_and_attempts(city: City) -> None:
+    async with city.client() as client:
+        shown = (await client.get(f"/alarms/{city.a.alarm}")).json()
+    assert shown["title"] == {"zh": "紧急按钮", "en": "Panic button"}
+    assert shown["response"]["en"] == "Go and look"
+    assert (shown["zone"], shown["position"]) == ("nap", "wall")
+    assert [step["event"] for step in shown["transitions"]] == ["raise"]
+    assert (shown["escalation"]["state"], shown["escalation"]["policy"]) == ("running", "a-policy")
+    [notification] = shown["notifications"]
+    assert notification["attempts"] == [
+        {"n": 1, "at": "2026-11-21T07:59:10.623456Z", "outcome": "delivered", "code": 204}
+    ]
+
+
+async def test_quarantine_gives_the_payload_in_base64(city: City) -> None:
+    first, *_ = await items(city, "/quarantine", client="a-edge")
+    assert (first["payload"], first["code"], first["source"]) == ("AP97", "payload", "topic of a")
+
+
+async def test_no_secret_of_settings_leaves_by_any_list(city: City) -> None:
+    for path in [*LISTS, f"/alarms/{city.a.alarm}", "/institutions/a-home", "/devices/a-button", "/audit"]:
+        async with city.client() as client:
+            assert "secret-of" not in (await client.get(path)).text
+
+
+async def test_unknown_things_are_404(city: City) -> None:
+    for path in ("/institutions/nobody", "/devices/nobody", "/devices/nobody/points", "/devices/nobody/events"):
+        async with city.client() as client:
+            answer = await client.get(path)
+        assert answer.status_code == 404
+        assert answer.json()["code"] == "not-found"
+
+
+async def test_a_change_feed_row_is_not_needed_to_read(city: City) -> None:
+    await say(city.conn, city.a.key, "device_state", device="a-button")
+    assert len(await items(city, "/devices")) == 4
