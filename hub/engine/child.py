@@ -16,7 +16,7 @@ import structlog
 from hub.engine.identity import Identity, launcher
 from hub.errors import EngineUnavailable
 
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 """How long a start may take. After a kill -9 the processes of the dead one may hold on to their memory for a while."""
 
 LONGEST_PAUSE = 5.0

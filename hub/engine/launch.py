@@ -12,6 +12,12 @@ import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 4
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
+_CAP_DAC_OVERRIDE = 1
+_CAP_VERSION_3 = 0x20080522
 _CLONE_NEWUSER = 0x10000000
 _INSIDE = 1000
 _NOBODY = 65534
@@ -30,6 +36,26 @@ def _enter_namespace(libc: ctypes.CDLL) -> None:
             file.write(text)
 
 
+def _become_nobody(libc: ctypes.CDLL) -> None:
+    """Give up root and all its capabilities but the one to enter folders: the engine's may lie in root's home.
+
+    Where the kernel refuses to let us keep that one, all are gone; identity.check_reach finds out.
+    """
+    # without this bit access(2), by which PostgreSQL finds its own files, does not count the capability
+    fixed = libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
+    os.setgroups([])
+    os.setgid(_NOBODY)
+    os.setuid(_NOBODY)
+    if not fixed:
+        return
+    header = (ctypes.c_uint32 * 2)(_CAP_VERSION_3, 0)
+    bit = 1 << _CAP_DAC_OVERRIDE
+    sets = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)  # effective, permitted, inheritable; then their upper halves
+    if libc.capset(header, sets) != 0:
+        raise OSError(ctypes.get_errno(), "root's capabilities cannot be given up")
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+
 def main(identity: str, signal_number: int, parent: int, command: list[str]) -> None:
     """Take on the identity, bind our life to the parent's, become the program; exits 125 when it cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -37,9 +63,7 @@ def main(identity: str, signal_number: int, parent: int, command: list[str]) -> 
         if identity == "namespace":
             _enter_namespace(libc)
         elif identity == "nobody":
-            os.setgroups([])
-            os.setgid(_NOBODY)
-            os.setuid(_NOBODY)
+            _become_nobody(libc)
         if signal_number:
             libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
             if os.getppid() != parent:

@@ -14,7 +14,7 @@ import pytest
 
 from hub.engine import Engine, Prefix, Running, running
 from hub.engine.child import Child
-from hub.engine.identity import Identity, usable_identity
+from hub.engine.identity import Identity, check_reach, usable_identity
 from hub.engine.mosquitto import Mosquitto
 from hub.errors import EngineUnavailable
 from hub.testing import eventually, wait_until
@@ -250,13 +250,37 @@ async def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path, engine
             pass
 
 
+AS_NOBODY = """
+import asyncio, sys
+from pathlib import Path
+from hub.engine import Engine
+from hub.engine.identity import Identity
+
+async def main():
+    async with Engine(Path(sys.argv[1]), durable=False, identity=Identity.NOBODY, environment={}) as engine:
+        print(*engine.pids().values(), engine.database_url, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody; an ordinary user stays who he is")
-async def test_where_root_must_be_nobody_a_folder_that_nobody_may_enter_is_named(
-    tmp_path: Path, engine_prefix: Prefix
-) -> None:
+def test_where_namespaces_are_forbidden_root_runs_it_as_nobody_even_in_a_private_folder(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
-    with pytest.raises(EngineUnavailable, match="nobody may not enter"):
-        async with Engine(private / "data", environment={}, identity=Identity.NOBODY):
-            pass
-    assert living(tmp_path) == []
+    command = [sys.executable, "-c", AS_NOBODY, str(private / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        *pids, url = supervisor.stdout.readline().split()
+        assert [Path(f"/proc/{pid}").stat().st_uid for pid in pids] == [65534, 65534]
+        assert answers(url)
+        supervisor.kill()
+    wait_until(lambda: not living(private), deadline=8)
+
+
+def test_who_may_not_enter_a_folder_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("hub.engine.identity.launcher", lambda *_: ["/bin/false"])
+    with pytest.raises(EngineUnavailable, match=f"nobody may not enter {tmp_path}"):
+        check_reach(tmp_path, Identity.NOBODY)
+    check_reach(tmp_path, Identity.SELF)
