@@ -1,0 +1,53 @@
+"""The table of rights and the rule of scope."""
+
+import pytest
+
+from hub.core.rights import EVERYTHING, RIGHTS, Permission, Principal, Role, Scope
+
+
+def test_the_table_of_rights_is_total_over_the_roles() -> None:
+    assert set(RIGHTS) == set(Role)
+
+
+@pytest.mark.parametrize("role", [Role.REGULATOR, Role.PLATFORM])
+def test_regulators_and_platforms_only_read(role: Role) -> None:
+    assert RIGHTS[role] == {Permission.READ}
+
+
+def test_only_an_operator_and_an_admin_act_on_alarms() -> None:
+    assert {role for role in Role if Permission.ACKNOWLEDGE in RIGHTS[role]} == {Role.ADMIN, Role.OPERATOR}
+
+
+def test_only_an_installer_and_an_admin_provision_and_test() -> None:
+    for permission in (Permission.PROVISION, Permission.TEST):
+        assert {role for role in Role if permission in RIGHTS[role]} == {Role.ADMIN, Role.INSTALLER}
+
+
+def test_only_an_admin_administers() -> None:
+    assert {role for role in Role if Permission.ADMINISTER in RIGHTS[role]} == {Role.ADMIN}
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("permission", Permission)
+def test_a_principal_may_what_its_role_may(role: Role, permission: Permission) -> None:
+    assert Principal("id", "name", role, EVERYTHING).may(permission) == (permission in RIGHTS[role])
+
+
+@pytest.mark.parametrize(
+    ("scope", "covered"),
+    [
+        (EVERYTHING, True),
+        (Scope(), False),
+        (Scope(divisions=("14",)), True),
+        (Scope(divisions=("140403",)), True),
+        (Scope(divisions=("140403001",)), False),
+        (Scope(divisions=("1405",)), False),
+        (Scope(institutions=("here",)), True),
+        (Scope(institutions=("her",)), False),
+        (Scope(groups=("chain",)), True),
+        (Scope(groups=("other",)), False),
+        (Scope(divisions=("1405",), groups=("chain",)), True),
+    ],
+)
+def test_a_scope_is_the_union_of_its_parts(scope: Scope, covered: bool) -> None:
+    assert scope.covers("here", "140403", ("chain",)) is covered
