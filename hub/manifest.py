@@ -53,7 +53,7 @@ Code = Annotated[str, BeforeValidator(_quoted), Field(pattern=r"^[0-9]{2,12}$")]
 """A division's code, GB/T 2260 and town codes without trailing zeros."""
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 Text = Annotated[str, BeforeValidator(_quoted), Field(min_length=1, max_length=200), AfterValidator(_text)]
-Settings = Annotated[dict[str, Any], AfterValidator(_plain), Field(max_length=100, repr=False)]
+Settings = Annotated[dict[str, Any], AfterValidator(_plain), Field(max_length=100)]
 """What a driver or a channel is told; its own model checks it. May hold secrets."""
 
 
@@ -112,7 +112,7 @@ class Channel(_Model):
 
     id: Identifier
     kind: Word
-    settings: Settings
+    settings: Settings = Field(repr=False)
 
 
 class Responder(_Model):
@@ -184,7 +184,7 @@ class Endpoint(_Model):
     id: Identifier
     driver: Identifier
     edge: Identifier
-    settings: Settings = Field(default_factory=dict)
+    settings: Settings = Field(default_factory=dict, repr=False)
 
 
 class Device(_Model):
@@ -194,7 +194,7 @@ class Device(_Model):
     profile: Identifier
     position: Identifier | None = None
     endpoint: Identifier | None = None
-    settings: Settings = Field(default_factory=dict)
+    settings: Settings = Field(default_factory=dict, repr=False)
 
 
 class Place(_Model):

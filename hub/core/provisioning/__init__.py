@@ -3,7 +3,7 @@
 `plan(declared, current, catalogue)` compares what a manifest declares with what the hub has. Knows nothing of YAML, pydantic, SQL or HTTP.
 """
 
-from hub.core.provisioning.checks import needs_new_test
+from hub.core.provisioning.checks import Declaration, needs_new_test
 from hub.core.provisioning.declared import declared
 from hub.core.provisioning.difference import Change, Plan, applied, digest, plan
 from hub.core.provisioning.records import (
@@ -17,14 +17,17 @@ from hub.core.provisioning.records import (
     Problem,
     ProfileFacts,
     Record,
+    policy_fields,
     policy_of,
 )
+from hub.core.provisioning.scope import beyond
 
 __all__ = [
     "OWN_PROTOCOL",
     "Catalogue",
     "Change",
     "Current",
+    "Declaration",
     "Fields",
     "Finding",
     "Key",
@@ -34,9 +37,11 @@ __all__ = [
     "ProfileFacts",
     "Record",
     "applied",
+    "beyond",
     "declared",
     "digest",
     "needs_new_test",
     "plan",
+    "policy_fields",
     "policy_of",
 ]

@@ -141,11 +141,9 @@ def _unknown_references(d: Declaration) -> Iterator[Problem]:
         yield from _refers(d, record, "position", Noun.POSITION, record.key.institution)
         yield from _refers(d, record, "endpoint", Noun.ENDPOINT, record.key.institution)
     for record in d.of(Noun.GROUP):
-        for n, member in enumerate(record.fields["institutions"]):
+        for member in record.fields["institutions"]:
             if d.fields(Key(Noun.INSTITUTION, "", member)) is None:
-                yield Problem(
-                    _at(record, "institutions", n), f"there is no institution {member!r}", "unknown-reference"
-                )
+                yield Problem(_at(record, "institutions"), f"there is no institution {member!r}", "unknown-reference")
 
 
 def _unknown_words(d: Declaration) -> Iterator[Problem]:
@@ -184,7 +182,7 @@ def _other_owners(d: Declaration) -> Iterator[Problem]:
         owner = d.current.owners.get(key.id)
         if owner is not None and owner != key.institution:
             yield Problem(
-                _at(record, "id"), f"{key.id!r} belongs to institution {owner!r}: an id is used once", "owner"
+                _at(record, "id"), f"{key.id!r} is the id of another institution's device: an id is used once", "owner"
             )
         other = Noun.EDGE if key.noun is Noun.DEVICE else Noun.DEVICE
         if Key(other, key.institution, key.id) in d.current.live:

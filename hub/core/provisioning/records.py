@@ -128,8 +128,13 @@ class Current:
     """institution of every device and edge id that the manifest names, retired ones too: an id is used once"""
     external: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """institution of every external identifier (scheme, value) that the manifest names"""
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """groups of the institutions in `live`, for the question of scope"""
     guarded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     """division and profiles of the urgent devices of institutions that the manifest does not list: policies must go on covering them"""
+
+
+_STEP = ("responder", "channel", "delay", "repeat_every", "repeat_times")
 
 
 def policy_of(policy_id: str, fields: Fields) -> Policy:
@@ -146,3 +151,18 @@ def policy_of(policy_id: str, fields: Fields) -> Policy:
         max_rounds=fields["max_rounds"],
         steps=tuple(Step(n, **step) for n, step in enumerate(fields["steps"], 1)),
     )
+
+
+def policy_fields(policy: Policy) -> Fields:
+    """A policy's fields: the other way round."""
+    return {
+        "title_zh": policy.title_zh,
+        "title_en": policy.title_en,
+        "division": policy.division,
+        "institution": policy.institution,
+        "signal_classes": sorted(name.value for name in policy.signal_classes),
+        "priorities": sorted(name.value for name in policy.priorities),
+        "round_every": policy.round_every,
+        "max_rounds": policy.max_rounds,
+        "steps": [{name: getattr(step, name) for name in _STEP} for step in policy.steps],
+    }
