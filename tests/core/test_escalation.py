@@ -1,0 +1,263 @@
+"""Who is told, when: the choice of a policy, the rows of a round, the way from round to round."""
+
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.core import alarms
+from hub.core.escalation import (
+    Due,
+    Plan,
+    Policy,
+    Step,
+    Uncovered,
+    check_policy,
+    covers,
+    idempotency_key,
+    is_paged,
+    next_round,
+    retry_after,
+    round_of,
+    uncovered,
+    urgency,
+)
+from hub.errors import BadInput
+from hub.model import SECOND, Priority, SignalClass
+
+FIRE, PANIC, FAULT = SignalClass.FIRE, SignalClass.PANIC, SignalClass.FAULT
+CRITICAL, LOW, JOURNAL = Priority.CRITICAL, Priority.LOW, Priority.JOURNAL
+ALARM = UUID("11111111-2222-5333-8444-555555555555")
+
+POLICY = Policy(
+    id="city",
+    signal_classes=frozenset({FIRE, PANIC}),
+    priorities=frozenset({CRITICAL}),
+    round_every=600 * SECOND,
+    steps=(
+        Step(1, "guard", "hook"),
+        Step(2, "head", "mail", delay=60 * SECOND, repeat_every=30 * SECOND, repeat_times=2),
+    ),
+)
+
+
+def chosen(*policies: Policy, signal_class: SignalClass = FIRE, priority: Priority = CRITICAL) -> str | None:
+    policy = covers(policies, "star", "140403001", signal_class, priority)
+    return None if policy is None else policy.id
+
+
+def test_the_most_specific_policy_wins() -> None:
+    everywhere = POLICY
+    city = replace(POLICY, id="b-city", division="1404")
+    district = replace(POLICY, id="a-district", division="140403")
+    own = replace(POLICY, id="own", institution="star")
+    assert chosen(everywhere) == "city"
+    assert chosen(everywhere, city) == "b-city"
+    assert chosen(district, everywhere, city) == "a-district"
+    assert chosen(district, own, everywhere, city) == "own"
+
+
+def test_a_policy_of_another_place_class_or_priority_covers_nothing() -> None:
+    assert chosen(replace(POLICY, division="140404")) is None
+    assert chosen(replace(POLICY, institution="moon")) is None
+    assert chosen(POLICY, signal_class=FAULT) is None
+    assert chosen(POLICY, priority=LOW) is None
+
+
+def test_a_specific_policy_that_is_not_for_this_class_leaves_the_alarm_to_a_wider_one() -> None:
+    own = replace(POLICY, id="own", institution="star", signal_classes=frozenset({FAULT}))
+    assert chosen(own, POLICY) == "city"
+
+
+def test_a_policy_without_steps_covers_nothing() -> None:
+    assert chosen(replace(POLICY, steps=())) is None
+
+
+def test_between_equals_the_smallest_id_is_taken_whatever_their_order() -> None:
+    a, b = replace(POLICY, id="a"), replace(POLICY, id="b")
+    assert chosen(a, b) == chosen(b, a) == "a"
+
+
+def test_journal_is_never_paged() -> None:
+    anything = replace(POLICY, priorities=frozenset(Priority), signal_classes=frozenset(SignalClass))
+    assert chosen(anything, priority=LOW) == "city"
+    assert chosen(anything, priority=JOURNAL) is None
+
+
+def test_fire_and_panic_devices_that_nobody_would_hear_of_are_named() -> None:
+    alarms_of_devices = [
+        ("smoke-1", FIRE, CRITICAL),
+        ("smoke-1", FAULT, LOW),
+        ("button-1", PANIC, CRITICAL),
+        ("button-1", PANIC, CRITICAL),
+    ]
+    only_fire = replace(POLICY, signal_classes=frozenset({FIRE}))
+    assert uncovered([POLICY], "star", "140403", alarms_of_devices) == ()
+    assert uncovered(iter([only_fire]), "star", "140403", alarms_of_devices) == (Uncovered("button-1", PANIC),)
+    assert uncovered([], "star", "140403", alarms_of_devices) == (
+        Uncovered("button-1", PANIC),
+        Uncovered("smoke-1", FIRE),
+    )
+
+
+def test_a_round_is_every_step_with_its_repetitions_in_order_of_time() -> None:
+    late_first = replace(POLICY.steps[0], delay=70 * SECOND)
+    plan = replace(POLICY.plan, steps=(late_first, POLICY.steps[1]))
+    assert round_of(plan, 3) == (
+        Due(3, 2, 0, "head", "mail", 60 * SECOND),
+        Due(3, 1, 0, "guard", "hook", 70 * SECOND),
+        Due(3, 2, 1, "head", "mail", 90 * SECOND),
+        Due(3, 2, 2, "head", "mail", 120 * SECOND),
+    )
+
+
+def test_rounds_follow_each_other_from_start_to_start_and_are_not_made_up_for() -> None:
+    plan = POLICY.plan
+    assert next_round(plan, 1, 1, 1000, 1000 + 120 * SECOND) == (2, 1000 + 600 * SECOND)
+    long_after = 1000 + 5 * 3600 * SECOND
+    assert next_round(plan, 1, 1, 1000, long_after) == (2, long_after)
+
+
+def test_the_last_round_is_counted_from_where_the_escalation_began() -> None:
+    plan = replace(POLICY.plan, max_rounds=2)
+    assert next_round(plan, 1, 1, 0, 0) is not None
+    assert next_round(plan, 1, 2, 0, 0) is None
+    assert next_round(plan, 5, 5, 0, 0) is not None
+    assert next_round(plan, 5, 6, 0, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        ({"division": "14", "institution": "star"}, "division"),
+        ({"signal_classes": frozenset()}, "signal_classes"),
+        ({"priorities": frozenset({JOURNAL})}, "priorities"),
+        ({"steps": ()}, "steps"),
+        ({"steps": (Step(2, "guard", "hook"),)}, "steps"),
+        ({"steps": (Step(1, "guard", "hook", delay=-1),)}, "steps.1"),
+        ({"steps": (Step(1, "guard", "hook", repeat_times=1),)}, "steps.1"),
+        ({"steps": (Step(1, "guard", "hook", repeat_times=-1),)}, "steps.1"),
+        ({"max_rounds": 0}, "max_rounds"),
+        ({"round_every": SECOND - 1}, "round_every"),
+        ({"round_every": 119 * SECOND}, "round_every"),
+    ],
+)
+def test_a_policy_that_contradicts_itself_is_refused_with_policy_and_key(
+    changed: dict[str, object], where: str
+) -> None:
+    check_policy(POLICY)
+    with pytest.raises(BadInput, match=rf"policy city: {where}"):
+        check_policy(replace(POLICY, **changed))  # type: ignore[arg-type]
+
+
+steps = st.lists(
+    st.builds(
+        Step,
+        n=st.just(0),
+        responder=st.sampled_from(["guard", "head"]),
+        channel=st.sampled_from(["hook", "mail"]),
+        delay=st.integers(0, 100 * SECOND),
+        repeat_every=st.integers(SECOND, 50 * SECOND),
+        repeat_times=st.integers(0, 4),
+    ),
+    min_size=1,
+    max_size=5,
+).map(lambda found: tuple(replace(step, n=n) for n, step in enumerate(found, 1)))
+
+
+@given(steps, st.integers(1, 50), st.one_of(st.none(), st.integers(1, 5)), st.data())
+def test_no_escalation_ends_before_its_rounds_are_through_and_no_key_comes_twice(
+    found: tuple[Step, ...], first: int, max_rounds: int | None, data: st.DataObject
+) -> None:
+    plan = Plan(max(step.last_offset for step in found) + SECOND, max_rounds, found)
+    number, start, now = first, 0, 0
+    keys: set[UUID] = set()
+    rounds = 0
+    while rounds < 8:
+        rows = round_of(plan, number)
+        assert [row.offset for row in rows] == sorted(row.offset for row in rows)
+        assert len(rows) == sum(step.repeat_times + 1 for step in found)
+        keys |= {idempotency_key(ALARM, row) for row in rows}
+        rounds += 1
+        assert len(keys) == rounds * len(rows)
+        now = max(now, start + rows[-1].offset) + data.draw(st.integers(0, 1000 * SECOND), label="late by")
+        following = next_round(plan, first, number, start, now)
+        if following is None:
+            assert rounds == max_rounds
+            return
+        assert following[0] == number + 1
+        assert following[1] >= max(now, start + plan.round_every)
+        number, start = following
+    assert max_rounds is None or max_rounds > rounds
+
+
+@given(st.lists(st.sampled_from(["14", "1404", "140403", "140404", "1404031", None]), max_size=5), st.booleans())
+def test_the_chosen_place_is_never_wider_than_another_that_fits(divisions: list[str | None], own: bool) -> None:
+    policies = [replace(POLICY, id=f"p{n}", division=division) for n, division in enumerate(divisions)]
+    if own:
+        policies.append(replace(POLICY, id="own", institution="star"))
+    found = covers(policies, "star", "140403", FIRE, CRITICAL)
+    fitting = [p for p in policies if p.institution == "star" or p.division is None or "140403".startswith(p.division)]
+    if not fitting:
+        assert found is None
+        return
+    assert found is not None
+    assert found in fitting
+    if own:
+        assert found.id == "own"
+    else:
+        assert len(found.division or "") == max(len(p.division or "") for p in fitting)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1), st.booleans())
+def test_a_retry_waits_some_time_and_never_longer_than_its_bound(attempt: int, chance: float, urgent: bool) -> None:
+    wait = retry_after(attempt, chance, urgent)
+    assert SECOND // 10 <= wait <= (30 if urgent else 600) * SECOND
+    assert wait <= max(SECOND // 10, SECOND * 2 ** (attempt - 1))
+
+
+def test_the_bound_of_retries_grows_twofold_from_one_second() -> None:
+    assert [retry_after(n, 1.0, True) // SECOND for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+    assert retry_after(30, 1.0, False) == 600 * SECOND
+
+
+def test_fire_and_panic_go_first() -> None:
+    assert {signal_class: urgency(signal_class) for signal_class in SignalClass if urgency(signal_class) == 0} == {
+        FIRE: 0,
+        PANIC: 0,
+    }
+
+
+@pytest.mark.parametrize("state", list(alarms.AlarmState))
+@pytest.mark.parametrize("signal_class", [FIRE, PANIC, FAULT])
+def test_what_is_paged_is_what_the_alarm_machine_says_somebody_must_still_hear_of(
+    state: alarms.AlarmState, signal_class: SignalClass
+) -> None:
+    alarm = alarms.Alarm(
+        id=ALARM,
+        device="d",
+        definition="x",
+        instance="",
+        signal_class=signal_class,
+        priority=CRITICAL,
+        latching=False,
+        state=state,
+        raised_at=0,
+        received_at=0,
+        cleared_at=None,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        ended_at=None,
+        occurrences=1,
+        late=False,
+        version=1,
+    )
+    assert is_paged(state, signal_class, CRITICAL) is not alarms.stops_escalation(alarm)
+    assert not is_paged(state, signal_class, JOURNAL)
+
+
+def test_the_idempotency_key_is_the_same_in_every_release() -> None:
+    row = Due(2, 1, 0, "guard", "hook", 0)
+    assert idempotency_key(ALARM, row) == UUID("a2bba8de-90c2-5f9f-aa5f-6059e46e206e")
