@@ -74,6 +74,8 @@ class Live(NamedTuple):
     function: FunctionState
     function_reason: str
     function_since: Micros
+    proven: bool
+    """a function test has passed"""
 
 
 class Quarantined(NamedTuple):
@@ -195,8 +197,15 @@ class Draft:
         """Liveness and health; a device never seen is unknown and unproven."""
         found = self.live.get(device) or self.state.live.get(device)
         if found is None:
-            return Live(None, Verdict(LinkState.UNKNOWN, "never_seen"), self.now, FunctionState.UNPROVEN, "", self.now)
+            return Live(
+                None, Verdict(LinkState.UNKNOWN, "never_seen"), self.now, FunctionState.UNPROVEN, "", self.now, False
+            )
         return found
+
+    def faults_of(self, device: str) -> dict[tuple[str, str, int], tuple[FunctionState, str]]:
+        """What is wrong with a device; an empty draft value counts."""
+        found = self.faults.get(device)
+        return self.state.faults.get(device, {}) if found is None else found
 
     def watch_of(self, key: Key) -> Watch | None:
         """What a definition last saw."""
@@ -309,7 +318,7 @@ class Draft:
     def check_health(self, device: Device, reading: Reading) -> None:
         """Add or remove what this reading says is wrong with the device."""
         series = reading.series
-        faults = self.faults.get(device.id) or self.state.faults.get(device.id, {})
+        faults = self.faults_of(device.id)
         updated = dict(faults)
         _note(updated, (series.point, series.instance, -1), _bad_quality(reading))
         if reading.quality.is_good:
@@ -320,16 +329,20 @@ class Draft:
                     _note(updated, key, (row.state, row.title.en) if sick else None)
         if updated != faults:
             self.faults[device.id] = updated
-            self.refresh_function(device, proven=self.live_of(device.id).function is not FunctionState.UNPROVEN)
+            self.refresh_function(device)
 
-    def refresh_function(self, device: Device, *, proven: bool) -> None:
-        """Recompute the function state: the worst fault, else ok where the device was ever proven."""
-        faults = self.faults.get(device.id) or self.state.faults.get(device.id, {})
+    def prove(self, device: Device) -> None:
+        """A function test has passed."""
+        self.live[device.id] = self.live_of(device.id)._replace(proven=True)
+        self.refresh_function(device)
+
+    def refresh_function(self, device: Device) -> None:
+        """Recompute the function state: the worst fault; without one, ok where the device was ever proven. Unproven outweighs degraded."""
+        faults = self.faults_of(device.id)
         live = self.live_of(device.id)
-        healthy = FunctionState.OK if proven or device.is_edge else FunctionState.UNPROVEN
-        function, reason = max(faults.values(), key=lambda fault: _WORSE[fault[0]], default=(healthy, ""))
-        if not proven and _WORSE[function] < _WORSE[FunctionState.FAILED]:
-            function, reason = healthy, reason
+        healthy = FunctionState.OK if live.proven or device.is_edge else FunctionState.UNPROVEN
+        worst, reason = max(faults.values(), key=lambda fault: _WORSE[fault[0]], default=(FunctionState.OK, ""))
+        function = worst if _WORSE[worst] > _WORSE[healthy] else healthy
         if (function, reason) != (live.function, live.function_reason):
             self.update_live(device, live._replace(function=function, function_reason=reason, function_since=self.now))
 
@@ -337,7 +350,7 @@ class Draft:
 K = TypeVar("K")
 V = TypeVar("V")
 
-_WORSE = {FunctionState.OK: 0, FunctionState.UNPROVEN: 1, FunctionState.DEGRADED: 2, FunctionState.FAILED: 3}
+_WORSE = {FunctionState.OK: 0, FunctionState.DEGRADED: 1, FunctionState.UNPROVEN: 2, FunctionState.FAILED: 3}
 
 
 def _note(into: dict[K, V], key: K, value: V | None) -> None:

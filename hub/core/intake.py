@@ -148,7 +148,7 @@ def _judge(draft: Draft, device: Device, reading: Reading) -> None:
         draft.tests[device.id] = moved_on
         if not missing(moved_on, device.profile):
             draft.passed[test.id] = device.id
-            draft.refresh_function(device, proven=True)
+            draft.prove(device)
             payload = {"device": device.id, "test": str(test.id), "result": "passed"}
             draft.changes.append(Change("device_state", device.institution_key, payload))
     draft.check_health(device, reading)

@@ -72,7 +72,7 @@ def _judge_link(draft: Draft, device: Device, verdict: Verdict) -> None:
         since = draft.now if live.link.state is not verdict.state else live.link_since
         draft.update_live(device, Live(live.heard, verdict, since, *live[3:]))
         if device.is_edge and live.function != "ok":
-            draft.refresh_function(device, proven=True)
+            draft.refresh_function(device)
     if verdict.state is LinkState.UNKNOWN or device.admin_state is not AdminState.IN_SERVICE:
         return
     if draft.test_of(device.id) is None and _link_moved(draft, device, verdict):

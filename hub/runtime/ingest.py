@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 
 from hub import crash
@@ -25,7 +24,7 @@ from hub.model import Lane, Micros
 from hub.mqtt import Broker, Incoming, Session, session
 from hub.registry import Registry
 from hub.store import lanes
-from hub.store.pool import Connection, connect
+from hub.store.pool import LOST, Connection, connect
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
@@ -237,9 +236,14 @@ class LaneIngest:
         writing = asyncio.ensure_future(
             lanes.commit(self._conn, draft, self._series, lambda: crash.point("before-commit"))
         )
-        done, _ = await asyncio.wait({writing}, timeout=ANSWER)
+        try:
+            done, _ = await asyncio.wait({writing}, timeout=ANSWER)
+        except asyncio.CancelledError:
+            writing.add_done_callback(_forget)
+            self._conn.pgconn.finish()  # whether it was committed is asked of the database by whoever owns the lane next
+            raise
         if not done:
-            writing.cancel()
+            writing.add_done_callback(_forget)
             await self._lose_database("no answer")
             return False
         try:
@@ -248,7 +252,7 @@ class LaneIngest:
             self.counters.conflicts += 1
             await self._reload_alarms()
             return False
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except LOST as error:
             await self._lose_database(str(error))
             return False
         self._settle(draft)
@@ -305,9 +309,8 @@ class LaneIngest:
         attempt = 0
         while True:
             try:
-                conn = await connect(self._database_url, self.name)
-                loaded = await lanes.load(conn, self.shared.number, self.lane)
-            except (LinkDown, psycopg.OperationalError) as error:
+                conn, loaded = await self._open_once()
+            except (LinkDown, *LOST) as error:
                 attempt += 1
                 if attempt == 1:
                     _log.warning("ingest.database_away", lane=self.name, error=" ".join(str(error).split())[:200])
@@ -322,11 +325,19 @@ class LaneIngest:
         if attempt:
             _log.info("ingest.database_back", lane=self.name)
 
+    async def _open_once(self) -> tuple[Connection, lanes.Loaded]:
+        conn = await connect(self._database_url, self.name)
+        try:
+            return conn, await lanes.load(conn, self.shared.number, self.lane)
+        except BaseException:  # cancelled, too
+            conn.pgconn.finish()
+            raise
+
     async def _reload_alarms(self) -> None:
         assert self._conn is not None
         try:
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
-        except psycopg.OperationalError as error:
+        except LOST as error:
             await self._lose_database(str(error))
 
     # time --------------------------------------------------------------------------------------------------------
@@ -349,7 +360,7 @@ class LaneIngest:
                 self._tests_asked.clear()
                 try:
                     requested = await lanes.requested_tests(self._conn, self.shared.number, self.lane)
-                except psycopg.OperationalError as error:
+                except LOST as error:
                     await self._lose_database(str(error))
                     return
             clients = self.shared.clients
@@ -379,6 +390,12 @@ def _samples_of(messages: Sequence[Message], refused: Refused) -> list[tuple[str
             continue
         places += [(message.stream, message.seq, n) for n, _ in up.samples]
     return [place for place in places if place not in refused]
+
+
+def _forget(writing: "asyncio.Future[None]") -> None:
+    """Take note of the end of a write that nobody waits for any more; its connection has been closed."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _unregistered(message: Message) -> Quarantined:

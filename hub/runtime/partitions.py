@@ -9,7 +9,6 @@ import contextlib
 import random
 from collections.abc import Mapping, Sequence
 
-import psycopg
 import structlog
 
 from hub.core.backoff import full_jitter
@@ -21,7 +20,7 @@ from hub.registry import Registry, partition_of
 from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
 from hub.store import registry as stored
 from hub.store.leases import try_lease
-from hub.store.pool import Connection, connect
+from hub.store.pool import LOST, Connection, connect
 
 _log = structlog.get_logger(__name__)
 POLL = 5.0
@@ -100,10 +99,17 @@ class Partitions:
                     _log.warning("partitions.database_away", error=" ".join(str(error).split())[:200])
                 await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
                 continue
-            held = [number for number in self._numbers if not await try_lease(conn, number)]
-            if not held:
+            try:
                 await conn.execute("listen anxin_registry")
                 await conn.execute("listen anxin_test")
+                held = [number for number in self._numbers if not await try_lease(conn, number)]
+            except LOST:
+                conn.pgconn.finish()
+                continue
+            except asyncio.CancelledError:
+                conn.pgconn.finish()
+                raise
+            if not held:
                 return conn
             await conn.close()
             if asyncio.get_running_loop().time() >= until:
@@ -124,7 +130,7 @@ class Partitions:
                         self._wanted.set()
                 async with asyncio.timeout(5.0):
                     await lease.execute("select 1")
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
+        except (*LOST, TimeoutError) as error:
             raise LinkDown(f"database: {type(error).__name__}") from None
 
     async def _keep_registry(self) -> None:
@@ -138,7 +144,7 @@ class Partitions:
                     if conn is None:
                         conn = await connect(self._database_url, "registry")
                     self._spread(await stored.load(conn, self._profiles, self._numbers))
-                except (LinkDown, psycopg.OperationalError, psycopg.InterfaceError):
+                except (LinkDown, *LOST):
                     self._waiting += waiting
                     if conn is not None:
                         conn.pgconn.finish()

@@ -71,9 +71,9 @@ async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
             state.latest[name] = Latest(to_micros(at), value, text, Quality(quality), *times)
         for device, definition, instance, holds, since, judged in await rows("watches"):
             state.watches[Key(device, definition, instance)] = Watch(holds, to_micros(since), to_micros(judged))
-        for device, heard, link, cause, since, function, reason, function_since in await rows("live"):
+        for device, heard, link, cause, since, function, reason, function_since, proven in await rows("live"):
             verdict = Verdict(LinkState(link), cause)
-            about = FunctionState(function), reason, to_micros(function_since)
+            about = FunctionState(function), reason, to_micros(function_since), proven
             state.live[device] = Live(_micros(heard), verdict, to_micros(since), *about)
         for stream, client, _, upto, newest in await rows("streams"):
             state.streams[stream] = Streamed(client, lane, upto, _micros(newest))

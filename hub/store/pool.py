@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncConnection, InterfaceError, OperationalError
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from hub.errors import LinkDown
 
 Connection = AsyncConnection[TupleRow]
+
+LOST = (OperationalError, InterfaceError)
+"""what psycopg raises when the connection has gone, under way or before"""
 
 # psycopg's own default waits up to two minutes for a lost server; measured here: 8 to 10 s too long after its return
 _TIMEOUTS: dict[str, Any] = {

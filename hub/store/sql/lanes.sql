@@ -16,7 +16,8 @@ from alarm a join device d on d.key = a.device join institution i on i.key = d.i
 where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is null
 
 -- name: live
-select d.id, s.last_heard_at, s.link_state, s.link_cause, s.link_since, s.function_state, s.function_reason, s.function_since
+select d.id, s.last_heard_at, s.link_state, s.link_cause, s.link_since, s.function_state, s.function_reason, s.function_since,
+       s.proven_at is not null
 from device_state s join device d on d.key = s.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
 
@@ -30,9 +31,6 @@ where i.partition = %(partition)s and m.lane = %(lane)s
 select t.id, d.id, t.state, coalesce(t.opened_at, now()), coalesce(t.opened_at, now()) + t.within
 from device_test t join device d on d.key = t.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and t.finished_at is null
-
--- name: versions
-select id from alarm where (id, version) in (select * from unnest(%s::uuid[], %s::int[])) for update
 
 -- name: series
 insert into series (device, point, instance)
@@ -130,9 +128,6 @@ update device_test t set state = 'passed', finished_at = now() from unnest(%s::u
 -- name: commission
 update device_state set admin_state = 'in_service', admin_since = now(), proven_at = now()
 where device = any(%s) and admin_state in ('registered', 'commissioned', 'in_service')
-
--- name: prove
-update device_state set proven_at = now() where device = any(%s)
 
 -- name: expire_tests
 update device_test t set state = 'expired', finished_at = now(), detail = n.detail
