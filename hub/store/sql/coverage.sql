@@ -56,10 +56,12 @@ where until is null and subject = any (%(subjects)s)
 update finding set until = greatest(since, %(at)s), closed_at = clock_timestamp() where key = any (%(keys)s)
 
 -- name: open
+-- never before the period that has just ended, though the clock may have gone back
 insert into finding (subject, institution, filing_number, rule, verdict, pack, pack_version, basis, citation, reason,
                      sentence_zh, sentence_en, evidence, since)
 select x.subject, i.key, case when i.key is null then substr(x.subject, 10) end, x.rule, x.verdict, x.pack, x.pack_version, x.basis,
-       x.citation, x.reason, x.sentence_zh, x.sentence_en, x.evidence, %(at)s
+       x.citation, x.reason, x.sentence_zh, x.sentence_en, x.evidence,
+       greatest(%(at)s, (select max(f.until) from finding f where f.subject = x.subject and f.rule = x.rule))
 from jsonb_to_recordset(%(rows)s) as x(subject text, rule text, verdict text, pack text, pack_version text, basis text, citation jsonb,
     reason text, sentence_zh text, sentence_en text, evidence jsonb)
 left join institution i on i.id::text = x.subject

@@ -1,0 +1,129 @@
+"""A small register in a real database for the tests of coverage: one connected institution, one that is not."""
+
+from typing import Any
+
+import psycopg
+
+from hub.config import data_folder
+from hub.core.coverage.rules import RulePack
+from hub.profiles import Profile, load_profiles
+from hub.rulepacks import load_rule_packs
+from hub.store.leases import CLASS
+
+PROFILES: dict[str, Profile] = load_profiles([data_folder("device-profiles")])
+PACKS: tuple[RulePack, ...] = load_rule_packs([data_folder("rule-packs")])
+
+
+class Register:
+    """Writes places and devices, and changes their states with the rows of the change feed that the hub would write."""
+
+    def __init__(self, url: str) -> None:
+        self._conn = psycopg.connect(url, autocommit=True)
+
+    def close(self) -> None:
+        self._conn.close()
+
+    def do(self, statement: str, *values: Any) -> None:
+        self._conn.execute(statement.encode(), values)
+
+    def all(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._conn.execute(statement.encode(), values).fetchall()
+
+    def listen(self, partition: int = 3) -> None:
+        """Hold the lease of a partition, as ingest does."""
+        self.do("select pg_advisory_lock(%s, %s)", CLASS, partition)
+
+    def stop_listening(self, partition: int = 3) -> None:
+        self.do("select pg_advisory_unlock(%s, %s)", CLASS, partition)
+
+    def city(self) -> None:
+        """Division 1404, institution sun (community point, registered), and an entry of the register that is not connected."""
+        self.do("insert into division values ('1404', null, '长治市', 'Changzhi')")
+        self.institution("sun")
+        self.enter("CZ-1", "sun")
+        self.enter("CZ-2", None)
+
+    def institution(self, id: str, type: str = "community_point") -> None:
+        self.do(
+            "insert into institution (id, division, type, title_zh, title_en, partition) values (%s, '1404', %s, '托', 'N', 3)",
+            id,
+            type,
+        )
+
+    def enter(self, filing_number: str, institution: str | None, type: str = "community_point") -> None:
+        self.do(
+            "insert into register_entry (filing_number, division, type, title_zh, title_en, institution)"
+            " values (%s, '1404', %s, '册', 'R', (select key from institution where id = %s))",
+            filing_number,
+            type,
+            institution,
+        )
+
+    def zone(self, institution: str, id: str, purpose: str) -> None:
+        self.do(
+            "insert into zone (institution, id, purpose, title_zh, title_en)"
+            " select key, %s, %s, %s, %s from institution where id = %s",
+            id,
+            purpose,
+            f"区域{id}",
+            f"Zone {id}",
+            institution,
+        )
+
+    def device(self, institution: str, id: str, profile: str, zone: str | None, **state: str) -> None:
+        """In service, online and ok unless `state` says otherwise."""
+        if zone is not None:
+            self.do(
+                "insert into position (institution, id, zone, title_zh, title_en)"
+                " select i.key, %s, z.key, '位', 'P' from institution i join zone z on z.institution = i.key"
+                " where i.id = %s and z.id = %s",
+                id,
+                institution,
+                zone,
+            )
+        known = PROFILES.get(profile)
+        self.do(
+            "insert into device (id, institution, position, profile, kind, lane)"
+            " select %s, i.key, (select p.key from position p where p.institution = i.key and p.id = %s), %s, %s, 'bulk'"
+            " from institution i where i.id = %s",
+            id,
+            id if zone is not None else None,
+            profile,
+            "camera" if known is None else known.kind.value,
+            institution,
+        )
+        row = {"admin_state": "in_service", "link_state": "online", "function_state": "ok", **state}
+        self.do(
+            "insert into device_state (device, admin_state, link_state, function_state)"
+            " select key, %s, %s, %s from device where id = %s",
+            *row.values(),
+            id,
+        )
+
+    def turn(self, device: str, axis: str, state: str) -> None:
+        """Change one axis of a device and say so in the change feed, in one transaction."""
+        with self._conn.transaction():
+            self.do(
+                f"update device_state set {axis} = %s, {axis.split('_')[0]}_since = now()"
+                " where device = (select key from device where id = %s)",
+                state,
+                device,
+            )
+            self.do(
+                "insert into change (kind, institution, payload)"
+                " select 'device_state', institution, jsonb_build_object('device', id::text) from device where id = %s",
+                device,
+            )
+
+    def verdicts(self, subject: str) -> dict[str, str]:
+        """The open findings of a subject by rule."""
+        return dict(self.all("select rule, verdict from finding where subject = %s and until is null", subject))
+
+    def periods(self, subject: str, rule: str) -> list[tuple[str, Any, Any]]:
+        """Verdict, since and until of a rule, oldest first."""
+        found = self.all(
+            "select verdict, since, until from finding where subject = %s and rule = %s order by since, key",
+            subject,
+            rule,
+        )
+        return [(row[0], row[1], row[2]) for row in found]

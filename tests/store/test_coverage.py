@@ -1,0 +1,259 @@
+"""The ledger of findings and the facts behind it, in a real database."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from hub.core.coverage.judge import check
+from hub.core.coverage.rules import Basis, Verdict
+from hub.core.rights import EVERYTHING, Scope
+from hub.errors import LinkDown, NotFound
+from hub.model import SECOND, Micros, to_datetime
+from hub.store import coverage_views
+from hub.store.coverage import UNCONNECTED, Ledger, open_ledger
+from hub.store.pool import connect
+from tests.store.coverage_register import PACKS, PROFILES, Register
+
+T0: Micros = 1_795_000_000_000_000
+VIDEO, FORBIDDEN = "national-video-infant-zones", "national-video-forbidden"
+
+
+@pytest.fixture
+def register(fresh_database: str) -> Iterator[Register]:
+    made = Register(fresh_database)
+    made.city()
+    made.zone("sun", "act", "activity_room")
+    made.device("sun", "cam-1", "axis-camera", "act")
+    made.listen()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def ledger(fresh_database: str, register: Register) -> AsyncIterator[Ledger]:
+    async with open_ledger(fresh_database, PROFILES) as opened:
+        yield opened
+
+
+async def judge(ledger: Ledger, at: Micros = T0) -> int:
+    async with ledger.judging(await ledger.subjects()) as judging:
+        findings = [finding for facts in judging.facts for finding in check(PACKS, facts, at)]
+        return await judging.record(findings, at)
+
+
+async def test_subjects_are_institutions_and_what_is_on_the_register_without_being_connected(ledger: Ledger) -> None:
+    assert await ledger.subjects() == ["sun", UNCONNECTED + "CZ-2"]
+
+
+async def test_facts_have_zones_devices_capabilities_and_the_three_axes(ledger: Ledger, register: Register) -> None:
+    register.device("sun", "cam-2", "axis-camera", None, link_state="offline", function_state="failed")
+    async with ledger.judging(["sun"]) as judging:
+        [facts] = judging.facts
+    assert [(zone.id, zone.purpose, zone.title_zh) for zone in facts.zones] == [("act", "activity_room", "区域act")]
+    devices = {device.id: device for device in facts.devices}
+    assert devices["cam-1"].zone == "act"
+    assert devices["cam-1"].capabilities == {"video.live"}
+    assert (devices["cam-2"].zone, devices["cam-2"].link_state, devices["cam-2"].function_state) == (
+        None,
+        "offline",
+        "failed",
+    )
+
+
+async def test_a_retired_device_zone_and_position_are_no_facts(ledger: Ledger, register: Register) -> None:
+    register.do("update device set retired_at = now()")
+    register.do("update zone set retired_at = now()")
+    async with ledger.judging(["sun"]) as judging:
+        [facts] = judging.facts
+    assert facts.zones == ()
+    assert facts.devices == ()
+
+
+async def test_where_nobody_listens_no_device_counts_as_online(ledger: Ledger, register: Register) -> None:
+    await judge(ledger)
+    assert register.verdicts("sun")[VIDEO] == "compliant"
+    register.stop_listening()
+    await judge(ledger, T0 + SECOND)
+    assert register.verdicts("sun")[VIDEO] == "unknown"
+
+
+async def test_a_lease_of_another_partition_does_not_help(ledger: Ledger, register: Register) -> None:
+    register.stop_listening()
+    register.listen(4)
+    await judge(ledger)
+    assert register.verdicts("sun")[VIDEO] == "unknown"
+
+
+async def test_a_device_whose_profile_is_not_installed_proves_nothing(ledger: Ledger, register: Register) -> None:
+    register.do("update device set profile = 'nobody-knows'")
+    await judge(ledger)
+    assert register.verdicts("sun")[VIDEO] == "non_compliant"
+
+
+async def test_what_is_not_connected_is_unknown_in_every_rule(ledger: Ledger, register: Register) -> None:
+    await judge(ledger)
+    found = register.verdicts(UNCONNECTED + "CZ-2")
+    assert len(found) > 5
+    assert set(found.values()) == {"unknown"}
+
+
+async def test_a_turned_verdict_closes_one_period_and_opens_the_next_without_a_gap(
+    ledger: Ledger, register: Register
+) -> None:
+    await judge(ledger, T0)
+    register.turn("cam-1", "link_state", "offline")
+    await judge(ledger, T0 + SECOND)
+    register.turn("cam-1", "link_state", "online")
+    await judge(ledger, T0 + 2 * SECOND)
+    first, second, third = (to_datetime(T0 + n * SECOND) for n in range(3))
+    assert register.periods("sun", VIDEO) == [
+        ("compliant", first, second),
+        ("unknown", second, third),
+        ("compliant", third, None),
+    ]
+
+
+async def test_judging_again_without_a_change_writes_no_finding_and_says_nothing(
+    ledger: Ledger, register: Register
+) -> None:
+    await judge(ledger, T0)
+    before = register.all("select count(*) from finding"), register.all("select count(*) from change")
+    assert await judge(ledger, T0 + SECOND) == 0
+    assert (register.all("select count(*) from finding"), register.all("select count(*) from change")) == before
+    assert register.all("select checked_at from coverage_check where subject = 'sun'") == [(to_datetime(T0 + SECOND),)]
+
+
+async def test_other_evidence_under_the_same_verdict_restates_the_open_row(ledger: Ledger, register: Register) -> None:
+    await judge(ledger, T0)
+    register.device("sun", "cam-2", "axis-camera", None)
+    register.do(
+        "update position set zone = (select key from zone where id = 'act') where id = 'cam-2'"
+    )  # not placed: nothing
+    register.do(
+        "update device_state set function_state = 'degraded' where device = (select key from device where id = 'cam-1')"
+    )
+    await judge(ledger, T0 + SECOND)
+    assert len(register.periods("sun", VIDEO)) == 1
+    [[evidence]] = register.all("select evidence from finding where subject = 'sun' and rule = %s", VIDEO)
+    assert evidence[0]["devices"][0]["reason"] == "degraded"
+
+
+async def test_every_turn_is_a_row_of_the_change_feed(ledger: Ledger, register: Register) -> None:
+    await judge(ledger, T0)
+    register.do("delete from change")
+    register.turn("cam-1", "function_state", "failed")
+    await judge(ledger, T0 + SECOND)
+    said = [row[0] for row in register.all("select payload from change where kind = 'coverage' order by seq")]
+    turned = {(row["rule"], row["from"], row["to"]) for row in said}
+    assert (VIDEO, "compliant", "non_compliant") in turned
+    assert all(row["subject"] == "sun" and row["sentence"]["zh"] for row in said)
+
+
+async def test_an_institution_that_gets_connected_ends_the_findings_of_its_entry(
+    ledger: Ledger, register: Register
+) -> None:
+    await judge(ledger, T0)
+    register.institution("moon")
+    register.do(
+        "update register_entry set institution = (select key from institution where id = 'moon') where filing_number = 'CZ-2'"
+    )
+    assert await ledger.close_gone(T0 + SECOND) == 1
+    await judge(ledger, T0 + SECOND)
+    assert register.verdicts(UNCONNECTED + "CZ-2") == {}
+    assert register.verdicts("moon")["changzhi-panic"] == "non_compliant"
+    assert await ledger.close_gone(T0 + 2 * SECOND) == 0
+
+
+async def test_a_retired_institution_keeps_its_past_and_has_no_present(ledger: Ledger, register: Register) -> None:
+    await judge(ledger, T0)
+    register.do("update institution set retired_at = now() where id = 'sun'")
+    assert await ledger.close_gone(T0 + SECOND) == 1
+    assert register.verdicts("sun") == {}
+    assert register.periods("sun", VIDEO) == [("compliant", to_datetime(T0), to_datetime(T0 + SECOND))]
+    # its entry of the register is there without it
+    assert await ledger.subjects() == [UNCONNECTED + "CZ-1", UNCONNECTED + "CZ-2"]
+
+
+async def test_a_clock_that_went_back_makes_no_periods_that_overlap(ledger: Ledger, register: Register) -> None:
+    await judge(ledger, T0 - 60 * SECOND)
+    register.turn("cam-1", "link_state", "offline")
+    await judge(ledger, T0)
+    register.turn("cam-1", "function_state", "failed")
+    await judge(ledger, T0 - 30 * SECOND)
+    first, second = to_datetime(T0 - 60 * SECOND), to_datetime(T0)
+    assert register.periods("sun", VIDEO) == [
+        ("compliant", first, second),
+        ("unknown", second, second),
+        ("non_compliant", second, None),
+    ]
+
+
+async def test_a_broken_transaction_records_nothing(ledger: Ledger, register: Register) -> None:
+    with pytest.raises(RuntimeError, match="half way"):
+        async with ledger.judging(["sun"]) as judging:
+            await judging.record(check(PACKS, judging.facts[0], T0), T0)
+            raise RuntimeError("half way")
+    assert register.verdicts("sun") == {}
+
+
+async def test_a_lost_connection_is_a_link_that_is_down(ledger: Ledger, register: Register) -> None:
+    register.do("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'anxin-coverage'")
+    with pytest.raises(LinkDown):
+        await ledger.subjects()
+
+
+async def test_the_past_is_read_from_the_periods(ledger: Ledger, register: Register, fresh_database: str) -> None:
+    await judge(ledger, T0)
+    register.turn("cam-1", "function_state", "failed")
+    await judge(ledger, T0 + 10 * SECOND)
+    conn = await connect(fresh_database, "test", autocommit=True)
+    async with conn:
+        for at, expected in [(T0 + SECOND, "compliant"), (T0 + 10 * SECOND, "non_compliant"), (None, "non_compliant")]:
+            moment = None if at is None else to_datetime(at)
+            rows = await coverage_views.findings(conn, "sun", moment)
+            assert {row["rule"]: row["verdict"] for row in rows}[VIDEO] == expected
+        assert await coverage_views.findings(conn, "sun", to_datetime(T0 - SECOND)) == []
+
+
+async def test_the_overview_counts_by_basis_and_shows_what_nobody_renewed_as_unknown(
+    ledger: Ledger, register: Register, fresh_database: str
+) -> None:
+    await judge(ledger, T0)
+    conn = await connect(fresh_database, "test", autocommit=True)
+    async with conn:
+        fresh = await coverage_views.overview(conn, EVERYTHING, division=None, fresh_since=to_datetime(T0))
+        stale = await coverage_views.overview(conn, EVERYTHING, division=None, fresh_since=to_datetime(T0 + SECOND))
+    by_subject = {one.subject: one for one in fresh}
+    assert by_subject.keys() == {"sun", UNCONNECTED + "CZ-2"}
+    assert by_subject["sun"].filing_number == "CZ-1"
+    assert by_subject[UNCONNECTED + "CZ-2"].institution is None
+    assert {(one.basis, one.verdict) for one in by_subject["sun"].counts} >= {
+        (Basis.OBLIGATION, Verdict.COMPLIANT),
+        (Basis.TARGET, Verdict.NON_COMPLIANT),
+    }
+    assert all(one.verdict is not Verdict.COMPLIANT for row in stale for one in row.counts)
+
+
+async def test_the_overview_and_a_subject_are_cut_by_scope_and_division(
+    ledger: Ledger, register: Register, fresh_database: str
+) -> None:
+    await judge(ledger, T0)
+    conn = await connect(fresh_database, "test", autocommit=True)
+    async with conn:
+
+        async def seen(scope: Scope, division: str | None = None) -> set[str]:
+            rows = await coverage_views.overview(conn, scope, division=division, fresh_since=to_datetime(T0))
+            return {row.subject for row in rows}
+
+        assert await seen(Scope(institutions=("sun",))) == {"sun"}
+        assert await seen(Scope(divisions=("14",))) == {"sun", UNCONNECTED + "CZ-2"}
+        assert await seen(Scope(divisions=("33",))) == set()
+        assert await seen(EVERYTHING, "33") == set()
+        assert (await coverage_views.subject(conn, Scope(institutions=("sun",)), "sun"))["filing_number"] == "CZ-1"
+        for scope, name in [
+            (Scope(divisions=("33",)), "sun"),
+            (Scope(institutions=("sun",)), UNCONNECTED + "CZ-2"),
+            (EVERYTHING, "nobody"),
+        ]:
+            with pytest.raises(NotFound):
+                await coverage_views.subject(conn, scope, name)
