@@ -95,5 +95,6 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX, responses=errors)
     app.include_router(system.router)
+    problems.describe(app)
     app.add_middleware(Guard)
     return app

@@ -140,3 +140,18 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's responses for these statuses."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {status: {"description": TITLES[status], "content": content} for status in statuses}
+
+
+def describe(app: FastAPI) -> None:
+    """Put the shape of a problem into the OpenAPI document, where `documented` points to it."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "Problem" not in schemas:
+            shape = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**shape.pop("$defs", {}), "Problem": shape}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

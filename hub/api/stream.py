@@ -145,7 +145,8 @@ _EXAMPLE = "id: 12345-678\nevent: alarm\ndata: {…}\n\n"
 
 @router.get(
     "/events",
-    response_class=EventStream,
+    status_code=200,
+    response_class=Response,
     responses={
         200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}}},
         **documented(401, 403, 422, 503),
