@@ -96,7 +96,7 @@ async def scripted(answer: Answer) -> AsyncIterator[int]:
 
 
 def endpoint(port: int, **settings: Any) -> Any:
-    return driver.Endpoint.model_validate({"host": HOST, "port": port, "timeout_s": 0.3, **settings})
+    return driver.Endpoint.model_validate({"host": HOST, "port": port, "timeout_s": 2, **settings})
 
 
 def binding(

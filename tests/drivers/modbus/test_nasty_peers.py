@@ -62,7 +62,7 @@ async def test_a_short_answer_is_a_fault_and_never_a_value() -> None:
 async def test_an_answer_that_is_cut_off_is_a_fault_with_what_came() -> None:
     async with scripted(lambda request: answered(request, 7)[:-1]) as port:
         with pytest.raises(ProtocolFault, match="the frame ends after 10 of 11 bytes") as caught:
-            await read(port, [holding(1)])
+            await read(port, [holding(1)], timeout_s=0.3)
     assert len(caught.value.payload) == 10
 
 
@@ -88,7 +88,7 @@ async def test_a_fault_costs_no_time_out_and_the_link_goes_on() -> None:
 async def test_a_silent_peer_is_a_link_down_within_the_time_out() -> None:
     async with scripted(lambda request: None) as port, asyncio.timeout(5):
         with pytest.raises(LinkDown, match=r"unit 1 did not answer within 0\.3 s"):
-            await read(port, THREE)
+            await read(port, THREE, timeout_s=0.3)
 
 
 async def test_a_peer_that_never_accepts_is_a_link_down() -> None:
@@ -98,7 +98,7 @@ async def test_a_peer_that_never_accepts_is_a_link_down() -> None:
         port = deaf.getsockname()[1]
         async with asyncio.timeout(5):
             with pytest.raises(LinkDown, match=r"did not answer|no connection within"):
-                await read(port, [holding(1)])
+                await read(port, [holding(1)], timeout_s=0.3)
 
 
 async def test_a_half_open_peer_is_a_link_down() -> None:
@@ -110,7 +110,7 @@ async def test_a_half_open_peer_is_a_link_down() -> None:
         asked += 1
         return answered(request, 7) if asked == 1 else None
 
-    async with scripted(once) as port, driver.connect(endpoint(port), [holding(1)]) as link:
+    async with scripted(once) as port, driver.connect(endpoint(port, timeout_s=0.3), [holding(1)]) as link:
         assert isinstance(link, PollLink)
         assert [sample.raw for sample in await link.read([holding(1).series])] == [7]
         with pytest.raises(LinkDown):
@@ -136,7 +136,7 @@ async def test_a_dead_unit_behind_a_gateway_costs_its_neighbours_one_time_out_an
         return None if request[6] == 2 else answered(request, request[6])
 
     async with scripted(gateway) as port:
-        samples = await read(port, units)
+        samples = await read(port, units, timeout_s=0.3)
     assert [sample.raw for sample in samples] == [1, None, None, 3]
     assert [sample.error for sample in samples[1:3]] == ["unit 2 did not answer within 0.3 s"] * 2
     assert asked == [1, 2, 3]
@@ -159,7 +159,7 @@ async def test_a_gateway_that_says_that_a_unit_is_gone_is_asked_once_a_turn() ->
 
 async def test_silence_all_around_a_gateway_is_a_link_down_in_the_second_read_at_the_latest() -> None:
     units = [holding(1, unit=1), holding(1, unit=2)]
-    async with scripted(lambda request: None) as port, driver.connect(endpoint(port), units) as link:
+    async with scripted(lambda request: None) as port, driver.connect(endpoint(port, timeout_s=0.3), units) as link:
         assert isinstance(link, PollLink)
         (sample,) = await link.read([units[0].series])
         assert sample.error == "unit 1 did not answer within 0.3 s"
@@ -178,7 +178,7 @@ async def test_a_late_answer_is_never_the_answer_to_the_next_question() -> None:
 
     units = [holding(1, unit=1), holding(1, unit=2)]
     async with scripted(late) as port:
-        samples = await read(port, units)
+        samples = await read(port, units, timeout_s=0.3)
     assert [sample.raw for sample in samples] == [None, 222]
 
 
@@ -248,7 +248,7 @@ async def test_a_refused_or_garbled_write_is_told_apart() -> None:
     ]
     writable = binding("w", writable=True, table="holding", address=1)
     async with scripted(lambda request: answers.pop(0)(request)) as port:
-        async with driver.connect(endpoint(port), [writable]) as link:
+        async with driver.connect(endpoint(port, timeout_s=0.3), [writable]) as link:
             assert isinstance(link, WriteLink)
             with pytest.raises(BadInput, match=r"holding 1: the device refused: illegal data value \(3\)"):
                 await link.write(writable.series, 1)
@@ -264,12 +264,10 @@ def test_any_bytes_are_a_fault_a_silence_or_an_answer_and_nothing_reaches_the_lo
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(context))
         async with scripted(lambda request: answer) as port:
-            async with driver.connect(endpoint(port, timeout_s=0.05), [holding(1), holding(2, unit=2)]) as link:
-                assert isinstance(link, PollLink)
-                try:
-                    outcomes.append(await link.read([holding(1).series]))
-                except (ProtocolFault, LinkDown) as error:
-                    outcomes.append(error)
+            try:
+                outcomes.append(await read(port, [holding(1)], timeout_s=0.05))
+            except (ProtocolFault, LinkDown) as error:
+                outcomes.append(error)
 
     escaped: list[object] = []
     outcomes: list[object] = []
@@ -282,5 +280,5 @@ async def test_pymodbus_stays_quiet_because_the_runtime_does_the_logging(caplog:
     caplog.set_level(logging.INFO)
     async with scripted(lambda request: None) as port:
         with pytest.raises(LinkDown):
-            await read(port, [holding(1)])
+            await read(port, [holding(1)], timeout_s=0.3)
     assert [record for record in caplog.records if record.name.startswith("pymodbus")] == []

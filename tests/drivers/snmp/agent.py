@@ -154,7 +154,7 @@ def v3(port: int, user: str = "sha256", **settings: Any) -> Any:
     auth, priv = {"sha": ("sha", "aes128"), "sha512": ("sha512", "aes256")}.get(user, ("sha256", "aes128"))
     return driver.Endpoint.model_validate(
         {"host": HOST, "port": port, "user": user, "auth": auth, "priv": priv}
-        | {"auth_key": AUTH_KEY, "priv_key": PRIV_KEY, "timeout_s": 0.5}
+        | {"auth_key": AUTH_KEY, "priv_key": PRIV_KEY, "timeout_s": 1}
         | settings
     )
 
