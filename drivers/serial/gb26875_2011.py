@@ -305,15 +305,20 @@ class Scanner:
                 continue
             if clean < at:
                 yield Garbage(buffer[clean:at], "frame", "bytes that are no frame")
-            size = HEADER + len(found.data if isinstance(found, Frame) else b"") + TRAILER
             if isinstance(found, Garbage):
-                # Only the checksum is wrong: say so, and look for another start inside it all the same.
-                yield found
+                # Only the checksum is wrong. Or the start is a false one, and the frame that it seems to hold is another's.
                 inner = _inner_start(buffer, at, len(found.octets))
-                clean = at = inner if inner is not None else at + len(found.octets)
+                yield found if inner is None else Garbage(buffer[at:inner], "frame", "bytes that are no frame")
+                clean = at = at + len(found.octets) if inner is None else inner
+                continue
+            end = at + HEADER + len(found.data) + TRAILER
+            twin = _twin_start(buffer, at, end)
+            if twin is not None:  # `@@@@` and a frame is a frame too: four times 64 are 0 modulo 256
+                yield Garbage(buffer[at:twin], "frame", "bytes that are no frame")
+                clean = at = twin
                 continue
             yield found
-            clean = at = at + size
+            clean = at = end
         if clean < at:
             yield Garbage(buffer[clean:at], "frame", "bytes that are no frame")
         self._buffer = buffer[max(at, clean) :]
@@ -326,6 +331,17 @@ def _inner_start(buffer: bytes, at: int, size: int) -> int | None:
         if not isinstance(_frame_at(buffer, start), str):
             return start
         start = buffer.find(START, start + 1, at + size)
+    return None
+
+
+def _twin_start(buffer: bytes, at: int, end: int) -> int | None:
+    """The start of another frame within a frame that has the same end, so that what stands before it is none of it."""
+    start = buffer.find(START, at + 1, end)
+    while start >= 0:
+        found = _frame_at(buffer, start)
+        if isinstance(found, Frame) and start + HEADER + len(found.data) + TRAILER == end:
+            return start
+        start = buffer.find(START, start + 1, end)
     return None
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from drivers.mqtt.decode import Decoded, decode, point_at
 from drivers.mqtt.settings import Address, Device, Endpoint
 from hub.driver import Binding
-from hub.model import Sample, Series
+from hub.model import Sample, Scalar, Series
 
 AT = 1_795_296_000_000_000
 DEVICE = Device(topic="zigbee2mqtt/smoke-1")
@@ -127,7 +127,7 @@ def test_a_value_that_is_not_in_the_map_is_refused_by_name() -> None:
         ("str", "在线".encode(), "在线"),
     ],
 )
-def test_a_raw_payload_is_read_as_its_points_type(kind: str, payload: bytes, value: object) -> None:
+def test_a_raw_payload_is_read_as_its_points_type(kind: str, payload: bytes, value: Scalar) -> None:
     assert read(payload, bind("x", kind, format="raw")).samples == [Sample(Series("smoke-1", "x"), AT, value)]
 
 
