@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     profiles: tuple[Path, ...] = ()
     """folders of device profiles; the shipped ones when empty"""
     rule_packs: tuple[Path, ...] = ()
+    allow_loopback: bool = False
+    """webhooks may go to this machine: for the demo and for tests only"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "json"
 

@@ -1,1 +1,1 @@
-"""`anxin`: the commands that run things."""
+"""`anxin`: runs things. Heavy modules are imported inside the commands, so that `--help` stays quick."""

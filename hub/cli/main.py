@@ -1,0 +1,22 @@
+"""The command `anxin`."""
+
+import typer
+
+from hub.cli import centre, edge
+
+app = typer.Typer(
+    name="anxin",
+    help="安心 Anxin Hub: run the centre, an edge, the demo.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(centre.serve)
+app.command("edge")(edge.edge)
+app.command("migrate")(centre.migrate)
+app.add_typer(centre.token_app, name="token")
+
+
+def main() -> None:
+    """Entry point."""
+    app()

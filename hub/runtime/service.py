@@ -1,0 +1,143 @@
+"""The composition root of `anxin serve`: which loops run in this process, over what, and what happens when one ends.
+
+A dead side task stops the whole process, loudly: a supervisor starts it again, and nothing confirmed is lost by that. A hub that went on
+without its escalator would be the silent failure that this software exists to prevent.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from hub.config import Settings
+from hub.core.coverage.rules import RulePack
+from hub.engine import read_passwords
+from hub.errors import BadInput
+from hub.mqtt import parse_broker
+from hub.profiles import Profile, load_profiles
+from hub.rulepacks import load_rule_packs
+from hub.runtime import broker_accounts, deliverer, escalator
+from hub.runtime.coverage_watch import CoverageWatch
+from hub.runtime.fanout import Fanout
+from hub.runtime.partitions import Partitions
+from hub.store import registry
+from hub.store.migrate import upgrade
+from hub.store.pool import connect, open_pool
+from hub.store.session import Pool
+
+_log = structlog.get_logger(__name__)
+
+
+class Role(StrEnum):
+    """What a process of `anxin serve` does; by default all of it."""
+
+    INGEST = "ingest"
+    PAGING = "paging"
+    COVERAGE = "coverage"
+    API = "api"
+
+
+ServeApi = Callable[["Service"], Awaitable[None]]
+"""Runs the API until cancelled; handed in by the command line, since the runtime knows nothing of HTTP."""
+
+
+class Service:
+    """One process of the centre."""
+
+    def __init__(self, settings: Settings, roles: frozenset[Role], partitions: Sequence[int] | None) -> None:
+        self.settings = settings
+        self.roles = roles
+        self.profiles: Mapping[str, Profile] = load_profiles(settings.profile_folders())
+        self.packs: Sequence[RulePack] = load_rule_packs(settings.rule_pack_folders())
+        self.metrics = CollectorRegistry()
+        self.pool: Pool
+        self.fanout: Fanout
+        self._numbers = partitions
+        self._partitions: Partitions | None = None
+        self._database = settings.database_url.get_secret_value()
+
+    async def ready(self) -> Mapping[str, bool]:
+        """Which parts hold, for /readyz."""
+        parts = {"feed": self.fanout.following.is_set()}
+        if self._partitions is not None:
+            parts |= {"lease": self._partitions.leased, "broker": self._partitions.ready}
+        return parts
+
+    async def run(self, serve_api: ServeApi, *, migrate: bool = True) -> None:
+        """Run until cancelled. Raises Conflict when another process owns a partition, BadInput for settings that do not hold."""
+        if migrate:
+            await asyncio.to_thread(upgrade, self._database)
+        self.fanout = Fanout(self._database)
+        broker = parse_broker(self.settings.mqtt_url.get_secret_value())
+        async with open_pool(self._database) as self.pool, asyncio.TaskGroup() as tasks:
+            if Role.INGEST in self.roles:
+                numbers = await self._owned()
+                self._partitions = Partitions(self._database, broker, self.profiles, numbers)
+                self.metrics.register(_IngestMetrics(self._partitions))
+                tasks.create_task(self._partitions.run(), name="partitions")
+                if self.settings.mqtt_password_file is not None:
+                    accounts = self._broker_accounts(self.settings.mqtt_password_file, broker.username)
+                    tasks.create_task(accounts, name="broker-accounts")
+            if Role.PAGING in self.roles:
+                tasks.create_task(escalator.run(self._database), name="escalator")
+                deliver = deliverer.run(
+                    self._database,
+                    profiles=self.profiles,
+                    public_url=self.settings.public_url,
+                    allow_loopback=self.settings.allow_loopback,
+                )
+                tasks.create_task(deliver, name="deliverer")
+            if Role.COVERAGE in self.roles:
+                watch = CoverageWatch(self._database, self.packs, self.profiles)
+                tasks.create_task(watch.run(), name="coverage-watch")
+            if Role.API in self.roles:
+                tasks.create_task(self.fanout.follow(), name="fanout")
+                tasks.create_task(_run(serve_api(self)), name="api")
+            _log.info("service.started", roles=sorted(self.roles))
+
+    async def _owned(self) -> Sequence[int]:
+        conn = await connect(self._database, "setup")
+        async with conn:
+            count = await registry.partitions(conn)
+        if self._numbers is None:
+            return range(count)
+        beyond = [number for number in self._numbers if not 0 <= number < count]
+        if beyond:
+            raise BadInput(f"partition {beyond[0]}: this hub has 0 to {count - 1}", "--partitions", code="settings")
+        return self._numbers
+
+    async def _broker_accounts(self, password_file: Path, user: str | None) -> None:
+        """Keep the broker's password file; the hub's own line stays as the engine wrote it."""
+        written = await asyncio.to_thread(read_passwords, password_file)
+        own = {user: written[user]} if user is not None and user in written else {}
+        await broker_accounts.run(self._database, password_file, own)
+
+
+async def _run(serving: Awaitable[None]) -> None:
+    await serving
+
+
+class _IngestMetrics:
+    """What the lanes have counted, by partition and lane."""
+
+    def __init__(self, partitions: Partitions) -> None:
+        self._partitions = partitions
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus-client at each scrape."""
+        names = ("messages", "readings", "quarantined", "batches", "conflicts", "database_losses", "broker_losses")
+        labels = ["partition", "lane"]
+        for name in names:
+            family = CounterMetricFamily(f"anxin_ingest_{name}", f"{name} of a lane since the start", labels=labels)
+            for lane in self._partitions.lanes:
+                family.add_metric([str(lane.shared.number), lane.lane], getattr(lane.counters, name))
+            yield family
+        listening = GaugeMetricFamily("anxin_ingest_listening", "1 while the lane listens", labels=labels)
+        for lane in self._partitions.lanes:
+            listening.add_metric([str(lane.shared.number), lane.lane], float(lane.listening))
+        yield listening
