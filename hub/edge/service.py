@@ -74,13 +74,15 @@ async def _end(tasks: "list[asyncio.Task[None]]") -> None:
 
 
 async def _beat(bundle: Bundle, lane: Lane, intake: Intake, clock: Callable[[], Micros]) -> None:
-    """The edge names itself as a device: its beat in both lanes, and with the bulk one how much waits and was given up."""
+    """The edge names itself as a device: its beat in both lanes, and with the bulk one how much waits and was given up.
+
+    The beat's value is the edge's uptime in whole seconds: silence of a device from before is not judged after a restart.
+    """
     loop = asyncio.get_running_loop()
     every = bundle.beat / 1_000_000
-    due, number = loop.time(), 0
+    started = due = loop.time()
     while True:
-        number += 1
-        values = {"beat": number}
+        values = {"beat": int(loop.time() - started)}
         if lane is Lane.BULK:
             values["spool_urgent"] = intake.depth(Lane.URGENT).messages
             values["spool_bulk"] = intake.depth(Lane.BULK).messages

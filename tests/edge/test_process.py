@@ -81,7 +81,7 @@ async def test_a_third_partys_driver_is_found_run_and_carried_to_the_hub(
             assert edge.wait(5) == 0
     assert {sample.series.device for sample in hub.samples[Lane.URGENT]} == {"edge-1", "lamp-2"}
     assert {sample.series.device for sample in hub.samples[Lane.BULK]} == {"edge-1", "lamp-1"}
-    assert hub.values(Lane.BULK, "beat")[:3] == [1, 2, 3]
+    assert hub.values(Lane.BULK, "beat")[0] == 0  # seconds since it began
     assert len(hub.values(Lane.BULK, "spool_bulk")) == len(hub.values(Lane.BULK, "spool_urgent"))
     assert (tmp_path / "edge.spool" / "spool.db").exists()
     assert edge.stderr is not None
