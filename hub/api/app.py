@@ -23,6 +23,7 @@ from hub.api import (
 )
 from hub.api.access import Services
 from hub.api.guard import Guard
+from hub.api.meter import Meter
 from hub.config import Settings
 from hub.profiles import Profile
 from hub.runtime.fanout import Fanout
@@ -97,4 +98,5 @@ def create_app(
     app.include_router(system.router)
     problems.describe(app)
     app.add_middleware(Guard)
+    app.add_middleware(Meter, registry=registry)
     return app

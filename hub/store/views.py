@@ -295,7 +295,7 @@ async def set_admin_state(conn: Connection, device: DeviceKey, state: str, reaso
         hint = ": it has to pass a function test first" if before == "registered" else ""
         raise Conflict(f"device {device.id} is {before} and cannot be put {state}{hint}")
     await conn.execute(_SQL["set_admin_state"], {"device": device.key, "state": state, "at": at})
-    payload = {"device": device.id, "axis": "admin", "from": before, "to": state, "reason": reason}
+    payload = {"device": device.id, "admin_state": state, "reason": reason}
     for kind in ("device_state", "registry"):
         said = {"kind": kind, "institution": device.institution_key, "payload": Jsonb(payload)}
         await conn.execute(_SQL["say"], said)
