@@ -171,15 +171,21 @@ class Archive:
             return self._download(packages, wanted, "suite")
         except _UnknownKey:
             self._say(
-                f"this machine's keyring does not know the keys of {sources.SUITE} yet: fetching the newer keyring"
+                f"this machine's keyring does not know the keys of {sources.SUITE}: fetching Debian's newer keyring"
             )
-        keyring = self._newer_keyring()
-        return self._download(packages, [source._replace(signed_by=keyring) for source in wanted], "suite")
+        try:
+            keyring = self._newer_keyring()
+            return self._download(packages, [source._replace(signed_by=keyring) for source in wanted], "newer")
+        except _UnknownKey as error:
+            raise EngineUnavailable(
+                f"Debian {sources.SUITE} is signed with keys that this machine does not trust. Bring the package "
+                f"debian-archive-keyring up to date, or set ANXIN_DATABASE_URL and ANXIN_MQTT_URL. apt-get said: {error}"
+            ) from error
 
     def _newer_keyring(self) -> str:
         """Debian's keyring as the machine's own suite has it, so vouched for by keys that the machine already trusts."""
         codename = _codename()
-        own = sources.of_suite(self._machine, codename)
+        own = [source for source in sources.of_suite(self._machine, codename) if source.suite == codename]
         deb = self._download(("debian-archive-keyring",), own, "own")[0]
         _run(["dpkg-deb", "-x", str(deb), str(self._scratch / "keyring")])
         return str(self._scratch / "keyring/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -119,6 +120,8 @@ class Postgres:
         values = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.sockets),
+            + str(self.sockets).replace('"', '""')
+            + '"',  # a list; the path may hold commas
             "unix_socket_permissions": "0700",
             "port": str(PORT),
             "max_connections": "100",
@@ -153,9 +156,10 @@ class Postgres:
 
 
 def _socket_folder(data: Path) -> Path:
-    """Inside the data folder where its path is short enough, else a folder of the same name for the same data."""
+    """Inside the data folder where its path is short and plain, else a temporary one, always the same for the same data."""
     folder = data / "run"
-    if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) < _SOCKET_BYTES:
+    plain = re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)) is not None  # libpq reads a comma as the start of another host
+    if plain and len(os.fsencode(folder / f".s.PGSQL.{PORT}")) < _SOCKET_BYTES:
         return folder
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"anxin-{os.geteuid()}-{name}"

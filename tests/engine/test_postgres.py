@@ -90,13 +90,13 @@ def test_a_cluster_that_cannot_be_made_leaves_no_half_of_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_socket_lies_in_the_data_folder_unless_its_path_would_be_too_long(tmp_path: Path) -> None:
+def test_the_socket_lies_in_the_data_folder_unless_its_path_is_too_long_or_not_plain(tmp_path: Path) -> None:
     assert _socket_folder(Path("/srv/anxin")) == Path("/srv/anxin/run")
-    long = Path("/srv") / ("x" * 120)
-    folder = _socket_folder(long)
-    assert len(str(folder / ".s.PGSQL.5432")) < 100
-    assert folder == _socket_folder(long)
-    assert folder != _socket_folder(long / "other")
+    for data in (Path("/srv") / ("x" * 120), Path("/srv/a,b"), Path("/srv/数据")):
+        folder = _socket_folder(data)
+        assert len(str(folder / ".s.PGSQL.5432")) < 100
+        assert folder == _socket_folder(data)
+        assert folder != _socket_folder(data / "other")
 
 
 def test_what_a_dead_postmaster_left_is_cleared_away(engine_prefix: Prefix, tmp_path: Path) -> None:

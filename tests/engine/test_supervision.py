@@ -1,5 +1,6 @@
 """Nothing dies for good, and nothing outlives its supervisor. Real programs, real kills, in folders of their own."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
@@ -17,6 +19,7 @@ from hub.engine.child import Child
 from hub.engine.identity import Identity, check_reach, usable_identity
 from hub.engine.mosquitto import Mosquitto
 from hub.errors import EngineUnavailable
+from hub.store.migrate import upgrade
 from hub.testing import eventually, wait_until
 
 
@@ -190,6 +193,17 @@ async def test_inside_a_process_the_engine_is_a_context(tmp_path: Path, engine_p
         await eventually(lambda: answers(engine.database_url))
     assert living(tmp_path) == []
     assert not (tmp_path / "data/run").exists()
+
+
+@pytest.mark.parametrize("name", ["数据 a,b %41", "x" * 120], ids=["odd", "long"])
+async def test_any_data_folder_will_do_whatever_its_name(tmp_path: Path, engine_prefix: Prefix, name: str) -> None:
+    async with Engine(tmp_path / name, durable=False, environment={}) as engine:
+        assert answers(engine.database_url)
+        await asyncio.to_thread(upgrade, engine.database_url)
+        assert set(engine.pids()) == {"postgres", "mosquitto"}
+        sockets = Path(parse_qs(urlsplit(engine.database_url).query)["host"][0])
+        assert sockets.is_dir()
+    assert not sockets.exists()
 
 
 async def test_an_error_inside_stops_the_engine_too(tmp_path: Path, engine_prefix: Prefix) -> None:
