@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Self
@@ -212,6 +212,8 @@ class Receiver:
             pass
         finally:
             writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _answer(self, answer: str, writer: asyncio.StreamWriter) -> None:
         if answer == "hang":
@@ -243,14 +245,19 @@ class Receiver:
 async def receiver(*answers: str) -> AsyncIterator[Receiver]:
     """A receiver for as long as the block lasts."""
     found = Receiver(list(answers))
-    server = await asyncio.start_server(found._serve, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
-    try:
-        yield found
-    finally:
-        found.hanging.set()
-        server.close()
-        await server.wait_closed()
+    async with asyncio.TaskGroup() as serving:
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            serving.create_task(found._serve(reader, writer), name="receiver")
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        found.port = server.sockets[0].getsockname()[1]
+        try:
+            yield found
+        finally:
+            found.hanging.set()
+            server.close()
+            await server.wait_closed()
 
 
 def flat(rows: Sequence[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:

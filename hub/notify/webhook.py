@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 import json
+import logging
 import ssl
 from datetime import UTC, datetime
 from functools import cache
@@ -19,6 +20,10 @@ from standardwebhooks import Webhook
 from hub.errors import BadInput
 from hub.notify.address import Peer, resolve
 from hub.notify.message import Message, Outcome, Receipt
+
+# these write whole URLs into their log, and a URL may hold a token
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 _SECONDS = 5.0
 _GONE = 410
@@ -154,8 +159,10 @@ class WebhookChannel:
         transport = httpx.AsyncHTTPTransport(
             verify=_trust(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
         )
+        # TCP and TLS each get less than half: a TLS handshake that is cancelled from outside would leave its socket open (httpcore)
+        timeout = httpx.Timeout(self._seconds, connect=0.4 * self._seconds)
         async with httpx.AsyncClient(
-            transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
+            transport=transport, trust_env=False, follow_redirects=False, timeout=timeout
         ) as client:
             request = client.build_request(
                 "POST",
