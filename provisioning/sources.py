@@ -9,37 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from provisioning.errors import BadManifest, Place, Problem
 from provisioning.text import Document, Json, Refused, pointer_part, read
-
-
-class Place(NamedTuple):
-    """A file and the line in it, counted from 1."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
-
-
-class Problem(NamedTuple):
-    """Something that does not hold, said in one line."""
-
-    place: Place
-    reason: str
-    key: str = ""
-    """the JSON pointer into the joined manifest without its first slash; empty where there is none"""
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.key}: {self.reason}" if self.key else f"{self.place}: {self.reason}"
-
-
-class BadManifest(Exception):
-    """The files cannot be joined into a manifest; every problem found, in order."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 class Manifest(NamedTuple):

@@ -17,23 +17,25 @@ from hub.core.coverage.judge import placement_warnings
 from hub.core.coverage.rules import RulePack
 from hub.core.provisioning import OWN_PROTOCOL, Fields, Finding, Noun, ProfileFacts
 from hub.driver import ENTRY_POINT_GROUP, Driver
+from hub.errors import BadInput
 from hub.model import Micros
 from hub.notify import KINDS
 from hub.profiles import Kind, Profile
+from hub.runtime.drivers import find_driver
 
 _log = structlog.get_logger(__name__)
 _MASK = "**********"
 
 
 @cache
-def installed_drivers() -> dict[str, Driver]:
-    """Every driver that is installed, by the name of its entry point; one that cannot be imported is left out, loudly."""
+def installed_drivers() -> Mapping[str, Driver]:
+    """Every driver that is installed, by the name of its entry point; one that cannot be loaded is left out, loudly."""
     found: dict[str, Driver] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         try:
-            found[point.name] = point.load()
-        except (ImportError, AttributeError) as error:
-            _log.error("driver_broken", driver=point.name, error=str(error))
+            found[point.name] = find_driver(point.name, "entry points")
+        except BadInput as error:
+            _log.error("driver_broken", driver=point.name, error=error.reason)
     return found
 
 
@@ -47,6 +49,8 @@ class InstalledCatalogue:
     at: Micros
     """rules that are in effect then give warnings"""
     channels: Mapping[str, type[BaseModel]] = field(default_factory=lambda: KINDS)
+    addresses: dict[str, Sequence[Finding]] = field(default_factory=dict, init=False, repr=False)
+    """by profile, each judged once"""
 
     def profile(self, name: str) -> ProfileFacts | None:
         """The facts of a profile, None where there is none of that name."""
@@ -72,7 +76,20 @@ class InstalledCatalogue:
         driver = self.drivers.get(known.driver)
         if driver is None:
             return [Finding((), f"the profile's driver {known.driver!r} is not installed")]
-        return _findings(driver.Device, {**known.device, **settings})
+        return [*_findings(driver.Device, {**known.device, **settings}), *self._address_findings(known, driver)]
+
+    def _address_findings(self, profile: Profile, driver: Driver) -> Sequence[Finding]:
+        """What is wrong in the profile itself: an edge could not bind its points."""
+        if profile.profile not in self.addresses:
+            self.addresses[profile.profile] = [
+                Finding(
+                    (),
+                    f"profile {profile.profile}: points.{name}.address.{'.'.join(map(str, row.path))}: {row.message}",
+                )
+                for name, point in profile.points.items()
+                for row in _findings(driver.Address, point.address)
+            ]
+        return self.addresses[profile.profile]
 
     def channel_findings(self, kind: str, settings: Fields) -> Sequence[Finding]:
         """Why there is no channel of this kind (path `kind`), or why it cannot take these settings (path `settings`, …)."""

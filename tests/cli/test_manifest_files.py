@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.sources import BadManifest, Place, files_of, read_manifest
+from provisioning.errors import BadManifest, Place
+from provisioning.sources import files_of, read_manifest
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -1,0 +1,84 @@
+"""`anxinctl coverage show`: the register with its three figures, or one institution with what each rule found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from provisioning import show
+from provisioning.client import Hub
+
+_BASES = {"obligation": "义务 obligation", "target": "目标 target", "recommendation": "建议 recommendation"}
+
+
+def show_coverage(hub: Hub, institution: str | None, *, as_json: bool) -> None:
+    """The register (not connected first), or one subject's findings."""
+    with hub:
+        if institution is None:
+            rows = list(hub.items("/coverage"))
+            page = hub.get("/coverage", limit=1)
+            document = {
+                "items": rows,
+                **{name: page[name] for name in ("figures", "register_entries", "not_connected")},
+            }
+        else:
+            document = hub.get(f"/coverage/{institution}")
+    if as_json:
+        show.as_json(document)
+    elif institution is None:
+        _register(document)
+    else:
+        _subject(document)
+
+
+def _register(document: Mapping[str, Any]) -> None:
+    out = show.console()
+    for basis, title in _BASES.items():
+        counts = document["figures"][basis]["institutions"]
+        rate = "-" if counts["rate"] is None else f"{counts['rate']:.0%}"
+        out.print(
+            f"{title}: {rate}  ({counts['compliant']} compliant, {counts['non_compliant']} non_compliant, {counts['unknown']} unknown)"
+        )
+    out.print(f"名册 Register: {document['register_entries']}, 未接入 not connected: {document['not_connected']}\n")
+    show.table(
+        ["机构\nInstitution", "名称\nName", "义务\nObligation", "目标\nTarget", "建议\nRecommend."],
+        (
+            [
+                row["institution"] or f"未接入 not connected\n{row['filing_number']}",
+                f"{row['title']['zh']}\n{row['title']['en']}",
+                *(row["verdicts"][basis] for basis in _BASES),
+            ]
+            for row in document["items"]
+        ),
+        coloured=(2, 3, 4),
+    )
+
+
+def _subject(document: Mapping[str, Any]) -> None:
+    out = show.console()
+    checked = show.moment(document["checked_at"]) + (" (过时 stale)" if document["stale"] else "")
+    show.pairs(
+        [
+            ("机构 Institution", f"{document['subject']} {document['title']['zh']} {document['title']['en']}"),
+            *((title, document["verdicts"][basis]) for basis, title in _BASES.items()),
+            ("判定时间 Checked", checked),
+        ]
+    )
+    out.print()
+    applying = [row for row in document["findings"] if row["verdict"] != "not_applicable"]
+    show.table(
+        ["判定\nVerdict", "依据\nClause", "说明\nFinding", "自\nSince"],
+        (
+            [
+                row["verdict"],
+                _cited(row),
+                f"{row['sentence']['zh']}\n{row['sentence']['en']}",
+                show.moment(row["since"]),
+            ]
+            for row in applying
+        ),
+        coloured=(0,),
+    )
+
+
+def _cited(finding: Mapping[str, Any]) -> str:
+    cited = " ".join(part for part in (finding["document"], finding["number"], finding["clause"]) if part)
+    return f"{finding['clause_id']} {cited} ({finding['force']})"

@@ -1,0 +1,212 @@
+"""`anxinctl`: the installer's and operator's command. It speaks only the hub's REST API.
+
+Exit codes: 0 done, 1 refused or failed, 2 bad input or usage, 3 the hub cannot be reached, 4 not allowed.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioning.errors import BadManifest, Exit, HubError
+
+if TYPE_CHECKING:
+    from provisioning.client import Hub
+
+_HELP = """安心 · Anxin Hub: plan and apply manifests, test devices, answer alarms.
+
+The hub is named by ANXIN_API, the token by ANXIN_TOKEN (or --token-file).
+Exit codes: 0 done, 1 refused or failed, 2 bad input, 3 hub not reachable, 4 not allowed.
+"""
+app = typer.Typer(name="anxinctl", help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+device_app = typer.Typer(help="设备 Devices: list, show, test.", no_args_is_help=True)
+alarm_app = typer.Typer(help="告警 Alarms: list, ack, reset.", no_args_is_help=True)
+coverage_app = typer.Typer(help="覆盖 Coverage against the rules.", no_args_is_help=True)
+app.add_typer(device_app, name="device")
+app.add_typer(alarm_app, name="alarm")
+app.add_typer(coverage_app, name="coverage")
+
+
+@dataclass
+class Options:
+    """What the command line says for every command."""
+
+    api: str
+    token_file: Path | None
+    as_json: bool
+
+
+Context = typer.Context
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Files = Annotated[
+    list[Path], typer.Option("--file", "-f", help="A manifest, or a folder of them; may be given several times.")
+]
+Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
+Note = Annotated[str, typer.Option("--note", "-m", help="What to write into the alarm's history.")]
+
+
+@app.callback()
+def common(
+    context: Context,
+    api: Annotated[
+        str, typer.Option("--api", envvar="ANXIN_API", help="The hub's URL.", show_default=True)
+    ] = "http://127.0.0.1:8443",
+    token_file: Annotated[Path | None, typer.Option("--token-file", help="A file that holds the token.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Options before the command hold for all commands."""
+    context.obj = Options(api, token_file, as_json)
+
+
+def connect(options: Options) -> "Hub":
+    """A session with the hub that the options name; raises HubError."""
+    from provisioning.client import Hub
+
+    token = os.environ.get("ANXIN_TOKEN", "")
+    if options.token_file is not None:
+        try:
+            token = options.token_file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise HubError(f"{options.token_file}: {reason}", Exit.BAD_INPUT) from None
+    if not token.strip():
+        raise HubError("no token: set ANXIN_TOKEN or name a file with --token-file", Exit.BAD_INPUT)
+    return Hub(options.api, token.strip())
+
+
+@app.command("plan")
+def plan_command(context: Context, files: Files, as_json: Json = False) -> None:
+    """Show what a manifest would create, change and retire. Nothing is changed."""
+    from provisioning.manifest_commands import plan
+
+    plan(connect(context.obj), files, as_json=as_json or context.obj.as_json)
+
+
+@app.command("apply")
+def apply_command(
+    context: Context,
+    files: Files,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the plan, ask, and do exactly that: all or nothing. Applying twice changes nothing."""
+    from provisioning.manifest_commands import apply
+
+    apply(connect(context.obj), files, yes=yes, as_json=as_json or context.obj.as_json)
+
+
+@app.command("bundle")
+def bundle_command(
+    context: Context,
+    edge: Annotated[str, typer.Argument(help="The edge's id.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it (mode 0600).")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the one file that an edge runs from. It holds a new password: the edge's old bundle ends."""
+    from provisioning.manifest_commands import bundle
+
+    bundle(connect(context.obj), edge, output, force=force)
+
+
+@device_app.command("list")
+def device_list(
+    context: Context,
+    institution: Institution = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="camera, panic_button, …")] = None,
+    as_json: Json = False,
+) -> None:
+    """Devices with their three axes: admin, link, function."""
+    from provisioning.device_commands import list_devices
+
+    list_devices(connect(context.obj), institution, kind, as_json=as_json or context.obj.as_json)
+
+
+@device_app.command("show")
+def device_show(context: Context, device: str, as_json: Json = False) -> None:
+    """One device with the latest values of its points."""
+    from provisioning.device_commands import show_device
+
+    show_device(connect(context.obj), device, as_json=as_json or context.obj.as_json)
+
+
+@device_app.command("test")
+def device_test(
+    context: Context,
+    devices: Annotated[list[str] | None, typer.Argument(help="Device ids.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All devices that have not been commissioned.")] = False,
+    institution: Institution = None,
+    within: Annotated[
+        float | None, typer.Option("--within", min=1, max=3600, help="Seconds; the profile's time if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Test devices on site. A passed test commissions a device and puts it in service; nobody is paged meanwhile."""
+    from provisioning.device_commands import test_devices
+
+    hub = connect(context.obj)
+    test_devices(hub, devices or [], institution, within, every=every, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("list")
+def alarm_list(
+    context: Context,
+    institution: Institution = None,
+    every: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Alarms, fire and panic first."""
+    from provisioning.alarm_commands import list_alarms
+
+    list_alarms(connect(context.obj), institution, every=every, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("ack")
+def alarm_ack(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
+    """Own an alarm: its escalation stops. ALARM is its id, or enough of its beginning."""
+    from provisioning.alarm_commands import act
+
+    act(connect(context.obj), alarm, "acknowledge", note, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("reset")
+def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
+    """End a latched alarm whose condition is gone. ALARM is its id, or enough of its beginning."""
+    from provisioning.alarm_commands import act
+
+    act(connect(context.obj), alarm, "reset", note, as_json=as_json or context.obj.as_json)
+
+
+@coverage_app.command("show")
+def coverage_show(
+    context: Context,
+    institution: Annotated[str | None, typer.Argument(help="One institution, with every rule.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Coverage of every institution of the register, or of one with its findings."""
+    from provisioning.coverage_commands import show_coverage
+
+    show_coverage(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        app(args=arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.OK if end.code is None else Exit.REFUSED
+    except HubError as error:
+        print(f"anxinctl: {error}", file=sys.stderr)
+        return error.code
+    except BadManifest as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return error.code
+    return Exit.OK
+
+
+def main() -> None:
+    """The command `anxinctl`."""
+    sys.exit(run())
