@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from hub.api import (
     alarms,
     audit,
+    coverage,
     device_tests,
     devices,
     places,
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     alarms.router,
     policies.router,
     provisioning.router,
+    coverage.router,
     quarantine.router,
     stream.router,
     tokens.router,

@@ -4,7 +4,7 @@ A rate is compliant / (compliant + non_compliant + unknown + waived), over the r
 the denominator and never in the numerator.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,3 +65,17 @@ def verdicts(findings: Iterable[Judged]) -> dict[Basis, Verdict]:
     """An institution's verdict per basis: the worst of its findings of that basis."""
     rows = list(findings)
     return {basis: worst(row.verdict for row in rows if row.basis is basis) for basis in Basis}
+
+
+def headline(by_basis: Mapping[Basis, Verdict]) -> Verdict:
+    """The one word for an institution: its obligations', or its target's where no obligation applies. Recommendations never decide."""
+    first = by_basis[Basis.OBLIGATION]
+    return by_basis[Basis.TARGET] if first is Verdict.NOT_APPLICABLE else first
+
+
+_LISTED = (Verdict.NON_COMPLIANT, Verdict.UNKNOWN, Verdict.WAIVED, Verdict.COMPLIANT, Verdict.NOT_APPLICABLE)
+
+
+def rank(connected: bool, verdict: Verdict) -> int:
+    """Where an institution stands in a list: what is not connected first, then what is worst."""
+    return 1 + _LISTED.index(verdict) if connected else 0

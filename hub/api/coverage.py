@@ -1,0 +1,306 @@
+"""Coverage as regulators and platforms read it: the register with three figures, and one subject's findings now or on a past day."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from hub.api import pages
+from hub.api.access import Conn, Hub, Reader
+from hub.api.schemas import DivisionCode, GivenMoment, Moment, Name
+from hub.core.coverage.judge import worst
+from hub.core.coverage.rollup import Tally, headline, rank, tally
+from hub.core.coverage.rules import Basis, Verdict
+from hub.store import coverage_views
+from hub.store.coverage_views import Standing
+
+router = APIRouter(tags=["coverage"])
+
+STALE_AFTER = timedelta(minutes=3)
+"""Everything is judged once a minute; what nobody renewed for three is not believed any more."""
+
+VerdictName = Literal["compliant", "non_compliant", "unknown", "not_applicable", "waived"]
+BasisName = Literal["obligation", "target", "recommendation"]
+
+
+class Counts(BaseModel):
+    """How many have each verdict. The rate is compliant / (compliant + non_compliant + unknown + waived)."""
+
+    compliant: int
+    non_compliant: int
+    unknown: int
+    waived: int
+    not_applicable: int
+    rate: float | None = Field(description="0 to 1; null where nothing applies")
+
+
+class Figure(BaseModel):
+    """One of the three figures, over the register within scope and filter; they are never mixed."""
+
+    institutions: Counts = Field(description="by the worst finding of this basis; what is not connected is unknown")
+    findings: Counts
+
+
+class Figures(BaseModel):
+    """The three figures. Full coverage 全覆盖 is the target's."""
+
+    obligation: Figure
+    target: Figure
+    recommendation: Figure
+
+
+class Verdicts(BaseModel):
+    """A subject's verdict per basis: the worst of its findings."""
+
+    obligation: VerdictName
+    target: VerdictName
+    recommendation: VerdictName
+
+
+class CoverageRow(BaseModel):
+    """One institution, or one entry of the register that is not connected."""
+
+    subject: str = Field(description="the institution's id, or `register:<filing number>`")
+    institution: str | None
+    filing_number: str | None = Field(description="null where it is not on the register: then it is in no figure")
+    connected: bool
+    division: str
+    type: str
+    title: Name
+    verdict: VerdictName = Field(description="of its obligations; of its target where no obligation applies")
+    verdicts: Verdicts
+    findings: dict[BasisName, Counts]
+    checked_at: Moment | None = Field(description="when it was last judged")
+    stale: bool = Field(description="nobody judged it lately: compliant is shown as unknown")
+
+
+class CoveragePage(pages.Page[CoverageRow]):
+    """A page of the register with the figures of all of it."""
+
+    figures: Figures
+    register_entries: int
+    not_connected: int
+
+
+class DeviceEvidence(BaseModel):
+    """One device that the rule looked at."""
+
+    device: str
+    zone: str | None
+    contribution: Literal["proven", "unknown", "none"]
+    reason: str = Field(
+        description="ok, degraded, offline, link_unknown, unproven, failed, forbidden, unplaced, or an admin state"
+    )
+    since: Moment
+    last_heard_at: Moment | None
+
+
+class PartEvidence(BaseModel):
+    """The verdict for one zone, or for the whole institution."""
+
+    zone: str | None
+    purpose: str | None
+    title: Name | None
+    verdict: VerdictName
+    needed: int
+    proven: int
+    unknown: int
+    devices: list[DeviceEvidence]
+
+
+class Finding(BaseModel):
+    """The verdict of one rule over a period, with what it rests on."""
+
+    rule: str
+    pack: str
+    pack_version: str
+    clause_id: str
+    document: str
+    number: str
+    clause: str
+    force: str
+    basis: BasisName
+    confidence: str
+    title: Name
+    days_to_remedy: int
+    verdict: VerdictName
+    reason: str
+    sentence: Name
+    since: Moment
+    until: Moment | None = Field(description="null while it holds")
+    recorded_at: Moment
+    parts: list[PartEvidence]
+
+
+class SubjectCoverage(BaseModel):
+    """One subject with its findings, now or at a past time."""
+
+    subject: str
+    institution: str | None
+    filing_number: str | None
+    division: str
+    type: str
+    title: Name
+    at: Moment
+    checked_at: Moment | None
+    stale: bool
+    verdict: VerdictName
+    verdicts: Verdicts
+    findings: list[Finding]
+
+
+class _Placed(NamedTuple):
+    standing: Standing
+    verdicts: Mapping[Basis, Verdict]
+    headline: Verdict
+    rank: int
+
+
+@router.get("/coverage")
+async def list_coverage(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    division: Annotated[DivisionCode | None, Query(description="A division and everything below it.")] = None,
+    limit: pages.Limit = 100,
+    cursor: pages.CursorParam = None,
+) -> CoveragePage:
+    """The register: what is not connected first, then non_compliant, unknown, compliant; with the three figures."""
+    after = pages.decode(cursor, int, str)
+    fresh_since = hub.clock() - STALE_AFTER
+    standings = await coverage_views.overview(conn, who.scope, division=division, fresh_since=fresh_since)
+    placed = sorted(map(_place, standings), key=_key)
+    rest = [one for one in placed if after is None or _key(one) > after]
+    page = pages.page(rest[: limit + 1], limit, lambda one: _row(one, fresh_since), _key)
+    registered = [one for one in placed if one.standing.filing_number is not None]
+    return CoveragePage(
+        items=page.items,
+        next=page.next,
+        figures=Figures(**{basis.value: _figure(registered, basis) for basis in Basis}),
+        register_entries=len(registered),
+        not_connected=sum(one.standing.institution is None for one in registered),
+    )
+
+
+@router.get("/coverage/{subject}")
+async def show_coverage(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    subject: Annotated[str, Path(max_length=200, description="An institution's id, or `register:<filing number>`.")],
+    at: Annotated[GivenMoment | None, Query(description="A past time; now when left out.")] = None,
+) -> SubjectCoverage:
+    """The findings of one subject with their evidence, as they are now or as they were held at a past time."""
+    row = await coverage_views.subject(conn, who.scope, subject)
+    now = hub.clock()
+    stale = at is None and _is_stale(row["checked_at"], now - STALE_AFTER)
+    findings = [_finding(one, stale) for one in await coverage_views.findings(conn, subject, at)]
+    verdicts = _verdicts_of(((Basis(one.basis), Verdict(one.verdict)) for one in findings), judged=bool(findings))
+    return SubjectCoverage(
+        subject=subject,
+        institution=row["institution"],
+        filing_number=row["filing_number"],
+        division=row["division"],
+        type=row["type"],
+        title=Name(zh=row["title_zh"], en=row["title_en"]),
+        at=now if at is None else at,
+        checked_at=row["checked_at"],
+        stale=stale,
+        verdict=headline(verdicts).value,
+        verdicts=_named(verdicts),
+        findings=findings,
+    )
+
+
+def _place(standing: Standing) -> _Placed:
+    judged = standing.checked_at is not None
+    verdicts = _verdicts_of(((one.basis, one.verdict) for one in standing.counts), judged=judged)
+    word = headline(verdicts)
+    return _Placed(standing, verdicts, word, rank(standing.institution is not None, word))
+
+
+def _verdicts_of(found: Iterable[tuple[Basis, Verdict]], *, judged: bool) -> dict[Basis, Verdict]:
+    """Per basis; what was never judged is unknown in each, not exempt."""
+    pairs = list(found)
+    if not judged:
+        return dict.fromkeys(Basis, Verdict.UNKNOWN)
+    return {basis: worst(verdict for of, verdict in pairs if of is basis) for basis in Basis}
+
+
+def _named(verdicts: Mapping[Basis, Verdict]) -> Verdicts:
+    return Verdicts(**{basis.value: verdict.value for basis, verdict in verdicts.items()})
+
+
+def _key(one: _Placed) -> tuple[int, str]:
+    return one.rank, one.standing.subject
+
+
+def _is_stale(checked_at: datetime | None, fresh_since: datetime) -> bool:
+    return checked_at is None or checked_at < fresh_since
+
+
+def _row(one: _Placed, fresh_since: datetime) -> CoverageRow:
+    standing = one.standing
+    return CoverageRow(
+        subject=standing.subject,
+        institution=standing.institution,
+        filing_number=standing.filing_number,
+        connected=standing.institution is not None,
+        division=standing.division,
+        type=standing.type,
+        title=Name(zh=standing.title_zh, en=standing.title_en),
+        verdict=one.headline.value,
+        verdicts=_named(one.verdicts),
+        findings={basis.value: _counts(_findings_of([one], basis)) for basis in Basis},
+        checked_at=standing.checked_at,
+        stale=_is_stale(standing.checked_at, fresh_since),
+    )
+
+
+def _figure(registered: Sequence[_Placed], basis: Basis) -> Figure:
+    return Figure(
+        institutions=_counts(tally(one.verdicts[basis] for one in registered)),
+        findings=_counts(_findings_of(registered, basis)),
+    )
+
+
+def _findings_of(placed: Iterable[_Placed], basis: Basis) -> Tally:
+    found = [one for place in placed for one in place.standing.counts if one.basis is basis]
+    return tally(one.verdict for one in found for _ in range(one.n))
+
+
+def _counts(counted: Tally) -> Counts:
+    return Counts(
+        compliant=counted.compliant,
+        non_compliant=counted.non_compliant,
+        unknown=counted.unknown,
+        waived=counted.waived,
+        not_applicable=counted.not_applicable,
+        rate=counted.rate,
+    )
+
+
+def _finding(row: Mapping[str, Any], stale: bool) -> Finding:
+    cited = {key: value for key, value in row["citation"].items() if not key.startswith("title_")}
+    doubted = stale and row["verdict"] == "compliant"
+    return Finding.model_validate(
+        {
+            **{key: row[key] for key in ("rule", "pack", "pack_version", "basis", "since", "until", "recorded_at")},
+            **cited,
+            "title": {"zh": row["citation"]["title_zh"], "en": row["citation"]["title_en"]},
+            "verdict": "unknown" if doubted else row["verdict"],
+            "reason": "stale" if doubted else row["reason"],
+            "sentence": _STALE if doubted else {"zh": row["sentence_zh"], "en": row["sentence_en"]},
+            "parts": [_part(part) for part in row["evidence"]],
+        }
+    )
+
+
+_STALE = {"zh": "超过三分钟未重新判定，无法证实。", "en": "Not judged again for three minutes; cannot be proven."}
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    title = None if part["zone"] is None else {"zh": part["title_zh"], "en": part["title_en"]}
+    return {**part, "title": title}

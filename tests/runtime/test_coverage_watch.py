@@ -1,0 +1,136 @@
+"""The watch against a real database: what changed is judged within a second, everything again and again, and a lost database is waited for."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+
+from hub.runtime.coverage_watch import CoverageWatch
+from hub.store.coverage import UNCONNECTED
+from hub.testing import eventually
+from tests.store.coverage_register import PACKS, PROFILES, Register
+
+VIDEO, FORBIDDEN, PANIC = "national-video-infant-zones", "national-video-forbidden", "changzhi-panic"
+
+
+@pytest.fixture
+def register(fresh_database: str) -> Iterator[Register]:
+    made = Register(fresh_database)
+    made.city()
+    made.zone("sun", "act", "activity_room")
+    made.zone("sun", "wc", "toilet")
+    made.device("sun", "cam-1", "axis-camera", "act")
+    made.listen()
+    yield made
+    made.close()
+
+
+@asynccontextmanager
+async def watching(url: str, everything_seconds: float = 3600.0) -> AsyncIterator[CoverageWatch]:
+    """A running watch that has judged everything once."""
+    watch = CoverageWatch(url, PACKS, PROFILES, everything_seconds=everything_seconds)
+    task = asyncio.create_task(watch.run(), name="coverage")
+    try:
+        await asyncio.wait_for(watch.judged_all.wait(), 10)
+        yield watch
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def verdict_is(register: Register, rule: str, verdict: str, subject: str = "sun") -> bool:
+    return register.verdicts(subject).get(rule) == verdict
+
+
+async def test_at_the_start_everything_is_judged(fresh_database: str, register: Register) -> None:
+    async with watching(fresh_database):
+        assert register.verdicts("sun")[VIDEO] == "compliant"
+        assert set(register.verdicts(UNCONNECTED + "CZ-2").values()) == {"unknown"}
+
+
+async def test_an_unplugged_camera_turns_the_coverage_within_a_second_and_back(
+    fresh_database: str, register: Register
+) -> None:
+    async with watching(fresh_database):
+        for state, verdict in [("offline", "unknown"), ("online", "compliant"), ("unknown", "unknown")]:
+            register.turn("cam-1", "link_state", state)
+            await eventually(partial(verdict_is, register, VIDEO, verdict), deadline=1.0)
+
+
+async def test_a_camera_put_into_a_toilet_makes_the_institution_non_compliant(
+    fresh_database: str, register: Register
+) -> None:
+    async with watching(fresh_database):
+        assert register.verdicts("sun")[FORBIDDEN] == "compliant"
+        register.device("sun", "cam-wc", "axis-camera", "wc", admin_state="registered", link_state="unknown")
+        register.do("insert into change (kind, institution, payload) select 'registry', key, '{}' from institution")
+        await eventually(lambda: verdict_is(register, FORBIDDEN, "non_compliant"), deadline=1.0)
+
+
+async def test_a_new_institution_is_judged_and_its_entry_is_not_unconnected_any_more(
+    fresh_database: str, register: Register
+) -> None:
+    async with watching(fresh_database):
+        register.institution("moon")
+        register.do(
+            "update register_entry set institution = (select key from institution where id = 'moon')"
+            " where filing_number = 'CZ-2'"
+        )
+        register.do("insert into change (kind, institution, payload) values ('registry', null, '{}')")
+        await eventually(lambda: verdict_is(register, PANIC, "non_compliant", "moon"), deadline=2.0)
+        assert register.verdicts(UNCONNECTED + "CZ-2") == {}
+
+
+async def test_what_nobody_announced_is_seen_when_everything_is_judged_again(
+    fresh_database: str, register: Register
+) -> None:
+    async with watching(fresh_database, everything_seconds=0.2):
+        register.stop_listening()
+        await eventually(lambda: verdict_is(register, VIDEO, "unknown"), deadline=3.0)
+
+
+async def test_its_own_findings_do_not_make_it_judge_for_ever(fresh_database: str, register: Register) -> None:
+    async with watching(fresh_database):
+        register.turn("cam-1", "link_state", "offline")
+        await eventually(lambda: verdict_is(register, VIDEO, "unknown"), deadline=1.0)
+        checked = register.all("select checked_at from coverage_check where subject = 'sun'")
+        register.do("insert into change (kind, institution, payload) select 'alarm', key, '{}' from institution")
+        register.do("insert into change (kind, institution, payload) select 'device_state', null, '{}'")
+        register.turn("cam-1", "link_state", "online")
+        await eventually(lambda: verdict_is(register, VIDEO, "compliant"), deadline=1.0)
+        assert register.all("select checked_at from coverage_check where subject = 'sun'") > checked
+        assert len(register.periods("sun", VIDEO)) == 3
+
+
+async def test_a_lost_database_connection_is_survived_and_everything_judged_again(
+    fresh_database: str, register: Register
+) -> None:
+    async with watching(fresh_database) as watch:
+        register.do(
+            "update device_state set function_state = 'failed' where device = (select key from device where id = 'cam-1')"
+        )
+        register.do(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name in ('anxin-coverage', 'anxin-fanout') and datname = current_database()"
+        )
+        await eventually(lambda: verdict_is(register, VIDEO, "non_compliant"), deadline=10.0)
+        await asyncio.wait_for(watch.judged_all.wait(), 10)
+
+
+async def test_two_watches_write_every_period_once(fresh_database: str, register: Register) -> None:
+    async with watching(fresh_database), watching(fresh_database):
+        for state, verdict in [("offline", "unknown"), ("online", "compliant")]:
+            register.turn("cam-1", "link_state", state)
+            await eventually(partial(verdict_is, register, VIDEO, verdict), deadline=2.0)
+    assert [verdict for verdict, _, _ in register.periods("sun", VIDEO)] == ["compliant", "unknown", "compliant"]
+
+
+async def test_hundreds_of_institutions_are_judged_in_bounded_batches(fresh_database: str, register: Register) -> None:
+    for n in range(230):
+        register.institution(f"many-{n}")
+    async with watching(fresh_database):
+        [[judged]] = register.all("select count(distinct subject) from finding where until is null")
+    assert judged == 232
