@@ -120,8 +120,6 @@ class Postgres:
         values = {
             "listen_addresses": "",
             "unix_socket_directories": str(self.sockets),
-            + str(self.sockets).replace('"', '""')
-            + '"',  # a list; the path may hold commas
             "unix_socket_permissions": "0700",
             "port": str(PORT),
             "max_connections": "100",
@@ -158,7 +156,9 @@ class Postgres:
 def _socket_folder(data: Path) -> Path:
     """Inside the data folder where its path is short and plain, else a temporary one, always the same for the same data."""
     folder = data / "run"
-    plain = re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)) is not None  # libpq reads a comma as the start of another host
+    plain = (
+        re.fullmatch(r"[A-Za-z0-9_./-]+", str(folder)) is not None
+    )  # libpq reads a comma as the start of another host
     if plain and len(os.fsencode(folder / f".s.PGSQL.{PORT}")) < _SOCKET_BYTES:
         return folder
     name = hashlib.sha256(os.fsencode(data)).hexdigest()[:12]
