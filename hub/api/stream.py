@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -82,23 +83,20 @@ class EventStream(Response):
         with self._fanout.subscribe(self._scope) as subscription:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with asyncio.TaskGroup() as group:
-                tasks = {
-                    group.create_task(self._stream(subscription, send), name="event-stream"),
-                    group.create_task(_left(receive), name="event-stream-left"),
-                    group.create_task(self._revoked(), name="event-stream-revoked"),
-                }
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in tasks:
+                streaming = group.create_task(self._stream(subscription, send), name="event-stream")
+                leaving = group.create_task(_left(receive), name="event-stream-left")
+                watching = group.create_task(self._watch(subscription), name="event-stream-token")
+                await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                for task in (streaming, leaving, watching):
                     task.cancel()
 
-    async def _revoked(self) -> None:
-        while True:
+    async def _watch(self, subscription: Subscription) -> None:
+        allowed = True
+        while allowed:
             await asyncio.sleep(RECHECK_SECONDS)
-            try:
-                if not await self._still_allowed():
-                    return
-            except LinkDown:
-                continue
+            with contextlib.suppress(LinkDown):
+                allowed = await self._still_allowed()
+        subscription.close()
 
     async def _stream(self, subscription: Subscription, send: Send) -> None:
         async def write(chunk: bytes, more: bool = True) -> None:

@@ -1,0 +1,226 @@
+"""One follower, many subscribers: in commit order, within the scope, bounded, and nothing left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection
+
+from hub.core.rights import EVERYTHING, Scope
+from hub.runtime.fanout import Fanout, Resync, Subscription, visible
+from hub.store.changes import Change, Cursor, open_feed
+from hub.testing import eventually
+from tests.api import seed
+
+LONG = 5.0
+
+
+@dataclass
+class Place:
+    url: str
+    conn: AsyncConnection[Any]
+    a: seed.Tenant
+    b: seed.Tenant
+
+    async def say(self, n: int, tenant: seed.Tenant | None = None, kind: str = "alarm") -> None:
+        await seed.say(self.conn, (tenant or self.a).key, kind, n=n)
+
+
+@pytest.fixture
+async def place(fresh_database: str) -> AsyncIterator[Place]:
+    async with await seed.connect(fresh_database) as conn:
+        await seed.divisions(conn, "14", "140403", "140404")
+        a = await seed.add_tenant(conn, "a", "140403")
+        b = await seed.add_tenant(conn, "b", "140404")
+        yield Place(fresh_database, conn, a, b)
+
+
+@asynccontextmanager
+async def following(fanout: Fanout) -> AsyncIterator[Fanout]:
+    task = asyncio.create_task(fanout.follow(), name="follow")
+    try:
+        async with asyncio.timeout(LONG):
+            await fanout.following.wait()
+        yield fanout
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def numbers(subscription: Subscription, count: int) -> list[int]:
+    found = []
+    for _ in range(count):
+        item = await subscription.next(LONG)
+        assert isinstance(item, Change), item
+        found.append(item.payload["n"])
+    return found
+
+
+async def test_changes_arrive_in_order_by_notify_long_before_the_poll(place: Place) -> None:
+    loop = asyncio.get_running_loop()
+    async with following(Fanout(place.url, poll_seconds=30)) as fanout:
+        with fanout.subscribe(EVERYTHING) as subscription:
+            started = loop.time()
+            for n in range(5):
+                await place.say(n)
+            assert await numbers(subscription, 5) == [0, 1, 2, 3, 4]
+    assert loop.time() - started < LONG
+
+
+async def test_a_change_whose_notify_was_lost_is_found_by_the_poll(place: Place) -> None:
+    await place.conn.execute("alter table change disable trigger change_announced")
+    async with following(Fanout(place.url, poll_seconds=0.05)) as fanout:
+        with fanout.subscribe(EVERYTHING) as subscription:
+            await place.say(1)
+            assert await numbers(subscription, 1) == [1]
+
+
+async def test_what_commits_late_is_not_overtaken_and_not_lost(place: Place) -> None:
+    async with following(Fanout(place.url, poll_seconds=0.05)) as fanout:
+        with fanout.subscribe(EVERYTHING) as subscription:
+            async with await seed.connect(place.url) as slow:
+                async with slow.transaction():
+                    await seed.say(slow, place.a.key, n=1)
+                    await place.say(2)  # commits first, has the later transaction id
+                    with pytest.raises(TimeoutError):
+                        await subscription.next(0.3)
+            assert await numbers(subscription, 2) == [1, 2]
+
+
+async def test_a_scope_sees_only_its_own(place: Place) -> None:
+    async with following(Fanout(place.url)) as fanout:
+        with (
+            fanout.subscribe(Scope(institutions=("a-home",))) as of_a,
+            fanout.subscribe(Scope(groups=("b-group",))) as of_b,
+            fanout.subscribe(EVERYTHING) as of_all,
+        ):
+            await place.say(1, place.a)
+            await place.say(2, place.b)
+            await seed.say(place.conn, None, "registry", n=3)
+            await place.say(4, place.a)
+            await place.say(5, place.b)
+            assert await numbers(of_all, 5) == [1, 2, 3, 4, 5]
+            assert await numbers(of_a, 2) == [1, 4]
+            assert await numbers(of_b, 2) == [2, 5]
+
+
+async def test_who_is_too_slow_gets_one_resync_and_then_what_is_new(place: Place) -> None:
+    async with following(Fanout(place.url, queue=3)) as fanout:
+        with fanout.subscribe(EVERYTHING) as slow, fanout.subscribe(EVERYTHING) as quick:
+            for n in range(4):
+                await place.say(n)
+                assert await numbers(quick, 1) == [n]
+            item = await slow.next(LONG)
+            assert isinstance(item, Resync)
+            await place.say(9)
+            assert await numbers(slow, 1) == [9]
+            assert item.cursor.seq > 0
+
+
+async def test_after_the_database_was_away_nothing_is_missing(place: Place) -> None:
+    async with following(Fanout(place.url, poll_seconds=0.05)) as fanout:
+        with fanout.subscribe(EVERYTHING) as subscription:
+            for n in range(3):
+                await place.say(n)
+                await place.conn.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where application_name = 'anxin-fanout' and datname = current_database()"
+                )
+            assert await numbers(subscription, 3) == [0, 1, 2]
+
+
+async def test_catching_up_gives_what_lies_after_a_place_within_the_scope(place: Place) -> None:
+    fanout = Fanout(place.url)
+    for n in range(4):
+        await place.say(n, (place.a, place.b)[n % 2])
+    async with open_feed(place.url) as feed:
+        first = (await feed.after(Cursor(0, 0), 1))[0].cursor
+    async with fanout.catch_up(Scope(institutions=("b-home",)), first) as missed:
+        seen = [item.payload["n"] async for item in missed if isinstance(item, Change)]
+    assert seen == [1, 3]
+
+
+async def test_a_place_that_was_forgotten_gives_a_resync(place: Place) -> None:
+    for n in range(3):
+        await place.say(n)
+    async with open_feed(place.url) as feed:
+        first = (await feed.after(Cursor(0, 0), 1))[0]
+        assert await feed.trim(first.at + timedelta(days=1)) == 2
+    async with Fanout(place.url).catch_up(EVERYTHING, first.cursor) as missed:
+        items = [item async for item in missed]
+    assert [type(item) for item in items] == [Resync]
+
+
+async def test_old_changes_are_forgotten_by_the_follower_but_never_the_newest(place: Place) -> None:
+    for n in range(3):
+        await place.say(n)
+    await place.conn.execute("update change set at = at - interval '30 days'")
+
+    async def kept() -> bool:
+        row = await (await place.conn.execute("select count(*) from change")).fetchone()
+        return row == (1,)
+
+    async with following(Fanout(place.url)):
+        await eventually(kept)
+
+
+async def test_fifty_subscribers_come_and_go_and_nothing_is_left(place: Place) -> None:
+    async with following(Fanout(place.url)) as fanout:
+        before = len(asyncio.all_tasks())
+
+        async def visit(n: int) -> None:
+            with fanout.subscribe(EVERYTHING) as subscription:
+                assert await numbers(subscription, 1) == [1]
+
+        async with asyncio.TaskGroup() as group:
+            for n in range(50):
+                group.create_task(visit(n))
+            await eventually(lambda: fanout.subscribers == 50)
+            await place.say(1)
+        assert fanout.subscribers == 0
+        assert len(asyncio.all_tasks()) == before
+
+
+async def test_closing_ends_every_subscription_now_and_to_come(place: Place) -> None:
+    async with following(Fanout(place.url)) as fanout:
+        with fanout.subscribe(EVERYTHING) as waiting:
+            asyncio.get_running_loop().call_soon(fanout.close)
+            assert await waiting.next(LONG) is None
+            with fanout.subscribe(EVERYTHING) as late:
+                assert await late.next(LONG) is None
+            await place.say(1)
+            assert await waiting.next(LONG) is None
+
+
+async def test_the_end_of_the_follower_ends_the_subscriptions(place: Place) -> None:
+    fanout = Fanout(place.url)
+    with fanout.subscribe(EVERYTHING) as subscription:
+        async with following(fanout):
+            pass
+        assert await subscription.next(LONG) is None
+    assert not fanout.following.is_set()
+
+
+async def test_a_database_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    def at_once(low: float, high: float) -> float:
+        tries.append(high)
+        return 0.0
+
+    monkeypatch.setattr("hub.runtime.fanout.random.uniform", at_once)
+    task = asyncio.create_task(Fanout("postgresql://anxin@127.0.0.1:1/none").follow())
+    await eventually(lambda: len(tries) >= 8)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert tries[:8] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+def test_what_concerns_the_whole_hub_is_seen_only_by_those_who_see_everything() -> None:
+    change = Change(Cursor(1, 1), seed.NOW, "registry", None, None, (), {})
+    assert visible(change, EVERYTHING)
+    assert not visible(change, Scope(divisions=("14",)))
