@@ -31,6 +31,7 @@ from gufo.snmp import (
 )
 from gufo.snmp.aio import SnmpSession
 
+from drivers.snmp.frame import envelope_fault
 from drivers.snmp.settings import SnmpEndpoint
 from drivers.snmp.values import Raw, batches, decode, halves, oid_of
 from hub.driver import Binding
@@ -84,6 +85,10 @@ class _Session(SnmpSession):
                 loop.remove_reader(self._fd)
             try:
                 self.datagram = self._peek.recv(_LARGEST + 1, socket.MSG_PEEK)
+                fault = None if len(self.datagram) > _LARGEST else envelope_fault(self.datagram)
+                if fault is not None:
+                    self._peek.recv(1)
+                    raise SnmpDecodeError(fault)
                 return receiver()
             except BlockingIOError:
                 continue  # it was for an earlier request

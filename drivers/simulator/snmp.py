@@ -1,0 +1,124 @@
+"""An SNMP agent on loopback, for the demo: pysnmp's command responder in a process of its own (it takes a millisecond of CPU a request,
+which must not delay the hub's loop, and 0.7 s to load). The driver's tests use net-snmp's snmpd instead.
+
+::
+
+    async with SnmpAgent(users=[SnmpUser("hub", "auth-secret", "priv-secret")]) as agent:
+        await agent.set("1.3.6.1.2.1.33.1.2.4.0", "gauge", 97)
+        await agent.unplug()           # the port is closed
+        await agent.plug()             # and open again, the same port
+        await agent.garble_next()      # the next answer is garbage
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self
+
+HOST = "127.0.0.1"
+UPTIME = "1.3.6.1.2.1.1.3.0"
+GARBAGE = b"\xca\xfe this is no SNMP"
+_PROGRAM = Path(__file__).with_name("snmp_agent.py")
+_WAIT_S = 20.0
+"""For the process to load and for each of its answers; a loaded machine is slow."""
+
+Kind = Literal["integer", "gauge", "counter", "counter64", "timeticks", "string", "oid", "ip"]
+
+
+class SnmpUser(NamedTuple):
+    """A version 3 user with authentication and privacy; keys have at least 8 characters."""
+
+    name: str
+    auth_key: str
+    priv_key: str
+    auth: str = "sha256"
+    priv: str = "aes128"
+
+    def __repr__(self) -> str:
+        return f"SnmpUser({self.name!r})"
+
+
+class SnmpAgent:
+    """An async context manager; `port` 0 takes a free one, `port` then says which. `community` None switches version 2c off."""
+
+    def __init__(self, port: int = 0, community: str | None = None, users: Sequence[SnmpUser] = ()) -> None:
+        self.host = HOST
+        self.port = port
+        self._settings = {
+            "community": community,
+            "users": [[user.name, user.auth, user.auth_key, user.priv, user.priv_key] for user in users],
+        }
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            str(_PROGRAM),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for whoever started us
+        )
+        try:
+            self.port = (await self._tell({"port": self.port, **self._settings}))["port"]
+            await self.set(UPTIME, "timeticks", 0)
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def set(self, oid: str, kind: Kind, value: int | str) -> None:
+        """Set what a GET of `oid` gives."""
+        await self._tell({"set": [oid, kind, value]})
+
+    async def remove(self, oid: str) -> None:
+        """Make `oid` unknown."""
+        await self._tell({"remove": oid})
+
+    async def unplug(self) -> None:
+        """Close the port; nothing happens when it is closed."""
+        await self._tell({"plug": False})
+
+    async def plug(self) -> None:
+        """Open the port again; nothing happens when it is open."""
+        await self._tell({"plug": True})
+
+    async def garble_next(self, answer: bytes = GARBAGE) -> None:
+        """Send `answer` instead of the next answer; calls queue up."""
+        await self._tell({"garble": answer.hex()})
+
+    async def _tell(self, command: dict[str, Any]) -> dict[str, Any]:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        async with self._turn, asyncio.timeout(_WAIT_S):
+            process.stdin.write(json.dumps(command).encode() + b"\n")
+            await process.stdin.drain()
+            line = await process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the SNMP agent's process ended with code {await process.wait()}; its error is above")
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()  # it ends with its input
+        try:
+            async with asyncio.timeout(2):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
