@@ -58,6 +58,8 @@ class Child:
         """how often it died and came back"""
         self._identity = identity
         self._changed = changed
+        self.is_up = False
+        """ready, and not known to have died since; a signal to a program that is only starting would kill it"""
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -106,10 +108,14 @@ class Child:
         loop = asyncio.get_running_loop()
         until = loop.time() + START_SECONDS
         while True:
-            await asyncio.to_thread(self.part.prepare)
-            self._process = await self._spawn()
+            try:
+                await asyncio.to_thread(self.part.prepare)
+                self._process = await self._spawn()
+            except OSError as error:
+                raise EngineUnavailable(f"{self.part.name} cannot be started: {error}") from error
             while loop.time() < until and self._process.returncode is None:
                 if self.part.is_ready():
+                    self.is_up = True
                     self._changed()
                     return
                 await asyncio.sleep(_LOOK)
@@ -137,6 +143,7 @@ class Child:
         while True:
             assert self._process is not None
             code = await self._process.wait()
+            self.is_up = False
             self.restarts += 1
             self._changed()
             _log.warning("engine part died", part=self.part.name, code=code, restarts=self.restarts)

@@ -123,6 +123,7 @@ class Postgres:
             "unix_socket_permissions": "0700",
             "port": str(PORT),
             "max_connections": "100",
+            "max_worker_processes": "32",  # TimescaleDB takes one for each database
             "shared_buffers": "128MB",
             "shared_preload_libraries": "timescaledb",
             "timescaledb.telemetry_level": "off",

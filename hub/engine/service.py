@@ -38,7 +38,7 @@ class Running:
     """What runs now. `database_url` is libpq's, `mqtt_url` has the hub's credentials: keep it out of logs."""
 
     database_url: str
-    mqtt_url: str
+    mqtt_url: str = field(repr=False)
     device_host: str
     device_port: int
     """the listener for edges and devices"""
@@ -48,6 +48,8 @@ class Running:
     """part → process id, without those that are down"""
     restarts: dict[str, int] = field(default_factory=dict)
     """part → how often it died and was started again"""
+    supervisor: int = field(default_factory=os.getpid)
+    """the process that watches them"""
 
     def kill(self, part: PartName) -> int:
         """SIGKILL the part; its process id. For tests: the engine brings it back."""
@@ -59,9 +61,12 @@ class Running:
 def running(data: Path) -> Running:
     """What runs on this data folder now, as the engine's process last wrote it; raises EngineUnavailable."""
     try:
-        return Running(**json.loads((data / _STATE).read_text("utf-8")))
+        now = Running(**json.loads((data / _STATE).read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise EngineUnavailable(f"no engine runs on {data}") from error
+    if not Path(f"/proc/{now.supervisor}").exists():
+        raise EngineUnavailable(f"the engine that ran on {data} was killed")
+    return now
 
 
 class Engine:
@@ -180,10 +185,18 @@ class Engine:
             self._mosquitto = Mosquitto(prefix, self._data, identity, self._acl, self._max_queued)
             self._mosquitto.create(self._ports)
             self._children["mosquitto"] = Child(self._mosquitto, identity, self._write_state)
-        await asyncio.gather(*(child.start() for child in self._children.values()))
-        if self._mosquitto is not None:
             watch = self._watch_passwords(self._mosquitto.password_file, self._children["mosquitto"])
             self._tasks.append(asyncio.create_task(watch, name="engine-passwords"))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, child in self._children.items():
+                    group.create_task(child.start(), name=f"engine-start-{name}")
+        except* EngineUnavailable as errors:
+            reason = str(errors.exceptions[0])
+        else:
+            reason = ""
+        if reason:
+            raise EngineUnavailable(reason)
         self._write_state()
 
     async def _stop(self) -> None:
@@ -222,12 +235,12 @@ class Engine:
         write_secret(self._data / _STATE, json.dumps(asdict(self.now)))
 
     async def _watch_passwords(self, path: Path, broker: Child) -> None:
-        """Tell the broker to read the password file again whenever it is another."""
+        """Tell the broker to read the password file again whenever it is another than at its start."""
         seen = _version(path)
         while True:
             await asyncio.sleep(_PASSWORD_LOOK)
             now = _version(path)
-            if now != seen and now is not None:
+            if now != seen and now is not None and broker.is_up:
                 seen = now
                 broker.send(signal.SIGHUP)
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 import pytest
 
-from hub.engine import Engine, Prefix, Running, running
+from hub.engine import Engine, Prefix, Running, mosquitto_hash, read_passwords, running, write_passwords
 from hub.engine.child import Child
 from hub.engine.identity import Identity, check_reach, usable_identity
 from hub.engine.mosquitto import Mosquitto
@@ -127,6 +127,8 @@ def test_kill_9_of_the_supervisor_takes_everything_with_it_even_a_busy_backend_a
 
     wait_until(is_busy)
     first.end(signal.SIGKILL)
+    with pytest.raises(EngineUnavailable, match="was killed"):
+        running(first.data)
     wait_until(lambda: not living(first.data), deadline=8)
     busy.wait(10)
     second = supervise()
@@ -204,6 +206,31 @@ async def test_any_data_folder_will_do_whatever_its_name(tmp_path: Path, engine_
         sockets = Path(parse_qs(urlsplit(engine.database_url).query)["host"][0])
         assert sockets.is_dir()
     assert not sockets.exists()
+
+
+async def test_a_password_written_while_the_broker_is_down_counts_when_it_is_back(
+    tmp_path: Path, engine_prefix: Prefix, peers: Prefix
+) -> None:
+    async with Engine(tmp_path / "data", postgres=False, environment={}) as engine:
+        path = engine.password_file
+        assert path is not None
+        engine.kill("mosquitto")
+        write_passwords(path, {**read_passwords(path), "edge-1": mosquitto_hash("pass")})
+        host, port = engine.device_mqtt
+        command = [peers.program("mosquitto_pub"), "-h", host, "-p", str(port), "-u", "edge-1", "-P", "pass"]
+        command += ["-t", "anxin/v1/0/edge-1/up/bulk", "-m", "x"]
+
+        async def is_let_in() -> bool:
+            process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
+            return await process.wait() == 0
+
+        await eventually(is_let_in)
+        assert engine.now.restarts == {"mosquitto": 1}
+
+
+def test_what_runs_does_not_show_its_password() -> None:
+    now = Running("postgresql://", "mqtt://hub:secret@127.0.0.1:1", "127.0.0.1", 2, "")
+    assert "secret" not in repr(now)
 
 
 async def test_an_error_inside_stops_the_engine_too(tmp_path: Path, engine_prefix: Prefix) -> None:
