@@ -33,7 +33,8 @@ class MqttLink:
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """One delivery a message that says something; ends by raising LinkDown."""
         source = f"mqtt://{self._endpoint.host}:{self._endpoint.port}"
-        async for message in self._live.messages():
+        while True:
+            (message,) = await self._live.take(1)
             if message.qos > 0:
                 self._waiting.append(message)
             samples, rejects = decode(

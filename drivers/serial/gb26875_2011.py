@@ -250,6 +250,11 @@ def system_unit(*items: Item) -> bytes:
     )
 
 
+def operation_unit(status: int, label: bytes, system: int = 1, operator: int = 0) -> bytes:
+    """A data unit of type 4, of the fire alarm system."""
+    return bytes((4, 1, 1, system, status, operator)) + label
+
+
 def transmitter_unit(status: int, label: bytes) -> bytes:
     """A data unit of type 21."""
     return bytes((21, 1, status)) + label

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -132,7 +132,7 @@ def _delivery(heard: Heard, writer: asyncio.StreamWriter) -> Delivery:
 
 async def _hear(
     endpoint: settings.Endpoint, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ear: Ear
-) -> AsyncIterator[Delivery]:
+) -> AsyncGenerator[Delivery, None]:
     """Deliveries of one connection until it ends, by LinkDown."""
     clock = asyncio.get_running_loop().time
     silent_at = clock() + endpoint.idle_timeout
@@ -212,9 +212,10 @@ class ListeningLink:
 
     async def _listen_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            with contextlib.suppress(LinkDown):
-                async for delivery in _hear(self._endpoint, reader, writer, self._ear()):
-                    await self._queue.put(delivery)
+            async with contextlib.aclosing(_hear(self._endpoint, reader, writer, self._ear())) as deliveries:
+                with contextlib.suppress(LinkDown):
+                    async for delivery in deliveries:
+                        await self._queue.put(delivery)
         finally:
             await close(writer)
 

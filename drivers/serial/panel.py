@@ -85,9 +85,12 @@ class Panel:
             if address.item != kind.name or not _meant(address, item):
                 continue
             wanted = address.item == "part" if address.instances is None else address.instances
+            value = _value(address, kind, item)
+            if value is False and kind.name.endswith("operation"):
+                continue  # what a person did happens, and what was not done is no news
             series = binding.series._replace(instance=_instance(kind.name, item)) if wanted else binding.series
             at = self._at(series, item.label, sent, now)
-            samples.append(Sample(series, at, _value(address, kind, item)))
+            samples.append(Sample(series, at, value))
         return samples
 
     def _at(self, series: Series, label: bytes, sent: bytes, now: Micros) -> Micros:

@@ -93,6 +93,11 @@ class FirePanel:
         status = sum(1 << gb.SYSTEM_BITS[bit] for bit in {"normal", *bits})
         return await self.send(gb.system_unit(gb.Item(status, self.label(), 1, system)))
 
+    async def operate(self, *bits: str, operator: int = 1, system: int = 1) -> bool:
+        """Send what a person did at the panel (type 4): `reset`, `mute`, `manual_alarm` …; True when it was confirmed."""
+        status = sum(1 << gb.SYSTEM_OPERATION_BITS[bit] for bit in set(bits))
+        return await self.send(gb.operation_unit(status, self.label(), system, operator))
+
     async def send(self, data: bytes) -> bool:
         """Send a data unit and wait; again up to `REPEATS` times. True when the centre confirmed it."""
         async with self._turn:

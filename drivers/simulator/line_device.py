@@ -12,6 +12,8 @@ from hub.model import Scalar
 class LineDevice:
     """Prints `template`, filled with `values`, every `interval` seconds and at every change, while it is plugged in.
 
+    Values and template may be changed at any time; a template of several lines is a line with several devices on it.
+
     `LineDevice(Pty(path), "T={temperature:.1f} D={door}", {"temperature": 21.5, "door": "shut"})`
     """
 
@@ -20,7 +22,7 @@ class LineDevice:
     ) -> None:
         self.wire = wire
         self.values = dict(values)
-        self._template = template
+        self.template = template
         self._interval = interval
         self._terminator = terminator
         self._task: asyncio.Task[None] | None = None
@@ -52,7 +54,7 @@ class LineDevice:
     async def set(self, **values: Scalar) -> None:
         """Change values and print at once."""
         self.values.update(values)
-        await self.say(self._template.format(**self.values))
+        await self.say(self.template.format(**self.values))
 
     async def say(self, line: str) -> None:
         """Print a line of any content."""
@@ -65,5 +67,5 @@ class LineDevice:
     async def _print(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):  # nobody reads: what is printed is lost, as on a real line
-                await self.say(self._template.format(**self.values))
+                await self.say(self.template.format(**self.values))
             await asyncio.sleep(self._interval)

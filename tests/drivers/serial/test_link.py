@@ -180,6 +180,25 @@ async def test_a_fire_panel_is_confirmed_denied_for_garbage_and_never_sends_agai
         assert panel.confirmed >= 1
 
 
+async def test_what_a_person_does_at_the_panel_and_the_systems_own_status_arrive(wire: Wire) -> None:
+    reset = Binding(Series("panel", "reset"), Device(), Address(item="system_operation", bit="reset"), "bool")
+    supply = Binding(Series("panel", "supply"), Device(), Address(item="system", bit="mains_fault"), "bool")
+    async with (
+        FirePanel(wire, beat=60, patience=0.5) as panel,
+        stream(panel_at(wire.port), reset, supply) as deliveries,
+    ):
+        for sending, series, value in (
+            (panel.operate("reset"), reset.series, True),
+            (panel.system("mains_fault"), supply.series, True),
+            (panel.system(), supply.series, False),
+        ):
+            task = asyncio.create_task(sending)
+            delivery = await following(deliveries)
+            await delivery.settle()
+            assert await asyncio.wait_for(task, 5)
+            assert [(sample.series, sample.raw) for sample in delivery.samples] == [(series, value)]
+
+
 async def test_a_panel_that_is_never_confirmed_sends_three_times_more_and_every_sending_has_the_same_time(
     wire: Wire,
 ) -> None:

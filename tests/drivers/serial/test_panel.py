@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from drivers.serial.gb26875_2011 import (
     PART_BITS,
+    SYSTEM_OPERATION_BITS,
     Command,
     Frame,
     Garbage,
     Item,
     label_of,
+    operation_unit,
     part_unit,
     system_unit,
     transmitter_unit,
@@ -112,6 +114,14 @@ def test_whole_words_texts_and_operators_are_fields() -> None:
     for unit in units:
         seen |= {s.series.point: s.raw for s in panel.hear(frame(unit), NOW).samples}
     assert seen == {"word": 2, "text": "午睡室", "who": 9, "reset": True, "duty": True, "mains": True}
+
+
+def test_an_operation_that_was_not_done_is_no_news() -> None:
+    panel = Panel(
+        [bind("reset", item="system_operation", bit="reset"), bind("mute", item="system_operation", bit="mute")], "line"
+    )
+    samples = panel.hear(frame(operation_unit(1 << SYSTEM_OPERATION_BITS["mute"], label())), NOW).samples
+    assert [(s.series.point, s.raw) for s in samples] == [("mute", True)]
 
 
 def test_transmitters_on_one_line_are_told_apart_by_their_address() -> None:
