@@ -6,11 +6,10 @@
 A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Provisioner`, `Administrator`; a test walks over all routes.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -18,9 +17,11 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from hub.config import Settings
+from hub.core.coverage.rules import RulePack
 from hub.core.rights import Permission, Principal
 from hub.errors import Forbidden
 from hub.profiles import Profile
+from hub.runtime.fanout import Fanout
 from hub.store import access as tokens
 from hub.store.pool import Connection
 from hub.store.session import Pool, transaction
@@ -33,15 +34,13 @@ class Services:
     settings: Settings
     pool: Pool
     profiles: Mapping[str, Profile]
-    packs: Any
-    """the loaded rule packs, as hub.core.coverage has them"""
-    fanout: Any
-    """hub.runtime.fanout.Fanout, or None where nobody follows the change feed"""
+    packs: Sequence[RulePack]
+    fanout: Fanout | None
+    """None where nobody follows the change feed"""
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     """what must hold besides the database: broker sessions, leases"""
     metrics: CollectorRegistry
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def services(request: Request) -> Services:

@@ -1,6 +1,6 @@
 """The application: all routers under /api/v1, the guard around them, problems, health and metrics beside them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from hub.api.access import Services
 from hub.api.guard import Guard
 from hub.api.meter import Meter
 from hub.config import Settings
+from hub.core.coverage.rules import RulePack
 from hub.profiles import Profile
 from hub.runtime.fanout import Fanout
 from hub.store.session import Pool
@@ -37,8 +38,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     device_tests.router,
     alarms.router,
     policies.router,
-    provisioning.router,
     coverage.router,
+    provisioning.router,
     quarantine.router,
     stream.router,
     tokens.router,
@@ -62,7 +63,7 @@ def create_app(
     settings: Settings,
     pool: Pool,
     profiles: Mapping[str, Profile],
-    packs: Any,
+    packs: Sequence[RulePack],
     *,
     fanout: Fanout | None = None,
     ready: Callable[[], Awaitable[Mapping[str, bool]]] = _always_ready,

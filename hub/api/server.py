@@ -9,7 +9,6 @@ import uvicorn
 from fastapi import FastAPI
 
 from hub.api.access import Services
-from hub.runtime.fanout import Fanout
 
 GRACE_SECONDS = 3
 """An open event stream would hold an unbounded shutdown for ever (measured)."""
@@ -53,9 +52,9 @@ async def serve(app: FastAPI, host: str, port: int, bound: Callable[[int], None]
         await asyncio.shield(running)
     finally:
         server.should_exit = True
-        fanout = app.state.services.fanout if isinstance(app.state.services, Services) else None
-        if isinstance(fanout, Fanout):
-            fanout.close()
+        services: Services = app.state.services
+        if services.fanout is not None:
+            services.fanout.close()
         try:
             async with asyncio.timeout(GRACE_SECONDS + 2):
                 await running
