@@ -1,0 +1,77 @@
+"""Who kills whom and when: a schedule from a seed, and one label after another; between two kills something must have moved."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+
+from hub.testing import eventually
+from tests.faults.checker import Report, check
+from tests.faults.stand import PARTS, Part, Stand
+
+HUB_LABELS = ("received", "before-commit", "after-commit", "after-confirm", "after-settle")
+EDGE_LABELS = ("edge-before-spool", "edge-after-spool", "edge-after-publish", "edge-before-confirm-delete")
+
+RECOVERY = 60.0
+"""seconds in which something must move again after a kill"""
+
+
+async def kill_at_random(stand: Stand, kills: int, seed: int) -> None:
+    """SIGKILL parts at random instants. The schedule comes from the seed; the instants hit what they hit."""
+    chance = random.Random(seed)
+    journal = stand.folder / "nemesis.log"
+    for number in range(kills):
+        before = stand.promises()
+        if chance.random() < 0.6:
+            await eventually(lambda count=before: stand.promises() > count, deadline=RECOVERY)  # type: ignore[misc]
+        part: Part = chance.choice(PARTS)
+        await asyncio.sleep(chance.uniform(0.0, 1.0))  # when it strikes is what the seed decides
+        await eventually(lambda victim=part: stand.kill(victim), deadline=RECOVERY)  # type: ignore[misc]
+        _journal(journal, f"{time.time():.3f} {number + 1} {part}")
+
+
+async def kill_at_labels(stand: Stand, labels: Sequence[str], count: int = 3) -> dict[str, int]:
+    """Start hub or edge so that it kills itself at the label's `count`-th pass, one after another; how each ended."""
+    ends: dict[str, int] = {}
+    for label in labels:
+        child = stand.edge if label in EDGE_LABELS else stand.hub
+        child.crash_at = f"{label}:{count}"
+        ended = len(child.ends)
+        await eventually(child.kill, deadline=RECOVERY)
+        await eventually(lambda n=ended, c=child: len(c.ends) >= n + 2, deadline=RECOVERY)  # type: ignore[misc]
+        ends[label] = child.ends[ended + 1]
+        before = stand.promises()
+        await eventually(lambda count=before: stand.promises() > count + 5, deadline=RECOVERY)  # type: ignore[misc]
+        _journal(stand.folder / "nemesis.log", f"{time.time():.3f} {label} {ends[label]}")
+    return ends
+
+
+async def settle(stand: Stand, kills: int, seed: int, patience: float = RECOVERY) -> Report:
+    """Hush, wait until everything owed is stored or nothing has moved for `patience` seconds, and judge."""
+    stand.hush()
+    loop = asyncio.get_running_loop()
+    last: Report | None = None
+    moved_at = loop.time()
+    while True:
+        try:
+            report = await asyncio.to_thread(lambda: check(stand.database_url, stand.ledger(), kills, seed))
+        except psycopg.OperationalError:  # killed a moment ago
+            report = None
+        if report is not None:
+            if report != last:
+                last, moved_at = report, loop.time()
+            elif report.lost == report.unstored == 0 and loop.time() - moved_at > 1.0:
+                return report
+        if loop.time() - moved_at > patience:
+            if last is None:
+                raise AssertionError(f"the database did not come back within {patience} s")
+            return last
+        await asyncio.sleep(0.25)
+
+
+def _journal(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{line}\n")

@@ -1,0 +1,48 @@
+"""Any number of kills: `python -m tests.faults.soak --kills N --seed S`; `scripts/soak` calls it. Prints one line and exits 0 only if it is clean."""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from hub.engine import ensure
+from tests.faults.checker import Report
+from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, kill_at_labels, kill_at_random, settle
+from tests.faults.stand import Stand
+
+
+async def soak(folder: Path, kills: int, seed: int, labels: bool) -> Report:
+    """One run; `labels` adds every crash point before the random kills."""
+    async with Stand(folder) as stand:
+        every = HUB_LABELS + EDGE_LABELS if labels else ()
+        await kill_at_labels(stand, every)
+        await kill_at_random(stand, kills, seed)
+        return await settle(stand, kills + len(every), seed)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description="Kill hub, edge, broker and database at random and count what is lost."
+    )
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--no-labels", action="store_true", help="random kills only, no labelled crash points")
+    parser.add_argument("--keep", type=Path, help="an empty folder for ledgers and logs, kept afterwards")
+    options = parser.parse_args()
+    ensure()
+    started = time.monotonic()
+    print(f"soak: {options.kills} kills, seed {options.seed}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="anxin-soak-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary) if options.keep is None else options.keep
+        folder.mkdir(parents=True, exist_ok=True)
+        report = asyncio.run(soak(folder, options.kills, options.seed, not options.no_labels))
+    print(f"{report}, {time.monotonic() - started:.0f} s")
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

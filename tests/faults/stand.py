@@ -1,0 +1,286 @@
+"""A whole installation of its own, made to be killed: engine, hub, edge with its lamps, and a bare client, each a process.
+
+`async with Stand(folder) as stand` has all of it running and produces; hub and edge are started again whenever they end, the engine brings
+its own parts back. Who dies is the nemesis's business. Nothing here outlives the process that made it.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import secrets
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import psycopg
+
+from hub.engine import Running, mosquitto_hash, read_passwords, running, write_passwords
+from hub.errors import EngineUnavailable
+from hub.registry import partition_of
+from hub.store.migrate import upgrade
+from hub.testing import eventually
+from tests import lampbus
+from tests.faults.ledger import Ledger, merge, read_ledgers
+
+INSTITUTION = "stand"
+PARTITION = partition_of(INSTITUTION, 8)
+LAMPS = {"lamp-1": "bulk", "lamp-2": "urgent"}
+BARE = {"bare-u": "urgent", "bare-b": "bulk"}
+ANXIN = (sys.executable, "-c", "from hub.cli.main import main; main()")
+HERE = Path(__file__).parent
+
+Part = Literal["hub", "edge", "postgres", "mosquitto"]
+PARTS: tuple[Part, ...] = ("hub", "edge", "postgres", "mosquitto")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
+
+
+@dataclass
+class Child:
+    """One process of the stand; with `again` it is started again whenever it ends."""
+
+    name: str
+    command: tuple[str, ...]
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    again: bool = False
+    starts: int = 0
+    crash_at: str = ""
+    """for the next start only"""
+    process: asyncio.subprocess.Process | None = None
+    ends: list[int] = field(default_factory=list)
+    """return codes, in order"""
+    _task: "asyncio.Task[None] | None" = None
+
+    async def start(self) -> None:
+        """Start it now, and keep it if it is one that is kept."""
+        await self._spawn()
+        self._task = asyncio.create_task(self._keep(), name=f"stand-{self.name}")
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, None while it is down."""
+        return None if self.process is None or self.process.returncode is not None else self.process.pid
+
+    def kill(self) -> bool:
+        """SIGKILL; False when it is down anyway."""
+        if self.pid is None:
+            return False
+        os.kill(self.pid, signal.SIGKILL)
+        return True
+
+    def send(self, number: signal.Signals) -> None:
+        """Any other signal."""
+        if self.pid is not None:
+            os.kill(self.pid, number)
+
+    async def stop(self, within: float = 20.0) -> None:
+        """SIGTERM, then SIGKILL."""
+        self.again = False
+        self.send(signal.SIGTERM)
+        if self._task is not None:
+            _, left = await asyncio.wait({self._task}, timeout=within)
+            if left:
+                self.kill()
+                await asyncio.wait(left, timeout=5)
+
+    async def _spawn(self) -> None:
+        environment = {**os.environ, **self.environment}
+        environment.pop("ANXIN_CRASH_AT", None)
+        if self.crash_at:
+            environment["ANXIN_CRASH_AT"], self.crash_at = self.crash_at, ""
+        self.starts += 1
+        with (self.folder / f"{self.name}.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command, env=environment, stdout=log, stderr=log, preexec_fn=_die_with_parent
+            )
+
+    async def _keep(self) -> None:
+        while True:
+            assert self.process is not None
+            self.ends.append(await self.process.wait())
+            if not self.again:
+                return
+            if self.ends[-1] >= 0:
+                await asyncio.sleep(0.5)  # it ended by itself: a supervisor would wait, too
+            await self._spawn()
+
+
+class Stand:
+    """Everything, in `folder`. `hub` is the command that runs the centre: the real one unless a test proves that the checker sees a false one."""
+
+    def __init__(self, folder: Path, hub: tuple[str, ...] = ANXIN, rate: float = 25.0, edge: bool = True) -> None:
+        self.folder = folder
+        self._rate = str(rate)
+        self._hub_command = hub
+        self._with_edge = edge
+        self._children: list[Child] = []
+        self.database_url = ""
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    # ---- what the nemesis sees ----
+
+    def kill(self, part: Part) -> bool:
+        """SIGKILL a part; False when it was down at that moment."""
+        if part == "hub":
+            return self.hub.kill()
+        if part == "edge":
+            return self.edge.kill()
+        with contextlib.suppress(KeyError, ProcessLookupError, EngineUnavailable):
+            running(self.folder / "engine").kill(part)
+            return True
+        return False
+
+    def ledger(self) -> Ledger:
+        """What all simulators wrote so far."""
+        return merge(
+            read_ledgers([self.folder / "lamps.ledger"]),
+            read_ledgers([self.folder / "bare.ledger"], ("level", "press")),
+        )
+
+    def promises(self) -> int:
+        """How many promises were made so far, counted cheaply."""
+        return sum(path.read_bytes().count(b"ok ") for path in self.folder.glob("*.ledger"))
+
+    def hush(self) -> None:
+        """Nothing new is produced; what is owed is still carried."""
+        for child in self._children:
+            if child.name in ("lamps", "bare"):
+                child.send(signal.SIGUSR1)
+
+    # ---- putting it together ----
+
+    async def _start(self) -> None:
+        engine = await self._start_engine()
+        self.database_url = engine.database_url
+        await asyncio.to_thread(upgrade, engine.database_url)
+        seed(engine.database_url)
+        passwords = {name: secrets.token_urlsafe(16) for name in ("edge-1", "bare-1")}
+        path = Path(engine.password_file)
+        hashes = {name: mosquitto_hash(password) for name, password in passwords.items()}
+        write_passwords(path, {**read_passwords(path), **hashes})
+        environment = {
+            "ANXIN_DATABASE_URL": engine.database_url,
+            "ANXIN_MQTT_URL": engine.mqtt_url,
+            "ANXIN_PROFILES": json.dumps([str(lampbus.PROFILES), str(Path("device-profiles").absolute())]),
+        }
+        serve = ("serve", "--role", "ingest", "--partitions", str(PARTITION), "--no-migrate")
+        self.hub = await self._child("hub", *self._hub_command, *serve, environment=environment, again=True)
+        bare = [sys.executable, str(HERE / "bare_client.py"), "--ledger", str(self.folder / "bare.ledger")]
+        bare += ["--port", str(engine.device_port), "--partition", str(PARTITION), "--client", "bare-1"]
+        self.bare = await self._child("bare", *bare, "--password", passwords["bare-1"], "--rate", self._rate)
+        if self._with_edge:
+            await self._start_edge(engine, passwords["edge-1"])
+        await eventually(lambda: self.promises() >= 10, deadline=45)
+
+    async def _start_engine(self) -> Running:
+        data, ready = self.folder / "engine", self.folder / "engine.ready"
+        command = (sys.executable, "-m", "hub.engine", "run", "--throw-away", "--with-parent")
+        child = await self._child("engine", *command, "--data", str(data), "--ready-file", str(ready))
+        await eventually(lambda: ready.exists() or child.ends, deadline=120)
+        return Running(**json.loads(ready.read_text()))
+
+    async def _start_edge(self, engine: Running, password: str) -> None:
+        port, site = self.folder / "lamps.port", lampbus.install(self.folder / "site")
+        lamps = (sys.executable, str(lampbus.DEVICE), "--ledger", str(self.folder / "lamps.ledger"))
+        self.lamps = await self._child("lamps", *lamps, "--port-file", str(port), "--rate", self._rate, *LAMPS)
+        await eventually(port.exists, deadline=10)
+        config = self.folder / "edge.json"
+        config.write_text(json.dumps(bundle(int(port.read_text()), engine, password)))
+        self.edge = await self._child(
+            "edge", *ANXIN, "edge", "--config", str(config), environment={"PYTHONPATH": str(site)}, again=True
+        )
+
+    async def _child(
+        self, name: str, *command: str, environment: dict[str, str] | None = None, again: bool = False
+    ) -> Child:
+        child = Child(name, command, self.folder, environment or {}, again)
+        self._children.append(child)
+        await child.start()
+        return child
+
+    async def _stop(self) -> None:
+        engine = [child for child in self._children if child.name == "engine"]
+        await asyncio.gather(*(child.stop() for child in self._children if child not in engine))
+        for child in engine:
+            await child.stop()
+
+
+def bundle(lamps: int, engine: Running, password: str) -> dict[str, Any]:
+    """The edge's one file."""
+    points = [{"point": "level", "type": "int", "record": "reading", "every": 1_000_000, "address": {}}]
+    devices = [{"id": name, "lane": lane, "settings": {}, "points": points} for name, lane in LAMPS.items()]
+    endpoint = {
+        "id": "bus-1",
+        "driver": "lampbus",
+        "settings": {"host": "127.0.0.1", "port": lamps},
+        "devices": devices,
+    }
+    broker = {"host": engine.device_host, "port": engine.device_port, "username": "edge-1", "password": password}
+    return {
+        "version": 1,
+        "edge": "edge-1",
+        "institution": INSTITUTION,
+        "partition": PARTITION,
+        "broker": broker,
+        "beat": 10_000_000,
+        "endpoints": [endpoint],
+    }
+
+
+def seed(database_url: str) -> None:
+    """Register the institution, its two clients, and what stands behind them."""
+    with psycopg.connect(database_url) as connection:
+
+        def one(query: str, *values: object) -> int:
+            row = connection.execute(query, values).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        def device(name: str, profile: str, kind: str, lane: str, endpoint: int | None) -> int:
+            columns = "(id, institution, endpoint, profile, kind, lane)"
+            key = one(
+                f"insert into device {columns} values (%s, %s, %s, %s, %s, %s) returning key",
+                name, institution, endpoint, profile, kind, lane,
+            )  # fmt: skip
+            connection.execute("insert into device_state (device, admin_state) values (%s, 'in_service')", [key])
+            return key
+
+        connection.execute("insert into division values ('14', null, '山西', 'Shanxi')")
+        columns = "(id, division, type, title_zh, title_en, partition)"
+        institution = one(
+            f"insert into institution {columns} values (%s, '14', 'community', '试', 'Stand', %s) returning key",
+            INSTITUTION,
+            PARTITION,
+        )
+        for client, devices in (("edge-1", LAMPS), ("bare-1", BARE)):
+            edge = device(client, "anxin-edge", "edge", "bulk", None)
+            connection.execute("insert into client (name, device) values (%s, %s)", [client, edge])
+            columns = "(institution, id, driver, edge, settings)"
+            endpoint = one(
+                f"insert into endpoint {columns} values (%s, %s, 'lampbus', %s, '{{}}') returning key",
+                institution,
+                f"bus-{client}",
+                edge,
+            )
+            for name, lane in devices.items():
+                device(name, f"lamp-{lane}", "other", lane, endpoint)
