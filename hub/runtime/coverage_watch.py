@@ -22,7 +22,7 @@ from hub.store.coverage import Ledger, open_ledger
 POLL_SECONDS = 1.0
 """How late a change is seen at most when its NOTIFY was lost."""
 EVERYTHING_SECONDS = 60.0
-"""Rules come into effect, leases are lost, and nobody announces it: so everything is judged again."""
+"""Rules come into effect and nobody announces it: so everything is judged again."""
 WITHHELD_SECONDS = 0.05
 """How soon to look again while an older transaction still runs."""
 BATCH = 100
@@ -63,12 +63,12 @@ class CoverageWatch:
         while True:
             try:
                 async with open_feed(self._url) as feed, open_ledger(self._url, self._profiles) as ledger:
-                    cursor = await feed.horizon()
+                    cursor, listened = await feed.horizon(), await ledger.listened()
                     await self.judge_everything(ledger)
                     if failures:
                         _log.info("coverage.back")
                     failures = 0
-                    await self._follow(feed, ledger, cursor)
+                    await self._follow(feed, ledger, cursor, listened)
             except (LinkDown, Conflict) as error:
                 self.judged_all.clear()
                 failures += 1
@@ -91,7 +91,7 @@ class CoverageWatch:
             if turned:
                 _log.debug("coverage.turned", findings=turned)
 
-    async def _follow(self, feed: Feed, ledger: Ledger, cursor: Cursor) -> None:
+    async def _follow(self, feed: Feed, ledger: Ledger, cursor: Cursor, listened: frozenset[int]) -> None:
         loop = asyncio.get_running_loop()
         next_everything = loop.time() + self._every
         while True:
@@ -101,7 +101,8 @@ class CoverageWatch:
             dirty = _dirty(changes)
             if dirty:
                 await self._judge(ledger, sorted(dirty))
-            if loop.time() >= next_everything or _register_moved(changes):
+            before, listened = listened, await ledger.listened()
+            if loop.time() >= next_everything or listened != before or _register_moved(changes):
                 await self.judge_everything(ledger)
                 next_everything = loop.time() + self._every
             if len(changes) == FEED_BATCH:

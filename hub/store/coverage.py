@@ -43,6 +43,12 @@ class Ledger:
             entries = await (await self._conn.execute(_SQL["entries"])).fetchall()
         return [row[0] for row in institutions] + [UNCONNECTED + row[0] for row in entries]
 
+    async def listened(self) -> frozenset[int]:
+        """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
+        with translated():
+            rows = await (await self._conn.execute(_SQL["listened"], {"lease_class": leases.CLASS})).fetchall()
+        return frozenset(row[0] for row in rows)
+
     @asynccontextmanager
     async def judging(self, subjects: Sequence[str]) -> AsyncIterator["Judging"]:
         """One transaction: the facts of `subjects` as they are now, and the place to record what follows from them."""
@@ -66,7 +72,8 @@ class Ledger:
         ids = [subject for subject in subjects if not subject.startswith(UNCONNECTED)]
         entries = [subject.removeprefix(UNCONNECTED) for subject in subjects if subject.startswith(UNCONNECTED)]
         unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries})
-        places = await all_rows(self._conn, _SQL["places"], {"ids": ids, "lease_class": leases.CLASS})
+        places = await all_rows(self._conn, _SQL["places"], {"ids": ids})
+        listened = await self.listened()
         keys = {"keys": [row["key"] for row in places]}
         zones: dict[int, list[ZoneFact]] = {key: [] for key in keys["keys"]}
         for row in await all_rows(self._conn, _SQL["zones"], keys):
@@ -75,15 +82,20 @@ class Ledger:
         for row in await all_rows(self._conn, _SQL["devices"], keys):
             devices[row["institution"]].append(row)
         return (
-            *(self._institution(row, zones[row["key"]], devices[row["key"]]) for row in places),
+            *(
+                self._institution(row, zones[row["key"]], devices[row["key"]], row["partition"] in listened)
+                for row in places
+            ),
             *(
                 InstitutionFacts(UNCONNECTED + row["filing_number"], row["division"], row["type"], connected=False)
                 for row in unconnected
             ),
         )
 
-    def _institution(self, place: Row, zones: Sequence[ZoneFact], devices: Sequence[Row]) -> InstitutionFacts:
-        facts = tuple(self._device(row, place["listened"]) for row in devices)
+    def _institution(
+        self, place: Row, zones: Sequence[ZoneFact], devices: Sequence[Row], listened: bool
+    ) -> InstitutionFacts:
+        facts = tuple(self._device(row, listened) for row in devices)
         return InstitutionFacts(place["id"], place["division"], place["type"], True, tuple(zones), facts)
 
     def _device(self, row: Row, listened: bool) -> DeviceFact:

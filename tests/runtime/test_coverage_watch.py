@@ -89,8 +89,18 @@ async def test_what_nobody_announced_is_seen_when_everything_is_judged_again(
     fresh_database: str, register: Register
 ) -> None:
     async with watching(fresh_database, everything_seconds=0.2):
+        register.do("update device_state set function_state = 'failed'")
+        await eventually(lambda: verdict_is(register, VIDEO, "non_compliant"), deadline=3.0)
+
+
+async def test_when_ingest_is_gone_nothing_stays_green_and_when_it_is_back_it_turns(
+    fresh_database: str, register: Register
+) -> None:
+    async with watching(fresh_database):
         register.stop_listening()
         await eventually(lambda: verdict_is(register, VIDEO, "unknown"), deadline=3.0)
+        register.listen()
+        await eventually(lambda: verdict_is(register, VIDEO, "compliant"), deadline=3.0)
 
 
 async def test_its_own_findings_do_not_make_it_judge_for_ever(fresh_database: str, register: Register) -> None:

@@ -6,6 +6,13 @@ select pg_advisory_xact_lock(%(key)s)
 -- name: institutions
 select id::text from institution where retired_at is null order by id
 
+-- name: listened
+-- partitions whose lease somebody holds (hub/store/leases.py): where nobody listens, no link state can be believed
+select l.objid::bigint::int
+from pg_locks l
+where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid = %(lease_class)s::bigint::oid
+  and l.database = (select oid from pg_database where datname = current_database())
+
 -- name: entries
 -- on the register, but not connected
 select r.filing_number
@@ -16,12 +23,7 @@ order by r.filing_number
 -- facts ------------------------------------------------------------------------------------------------------------
 
 -- name: places
--- `listened`: somebody holds the lease of its partition (hub/store/leases.py). Where nobody listens, no link state can be believed.
-select i.key, i.id::text as id, i.division, i.type,
-       exists (select from pg_locks l
-               where l.locktype = 'advisory' and l.granted and l.objsubid = 2
-                 and l.classid = %(lease_class)s::bigint::oid and l.objid = i.partition::bigint::oid
-                 and l.database = (select oid from pg_database where datname = current_database())) as listened
+select i.key, i.id::text as id, i.division, i.type, i.partition
 from institution i
 where i.id::text = any (%(ids)s) and i.retired_at is null
 order by i.id
