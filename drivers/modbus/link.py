@@ -79,6 +79,8 @@ class Garbled(NamedTuple):
 
     reason: str
     payload: bytes
+    slow: bool = False
+    """whether it took the whole time-out to see"""
 
 
 Outcome = Values | Refused | Silent | Garbled
@@ -239,6 +241,8 @@ class ModbusLink:
             case Garbled():
                 self._silent.clear()
                 turn.fault = turn.fault or outcome
+                if outcome.slow:
+                    turn.dead[block.unit] = outcome.reason
         return _all_fail(block, turn, turn.dead.get(block.unit, outcome.reason))
 
     async def _find_who_spoils(self, block: Block, refusal: Refused, turn: "_Turn") -> frozenset[Series]:
@@ -353,7 +357,7 @@ class ModbusLink:
         if received and self._tap.asked is not None:
             verdict = judge(received, self._tap.asked)
             if verdict.stage is Stage.CUT:
-                return Garbled(f"unit {unit}: {verdict.reason}", received)
+                return Garbled(f"unit {unit}: {verdict.reason}", received, slow=True)
         return Silent(f"unit {unit} did not answer within {self._endpoint.timeout_s} s")
 
 

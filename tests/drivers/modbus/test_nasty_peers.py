@@ -59,11 +59,19 @@ async def test_a_short_answer_is_a_fault_and_never_a_value() -> None:
     assert caught.value.payload[-2:] == b"\0\1"
 
 
-async def test_an_answer_that_is_cut_off_is_a_fault_with_what_came() -> None:
-    async with scripted(lambda request: answered(request, 7)[:-1]) as port:
+async def test_an_answer_that_is_cut_off_is_a_fault_with_what_came_and_costs_one_time_out() -> None:
+    asked: list[int] = []
+
+    def cut(request: bytes) -> bytes:
+        asked.append(_address(request))
+        return answered(request, 7)[:-1]
+
+    async with scripted(cut) as port:
         with pytest.raises(ProtocolFault, match="the frame ends after 10 of 11 bytes") as caught:
-            await read(port, [holding(1)], timeout_s=0.3)
+            await read(port, THREE, timeout_s=0.3)
     assert len(caught.value.payload) == 10
+    assert len(caught.value.samples) == 3
+    assert asked == [1]
 
 
 async def test_an_answer_to_another_function_is_a_fault() -> None:
