@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -95,6 +96,12 @@ async def mailbox(
     servers: list[SMTP] = []
 
     def make() -> SMTP:
+        with warnings.catch_warnings():
+            # it does not see that the connection is TLS from its first byte
+            warnings.filterwarnings("ignore", message="Requiring AUTH while not requiring TLS")
+            return make_server()
+
+    def make_server() -> SMTP:
         servers.append(
             SMTP(
                 found,

@@ -127,9 +127,12 @@ class SmtpChannel:
                 mail(message, settings), sender=settings.sender, recipients=list(settings.recipients)
             )
         finally:
-            # no QUIT: the mail is the relay's once DATA is answered, and a relay that hangs then must not turn it into a failure
+            # no QUIT: the mail is the relay's once DATA is answered, and a relay that hangs then must not turn it into a failure;
+            # no orderly end of TLS either, which would wait for the relay too
+            transport = client.transport
             client.close()
-            sock.close()
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
         if refused:
             return Receipt(Outcome.DELIVERED, 250, f"{len(refused)} of {len(settings.recipients)} recipients refused")
         return Receipt(Outcome.DELIVERED, 250)
