@@ -43,6 +43,7 @@ UNACKNOWLEDGED = 200
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
 """Seconds that the broker has to answer CONNECT, SUBSCRIBE or PUBLISH."""
+LEAVE_TIMEOUT = 2.0
 
 _HEADROOM = 64
 """Bytes of a PUBLISH packet beside topic, payload and user properties, generously."""
@@ -390,7 +391,7 @@ async def session(
     """Connect as `client_id`; raises LinkDown or AccessDenied on entering.
 
     `session_expiry` (seconds) and `receive_maximum` are MQTT 5's; on 3.1.1 the broker's own limits hold and the queue is bounded by
-    twice `receive_maximum`. Leaving says goodbye within `ANSWER_TIMEOUT` and closes the socket in any case.
+    twice `receive_maximum`. Leaving says goodbye within `LEAVE_TIMEOUT` and closes the socket in any case.
     """
     five = protocol == "5"
     client = aiomqtt.Client(
@@ -419,6 +420,7 @@ async def session(
             yield live
         finally:
             live._fail("the session was left")
+            client.timeout = LEAVE_TIMEOUT
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)
             watcher.cancel()

@@ -23,6 +23,9 @@ GAP = 0.5
 """Seconds of silence after which a frame that began is no longer waited for when another stands behind it."""
 
 READ = 4096
+MAX_REJECTS = 20
+"""Lines of one read that are kept one by one: a wrong baud rate makes hundreds a second."""
+
 MAX_CALLERS = 64
 """Transmitters that may be connected to one `listen://` at a time."""
 
@@ -72,6 +75,9 @@ class LineEar:
             more, refused = self._lines.read(line, now)
             samples += more
             rejects += refused
+        if len(rejects) > MAX_REJECTS:
+            rest = f"{len(rejects) - MAX_REJECTS} more lines of the same moment were refused"
+            rejects[MAX_REJECTS:] = [Reject(now, rejects[0].source, "flood", rest, octets[:4096])]
         return (Heard(samples, rejects),) if samples or rejects else ()
 
     def idle(self, now: Micros) -> Iterable[Heard]:

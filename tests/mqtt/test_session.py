@@ -192,6 +192,16 @@ async def test_a_frozen_broker_is_link_down_after_the_keep_alive(broker: OwnBrok
         broker.kill()
 
 
+async def test_leaving_a_frozen_broker_that_takes_nothing_more_is_bounded(broker: OwnBroker) -> None:
+    async with broker.session() as live:
+        broker.freeze()
+        for _ in range(100):
+            await live.post("n", b"x" * 250_000)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_session_that_is_taken_over_says_so(broker: OwnBroker) -> None:
     async with broker.session("same") as first:
         async with broker.session("same"):

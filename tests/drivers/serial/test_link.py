@@ -277,6 +277,20 @@ async def test_a_device_that_speaks_only_when_asked_is_asked(wire: Wire) -> None
         assert values(await waiting) == [5.0]
 
 
+async def test_a_flood_of_garbage_is_kept_as_a_few_rejects_and_the_good_line_in_it_is_read(wire: Wire) -> None:
+    await wire.plug()
+    async with stream(lines(wire.port)) as deliveries:
+        if isinstance(wire, TcpPort):
+            await wire.called()
+        await wire.write(b"\xfe\r\n" * 500 + b"T=7\r\n")
+        rejects = 0
+        while not (delivery := await following(deliveries)).samples:
+            assert len(delivery.rejects) <= 21
+            rejects += len(delivery.rejects)
+        assert values(delivery) == [7.0]
+        assert 0 < rejects + len(delivery.rejects) <= 100
+
+
 async def test_a_port_that_is_not_there_is_link_down_and_names_itself(tmp_path: Path) -> None:
     for port in (str(tmp_path / "none"), f"socket://{HOST}:{free_port()}", "socket://no-such-host.invalid:1"):
         with pytest.raises(LinkDown, match=port):
