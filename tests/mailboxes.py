@@ -11,7 +11,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from cryptography import x509
@@ -51,7 +51,7 @@ class Mailbox:
         if refused is not None:
             return refused
         assert isinstance(envelope.content, bytes)
-        self.mails.append(cast(EmailMessage, message_from_bytes(envelope.content, policy=policy.default)))
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
         self.envelopes.append((envelope.mail_from or "", list(envelope.rcpt_tos)))
         return "250 taken"
 

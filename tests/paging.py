@@ -123,7 +123,7 @@ class World:
 
     async def rows(self, statement: str, *parameters: Any) -> Rows:
         async with self.conn.cursor(row_factory=dict_row) as cur:
-            await cur.execute(statement, parameters)  # type: ignore[arg-type]
+            await cur.execute(statement, parameters)
             return await cur.fetchall()
 
     async def pages(self, alarm: UUID) -> list[tuple[int, int, int, str]]:
@@ -132,7 +132,7 @@ class World:
             "select round, step, repetition, state from notification where alarm = %s order by round, due_at, step",
             alarm,
         )
-        return [tuple(row.values()) for row in found]  # type: ignore[misc]
+        return [tuple(row.values()) for row in found]
 
     async def escalation(self, alarm: UUID) -> dict[str, Any]:
         return (await self.rows("select * from escalation where alarm = %s", alarm))[0]
@@ -142,7 +142,7 @@ class World:
             "select round, step, repetition from escalation_step where alarm = %s and state = 'due' order by due_at, step",
             alarm,
         )
-        return [tuple(row.values()) for row in found]  # type: ignore[misc]
+        return [tuple(row.values()) for row in found]
 
     async def changes(self, kind: str) -> list[dict[str, Any]]:
         return [
@@ -218,6 +218,9 @@ class Receiver:
     async def _answer(self, answer: str, writer: asyncio.StreamWriter) -> None:
         if answer == "hang":
             await self.hanging.wait()
+        elif answer == "slow":
+            await self.hanging.wait()
+            writer.write(b"HTTP/1.1 204 Said\r\n\r\n")
         elif answer == "reset":
             writer.transport.abort()
         elif answer == "redirect":

@@ -111,7 +111,7 @@ async def test_loopback_is_refused_unless_the_hub_allows_it() -> None:
 async def test_mail_goes_through_tls_with_a_login(security: str, tmp_path: Path) -> None:
     files = certificate(tmp_path, "127.0.0.1", "localhost")
     async with mailbox(security=security, files=files, login=True) as box:
-        more = {"security": security, "username": USER, "password": PASSWORD, "ca_file": str(files[0])}
+        more: dict[str, Any] = {"security": security, "username": USER, "password": PASSWORD, "ca_file": str(files[0])}
         assert await channel(box.port, **more).send(MESSAGE) == Receipt(Outcome.DELIVERED, 250)
     assert len(box.mails) == 1
 
@@ -122,7 +122,7 @@ async def test_a_relay_whose_certificate_does_not_hold_gets_neither_mail_nor_pas
 ) -> None:
     files = certificate(tmp_path, "other.test")
     async with mailbox(security=security, files=files, login=True) as box:
-        more = {"security": security, "username": USER, "password": PASSWORD, "ca_file": str(files[0])}
+        more: dict[str, Any] = {"security": security, "username": USER, "password": PASSWORD, "ca_file": str(files[0])}
         receipt = await channel(box.port, **more).send(MESSAGE)
     assert receipt.outcome is Outcome.FAILED
     assert box.mails == []
@@ -141,7 +141,12 @@ async def test_a_wrong_password_is_tried_again_and_never_shown(
     caplog.set_level(logging.DEBUG)
     files = certificate(tmp_path, "127.0.0.1")
     async with mailbox(security="starttls", files=files, login=True) as box:
-        more = {"security": "starttls", "username": USER, "password": "hidden-wrong", "ca_file": str(files[0])}
+        more: dict[str, Any] = {
+            "security": "starttls",
+            "username": USER,
+            "password": "hidden-wrong",
+            "ca_file": str(files[0]),
+        }
         sender = channel(box.port, **more)
         receipt = await sender.send(MESSAGE)
     assert (receipt.outcome, receipt.code, receipt.detail) == (

@@ -139,7 +139,7 @@ async def test_an_exhausted_escalation_is_said_aloud(world: World) -> None:
             alarm = await world.alarm()
 
             async def exhausted() -> bool:
-                return (await world.escalation(alarm))["state"] == "exhausted"
+                return str((await world.escalation(alarm))["state"]) == "exhausted"
 
             await eventually(exhausted)
     assert {"alarm": str(alarm), "log_level": "error"}.items() <= next(
