@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
+from hub.core.coverage.findings import Finding
 from hub.core.coverage.judge import check
 from hub.core.coverage.rules import RulePack
 from hub.errors import Conflict, LinkDown
@@ -25,8 +26,8 @@ EVERYTHING_SECONDS = 60.0
 """Rules come into effect and nobody announces it: so everything is judged again."""
 WITHHELD_SECONDS = 0.05
 """How soon to look again while an older transaction still runs."""
-BATCH = 100
-"""Subjects judged in one transaction: a few thousand devices, tens of milliseconds."""
+BATCH = 10
+"""Subjects judged in one transaction. Measured: 3 ms of the loop's time for an institution of 48 devices; ingest may share this loop."""
 FEED_BATCH = 500
 MAX_BACKOFF_SECONDS = 5.0
 _FOLLOWED = frozenset({"device_state", "registry"})
@@ -86,7 +87,10 @@ class CoverageWatch:
         for first in range(0, len(subjects), BATCH):
             async with ledger.judging(subjects[first : first + BATCH]) as judging:
                 at = self._clock()
-                findings = [finding for facts in judging.facts for finding in check(self._packs, facts, at)]
+                findings: list[Finding] = []
+                for facts in judging.facts:
+                    findings += check(self._packs, facts, at)
+                    await asyncio.sleep(0)  # a press waits behind one institution, never behind the city
                 turned = await judging.record(findings, at)
             if turned:
                 _log.debug("coverage.turned", findings=turned)
