@@ -38,8 +38,7 @@ class FirePanel:
         self._beat = beat
         self._patience = patience
         self._serial = 0
-        self._turn = asyncio.Lock()
-        self._waiting: tuple[int, asyncio.Future[bool]] | None = None
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -99,22 +98,24 @@ class FirePanel:
         return await self.send(gb.operation_unit(status, self.label(), system, operator))
 
     async def send(self, data: bytes) -> bool:
-        """Send a data unit and wait; again up to `REPEATS` times. True when the centre confirmed it."""
-        async with self._turn:
-            self._serial = (self._serial + 1) & 0xFFFF
-            for attempt in range(1 + REPEATS):
-                self.repeated += attempt > 0
-                answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-                self._waiting = (self._serial, answer)
-                frame = gb.Frame(self._serial, self._source, self._centre, gb.Command.SEND, data, self.label())
-                await self.wire.write(gb.encode(frame))
-                self.sent += 1
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._patience):
-                        if await answer:
-                            return True
-            self.given_up += 1
-            return False
+        """Send a data unit and wait; again up to `REPEATS` times. True when the centre confirmed it. A fire does not wait for a beat."""
+        self._serial = serial = (self._serial + 1) & 0xFFFF
+        for attempt in range(1 + REPEATS):
+            self.repeated += attempt > 0
+            self._waiting[serial] = answer = asyncio.get_running_loop().create_future()
+            frame = gb.Frame(serial, self._source, self._centre, gb.Command.SEND, data, self.label())
+            await self.wire.write(gb.encode(frame))
+            self.sent += 1
+            try:
+                async with asyncio.timeout(self._patience):
+                    if await answer:
+                        return True
+            except TimeoutError:
+                continue
+            finally:
+                del self._waiting[serial]
+        self.given_up += 1
+        return False
 
     async def garbage(self, octets: bytes | None = None) -> None:
         """Send octets that are no frame; by default a frame whose checksum is wrong."""
@@ -140,5 +141,6 @@ class FirePanel:
                     continue
                 self.confirmed += found.command == gb.Command.CONFIRM
                 self.denied += found.command == gb.Command.DENY
-                if self._waiting is not None and self._waiting[0] == found.serial and not self._waiting[1].done():
-                    self._waiting[1].set_result(found.command == gb.Command.CONFIRM)
+                answer = self._waiting.get(found.serial)
+                if answer is not None and not answer.done():
+                    answer.set_result(found.command == gb.Command.CONFIRM)

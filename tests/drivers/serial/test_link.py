@@ -180,6 +180,19 @@ async def test_a_fire_panel_is_confirmed_denied_for_garbage_and_never_sends_agai
         assert panel.confirmed >= 1
 
 
+async def test_a_fire_does_not_wait_behind_a_beat_that_was_not_confirmed(wire: Wire) -> None:
+    await wire.plug()
+    async with stream(panel_at(wire.port), FIRE, MAINS) as deliveries:
+        if isinstance(wire, TcpPort):
+            await wire.called()
+        async with FirePanel(wire, beat=60, patience=60) as panel:
+            beat = await following(deliveries)
+            assert beat.samples[0].series == MAINS.series
+            sending = asyncio.create_task(panel.part(1, fire=True))
+            await (await following(deliveries)).settle()
+            assert await asyncio.wait_for(sending, 5)
+
+
 async def test_what_a_person_does_at_the_panel_and_the_systems_own_status_arrive(wire: Wire) -> None:
     reset = Binding(Series("panel", "reset"), Device(), Address(item="system_operation", bit="reset"), "bool")
     supply = Binding(Series("panel", "supply"), Device(), Address(item="system", bit="mains_fault"), "bool")
