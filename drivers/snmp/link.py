@@ -1,7 +1,8 @@
 """The live connection to an SNMP agent: the only file that knows gufo-snmp.
 
-gufo-snmp 0.13 encodes, decodes and encrypts; what it leaves to others is done here: time-outs and retries as a whole, the bytes of
-nonsense (`_Session`), refreshing the engine's time, telling wrong credentials from a dead agent, and finding the point that spoils a request.
+gufo-snmp 0.13 encodes, decodes and encrypts; what it leaves to others is done here: time-outs and retries as a whole, the bytes of nonsense
+and the digest of what is received (`_Session`), refreshing the engine's time, telling wrong credentials from a dead agent, and finding the
+point that spoils a request.
 SET and traps get a link of their own over pysnmp; this one only polls.
 """
 
@@ -33,6 +34,7 @@ from gufo.snmp.aio import SnmpSession
 
 from drivers.snmp.frame import envelope_fault
 from drivers.snmp.settings import SnmpEndpoint
+from drivers.snmp.usm import DIGESTS, authenticity_fault, localized_key
 from drivers.snmp.values import Raw, batches, decode, halves, oid_of
 from hub.driver import Binding
 from hub.errors import AccessDenied, LinkDown, ProtocolFault
@@ -69,9 +71,14 @@ class _Session(SnmpSession):
     `_recv` and `_fd` are private to gufo-snmp (pinned below 0.14); a test fails when this override is not called any more.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(self, address: str, endpoint: SnmpEndpoint, **settings: Any) -> None:
+        super().__init__(address, endpoint.port, **settings)
         self.datagram = b""
+        self.forged = ""
+        """why the last message that was not believed was not; its bytes are in `datagram`"""
+        self._auth_key = endpoint.auth_key
+        self._digest = DIGESTS[endpoint.auth]
+        self._key: bytes | None = None
         self._peek = socket.socket(fileno=self._fd)
 
     async def _recv(self, receiver: Callable[[], T]) -> T:
@@ -85,10 +92,15 @@ class _Session(SnmpSession):
                 loop.remove_reader(self._fd)
             try:
                 self.datagram = self._peek.recv(_LARGEST + 1, socket.MSG_PEEK)
-                fault = None if len(self.datagram) > _LARGEST else envelope_fault(self.datagram)
-                if fault is not None:
+                if len(self.datagram) <= _LARGEST:
+                    fault = envelope_fault(self.datagram)
+                    if fault is not None:
+                        self._peek.recv(1)
+                        raise SnmpDecodeError(fault)
+                self.forged = self._forgery(self.datagram)
+                if self.forged:
                     self._peek.recv(1)
-                    raise SnmpDecodeError(fault)
+                    continue  # the true answer may be on its way
                 return receiver()
             except BlockingIOError:
                 continue  # it was for an earlier request
@@ -97,6 +109,15 @@ class _Session(SnmpSession):
                     raise
                 # the Rust code ran off the end of a malformed answer; this type is no Exception and cannot be imported
                 raise SnmpDecodeError("malformed") from None
+
+    def _forgery(self, message: bytes) -> str:
+        """Why a version 3 message is not believed, else empty."""
+        if self._auth_key is None or len(message) > _LARGEST:
+            return ""  # a cut message is refused by gufo-snmp
+        engine_id = b"" if self._key is not None else self.get_engine_id()
+        if engine_id:
+            self._key = localized_key(self._digest, self._auth_key.get_secret_value().encode(), engine_id)
+        return authenticity_fault(message, self._digest, self._key) or ""
 
     def release(self) -> None:
         """Let go of the file descriptor, which is gufo-snmp's."""
@@ -135,8 +156,8 @@ async def _open(endpoint: SnmpEndpoint) -> _Session:
         address = await _address(endpoint)
         if endpoint.community is not None:
             community = endpoint.community.get_secret_value()
-            return _Session(address, endpoint.port, community=community, version=SnmpVersion.v2c)
-        return _Session(address, endpoint.port, user=_user(endpoint), version=SnmpVersion.v3)
+            return _Session(address, endpoint, community=community, version=SnmpVersion.v2c)
+        return _Session(address, endpoint, user=_user(endpoint), version=SnmpVersion.v3)
     except TimeoutError:
         raise LinkDown(f"{endpoint.name}: the name was not resolved within {endpoint.timeout_s} s") from None
     except OSError as error:
@@ -179,7 +200,7 @@ class SnmpLink:
         except _SilentError as error:
             self._explain_silence(str(error))
         except _GarbledError as error:
-            raise LinkDown(f"{self._endpoint.name}: what answers is no SNMP agent: {error}") from None
+            raise LinkDown(f"{self._endpoint.name}: what answers is no SNMP agent of ours: {error}") from None
 
     def _explain_silence(self, reason: str) -> NoReturn:
         """An agent that just told us its engine id, unencrypted, and then says nothing cannot decrypt our questions."""
@@ -294,13 +315,15 @@ class SnmpLink:
                     raise LinkDown(f"{self._endpoint.name}: nothing listens there") from None
                 except (OSError, SnmpError) as error:
                     raise LinkDown(f"{self._endpoint.name}: {error}") from None
+        if self._session.forged:
+            raise _GarbledError(self._session.forged, self._session.datagram)
         raise _SilentError(
             f"no answer to {self._endpoint.retries + 1} requests within {self._endpoint.timeout_s} s each"
         )
 
     async def _exchange(self, oids: Sequence[str]) -> dict[str, Raw]:
         loop = asyncio.get_running_loop()
-        self._session.datagram = b""
+        self._session.datagram, self._session.forged = b"", ""
         if self._endpoint.version == "3" and loop.time() >= self._fresh_until:
             await self._session.refresh()
             self._fresh_until = loop.time() + _REFRESH_S

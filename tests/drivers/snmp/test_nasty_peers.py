@@ -95,7 +95,7 @@ async def test_an_answer_on_which_the_library_panics_is_a_fault_like_any_other()
 
 async def test_who_answers_the_first_question_with_rubbish_is_no_agent() -> None:
     async with scripted(lambda request: [b"HTTP/1.1 400"]) as port:
-        with pytest.raises(LinkDown, match="no SNMP agent"):
+        with pytest.raises(LinkDown, match="no SNMP agent of ours"):
             await read(port, THREE)
 
 
