@@ -243,6 +243,21 @@ async def test_nonsense_of_one_device_does_not_silence_the_others() -> None:
     assert DOOR not in {sample.series for sample in sink.samples()}
 
 
+async def test_what_a_read_has_in_spite_of_nonsense_is_delivered_in_the_same_turn() -> None:
+    class Line(Asked):
+        async def read(self, series: Sequence[Series]) -> Sequence[Sample]:
+            self.calls.append(list(series))
+            samples = [Sample(one, NOW, None, "nonsense") if one == DOOR else good(one, 0) for one in series]
+            raise ProtocolFault("nonsense", b"\xff", "line", samples)
+
+    line, sink = Line(good), Sink()
+    async with running(plan(FakeDriver(lambda _: line), SMOKE, DOOR), sink) as runner:
+        await eventually(lambda: {SMOKE, DOOR} <= {sample.series for sample in sink.samples()})
+    assert line.calls[0] == [SMOKE, DOOR]
+    assert sink.rejects[0] == Reject(NOW, "line", "protocol", "nonsense", b"\xff")
+    assert runner.counters.lost == 0
+
+
 async def test_a_bug_in_a_driver_is_said_with_its_traceback_and_stops_nothing() -> None:
     def answer(series: Series, asked: int) -> Sample | Exception:
         return ZeroDivisionError("oops") if asked == 2 else good(series, asked)
