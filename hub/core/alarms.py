@@ -267,8 +267,11 @@ def step(alarm: Alarm, event: AlarmEvent, at: Micros, actor: str = "", note: str
 
 
 def starts_escalation(transition: Transition) -> bool:
-    """Whether somebody must be told now: the alarm became unacknowledged and active, and was not before."""
-    return transition.to_state is _S.UNACK_ACTIVE and transition.from_state not in UNACKNOWLEDGED
+    """Whether somebody must be told now: the alarm became unacknowledged and active.
+
+    One that cleared and comes back counts too: its escalation may have stopped or be exhausted (a running one is left alone).
+    """
+    return transition.to_state is _S.UNACK_ACTIVE and transition.from_state is not _S.UNACK_ACTIVE
 
 
 def stops_escalation(alarm: Alarm) -> bool:

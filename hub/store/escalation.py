@@ -1,6 +1,6 @@
 """Escalations in the database: begun, stopped and driven inside transactions that others may own.
 
-`begin`, `withhold` and `stop` run on the cursor of the transaction that changes the alarm, after it has changed and thereby locked the
+`begin` and `stop` run on the cursor of the transaction that changes the alarm, after it has changed and thereby locked the
 alarm's row. Everybody locks in the same order: alarm, escalation, step, notification. So an acknowledge and a step that race come one after
 the other: either the step finds the alarm acknowledged, or the acknowledge finds the step's notification and cancels it.
 """
@@ -80,12 +80,6 @@ async def _begin_uncovered(cur: Cursor, about: dict[str, Any]) -> None:
         return
     _log.error("alarm_uncovered", alarm=str(about["alarm"]), reason="no policy covers it: nobody is told")
     await _say(cur, about["institution"], about["alarm"], "uncovered")
-
-
-async def withhold(cur: Cursor, alarm_ids: Sequence[UUID], reason: str) -> None:
-    """Keep these new alarms from being paged at all (a function test): without a row the sweep would take them for forgotten."""
-    if alarm_ids:
-        await cur.execute(_SQL["withhold"], {"alarms": list(alarm_ids), "reason": reason})
 
 
 async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:

@@ -261,3 +261,12 @@ def test_what_is_paged_is_what_the_alarm_machine_says_somebody_must_still_hear_o
 def test_the_idempotency_key_is_the_same_in_every_release() -> None:
     row = Due(2, 1, 0, "guard", "hook", 0)
     assert idempotency_key(ALARM, row) == UUID("a2bba8de-90c2-5f9f-aa5f-6059e46e206e")
+
+
+def test_an_alarm_that_cleared_by_itself_and_comes_back_is_begun_again() -> None:
+    back = alarms.Transition(
+        ALARM, 3, alarms.AlarmEvent.RAISE, alarms.AlarmState.UNACK_CLEARED, alarms.AlarmState.UNACK_ACTIVE, 0, "", ""
+    )
+    assert alarms.starts_escalation(back)
+    held = back._replace(from_state=alarms.AlarmState.UNACK_ACTIVE)
+    assert not alarms.starts_escalation(held)

@@ -8,7 +8,7 @@ import pytest
 
 from hub.core.escalation import Step
 from hub.model import SECOND, Priority, SignalClass
-from hub.store.escalation import Fired, begin, claim, fire, stop, sweep, withhold
+from hub.store.escalation import Fired, begin, claim, fire, stop, sweep
 from tests.paging import POLICY, World
 
 STEP_ROWS = [(1, 1, 0), (1, 2, 0), (1, 2, 1)]
@@ -281,16 +281,6 @@ async def test_an_alarm_that_was_forgotten_is_taken_up_by_the_sweep(world: World
     assert await swept(world) == ([alarm], [])
     assert await world.open_steps(alarm) == STEP_ROWS
     assert await swept(world) == ([], [])
-
-
-async def test_a_withheld_alarm_is_never_taken_up(world: World) -> None:
-    await world.policy(POLICY)
-    alarm = await world.alarm(begun=False)
-    async with world.conn.transaction(), world.conn.cursor() as cur:
-        await withhold(cur, [alarm], "function-test")
-    assert await swept(world) == ([], [])
-    row = await world.escalation(alarm)
-    assert (row["state"], row["reason"]) == ("withheld", "function-test")
 
 
 async def test_an_escalation_without_any_step_left_is_found_and_goes_on(world: World) -> None:

@@ -47,14 +47,6 @@ on conflict (alarm) do update set
 where e.state not in ('running', 'uncovered')
 returning e.round
 
--- name: withhold
-insert into escalation (alarm, institution, urgency, state, reason, started_at, ended_at)
-select a.id, a.institution, case when a.signal_class in ('fire', 'panic') then 0 else 1 end,
-       'withheld', %(reason)s, clock_timestamp(), clock_timestamp()
-from alarm a
-where a.id = any (%(alarms)s)
-on conflict (alarm) do nothing
-
 -- name: add_steps
 insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency)
 select * from unnest(
@@ -182,27 +174,3 @@ insert into change (kind, institution, payload) values (%(kind)s, %(institution)
 
 -- name: clock
 select clock_timestamp()
-
--- name: shown
-select e.state, e.reason, e.actor, e.policy, e.policy_version, e.started_at, e.ended_at, e.round
-from escalation e
-where e.alarm = %(alarm)s
-
--- name: shown_steps
-select round, step, repetition, responder, channel, due_at, state, ended_at
-from escalation_step
-where alarm = %(alarm)s
-order by round, due_at, step, repetition
-
--- name: shown_notifications
-select id, round, step, repetition, responder, channel, state, attempts, last_error, created_at, next_attempt_at, ended_at
-from notification
-where alarm = %(alarm)s
-order by round, due_at, step, repetition
-
--- name: shown_attempts
-select a.notification, a.n, a.at, a.outcome, a.code, a.detail, a.duration
-from attempt a
-join notification n on n.id = a.notification
-where n.alarm = %(alarm)s
-order by a.notification, a.n

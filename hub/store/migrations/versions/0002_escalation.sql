@@ -66,7 +66,7 @@ create table escalation (
     policy identifier references policy,
     policy_version int,
     plan jsonb,
-    state text not null check (state in ('running', 'stopped', 'exhausted', 'uncovered', 'withheld')),
+    state text not null check (state in ('running', 'stopped', 'exhausted', 'uncovered')),
     reason text not null default '',
     actor text not null default '',
     started_at timestamptz not null,
