@@ -24,19 +24,19 @@ def list_alarms(hub: Hub, institution: str | None, *, every: bool, as_json: bool
         show.console().print("没有告警 No alarms.")
         return
     show.table(
-        ["编号\nAlarm", "时间\nRaised", "级别\nPriority", "状态\nState", "告警\nWhat", "位置\nWhere"],
+        ["编号\nAlarm", "时间\nRaised", "级别 / 状态\nPriority / State", "告警\nWhat", "位置\nWhere"],
         (
             [
                 alarm["id"][:_SHORT],
                 show.moment(alarm["raised_at"]),
-                alarm["priority"],
-                alarm["state"],
+                f"{alarm['priority']}\n{alarm['state']}",
                 f"{alarm['title']['zh']} {alarm['instance']}".strip() + f"\n{alarm['title']['en']}",
                 f"{alarm['institution']}\n{alarm['device']}",
             ]
             for alarm in alarms
         ),
         coloured=(2,),
+        whole=(0, 4),
     )
 
 

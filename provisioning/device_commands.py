@@ -23,6 +23,17 @@ _WHAT_TO_DO: Mapping[str, tuple[str, str]] = {
     "recorder": ("无需操作", "nothing to do"),
     "ups": ("无需操作", "nothing to do"),
 }
+_KINDS = {
+    "camera": "摄像机",
+    "recorder": "录像机",
+    "access_controller": "门禁",
+    "smoke_detector": "烟感",
+    "fire_panel": "火警主机",
+    "panic_button": "报警按钮",
+    "ups": "UPS",
+    "edge": "网关",
+    "other": "其他",
+}
 _OTHER = ("按设备说明触发", "set it off as its manual says")
 
 
@@ -46,7 +57,7 @@ def list_devices(hub: Hub, institution: str | None, kind: str | None, *, as_json
         (
             [
                 device["id"],
-                device["kind"],
+                _KINDS.get(device["kind"], device["kind"]),
                 device["zone"] or "-",
                 device["admin_state"],
                 f"{device['link_state']} {show.ago(device['link_since'])}",
@@ -55,6 +66,7 @@ def list_devices(hub: Hub, institution: str | None, kind: str | None, *, as_json
             for device in devices
         ),
         coloured=(3, 4, 5),
+        whole=(0, 3, 4),
     )
 
 
@@ -113,10 +125,6 @@ def test_devices(
     with hub:
         chosen = _chosen(hub, devices, institution, every=every)
         running = [_start(hub, device, within) for device in chosen]
-        if not as_json:
-            for one in running:
-                zh, en = _WHAT_TO_DO.get(one.kind, _OTHER)
-                print(f"{one.device}: {zh} · {en}", flush=True)
         results = _follow(hub, running, quiet=as_json)
     passed = sum(result["state"] == "passed" for result in results)
     if as_json:
@@ -146,8 +154,10 @@ def _start(hub: Hub, device: Mapping[str, Any], within: float | None) -> Running
 
 
 def _follow(hub: Hub, running: Sequence[Running], *, quiet: bool) -> list[dict[str, Any]]:
-    """The tests as they ended, in the order in which they were started."""
+    """The tests as they ended, in the order in which they were started. What to do is said when the hub is watching, and not before:
+    a press that comes earlier is a real one."""
     open_tests = {one.test: one for one in running}
+    told: set[str] = set()
     ended: dict[str, dict[str, Any]] = {}
     deadline: float | None = None
     while open_tests:
@@ -155,6 +165,10 @@ def _follow(hub: Hub, running: Sequence[Running], *, quiet: bool) -> list[dict[s
         for test, one in list(open_tests.items()):
             found = hub.get(f"/device-tests/{test}")
             longest = max(longest, found["within_seconds"] or 0.0)
+            if found["state"] == "open" and test not in told and not quiet:
+                told.add(test)
+                zh, en = _WHAT_TO_DO.get(one.kind, _OTHER)
+                print(f"{one.device}: {zh} · {en}", flush=True)
             if found["finished_at"] is not None:
                 ended[test] = found
                 del open_tests[test]

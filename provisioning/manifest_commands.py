@@ -87,11 +87,12 @@ def _report(result: Result, manifest: Manifest, *, as_json: bool) -> None:
         show.plan(result["changes"])
     else:
         show.console().print("无需更改 Nothing to change: the hub is as the manifest says.")
-    show.complain(
-        f"{problem.place}: 警告 warning: {problem.key}: {problem.reason}"
-        + (f" [{row['clause']}]" if row["clause"] else "")
-        for row, problem in found["warnings"]
-    )
+    show.complain(_warning(row, problem) for row, problem in found["warnings"])
+
+
+def _warning(row: Mapping[str, Any], problem: Problem) -> str:
+    clause = f" [{row['clause']}]" if row["clause"] and row["clause"] not in problem.reason else ""
+    return f"{problem.place}: 警告 warning: {problem.key}: {problem.reason}{clause}"
 
 
 def bundle(hub: Hub, edge: str, output: Path, *, force: bool) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,14 +49,17 @@ def complain(lines: Iterable[str]) -> None:
         print(line, file=sys.stderr)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, coloured: Sequence[int] = ()) -> None:
-    """A table; the columns `coloured` hold state words."""
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False, header_style="bold")
-    for heading in headings:
-        grid.add_column(heading, overflow="fold")
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, coloured: Sequence[int] = (), whole: Sequence[int] = (0,)
+) -> None:
+    """A table; the columns `coloured` hold state words, those `whole` are never folded: they are copied from here."""
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False, header_style="bold")
+    for n, heading in enumerate(headings):
+        grid.add_column(heading, overflow="fold", no_wrap=n in whole)
     for row in rows:
         cells = [
-            Text(cell, _COLOURS.get(cell.split(" ")[0], "") if n in coloured else "") for n, cell in enumerate(row)
+            Text(cell, _COLOURS.get(cell.split()[0] if cell else "", "") if n in coloured else "")
+            for n, cell in enumerate(row)
         ]
         grid.add_row(*cells)
     console().print(grid)
@@ -134,7 +137,16 @@ def _grid(changes: Sequence[Mapping[str, Any]]) -> Table:
             zh, en = _KINDS[change["kind"]]
             grid.add_row(Text(sign, colour), Text(zh), Text(en), Text(change["id"], colour))
             for field in change["fields"]:
-                before, after = value(field["before"]), value(field["after"])
-                after = after if after != before else "*** (changed)"
-                grid.add_row("", "", "", Text(f"  {field['name']}: {before} → {after}"))
+                for name, before, after in differing(field["name"], field["before"], field["after"]):
+                    grid.add_row("", "", "", Text(f"  {name}: {value(before)} → {value(after)}"))
     return grid
+
+
+def differing(name: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where two values differ: in mappings only the keys that do, by their dotted names."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in dict.fromkeys((*before, *after)):
+            if before.get(key) != after.get(key):
+                yield from differing(f"{name}.{key}", before.get(key), after.get(key))
+    else:
+        yield name, before, after

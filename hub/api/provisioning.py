@@ -19,7 +19,7 @@ from hub.engine import mosquitto_hash
 from hub.errors import Conflict, NotFound
 from hub.manifest import Manifest
 from hub.model import to_micros
-from hub.runtime.catalogue import InstalledCatalogue, installed_drivers
+from hub.runtime.catalogue import InstalledCatalogue, installed_drivers, marked
 from hub.store import provisioning
 
 router = APIRouter(tags=["provisioning"])
@@ -81,6 +81,8 @@ def _change(change: core.Change, catalogue: InstalledCatalogue) -> ThingChange:
     noun = change.key.noun
     before = {} if change.before is None else catalogue.shown(noun, change.before)
     after = {} if change.after is None else catalogue.shown(noun, change.after)
+    if change.before is not None and change.after is not None:
+        after = marked(change.before, change.after, after)
     names = [] if change.after is None else change.differing
     return ThingChange(
         action=change.action,

@@ -158,3 +158,11 @@ def _cover(raw: Any, dumped: Any) -> Any:
         known_list = dumped if isinstance(dumped, list) and len(dumped) == len(raw) else [None] * len(raw)
         return [_cover(value, known) for value, known in zip(raw, known_list, strict=True)]
     return _MASK if isinstance(raw, str) and (dumped is None or dumped == _MASK) else raw
+
+
+def marked(before: Any, after: Any, shown: Any) -> Any:
+    """`after` as it is shown, with a note at every secret that differs from `before`: its mask looks the same."""
+    if isinstance(shown, Mapping) and isinstance(after, Mapping):
+        below = before if isinstance(before, Mapping) else {}
+        return {key: marked(below.get(key), after.get(key), value) for key, value in shown.items()}
+    return f"{_MASK} (changed)" if shown == _MASK and before not in (after, None) else shown

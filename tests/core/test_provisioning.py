@@ -202,6 +202,13 @@ def test_a_contradiction_names_its_place_and_what_is_wrong(document: dict[str, A
     assert any(at == pointer and says in message for at, message in found), found
 
 
+def test_an_institution_that_stands_there_twice_is_said_once() -> None:
+    found = [message for _, message in errors(city(institutions=[institution(), institution()]))]
+    assert [message for message in found if "already" in message] == [
+        "institution sun stands in the manifest already, at institutions/0"
+    ]
+
+
 def test_a_channel_of_an_unknown_kind_is_named_within_its_responder() -> None:
     responder = {"id": "duty", "title": title(), "channels": [{"id": "hook", "kind": "pigeon", "settings": {}}]}
     assert ("/responders/0/channels/0/kind", "there is no such channel") in errors(city(responders=[responder]))

@@ -103,12 +103,16 @@ def _found(findings: Iterable[Finding], record: Record, code: str, *path: str | 
 
 def _declared_twice(d: Declaration) -> Iterator[Problem]:
     first: dict[tuple[object, ...], Record] = {}
+    repeated: set[str] = set()
     for record in d.declared:
         noun = record.key.noun
+        if noun in INSIDE and record.pointer.rsplit("/", 2)[0] in repeated:
+            continue  # the institution around it is said already
         shared = noun in (Noun.DEVICE, Noun.EDGE)  # one name space over the whole hub
         name = ("device", record.key.id) if shared else tuple(record.key)
         other = first.setdefault(name, record)
         if other is not record:
+            repeated.add(record.pointer)
             place = other.pointer.removeprefix("/")
             yield Problem(record.pointer, f"{record.key} stands in the manifest already, at {place}", "twice")
 
