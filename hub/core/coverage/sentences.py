@@ -64,8 +64,8 @@ _WITHOUT_PARTS = {
 def _of_none_in(verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]) -> tuple[str, str]:
     if verdict is Verdict.COMPLIANT:
         return (
-            f"{len(parts)} 个禁设区域内均未登记此类设备。",
-            f"No such device is registered in any of the {len(parts)} forbidden zones.",
+            f"{len(parts)} 个禁设区域内未登记此类设备。",
+            f"No such device is registered in a forbidden zone (there are {len(parts)}).",
         )
     zh, en = _listed(bad)
     return f"禁设区域内有设备：{zh}。", f"Devices in forbidden zones: {en}."
@@ -81,7 +81,8 @@ def _of_at_least(
         return _of_institution(rule, verdict, parts[0], what_zh, what_en)
     total = len(parts)
     if verdict is Verdict.COMPLIANT:
-        return f"{total} 个区域均有已证实的{what_zh}。", f"All {total} zones have proven {what_en}."
+        zones_en = "The only such zone has" if total == 1 else f"All {total} zones have"
+        return f"{total} 个区域{'均' if total > 1 else ''}有已证实的{what_zh}。", f"{zones_en} proven {what_en}."
     zh, en = _listed(bad)
     if verdict is Verdict.UNKNOWN:
         return (
