@@ -161,6 +161,7 @@ log_timestamp_format %Y-%m-%dT%H:%M:%SZ
 
 # edges and devices: nobody can take another's session
 listener {self.ports.devices} 127.0.0.1
+use_username_as_clientid true
 
 # the hub: one session for each partition and lane under one user
 listener {self.ports.hub} 127.0.0.1
