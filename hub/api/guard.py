@@ -42,6 +42,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["path"].startswith("/api/"):
+            send = _uncached(send)
         try:
             check_target(scope["raw_path"], scope["query_string"])
             body = await self._body(scope, receive)
@@ -79,6 +81,19 @@ class Guard:
                         return b"".join(parts)
         except TimeoutError:
             raise Refused(408, f"the body was not complete after {self.body_seconds:g} s", "body", "#") from None
+
+
+def _uncached(send: Send) -> Send:
+    """What is shown depends on the token, and a token's secret is shown once: nobody in between may keep an answer."""
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"cache-control"]
+            extra = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+            message = {**message, "headers": [*headers, *extra]}
+        await send(message)
+
+    return marked
 
 
 def _content_type(scope: Scope) -> bytes:

@@ -70,7 +70,7 @@ class EventStream(Response):
         since: Cursor | None,
         still_allowed: Callable[[], Awaitable[bool]],
     ) -> None:
-        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._fanout = fanout
         self._scope = scope

@@ -12,9 +12,9 @@ Row = dict[str, Any]
 
 
 async def all_rows(conn: Connection, statement: sql.SQL, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-    """Every row of the answer."""
+    """Every row of the answer. Planned anew each time: scope and filters decide the plan, a generic one is up to 50 times slower."""
     async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(statement, parameters)
+        await cursor.execute(statement, parameters, prepare=False)
         return await cursor.fetchall()
 
 
