@@ -8,7 +8,8 @@ So the rules are:
   doubled each time without progress, so that late answers to a repetition never cause the next one;
 - below what was confirmed, again and again while the lowest unconfirmed was sent: the hub has lost its place (restored from a backup, set
   up anew); above all that was ever given: we have. In both cases the numbers mean nothing any more and the stream must begin anew;
-- no confirmation for `SILENCE`: go back too.
+- no confirmation for `FIRST_SILENCE`, doubled each time up to `SILENCE`: go back too. A broker that was started again takes messages while
+  the hub has not yet subscribed, and drops them; an alarm among them must not wait ten seconds.
 
 Time comes in as seconds of a monotonic clock.
 """
@@ -18,6 +19,7 @@ from enum import Enum
 
 LIMIT = 100
 """unconfirmed messages of a lane that may be under way"""
+FIRST_SILENCE = 2.0
 SILENCE = 10.0
 PATIENCE = 1.0
 FORGOTTEN = 3
@@ -42,6 +44,7 @@ class Window:
     """when something was last sent for the first time, confirmed, or repeated"""
     sent: int = -1
     patience: float = PATIENCE
+    silence: float = FIRST_SILENCE
     forgotten: int = 0
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class Window:
             return Verdict.ANEW
         if upto > self.confirmed:
             self.confirmed, self.sent = upto, max(self.sent, upto)
-            self.moved_at, self.patience, self.forgotten = now, PATIENCE, 0
+            self._moved(now)
             return Verdict.PROGRESS
         if self.sent == self.confirmed or now - self.moved_at < self.patience:
             return Verdict.NOTHING
@@ -81,19 +84,23 @@ class Window:
 
     def expire(self, now: float) -> bool:
         """Whether the hub has been silent too long about what is under way; if so everything unconfirmed is to be sent again."""
-        if self.sent == self.confirmed or now - self.moved_at < SILENCE:
+        if self.sent == self.confirmed or now - self.moved_at < self.silence:
             return False
+        self.silence = min(2 * self.silence, SILENCE)
         self._back(now)
         return True
 
     def wait(self, now: float) -> float | None:
         """Seconds until `expire` may be true; None when nothing is under way."""
-        return None if self.sent == self.confirmed else max(0.0, self.moved_at + SILENCE - now)
+        return None if self.sent == self.confirmed else max(0.0, self.moved_at + self.silence - now)
 
     def restart(self, now: float) -> None:
         """The stream begins anew: nothing of it is confirmed or under way."""
-        self.confirmed = self.sent = self.forgotten = 0
-        self.moved_at, self.patience = now, PATIENCE
+        self.confirmed = self.sent = 0
+        self._moved(now)
+
+    def _moved(self, now: float) -> None:
+        self.moved_at, self.patience, self.silence, self.forgotten = now, PATIENCE, FIRST_SILENCE, 0
 
     def _back(self, now: float) -> None:
         self.sent, self.moved_at = self.confirmed, now

@@ -1,4 +1,4 @@
-"""The edge put together: links → intake → spool → uplinks, and its own beat; started in that order's reverse, stopped in order.
+"""The edge put together: links → intake → spool → uplink, and its own beat; started in that order's reverse, stopped in order.
 
 A driver's failure stops nothing; the failure of a part of the edge itself ends the process, loudly, and whoever supervises it starts it again.
 """
@@ -49,12 +49,7 @@ async def _run(
     log.info("edge.start", edge=bundle.edge, institution=bundle.institution, broker=str(broker), links=len(plans))
     async with asyncio.TaskGroup() as tasks:
         writers = [tasks.create_task(intake.run(lane), name=f"spool-{lane}") for lane in Lane]
-        uplinks = [
-            tasks.create_task(
-                Uplink(broker, bundle.partition, client, lane, intake, clock).run(), name=f"uplink-{lane}"
-            )
-            for lane in Lane
-        ]
+        uplink = tasks.create_task(Uplink(broker, bundle.partition, client, intake, clock).run(), name="uplink")
         sources = [
             tasks.create_task(LinkRunner(plan, intake, clock).run(), name=f"link-{plan.endpoint_id}") for plan in plans
         ]
@@ -64,7 +59,7 @@ async def _run(
         await _end(sources)
         await intake.close()
         await asyncio.wait(writers, timeout=LEAVE_LIMIT)
-        await _end([*uplinks, *writers])
+        await _end([uplink, *writers])
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:

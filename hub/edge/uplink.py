@@ -1,15 +1,17 @@
-"""The way up: one MQTT session a lane carries the spool's messages and hears the hub's confirmations.
+"""The way up: one MQTT session carries the spool's messages of both lanes and hears the hub's confirmations.
 
 Only a confirmation lets go of a message; what the broker acknowledges means nothing here, so nothing is kept by the broker either
-(`clean start`). Each lane has its own session and task: urgent never waits behind bulk.
+(`clean start`).
 
-The two sessions of an edge have client ids `<client>-urgent` and `<client>-bulk` under one user name. A device listener with mTLS and
-`use_username_as_clientid` (DESIGN.md) would allow one session a certificate only: with it, lanes need names of their own.
+One session, because the broker ties a device's client id to its user name (DESIGN.md: nobody takes another's session). Urgent still never
+waits behind bulk: each lane has its own task and window, and bulk puts at most `PIPE` bytes that the broker has not acknowledged onto the
+line. Why: docs/decisions/0010-one-session-an-edge.md.
 """
 
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -27,27 +29,29 @@ log = structlog.get_logger()
 
 CHUNK = 20
 """messages read from the spool at a time"""
+PIPE = 64 * 1024
+"""bytes of bulk on the line without the broker's acknowledgement, or one message if it is larger: half a second of a line of 1 Mbit/s"""
+LONGEST = 5.0
+"""seconds of the longest pause: an alarm must not wait long for a broker that is back"""
 STEADY = 30.0
 """seconds after which a session counts as good and the back-off starts over"""
 
 
 class Uplink:
-    """One lane's way up; `run` never returns."""
+    """An edge's way up; `run` never returns."""
 
     def __init__(
-        self, broker: Broker, partition: int, client: str, lane: Lane, intake: Intake, clock: Callable[[], Micros]
+        self, broker: Broker, partition: int, client: str, intake: Intake, clock: Callable[[], Micros]
     ) -> None:
-        self.lane = lane
         self.connected = asyncio.Event()
         """set while a session is open"""
         self._broker = broker
-        self._client_id = f"{client}-{lane}"
-        self._up = str(Topic(partition, client, "up", lane))
-        self._down = str(Topic(partition, client, "down", lane))
+        self._client = client
         self._intake = intake
         self._clock = clock
-        self._wake = intake.appended[lane]
-        self._backoff = Backoff()
+        self._up = {lane: str(Topic(partition, client, "up", lane)) for lane in Lane}
+        self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
+        self._backoff = Backoff(longest=LONGEST)
         self._said_down = False
 
     async def run(self) -> None:
@@ -68,88 +72,149 @@ class Uplink:
 
     async def _attend(self) -> None:
         """One session's life."""
-        async with session(self._broker, client_id=self._client_id, clean_start=True, session_expiry=0) as live:
-            await live.subscribe(self._down)
-            log.info("uplink.up", lane=self.lane, broker=str(self._broker))
+        async with session(self._broker, client_id=self._client, clean_start=True, session_expiry=0) as live:
+            for topic in self._down:
+                await live.subscribe(topic)
+            log.info("uplink.up", broker=str(self._broker))
             self._said_down = False
             self.connected.set()
             try:
-                now = asyncio.get_running_loop().time()
-                window = Window(await self._intake.confirmed(self.lane), now)
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._send(live, window), name=f"uplink-send-{self.lane}")
-                    tasks.create_task(self._hear(live, window), name=f"uplink-hear-{self.lane}")
+                    windows = {}
+                    for lane in Lane:
+                        windows[lane] = Window(await self._intake.confirmed(lane), _now())
+                        carrier = _Carrier(lane, self._up[lane], windows[lane], live, self._intake, self._clock)
+                        tasks.create_task(carrier.run(), name=f"uplink-{lane}")
+                    tasks.create_task(self._hear(live, windows), name="uplink-hear")
             except BaseExceptionGroup as group:
-                raise group.exceptions[0] from None  # the first to fall cancelled the other
+                raise group.exceptions[0] from None  # the first to fall cancelled the others
             finally:
                 self.connected.clear()
 
-    async def _send(self, live: Session, window: Window) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._wake.clear()
-            if window.expire(loop.time()):
-                log.info("uplink.repeated", lane=self.lane, after=window.confirmed, cause="no confirmation")
-            stream = self._intake.stream(self.lane)
-            chunk = await self._intake.unconfirmed(self.lane, window.sent, min(CHUNK, window.room))
-            for message in chunk:
-                # going back or beginning anew may have happened while the spool was read
-                if stream != self._intake.stream(self.lane) or not window.take(message.seq, loop.time()):
-                    break
-                await self._post(live, stream, message)
-            if not chunk:
-                try:
-                    async with asyncio.timeout(window.wait(loop.time())):
-                        await self._wake.wait()
-                except TimeoutError:
-                    pass
-
-    async def _post(self, live: Session, stream: str, message: Message) -> None:
-        try:
-            await live.post(self._up, message.payload, user_properties=properties_of(stream, message.seq))
-        except BadInput as error:
-            if error.code != "mqtt-size":
-                raise
-            # the broker was given a smaller limit than the protocol's: this one can never be sent, and must not block the rest
-            log.error("uplink.unsendable", lane=self.lane, seq=message.seq, reason=error.reason)
-            reject = Reject(self._clock(), "edge:uplink", "mqtt-size", error.reason, message.payload[:4096])
-            await self._intake.replace(self.lane, message.seq, reject)
-            raise LinkDown("a message was replaced, the window starts again") from None
-        point("edge-after-publish")
-
-    async def _hear(self, live: Session, window: Window) -> None:
+    async def _hear(self, live: Session, windows: dict[Lane, Window]) -> None:
         while True:
             for incoming in await live.take(100):
+                lane = self._down.get(incoming.topic)
                 try:
                     confirmation = decode_confirm(incoming.payload)
                 except BadInput as error:
-                    log.warning("uplink.garbage", lane=self.lane, reason=str(error))
+                    log.warning("uplink.garbage", topic=incoming.topic, reason=str(error))
                 else:
-                    await self._confirm(window, confirmation)
+                    if lane is not None:
+                        await self._confirm(lane, windows[lane], confirmation)
                 live.settle(incoming)
 
-    async def _confirm(self, window: Window, confirmation: Confirmation) -> None:
-        if confirmation.stream != self._intake.stream(self.lane):
-            log.debug("uplink.other_stream", lane=self.lane, stream=confirmation.stream)
+    async def _confirm(self, lane: Lane, window: Window, confirmation: Confirmation) -> None:
+        if confirmation.stream != self._intake.stream(lane):
+            log.debug("uplink.other_stream", lane=lane, stream=confirmation.stream)
             return
-        last = await self._intake.last(self.lane)
-        verdict = window.confirm(confirmation.upto, last, asyncio.get_running_loop().time())
+        last = await self._intake.last(lane)
+        verdict = window.confirm(confirmation.upto, last, _now())
         if verdict is Verdict.PROGRESS:
             point("edge-before-confirm-delete")
-            await self._intake.confirm(self.lane, confirmation.upto)
+            await self._intake.confirm(lane, confirmation.upto)
             self._backoff.reset()
         elif verdict is Verdict.BACK:
-            log.info("uplink.repeated", lane=self.lane, after=window.confirmed, cause="gap or repetition")
+            log.info("uplink.repeated", lane=lane, after=window.confirmed, cause="gap or repetition")
         elif verdict is Verdict.ANEW:
-            before = confirmation.stream
-            after = await self._intake.restart(self.lane)
+            after = await self._intake.restart(lane)
+            window.restart(_now())
             log.error(
-                "uplink.stream_anew", lane=self.lane, before=before, after=after, hub=confirmation.upto, last=last
+                "uplink.stream_anew",
+                lane=lane,
+                before=confirmation.stream,
+                after=after,
+                hub=confirmation.upto,
+                last=last,
             )
-            window.restart(asyncio.get_running_loop().time())
-        self._wake.set()
+        self._intake.appended[lane].set()
 
     def _say_down(self, error: Exception, pause: float) -> None:
         say = log.debug if self._said_down else log.warning
-        say("uplink.down", lane=self.lane, broker=str(self._broker), reason=str(error), pause=round(pause, 2))
+        say("uplink.down", broker=str(self._broker), reason=str(error), pause=round(pause, 2))
         self._said_down = True
+
+
+class _Carrier:
+    """Sends one lane's messages within one session."""
+
+    def __init__(
+        self,
+        lane: Lane,
+        topic: str,
+        window: Window,
+        live: Session,
+        intake: Intake,
+        clock: Callable[[], Micros],
+    ) -> None:
+        self._lane = lane
+        self._topic = topic
+        self._window = window
+        self._live = live
+        self._intake = intake
+        self._clock = clock
+        self._wake = intake.appended[lane]
+
+    async def run(self) -> None:
+        """Until the session ends, which raises."""
+        window = self._window
+        while True:
+            self._wake.clear()
+            if window.expire(_now()):
+                log.info("uplink.repeated", lane=self._lane, after=window.confirmed, cause="no confirmation")
+            stream = self._intake.stream(self._lane)
+            chunk = await self._intake.unconfirmed(self._lane, window.sent, min(CHUNK, window.room))
+            await self._send(stream, chunk)
+            if not chunk:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(window.wait(_now())):
+                        await self._wake.wait()
+
+    async def _send(self, stream: str, chunk: list[Message]) -> None:
+        """Urgent onto the line as it comes; bulk as much as `PIPE` holds, then only when the broker has taken that."""
+        on_the_line: list[asyncio.Task[None]] = []
+        size = 0
+        try:
+            for message in chunk:
+                if size and size + len(message.payload) > PIPE:
+                    await asyncio.gather(*on_the_line)
+                    on_the_line, size = [], 0
+                # going back or beginning anew may have happened meanwhile
+                if stream != self._intake.stream(self._lane) or not self._window.take(message.seq, _now()):
+                    break
+                if self._lane is Lane.URGENT:
+                    await self._post(stream, message)
+                else:
+                    on_the_line.append(asyncio.create_task(self._publish(stream, message)))
+                    size += len(message.payload)
+            await asyncio.gather(*on_the_line)
+        finally:
+            for task in on_the_line:
+                task.cancel()
+
+    async def _post(self, stream: str, message: Message) -> None:
+        try:
+            await self._live.post(self._topic, message.payload, user_properties=properties_of(stream, message.seq))
+        except BadInput as error:
+            await self._give_up(message, error)
+        point("edge-after-publish")
+
+    async def _publish(self, stream: str, message: Message) -> None:
+        try:
+            await self._live.publish(self._topic, message.payload, user_properties=properties_of(stream, message.seq))
+        except BadInput as error:
+            await self._give_up(message, error)
+        point("edge-after-publish")
+
+    async def _give_up(self, message: Message, error: BadInput) -> None:
+        """The broker takes less than the protocol says: this one can never be sent, and must not stand before the rest."""
+        if error.code != "mqtt-size":
+            raise error
+        log.error("uplink.unsendable", lane=self._lane, seq=message.seq, reason=error.reason)
+        reject = Reject(self._clock(), "edge:uplink", "mqtt-size", error.reason, message.payload[:4096])
+        await self._intake.replace(self._lane, message.seq, reject)
+        raise LinkDown("a message was replaced, the window starts again")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

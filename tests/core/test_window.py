@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.backoff import DENIED, LONGEST, SHORTEST, Backoff
-from hub.core.window import FORGOTTEN, LIMIT, PATIENCE, SILENCE, Verdict, Window
+from hub.core.window import FIRST_SILENCE, FORGOTTEN, LIMIT, PATIENCE, SILENCE, Verdict, Window
 
 
 def sent(window: Window, upto: int, now: float = 0.0) -> Window:
@@ -74,10 +74,25 @@ def test_nothing_under_way_is_never_repeated() -> None:
 
 def test_silence_means_sending_again_from_the_lowest_unconfirmed() -> None:
     window = sent(Window(5, 0.0), 8)
-    assert window.wait(4.0) == SILENCE - 4.0
-    assert not window.expire(SILENCE - 0.1)
-    assert window.expire(SILENCE)
+    assert window.wait(0.5) == FIRST_SILENCE - 0.5
+    assert not window.expire(FIRST_SILENCE - 0.1)
+    assert window.expire(FIRST_SILENCE)
     assert window.sent == 5
+
+
+def test_silence_is_waited_for_longer_each_time_until_something_moves() -> None:
+    window, now, waits = Window(0, 0.0), 0.0, []
+    for _ in range(5):
+        sent(window, 1, now)
+        wait = window.wait(now)
+        assert wait is not None
+        now += wait
+        assert window.expire(now)
+        waits.append(wait)
+    assert waits == [2, 4, 8, SILENCE, SILENCE]
+    window.confirm(1, 2, now)
+    assert window.take(2, now)
+    assert window.wait(now) == FIRST_SILENCE
 
 
 def test_a_hub_that_has_forgotten_a_stream_makes_it_begin_anew() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from hub.cli.edge import run
 from hub.model import Lane
@@ -118,6 +119,13 @@ def test_it_stops_within_five_seconds_without_a_broker_and_without_its_device(tm
         edge.send_signal(signal.SIGINT)
         assert edge.wait(5) == 0
         assert "s3cret" not in edge.stderr.read()
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_logger() -> Iterator[None]:
+    """`run` in this process points the logs at a standard error that ends with the test."""
+    yield
+    structlog.reset_defaults()
 
 
 def refused(tmp_path: Path, document: object, capsys: pytest.CaptureFixture[str]) -> str:
