@@ -43,6 +43,10 @@ PATHS = [
     "/quarantine?limit=1",
     "/quarantine?client=b-edge",
     "/tokens",
+    "/coverage",
+    "/coverage?limit=1",
+    "/coverage/a-home",
+    "/coverage/b-home",
     "/audit",
     "/openapi.json",
 ]
