@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 _SQL = queries("escalation")
 
 Cursor = AsyncCursor[TupleRow]
+_Said = tuple[int, UUID, dict[str, Any]]
+"""institution's key, alarm, what the change feed is told"""
 
 
 class Timer(NamedTuple):
@@ -57,29 +59,39 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     await cur.execute(_SQL["choose"], {"alarms": list(alarm_ids)})
     chosen = await cur.fetchall()
     plans = await _plans(cur, {policy for *_, policy, _ in chosen if policy is not None})
+    covered = [row for row in chosen if row[3] is not None]
+    given = _about(covered) | {
+        "policy": [policy for *_, policy, _ in covered],
+        "version": [version for *_, version in covered],
+        "plan": [Jsonb(_to_json(plans[policy])) for *_, policy, _ in covered],
+    }
+    by_alarm = {row[0]: row for row in chosen}
     timers: list[Timer] = []
-    for alarm, institution, signal_class, policy, version in chosen:
-        urgency = core.urgency(SignalClass(signal_class))
-        about = {"alarm": alarm, "institution": institution, "urgency": urgency}
-        if policy is None:
-            await _begin_uncovered(cur, about)
-            continue
-        plan = plans[policy]
-        await cur.execute(_SQL["start"], {**about, "policy": policy, "version": version, "plan": Jsonb(_to_json(plan))})
-        started = await cur.fetchone()
-        if started is None:
-            continue
-        timers += _timers(alarm, urgency, plan, started[0], to_micros(started[1]))
-        await _say(cur, institution, alarm, "running", policy=policy, round=started[0])
+    said: list[_Said] = []
+    for alarm, number, started_at in await _rows(cur, "start", given):
+        _, institution, signal_class, policy, _ = by_alarm[alarm]
+        timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plans[policy], number, to_micros(started_at))
+        said.append((institution, alarm, {"state": "running", "policy": policy, "round": number}))
+    for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None])):
+        _log.error("alarm_uncovered", alarm=str(alarm), reason="no policy covers it: nobody is told")
+        said.append((by_alarm[alarm][1], alarm, {"state": "uncovered"}))
     await _add(cur, timers)
+    await _say(cur, *said)
 
 
-async def _begin_uncovered(cur: Cursor, about: dict[str, Any]) -> None:
-    await cur.execute(_SQL["uncovered"], about)
-    if await cur.fetchone() is None:
-        return
-    _log.error("alarm_uncovered", alarm=str(about["alarm"]), reason="no policy covers it: nobody is told")
-    await _say(cur, about["institution"], about["alarm"], "uncovered")
+def _about(chosen: Sequence[TupleRow]) -> dict[str, list[Any]]:
+    return {
+        "alarm": [row[0] for row in chosen],
+        "institution": [row[1] for row in chosen],
+        "urgency": [core.urgency(SignalClass(row[2])) for row in chosen],
+    }
+
+
+async def _rows(cur: Cursor, name: str, given: dict[str, list[Any]]) -> list[TupleRow]:
+    if not given["alarm"]:
+        return []
+    await cur.execute(_SQL[name], given)
+    return await cur.fetchall()
 
 
 async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:
@@ -96,7 +108,8 @@ async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:
     cancelled = cur.rowcount
     await cur.execute(_SQL["cancel_notifications"], given)
     cancelled += cur.rowcount
-    await _say(cur, stopped[0], alarm_id, "stopped", reason=reason, actor=actor, cancelled=cancelled)
+    about = {"state": "stopped", "reason": reason, "actor": actor, "cancelled": cancelled}
+    await _say(cur, (stopped[0], alarm_id, about))
     return cancelled
 
 
@@ -180,7 +193,7 @@ async def _advance(
     following = core.next_round(plan, first_round, current, to_micros(started_at), to_micros(row[0]))
     if following is None:
         await cur.execute(_SQL["exhaust"], {"alarm": alarm})
-        await _say(cur, institution, alarm, "exhausted")
+        await _say(cur, (institution, alarm, {"state": "exhausted"}))
         return "exhausted"
     number, start = following
     await cur.execute(_SQL["move_round"], {"alarm": alarm, "round": number, "started_at": to_datetime(start)})
@@ -235,20 +248,20 @@ async def _number(cur: Cursor) -> int:
     return int(row[0])
 
 
-async def _say(cur: Cursor, institution: int, alarm: UUID, state: str, **more: str | int) -> None:
-    payload = {"alarm": str(alarm), "state": state, **more}
-    await cur.execute(_SQL["say"], {"kind": "escalation", "institution": institution, "payload": Jsonb(payload)})
+async def _say(cur: Cursor, *said: _Said) -> None:
+    if said:
+        payloads = [{"alarm": str(alarm), **payload} for _, alarm, payload in said]
+        await _change(cur, "escalation", [institution for institution, _, _ in said], payloads)
 
 
 async def say_notification(
     cur: Cursor, institution: int, notification: UUID, alarm: UUID, state: str, responder: str, channel: str
 ) -> None:
     """Put what became of a notification into the change feed."""
-    payload = {
-        "notification": str(notification),
-        "alarm": str(alarm),
-        "state": state,
-        "responder": responder,
-        "channel": channel,
-    }
-    await cur.execute(_SQL["say"], {"kind": "notification", "institution": institution, "payload": Jsonb(payload)})
+    about = {"notification": str(notification), "alarm": str(alarm), "state": state}
+    await _change(cur, "notification", [institution], [about | {"responder": responder, "channel": channel}])
+
+
+async def _change(cur: Cursor, kind: str, institutions: list[int], payloads: Sequence[dict[str, Any]]) -> None:
+    given = {"kind": kind, "institution": institutions, "payload": [Jsonb(payload) for payload in payloads]}
+    await cur.execute(_SQL["say"], given)

@@ -29,23 +29,24 @@ order by p.id, s.n
 -- A running escalation is left alone; an ended one goes on with the next round number.
 insert into escalation as e
     (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
-values
-    (%(alarm)s, %(institution)s, %(urgency)s, %(policy)s, %(version)s, %(plan)s, 'running', clock_timestamp(), 1, 1, clock_timestamp())
+select g.*, 'running', clock_timestamp(), 1, 1, clock_timestamp()
+from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[]) g
 on conflict (alarm) do update set
     policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
     started_at = excluded.started_at, ended_at = null, first_round = e.round + 1, round = e.round + 1,
     round_started_at = excluded.round_started_at
 where e.state <> 'running'
-returning e.round, e.round_started_at
+returning e.alarm, e.round, e.round_started_at
 
 -- name: uncovered
 insert into escalation as e (alarm, institution, urgency, state, reason, started_at, ended_at)
-values (%(alarm)s, %(institution)s, %(urgency)s, 'uncovered', 'no policy covers it', clock_timestamp(), clock_timestamp())
+select g.*, 'uncovered', 'no policy covers it', clock_timestamp(), clock_timestamp()
+from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[]) g
 on conflict (alarm) do update set
     policy = null, policy_version = null, plan = null, state = 'uncovered', reason = excluded.reason, actor = '',
     started_at = excluded.started_at, ended_at = excluded.ended_at
 where e.state not in ('running', 'uncovered')
-returning e.round
+returning e.alarm
 
 -- name: add_steps
 insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency)
@@ -137,29 +138,23 @@ where alarm = %(alarm)s
 
 -- name: orphans
 -- Alarms that somebody should be told about and that nothing drives: without a row, or stopped and come back, or covered only since
--- a policy was added.
+-- a policy was added. What somebody is changing at this moment is left for the next sweep.
 select a.id
 from alarm a
+join institution i on i.key = a.institution
 left join escalation e on e.alarm = a.id
 where a.ended_at is null
   and is_paged(a.state, a.signal_class, a.priority)
-  and (e.alarm is null or e.state = 'stopped')
-union all
-select e.alarm
-from escalation e
-join alarm a on a.id = e.alarm
-join institution i on i.key = a.institution
-where e.state = 'uncovered'
-  and a.ended_at is null
-  and is_paged(a.state, a.signal_class, a.priority)
-  and exists (
+  and (e.alarm is null or e.state = 'stopped' or (e.state = 'uncovered' and exists (
     select from policy p
     where p.retired_at is null
       and a.signal_class = any (p.signal_classes)
       and a.priority = any (p.priorities)
       and (p.institution = i.key or (p.institution is null and (p.division is null or starts_with(i.division, p.division))))
-      and exists (select from policy_step s where s.policy = p.id))
+      and exists (select from policy_step s where s.policy = p.id))))
+order by a.id
 limit %(limit)s
+for share of a skip locked
 
 -- name: stuck
 -- A running escalation always has a step that is due some time: what has none is taken up as if its round were through.
@@ -170,7 +165,8 @@ where e.state = 'running'
 limit %(limit)s
 
 -- name: say
-insert into change (kind, institution, payload) values (%(kind)s, %(institution)s, %(payload)s)
+insert into change (kind, institution, payload)
+select %(kind)s, g.* from unnest(%(institution)s::int[], %(payload)s::jsonb[]) g
 
 -- name: clock
 select clock_timestamp()
