@@ -3,6 +3,7 @@
 Addresses are those of the protocol: the table is named and the number counts from 0 (holding register 40001 is `table: holding, address: 0`).
 """
 
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -104,19 +105,19 @@ class ModbusAddress(_Model):
             raise ValueError(f"address: {self.width} registers from {self.address} go beyond {LAST_ADDRESS}")
         return self
 
-    @property
+    @cached_property
     def read_as(self) -> str:
         """The type that the raw value is decoded as: one of `Type`."""
         if self.table in BIT_TABLES or self.bit is not None:
             return "bool"
         return self.type or "u16"
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Registers (or bits of a bit table) that the point takes."""
         return WIDTHS[self.read_as] if self.length is None else self.length
 
-    @property
+    @cached_property
     def name(self) -> str:
         """How errors name this point's place: `holding 100`, `holding 100 bit 3`."""
         return f"{self.table} {self.address}" + ("" if self.bit is None else f" bit {self.bit}")

@@ -53,8 +53,8 @@ def _text(content: bytes, address: ModbusAddress) -> Value:
 
 
 def _to_bytes(words: Sequence[int], address: ModbusAddress, device: ModbusDevice) -> bytes:
-    order = address.byte_order or device.byte_order
-    return b"".join(word.to_bytes(2, order) for word in _turned(words, address, device))
+    order = ">" if (address.byte_order or device.byte_order) == "big" else "<"
+    return struct.pack(f"{order}{len(words)}H", *_turned(words, address, device))
 
 
 def _turned(words: Sequence[int], address: ModbusAddress, device: ModbusDevice) -> Sequence[int]:
