@@ -42,6 +42,8 @@ class Window:
     confirmed: int
     moved_at: float
     """when something was last sent for the first time, confirmed, or repeated"""
+    heard_at: float = 0.0
+    """when the last confirmation of any kind came"""
     sent: int = -1
     patience: float = PATIENCE
     silence: float = FIRST_SILENCE
@@ -67,6 +69,7 @@ class Window:
 
     def confirm(self, upto: int, last: int, now: float) -> Verdict:
         """A confirmation came, when `last` is the highest number given so far."""
+        self.heard_at = now
         if upto > last:
             return Verdict.ANEW
         if upto > self.confirmed:
@@ -84,7 +87,7 @@ class Window:
 
     def expire(self, now: float) -> bool:
         """Whether the hub has been silent too long about what is under way; if so everything unconfirmed is to be sent again."""
-        if self.sent == self.confirmed or now - self.moved_at < self.silence:
+        if self.sent == self.confirmed or now < max(self.moved_at, self.heard_at) + self.silence:
             return False
         self.silence = min(2 * self.silence, SILENCE)
         self._back(now)
@@ -92,7 +95,7 @@ class Window:
 
     def wait(self, now: float) -> float | None:
         """Seconds until `expire` may be true; None when nothing is under way."""
-        return None if self.sent == self.confirmed else max(0.0, self.moved_at + self.silence - now)
+        return None if self.sent == self.confirmed else max(0.0, max(self.moved_at, self.heard_at) + self.silence - now)
 
     def restart(self, now: float) -> None:
         """The stream begins anew: nothing of it is confirmed or under way."""
