@@ -14,7 +14,7 @@ from hub.core.coverage.purposes import (
     ZonePurpose,
     purpose_title,
 )
-from hub.core.coverage.rollup import Tally, coverage, tally, verdicts
+from hub.core.coverage.rollup import Tally, coverage, headline, rank, tally, verdicts
 from hub.core.coverage.rules import BASIS_OF, Basis, Force, Requirement, Verdict
 from hub.model import AdminState, FunctionState, LinkState
 from tests.core.coverage_city import (
@@ -238,6 +238,18 @@ def test_the_three_figures_are_never_mixed() -> None:
     assert figures[Basis.TARGET] == Tally(non_compliant=1)
     assert figures[Basis.RECOMMENDATION] == Tally(compliant=1)
     assert verdicts(check([pack(*rules)], site(CAMERA), NOW))[Basis.RECOMMENDATION] is V.COMPLIANT
+
+
+def test_obligations_give_the_one_word_and_the_target_only_where_there_are_none() -> None:
+    words = {Basis.OBLIGATION: V.COMPLIANT, Basis.TARGET: V.NON_COMPLIANT, Basis.RECOMMENDATION: V.NON_COMPLIANT}
+    assert headline(words) is V.COMPLIANT
+    assert headline({**words, Basis.OBLIGATION: V.NOT_APPLICABLE}) is V.NON_COMPLIANT
+
+
+def test_what_is_not_connected_is_listed_before_everything_then_the_worst() -> None:
+    listed = [V.NON_COMPLIANT, V.UNKNOWN, V.WAIVED, V.COMPLIANT, V.NOT_APPLICABLE]
+    assert [rank(True, verdict) for verdict in listed] == [1, 2, 3, 4, 5]
+    assert {rank(False, verdict) for verdict in V} == {0}
 
 
 def test_a_camera_in_a_toilet_is_warned_of_with_document_and_clause() -> None:
