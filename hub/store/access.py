@@ -22,6 +22,8 @@ from hub.store.rows import Row, all_rows, one_row
 
 _SQL = queries("access")
 _SECRET = re.compile(r"hub_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
+_DIVISION = re.compile(r"[0-9]{2,12}")
+MAX_NAME = 100
 _ALPHABET = string.ascii_lowercase + string.digits
 _NO_HASH = bytes(32)
 
@@ -52,9 +54,13 @@ async def create_token(
 ) -> NewToken:
     """Make a token inside the caller's transaction, with its line in the audit log.
 
-    `within` is the scope of who makes it (hub.core.rights.EVERYTHING for the machine's own operator). Raises BadInput where an
-    institution or group does not exist in it, Forbidden where the new scope goes beyond it.
+    `within` is the scope of who makes it (hub.core.rights.EVERYTHING for the machine's own operator). Raises BadInput for a
+    name that is none and where an institution or group does not exist in `within`, Forbidden where the new scope goes beyond it.
     """
+    if not 1 <= len(name.strip()) <= len(name) <= MAX_NAME or "\x00" in name:
+        raise BadInput(f"a name has 1 to {MAX_NAME} characters", "name", "token")
+    if not all(_DIVISION.fullmatch(code) for code in scope.divisions):
+        raise BadInput("a division is named by 2 to 12 digits", "scope.divisions", "scope")
     await _check_scope(conn, scope, within)
     new_id = "".join(secrets.choice(_ALPHABET) for _ in range(12))
     key = secrets.token_urlsafe(32)

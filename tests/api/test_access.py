@@ -130,6 +130,8 @@ FOREIGN = [
     ("GET", "/devices/{device}/events"),
     ("GET", "/alarms/{alarm}"),
     ("GET", "/device-tests/{test}"),
+    ("GET", "/coverage/{institution}"),
+    ("POST", "/edges/{edge}/bundle"),
     ("POST", "/alarms/{alarm}/acknowledge"),
     ("POST", "/alarms/{alarm}/reset"),
     ("POST", "/alarms/{alarm}/comment"),
@@ -145,9 +147,16 @@ async def test_what_belongs_to_another_is_404_in_the_words_of_what_does_not_exis
 ) -> None:
     bodies = {"comment": {"note": "x"}, "admin-state": {"state": "out_of_service", "reason": "x"}}
     body = bodies.get(path.rpartition("/")[2])
-    theirs = {"institution": "b-home", "device": "b-button", "alarm": str(city.b.alarm), "test": str(city.b.test)}
+    theirs = {
+        "institution": "b-home",
+        "edge": "b-edge",
+        "device": "b-button",
+        "alarm": str(city.b.alarm),
+        "test": str(city.b.test),
+    }
     nowhere = {
         "institution": "c-home",
+        "edge": "c-edge",
         "device": "c-button",
         "alarm": "00000000-0000-0000-0000-000000000001",
         "test": "00000000-0000-0000-0000-000000000002",

@@ -1,6 +1,7 @@
 """What people do: acknowledge, reset, comment, test, in and out of service. Every deed stands in the audit log."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -116,3 +117,31 @@ async def test_what_was_never_commissioned_is_not_put_into_service_by_hand(
         answer = await client.post("/devices/a-button/admin-state", json={"state": "in_service", "reason": "x"})
     assert problem(answer)["status"] == 409
     assert await log(city) == []
+
+
+async def test_what_cannot_be_committed_is_not_answered_with_success(city: City, problem: Problem) -> None:
+    await city.conn.execute(
+        "create function refuse_late() returns trigger language plpgsql as "
+        "$$ begin raise serialization_failure using message = 'too late'; end $$"
+    )
+    await city.conn.execute(
+        "create constraint trigger late after insert on audit deferrable initially deferred "
+        "for each row execute function refuse_late()"
+    )
+    async with city.client("operator-a") as client:
+        answer = await client.post(f"/alarms/{city.a.alarm}/acknowledge")
+        assert problem(answer)["status"] == 409
+        assert (await client.get(f"/alarms/{city.a.alarm}")).json()["state"] == "unack_active"
+
+
+async def test_when_every_connection_is_taken_the_answer_is_try_again(city: City, problem: Problem) -> None:
+    pool = city.app.state.services.pool
+    pool.timeout = 0.2
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(4):
+            await taken.enter_async_context(pool.connection())
+        async with city.client() as client:
+            answer = await client.get("/devices")
+    assert problem(answer)["status"] == 503
+    async with city.client() as client:
+        assert (await client.get("/devices")).status_code == 200

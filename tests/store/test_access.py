@@ -43,6 +43,12 @@ async def test_a_token_lets_its_holder_in_with_role_and_scope(conn: AsyncConnect
     assert (found.token, found.name, found.role, found.scope) == (made.id, "duty desk", Role.OPERATOR, scope)
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\x00b"])
+async def test_a_token_without_a_proper_name_is_refused(conn: AsyncConnection[Any], name: str) -> None:
+    with pytest.raises(BadInput, match="name"):
+        await make(conn, name=name)
+
+
 async def test_only_the_hash_of_a_secret_is_stored(conn: AsyncConnection[Any]) -> None:
     made = await make(conn)
     key = made.secret.rpartition("_")[2] if made.secret.count("_") == 2 else made.secret[17:]
@@ -114,6 +120,7 @@ async def test_use_is_noted_at_most_once_a_minute(conn: AsyncConnection[Any]) ->
     ("within", "scope", "error"),
     [
         (EVERYTHING, Scope(), BadInput),
+        (EVERYTHING, Scope(divisions=("Changzhi",)), BadInput),
         (EVERYTHING, Scope(institutions=("nobody",)), BadInput),
         (EVERYTHING, Scope(groups=("nobody",)), BadInput),
         (Scope(divisions=("140403",)), EVERYTHING, Forbidden),
