@@ -7,6 +7,7 @@
         await device.unplug()          # the port is closed, connections are cut
         await device.plug()            # and open again, the same port
         device.garble_next()           # the next answer is garbage
+        device.mute(1)                 # the unit is dead behind its gateway; unmute(1) brings it back
 
 Only addresses that were set exist: others are answered with exception 2, units without any address with exception 11.
 """
@@ -64,9 +65,10 @@ class ModbusDevice:
         self.port = port
         self._registers = _Registers()
         self._garbage: deque[bytes] = deque(maxlen=64)
+        self._muted: set[int] = set()
         self._server: ModbusTcpServer | None = None
         self.requests = 0
-        """requests that were answered since the start"""
+        """requests that came since the start"""
 
     async def __aenter__(self) -> Self:
         if self.port == 0:
@@ -127,6 +129,14 @@ class ModbusDevice:
         """Send `answer` instead of the next answer; calls queue up."""
         self._garbage.append(answer)
 
+    def mute(self, unit: int) -> None:
+        """Leave this unit's requests without any answer, as a dead device behind a gateway does."""
+        self._muted.add(unit)
+
+    def unmute(self, unit: int) -> None:
+        """Let it answer again."""
+        self._muted.discard(unit)
+
     def _set(self, unit: int, table: str, address: int, value: int, most: int) -> None:
         if not (0 <= unit <= 255 and 0 <= address <= 0xFFFF and 0 <= value <= most):
             raise ValueError(f"unit {unit} {table} {address}: {value} is out of bounds")
@@ -136,4 +146,6 @@ class ModbusDevice:
         if not sending:
             return data
         self.requests += 1
+        if data[6] in self._muted:
+            return b""
         return self._garbage.popleft() if self._garbage else data

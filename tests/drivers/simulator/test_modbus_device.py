@@ -62,3 +62,14 @@ async def test_a_value_out_of_bounds_is_refused() -> None:
         device.set_holding(1, 1, 65_536)
     with pytest.raises(ValueError, match="out of bounds"):
         device.set_input(256, 1, 1)
+
+
+async def test_a_muted_unit_is_silent_and_its_neighbour_is_not(peers: Prefix) -> None:
+    async with ModbusDevice() as device:
+        for unit in (1, 2):
+            device.set_holding(unit, 1, unit)
+        device.mute(1)
+        assert "timed out" in await mbpoll(peers, device, "-o", "0.2", "-a", "1", "-t", "4", "-r", "1")
+        assert "[1]: \t2" in await mbpoll(peers, device, "-a", "2", "-t", "4", "-r", "1")
+        device.unmute(1)
+        assert "[1]: \t1" in await mbpoll(peers, device, "-a", "1", "-t", "4", "-r", "1")
