@@ -1,0 +1,25 @@
+"""A false hub, for the negative control: `anxin` with one line of ingest in the wrong order. It confirms, then commits.
+
+Nothing of this can be switched on in the product. Killed between the two, it has promised what it does not have.
+"""
+
+from collections.abc import Sequence
+
+from hub.cli.main import main
+from hub.core import wire
+from hub.mqtt import Incoming, Session
+from hub.runtime.ingest import LaneIngest
+
+_honest = LaneIngest._take
+
+
+async def _take(self: LaneIngest, mqtt: Session, incoming: Sequence[Incoming]) -> None:
+    for message in self._sort(incoming)[0]:
+        topic = str(wire.Topic(self.shared.number, message.client, "down", message.lane))
+        await mqtt.publish(topic, wire.encode_confirm(message.stream, message.seq))
+    await _honest(self, mqtt, incoming)
+
+
+if __name__ == "__main__":
+    LaneIngest._take = _take  # type: ignore[method-assign]
+    main()
