@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from hub.api import (
     alarms,
     audit,
+    changes,
     coverage,
     device_tests,
     devices,
@@ -42,6 +43,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     provisioning.router,
     quarantine.router,
     stream.router,
+    changes.router,
     tokens.router,
     audit.router,
 )

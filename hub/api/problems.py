@@ -25,6 +25,7 @@ TITLES: Mapping[int, str] = {
     405: "不支持该方法 · Method not allowed",
     408: "请求超时 · Request took too long",
     409: "与当前状态冲突 · Conflict with the present state",
+    410: "已不再保留 · No longer kept",
     413: "请求过大 · Request too large",
     415: "不支持该类型 · Media type not supported",
     422: "输入无效 · Invalid input",
@@ -116,7 +117,7 @@ async def _on_validation(_: Request, error: Exception) -> Response:
 
 async def _on_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    codes = {401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method", 413: "too-large"}
+    codes = {401: "unauthenticated", 403: "forbidden", 404: "not-found", 405: "method", 410: "gone", 413: "too-large"}
     return response(
         error.status_code, str(error.detail), codes.get(error.status_code, "http"), headers=error.headers or {}
     )

@@ -448,3 +448,24 @@ class Quarantined(BaseModel):
     code: str
     reason: str
     payload: str = Field(description="the first 4,096 bytes in base64")
+
+
+# the change feed -----------------------------------------------------------------------------------------------------
+
+
+class ChangeItem(BaseModel):
+    """One change, as the event stream sends it too."""
+
+    id: str = Field(description="its place in the feed")
+    at: Moment
+    kind: Literal["alarm", "device_state", "coverage", "registry", "notification"]
+    institution: str | None
+    data: dict[str, Any]
+
+
+class ChangePage(BaseModel):
+    """Changes after a place; `next` is the place after them."""
+
+    items: list[ChangeItem]
+    next: str
+    more: bool = Field(description="ask again at once")

@@ -40,11 +40,11 @@ def place(cursor: Cursor) -> str:
     return f"{cursor.txid}-{cursor.seq}"
 
 
-def parse_place(text: str) -> Cursor:
-    """The place that an event's id names; raises BadInput."""
+def parse_place(text: str, where: str) -> Cursor:
+    """The place that an event's id names; raises BadInput that names `where` it stood."""
     found = _PLACE.fullmatch(text)
     if found is None:
-        raise BadInput("not the id of an event of this stream", "header/last-event-id", "cursor")
+        raise BadInput("not the id of an event of this stream", where, "cursor")
     return Cursor(int(found[1]), int(found[2]))
 
 
@@ -162,7 +162,7 @@ async def stream_events(
     unknown = set(kind or ()) - set(KINDS)
     if unknown:
         raise BadInput(f"there is no kind {min(unknown)!r}", "query/kind", "validation")
-    since = None if last_event_id is None else parse_place(last_event_id)
+    since = None if last_event_id is None else parse_place(last_event_id, "header/last-event-id")
     fanout = hub.fanout
     if fanout is None or fanout.subscribers >= MAX_STREAMS:
         raise HTTPException(503, "no event stream can be had here now", {"Retry-After": "5"})

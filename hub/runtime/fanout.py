@@ -187,8 +187,7 @@ class Fanout:
             yield self._replay(feed, scope, since)
 
     async def _replay(self, feed: Feed, scope: Scope, since: Cursor) -> AsyncIterator[Change | Resync]:
-        oldest = await feed.oldest()
-        if oldest is None or since < oldest:
+        if await feed.is_forgotten(since):
             yield Resync(await feed.horizon())
             return
         while changes := await feed.after(since, BATCH):

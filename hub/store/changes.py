@@ -62,10 +62,12 @@ class Feed:
         row = await self._one("withheld")
         return row is not None and bool(row["some"])
 
-    async def oldest(self) -> Cursor | None:
-        """The oldest change that is still kept."""
-        row = await self._one("oldest")
-        return None if row is None else Cursor(row["txid"], row["seq"])
+    async def is_forgotten(self, cursor: Cursor) -> bool:
+        """True where changes after `cursor` were trimmed, or where it is not of this database."""
+        with translated():
+            place = {"txid": str(cursor.txid), "seq": cursor.seq}
+            row = await one_row(self._conn, _SQL["is_forgotten"], place)
+        return row is not None and bool(row["forgotten"])
 
     async def wait(self, seconds: float) -> None:
         """Until something was announced, at most `seconds`."""
@@ -73,10 +75,10 @@ class Feed:
             async for _ in self._conn.notifies(timeout=seconds, stop_after=1):
                 pass
 
-    async def trim(self, before: datetime) -> int:
-        """Forget changes older than `before`; how many."""
+    async def trim(self, before: datetime) -> None:
+        """Forget changes older than `before`, and remember up to where."""
         with translated():
-            return (await self._conn.execute(_SQL["trim"], {"before": before})).rowcount
+            await self._conn.execute(_SQL["trim"], {"before": before})
 
     async def _one(self, name: str) -> Row | None:
         with translated():

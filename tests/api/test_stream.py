@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 
 from hub.api.server import serve
 from hub.runtime.fanout import Fanout
+from hub.store.changes import open_feed
 from hub.testing import eventually
 from tests.api import seed
 from tests.api.conftest import City
@@ -135,8 +137,10 @@ async def test_who_comes_back_goes_on_after_the_last_event_without_gap_or_repeti
     assert again.numbers() == [2, 3, 4, 5, 6, 7, 8]
 
 
-async def test_a_place_before_all_that_is_kept_gives_resync(running: Running) -> None:
+async def test_a_place_whose_followers_are_no_longer_kept_gives_resync(running: Running) -> None:
     await seed.say(running.city.conn, running.city.a.key, n=1)
+    async with open_feed(running.city.url) as feed:
+        await feed.trim(datetime.now(UTC) + timedelta(days=1))
     async with running.stream(last="1-1") as stream:
         await eventually(lambda: stream.events)
     assert [(event["event"], event["data"]) for event in stream.events] == [("resync", {})]

@@ -144,21 +144,57 @@ async def test_catching_up_gives_what_lies_after_a_place_within_the_scope(place:
     assert seen == [1, 3]
 
 
-async def test_a_place_that_was_forgotten_gives_a_resync(place: Place) -> None:
+async def _first(url: str) -> Change:
+    async with open_feed(url) as feed:
+        return (await feed.after(Cursor(0, 0), 1))[0]
+
+
+async def _caught_up(url: str, since: Cursor) -> list[Any]:
+    async with Fanout(url).catch_up(EVERYTHING, since) as missed:
+        return [item.payload["n"] if isinstance(item, Change) else Resync async for item in missed]
+
+
+async def test_a_place_whose_followers_were_forgotten_gives_a_resync(place: Place) -> None:
     for n in range(3):
         await place.say(n)
+    first = await _first(place.url)
     async with open_feed(place.url) as feed:
-        first = (await feed.after(Cursor(0, 0), 1))[0]
-        assert await feed.trim(first.at + timedelta(days=1)) == 2
-    async with Fanout(place.url).catch_up(EVERYTHING, first.cursor) as missed:
-        items = [item async for item in missed]
-    assert [type(item) for item in items] == [Resync]
+        before = await feed.horizon()
+        await feed.trim(first.at + timedelta(days=1))
+    await place.say(3)
+    assert await _caught_up(place.url, first.cursor) == [Resync]
+    assert await _caught_up(place.url, before) == [3]
 
 
-async def test_old_changes_are_forgotten_by_the_follower_but_never_the_newest(place: Place) -> None:
+async def test_the_place_before_the_first_change_ever_is_not_forgotten(place: Place) -> None:
+    async with open_feed(place.url) as feed:
+        empty = await feed.horizon()
+    for n in range(2):
+        await place.say(n)
+    assert await _caught_up(place.url, empty) == [0, 1]
+
+
+async def test_a_place_of_another_database_gives_a_resync(place: Place) -> None:
+    async with open_feed(place.url) as feed:
+        here = await feed.horizon()
+    assert await _caught_up(place.url, Cursor(here.txid + 1000, 1)) == [Resync]
+
+
+async def test_trimming_less_does_not_forget_that_more_was_trimmed(place: Place) -> None:
+    for n in range(2):
+        await place.say(n)
+    first = await _first(place.url)
+    async with open_feed(place.url) as feed:
+        await feed.trim(first.at + timedelta(days=1))
+        await feed.trim(first.at - timedelta(days=1))
+        assert await feed.is_forgotten(first.cursor)
+
+
+async def test_old_changes_are_forgotten_by_the_follower(place: Place) -> None:
     for n in range(3):
         await place.say(n)
     await place.conn.execute("update change set at = at - interval '30 days'")
+    await place.say(3)
 
     async def kept() -> bool:
         row = await (await place.conn.execute("select count(*) from change")).fetchone()

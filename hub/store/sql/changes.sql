@@ -16,10 +16,21 @@ limit %(limit)s
 -- name: withheld
 select exists (select from change where txid >= pg_snapshot_xmin(pg_current_snapshot())) as some
 
--- name: oldest
-select c.txid::text::bigint as txid, c.seq from change c order by c.txid, c.seq limit 1
+-- name: is_forgotten
+-- what was trimmed lies before the place that trimming left behind; a place that is yet to come is of another database
+select (%(txid)s::text::xid8, %(seq)s::bigint)
+         < (select (value ->> 0)::xid8, (value ->> 1)::bigint from hub_setting where name = 'changes_forgotten')
+       is true
+       or %(txid)s::text::xid8 > pg_snapshot_xmin(pg_current_snapshot()) as forgotten
 
 -- name: trim
--- the newest row stays, so that a reader can tell what is gone from what never was
-delete from change
-where at < %(before)s and (txid, seq) < (select txid, seq from change order by txid desc, seq desc limit 1)
+with gone as (
+    delete from change where at < %(before)s returning txid, seq
+), last as (
+    select txid, seq from gone order by txid desc, seq desc limit 1
+)
+insert into hub_setting (name, value)
+select 'changes_forgotten', jsonb_build_array(txid::text, seq) from last
+on conflict (name) do update set value = excluded.value
+where ((excluded.value ->> 0)::xid8, (excluded.value ->> 1)::bigint)
+    > ((hub_setting.value ->> 0)::xid8, (hub_setting.value ->> 1)::bigint)
