@@ -172,14 +172,16 @@ async def _serve(outbox: Outbox, desk: _Desk, attempts: asyncio.TaskGroup, poll:
 
 
 async def _claim(outbox: Outbox, desk: _Desk) -> list[Claimed]:
-    """Fire and panic into any free slot, the rest into what is not reserved."""
+    """Anything, urgent first, into what is not reserved; when that is full, fire and panic into the rest."""
     limits = desk.limits
     found: list[Claimed] = []
-    for urgent_only, kept_free in ((True, 0), (False, limits.reserved)):
+    for urgent_only, kept_free in ((False, limits.reserved), (True, 0)):
         under_way = taken([*desk.under_way.values(), *found])
         free = limits.slots - kept_free - len(under_way)
         if free > 0:
             found += await outbox.claim(free, limits.per_channel, under_way, limits.lease, urgent_only=urgent_only)
+            if len(found) < free:
+                break
     if found:
         crash.point("deliverer-claimed")
     return found

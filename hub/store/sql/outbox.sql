@@ -1,23 +1,40 @@
 -- name: claim
 -- Urgent first, then the oldest; of each channel at most what it still has room for, so that one that hangs cannot take every place.
+-- Only the head of each channel's queue is looked at, by one index: a long queue costs no more than a short one.
 -- `sending` of an attempt that nobody can finish any more becomes `interrupted`.
-with waiting as (
-    select id, responder, channel, urgency, next_attempt_at,
-           row_number() over (partition by responder, channel order by urgency, next_attempt_at) as place
-    from notification
-    where state = 'pending' and next_attempt_at <= clock_timestamp()
-      and (lease_until is null or lease_until <= clock_timestamp() or lease_holder not in (select live_sessions()))
-      and urgency <= %(least)s
-      and id <> all (%(under_way)s)
+with recursive lined_up as (
+    (select responder, channel from notification where state = 'pending' order by responder, channel limit 1)
+    union all
+    select n.responder, n.channel
+    from lined_up l
+    cross join lateral (
+        select responder, channel from notification
+        where state = 'pending' and (responder, channel) > (l.responder, l.channel)
+        order by responder, channel
+        limit 1
+    ) n
+), waiting as (
+    select n.id
+    from lined_up l
+    left join unnest(%(busy_responders)s::text[], %(busy_channels)s::text[], %(busy)s::int[]) as b (responder, channel, taken)
+        on b.responder = l.responder and b.channel = l.channel
+    cross join lateral (
+        select n.id
+        from notification n
+        where n.state = 'pending' and n.responder = l.responder and n.channel = l.channel
+          and n.urgency <= %(least)s and n.next_attempt_at <= clock_timestamp()
+          and (n.lease_until is null or n.lease_until <= clock_timestamp() or n.lease_holder not in (select live_sessions()))
+          and n.id <> all (%(under_way)s)
+        order by n.urgency, n.next_attempt_at
+        limit greatest(%(per_channel)s - coalesce(b.taken, 0), 0)
+    ) n
 ), picked as (
     select n.id
     from notification n
     join waiting w on w.id = n.id
-    left join unnest(%(busy_responders)s::text[], %(busy_channels)s::text[], %(busy)s::int[]) as b (responder, channel, taken)
-        on b.responder = w.responder and b.channel = w.channel
-    where w.place + coalesce(b.taken, 0) <= %(per_channel)s and n.state = 'pending'
+    where n.state = 'pending'
       and (n.lease_until is null or n.lease_until <= clock_timestamp() or n.lease_holder not in (select live_sessions()))
-    order by w.urgency, w.next_attempt_at
+    order by n.urgency, n.next_attempt_at
     limit %(limit)s
     for update of n skip locked
 ), claimed as (

@@ -130,7 +130,7 @@ create table notification (
     unique (alarm, round, step, repetition, responder, channel),
     check ((state = 'pending') = (ended_at is null))
 ) with (fillfactor = 70);
-create index notification_pending on notification (urgency, next_attempt_at) where state = 'pending';
+create index notification_pending on notification (responder, channel, urgency, next_attempt_at) where state = 'pending';
 create index notification_alarm on notification (alarm);
 
 -- one try on one channel; `sending` whose lease ran out becomes `interrupted`: it may have arrived
