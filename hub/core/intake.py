@@ -102,6 +102,7 @@ def _keep(draft: Draft, message: Message, n: int, device: Device, point: Point, 
     tally = draft.tallies[message.stream]
     if point.record is Record.BEAT:
         tally.beats += 1
+        _judge(draft, device, reading)
         return reading
     latest = draft.latest_of(reading.series)
     if point.record is Record.READING and latest is not None and latest.at == reading.at:

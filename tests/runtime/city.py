@@ -42,6 +42,7 @@ _PROFILES = """
   capabilities: [alarm.manual]
   points:
     pressed: {title: {zh: 按下, en: pressed}, type: bool}
+    alive: {title: {zh: 心跳, en: alive}, type: int, record: beat}
     press: {title: {zh: 按一下, en: press}, type: str, record: event}
   alarms:
     panic: {title: {zh: 报警, en: panic}, class: panic, priority: critical, point: pressed, condition: {equals: true},
@@ -54,6 +55,7 @@ _PROFILES = """
   kind: other
   driver: mqtt
   points:
+    alive: {title: {zh: 心跳, en: alive}, type: int, record: beat}
     celsius: {title: {zh: 温度, en: temperature}, type: float, range: [-40, 80], report: {change: 0.5, reassert: 10m}}
     fault: {title: {zh: 故障, en: fault}, type: bool}
   health:
@@ -63,7 +65,7 @@ _PROFILES = """
           deadband: 2, on_delay: 1s, response: {zh: 看, en: look}}
     silent: {title: {zh: 离线, en: silent}, class: communication, priority: low, point: link, condition: {equals: true},
              response: {zh: 看, en: look}}
-  test: {seen: [celsius]}
+  test: {seen: [celsius, alive]}
 """
 
 

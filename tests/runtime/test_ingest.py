@@ -375,3 +375,14 @@ async def test_a_device_registered_a_moment_ago_is_known(
             )
         await edge.told("bulk", sample("heat-2", "celsius", 20.0))
         assert fetch(city, READINGS) == [("heat-2", "celsius", 20.0)]
+
+
+async def test_a_beat_is_not_stored_and_proves_in_a_function_test_all_the_same(fresh_database: str, mqtt_url: str) -> None:
+    seed(fresh_database, "registered")
+    async with centre(fresh_database, mqtt_url), client(mqtt_url) as edge:
+        await edge.told("urgent", sample("button-1", "alive", 1))
+        await ask_for_test(fresh_database, "heat-1")
+        await rows(fresh_database, TEST_STATE, [("open",)])
+        await edge.told("bulk", sample("heat-1", "alive", 1), sample("heat-1", "celsius", 20.0))
+        assert fetch(fresh_database, TEST_STATE) == [("passed",)]
+        assert fetch(fresh_database, "select count(*) from reading") == [(1,)]
