@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 from psycopg.types.json import Jsonb
 
 from hub.core import provisioning as core
+from hub.core.alarms import AlarmEvent
 from hub.core.bundling import Behind
 from hub.core.provisioning import OWN_PROTOCOL, Catalogue, Change, Current, Fields, Key, Noun, Record
 from hub.core.rights import Principal, Scope
 from hub.errors import Conflict, Forbidden, NotFound
-from hub.model import Lane
+from hub.model import Lane, to_micros
 from hub.registry import partition_of
-from hub.store import audit, policies
+from hub.store import alarms, audit, policies
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -72,7 +73,7 @@ async def apply(
     if digest is not None and digest != core.digest(found.changes):
         raise Conflict("the hub has changed since the plan was made: plan again")
     if not found.errors and found.changes:
-        await _write(conn, found.changes, catalogue)
+        await _write(conn, found.changes, catalogue, who)
         await _note(conn, found.changes, who)
     return found
 
@@ -166,13 +167,14 @@ async def _who_is_told(conn: Connection) -> dict[Key, Fields]:
 # what changes ---------------------------------------------------------------------------------------------------------
 
 
-async def _write(conn: Connection, changes: Sequence[Change], catalogue: Catalogue) -> None:
+async def _write(conn: Connection, changes: Sequence[Change], catalogue: Catalogue, who: Principal) -> None:
     """All changes, in an order in which every reference exists when it is made and is gone before what it points to."""
     gone = {noun: [c.key for c in changes if c.key.noun is noun and c.after is None] for noun in Noun}
     made = {noun: [c for c in changes if c.key.noun is noun and c.after is not None] for noun in Noun}
     async with conn.cursor() as cursor:
         for key in gone[Noun.POLICY]:
             await policies.retire_policy(cursor, key.id)
+    await _clear_alarms(conn, [*gone[Noun.DEVICE], *gone[Noun.EDGE]], who)
     await _retire_inside(conn, gone)
     await _put(conn, "put_division", made[Noun.DIVISION])
     await _put_institutions(conn, made[Noun.INSTITUTION])
@@ -207,8 +209,14 @@ async def _on_ids(conn: Connection, statements: Iterable[str], keys: Iterable[Ke
         await conn.execute(_SQL[statement], {"ids": ids})
 
 
+async def _clear_alarms(conn: Connection, keys: Iterable[Key], who: Principal) -> None:
+    """The condition of what is retired holds no longer; a person still acknowledges a fire or panic, and resets what latched."""
+    for row in await all_rows(conn, _SQL["sounding"], {"ids": [key.id for key in keys]}):
+        await alarms.act(conn, row["id"], AlarmEvent.CLEAR, who.name, "the device was retired", to_micros(row["at"]))
+
+
 async def _retire_inside(conn: Connection, gone: Mapping[Noun, Sequence[Key]]) -> None:
-    ends = ("retire_device", "retire_state", "revoke_client")
+    ends = ("retire_device", "retire_state", "revoke_client", "end_tests")
     await _on_ids(conn, ends, gone[Noun.DEVICE])
     for noun in (Noun.ENDPOINT, Noun.POSITION, Noun.ZONE):
         rows = [{"institution": key.institution, "id": key.id} for key in gone[noun]]

@@ -125,6 +125,25 @@ async def test_what_is_retired_is_out_of_service_and_its_client_revoked(conn: Co
     assert await rows(conn, "select count(*) from endpoint where retired_at is null") == [0]
 
 
+async def test_an_alarm_of_a_retired_device_can_be_ended_by_a_person(conn: Connection) -> None:
+    await apply(conn, city())
+    alarm = "0e0c7f3a-0000-4000-8000-000000000001"
+    await conn.execute(
+        "insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at)"
+        " select %s, key, institution, 'fire', 'fire', 'critical', 'unack_active', true, now(), now() from device where id = 'smoke-1'",
+        [alarm],
+    )
+    await conn.execute(
+        "insert into device_test (id, device, requested_by, within) select %s, key, 'x', '1 min' from device where id = 'smoke-1'",
+        [alarm],
+    )
+    await conn.commit()
+    await apply(conn, city(institutions=[institution(devices=institution()["devices"][:1])]))
+    assert await rows(conn, "select state, cleared_at is not null from alarm") == [("latched_unack", True)]
+    assert await rows(conn, "select note, actor from alarm_transition") == [("the device was retired", "Installer")]
+    assert await rows(conn, "select state from device_test") == ["expired"]
+
+
 async def test_what_comes_back_after_it_was_retired_begins_again(conn: Connection) -> None:
     await apply(conn, city())
     await conn.execute(

@@ -231,6 +231,17 @@ update device set retired_at = now(), version = version + 1 where id::text = any
 update device_state s set admin_state = 'retired', admin_since = now()
 from device d where d.key = s.device and d.id::text = any (%(ids)s)
 
+-- name: end_tests
+update device_test t set state = 'expired', finished_at = now(), detail = 'the device was retired'
+from device d where d.key = t.device and d.id::text = any (%(ids)s) and t.finished_at is null
+
+-- name: sounding
+-- Alarms whose condition would hold for ever: nothing will be heard of their device any more.
+select a.id, now() as at
+from alarm a join device d on d.key = a.device
+where d.id::text = any (%(ids)s) and a.state in ('unack_active', 'ack_active')
+order by a.id
+
 -- name: retire_endpoint
 update endpoint t set retired_at = now(), version = t.version + 1
 from jsonb_to_recordset(%(rows)s) as x(institution text, id text) join institution i on i.id = x.institution
