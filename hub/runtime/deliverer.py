@@ -160,11 +160,7 @@ async def run(
 
 async def _serve(outbox: Outbox, desk: _Desk, attempts: asyncio.TaskGroup, poll: float) -> NoReturn:
     while True:
-        while desk.done:
-            claimed, result = desk.done[0]
-            await _note(outbox, claimed, result, desk.limits.give_up)
-            del desk.under_way[claimed.id]
-            desk.done.popleft()
+        await _note_all(outbox, desk)
         for claimed in await _claim(outbox, desk):
             desk.under_way[claimed.id] = claimed
             attempts.create_task(desk.attempt(claimed), name=f"deliver-{claimed.id}-{claimed.n}")
@@ -187,12 +183,26 @@ async def _claim(outbox: Outbox, desk: _Desk) -> list[Claimed]:
     return found
 
 
+async def _note_all(outbox: Outbox, desk: _Desk) -> None:
+    """Each receipt once; one whose row somebody holds at this moment goes to the back and is noted next time."""
+    for _ in range(len(desk.done)):
+        claimed, result = desk.done[0]
+        try:
+            await _note(outbox, claimed, result, desk.limits.give_up)
+        except Conflict as error:
+            _log.warning("notification_conflict", notification=str(claimed.id), reason=str(error))
+            desk.done.rotate(-1)
+            continue
+        del desk.under_way[claimed.id]
+        desk.done.popleft()
+
+
 async def _note(outbox: Outbox, claimed: Claimed, result: Result, give_up: Micros) -> None:
     about = {"notification": str(claimed.id), "alarm": str(claimed.alarm), "attempt": claimed.n}
     about |= {"responder": claimed.responder, "channel": claimed.channel}
     try:
         state = await outbox.note(result, give_up)
-    except (BadInput, Conflict) as error:
+    except BadInput as error:
         _log.error("notification_not_noted", reason=str(error), **about)
         return
     crash.point("deliverer-marked")

@@ -17,6 +17,7 @@ from hub.store.timers import Timers, open_timers
 _log = structlog.get_logger(__name__)
 
 _LEASE: Micros = 10 * SECOND
+_SOON: Micros = SECOND // 2
 _BATCH = 32
 
 
@@ -48,12 +49,18 @@ async def _drive(timers: Timers, poll: float, sweep_every: float) -> NoReturn:
 
 
 async def _fire(timers: Timers, alarm: UUID) -> None:
-    """One alarm in one transaction. One that the database refuses keeps its lease and is tried again when that ends; the others go on."""
+    """One alarm in one transaction; whatever is wrong with it, the others go on. One that somebody is changing at this moment is tried again
+    soon, one that the database refuses when its lease ends.
+    """
     try:
         async with timers.transaction() as cur:
             fired = await fire(cur, alarm)
             crash.point("escalator-before-commit")
-    except (BadInput, Conflict) as error:
+    except Conflict as error:
+        _log.warning("escalation_conflict", alarm=str(alarm), reason=str(error))
+        await timers.postpone(alarm, _SOON)
+        return
+    except BadInput as error:
         _log.error("escalation_refused", alarm=str(alarm), reason=str(error))
         return
     crash.point("escalator-after-commit")

@@ -19,8 +19,10 @@ class Bell:
         conn.add_notify_handler(lambda _: self._rung.set())
 
     async def listen(self, channel: LiteralString) -> None:
-        """Subscribe; raises LinkDown."""
+        """Subscribe, and wait for nobody's row lock longer than a second; raises LinkDown."""
         with translated():
+            # one transaction that is stuck somewhere must not hold up what concerns other alarms: it is a Conflict, and tried again
+            await self._conn.execute("set lock_timeout = '1s'")
             await self._conn.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
 
     def ring(self) -> None:

@@ -121,6 +121,11 @@ async def claim(cur: Cursor, limit: int, lease: Micros) -> list[UUID]:
     return list(dict.fromkeys(row[0] for row in ordered))
 
 
+async def postpone(cur: Cursor, alarm: UUID, lease: Micros) -> None:
+    """Let what this session has claimed of the alarm come up again after `lease`."""
+    await cur.execute(_SQL["postpone"], {"alarm": alarm, "lease": to_interval(lease)})
+
+
 async def fire(cur: Cursor, alarm: UUID) -> Fired:
     """Do all that is due for this alarm, in the caller's transaction: write its notifications, and after a round's last step the next round.
 

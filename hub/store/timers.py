@@ -6,7 +6,7 @@ from uuid import UUID
 
 from hub.model import Micros
 from hub.store.bell import Bell
-from hub.store.escalation import Cursor, claim
+from hub.store.escalation import Cursor, claim, postpone
 from hub.store.pool import Connection, connect
 from hub.store.session import translated
 
@@ -29,6 +29,11 @@ class Timers:
         with translated():
             async with self._conn.transaction(), self._conn.cursor() as cur:
                 yield cur
+
+    async def postpone(self, alarm: UUID, lease: Micros) -> None:
+        """Let what was claimed of this alarm come up again after `lease`."""
+        async with self.transaction() as cur:
+            await postpone(cur, alarm, lease)
 
     async def wait(self, seconds: float) -> None:
         """Until new steps were written, at most `seconds`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
@@ -389,6 +390,21 @@ async def test_what_was_sent_while_the_database_was_away_is_noted_when_it_is_bac
         await eventually(states(world, alarm, "sent"))
     assert len(hook.requests) == 1
     assert await attempts(world) == [(1, "delivered", 204)]
+
+
+async def test_a_receipt_whose_row_somebody_holds_is_noted_when_it_is_free_and_holds_up_no_other(world: World) -> None:
+    async with receiver("slow") as hook, delivering(world):
+        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
+        held = await page(world)
+        await eventually(lambda: len(hook.requests) == 1)
+        async with await psycopg.AsyncConnection.connect(world.url) as person:
+            await person.execute("select from notification for update")
+            hook.hanging.set()
+            free = await page(world)
+            await eventually(states(world, free, "sent"), deadline=10)
+            assert [row[3] for row in await world.pages(held)] == ["pending"]
+        await eventually(states(world, held, "sent"))
+    assert len(hook.requests) == 2
 
 
 @pytest.mark.parametrize(

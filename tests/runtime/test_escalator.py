@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 from structlog.testing import capture_logs
 
@@ -148,7 +149,11 @@ async def test_an_exhausted_escalation_is_said_aloud(world: World) -> None:
 
 
 async def test_an_alarm_that_the_database_refuses_does_not_hold_up_the_others(world: World) -> None:
-    await world.conn.execute("alter table notification add constraint poison check (responder <> 'guard')")
+    await world.conn.execute(
+        "create function poison() returns trigger language plpgsql as $$"
+        " begin if new.responder = 'guard' then raise data_exception; end if; return new; end $$;"
+        "create trigger poison before insert on notification for each row execute function poison()"
+    )
     await world.policy(replace(POLICY, id="own", division=None, institution="star", steps=(Step(1, "head", "mail"),)))
     bad = await world.alarm()
     await world.conn.execute("update escalation_step set responder = 'guard', channel = 'hook'")
@@ -162,9 +167,24 @@ async def test_an_alarm_that_the_database_refuses_does_not_hold_up_the_others(wo
 
             await eventually(refused)
     assert await world.pages(bad) == []
-    await world.conn.execute("alter table notification drop constraint poison")
+    await world.conn.execute("drop trigger poison on notification")
     async with running(world):
         await eventually(has_pages(world, bad, 1))
+
+
+async def test_an_alarm_that_somebody_holds_does_not_hold_up_the_others_and_is_paged_when_it_is_free(
+    world: World,
+) -> None:
+    held = await world.alarm()
+    async with await psycopg.AsyncConnection.connect(world.url) as person:
+        await person.execute("update alarm set version = version + 1 where id = %s", (held,))
+        async with running(world):
+            await world.conn.execute("update escalation_step set due_at = due_at - interval '1 s'")
+            free = await world.alarm()
+            await eventually(has_pages(world, free, 1))
+            assert await world.pages(held) == []
+            await person.commit()
+            await eventually(has_pages(world, held, 1), deadline=4)
 
 
 @pytest.mark.parametrize("label", ["escalator-claimed", "escalator-before-commit", "escalator-after-commit"])

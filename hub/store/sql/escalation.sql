@@ -87,6 +87,17 @@ from (
 where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetition = c.repetition
 returning s.alarm, s.urgency, s.due_at
 
+-- name: postpone
+update escalation_step s
+set lease_until = clock_timestamp() + %(lease)s
+from (
+    select alarm, round, step, repetition
+    from escalation_step
+    where alarm = %(alarm)s and state = 'due' and lease_holder = own_session()
+    for update skip locked
+) c
+where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetition = c.repetition
+
 -- name: lock_alarm
 -- Waits for an acknowledge that is under way: it wins, or it finds what is written here and cancels it.
 select is_paged(state, signal_class, priority), state from alarm where id = %(alarm)s for share
