@@ -7,16 +7,19 @@ from collections.abc import Sequence
 
 from hub.cli.main import main
 from hub.core import wire
+from hub.core.intake import take_in
 from hub.mqtt import Incoming, Session
-from hub.runtime.ingest import LaneIngest
+from hub.runtime.ingest import LaneIngest, wall_clock
 
 _honest = LaneIngest._take
 
 
 async def _take(self: LaneIngest, mqtt: Session, incoming: Sequence[Incoming]) -> None:
-    for message in self._sort(incoming)[0]:
-        topic = str(wire.Topic(self.shared.number, message.client, "down", message.lane))
-        await mqtt.publish(topic, wire.encode_confirm(message.stream, message.seq))
+    known, _ = self._known(self._sort(incoming)[0])
+    draft = take_in(self._state, self.shared.registry, known, wall_clock(), frozenset())
+    for (client, lane, stream), upto in draft.confirm.items():
+        topic = str(wire.Topic(self.shared.number, client, "down", lane))
+        await mqtt.publish(topic, wire.encode_confirm(stream, upto))
     await _honest(self, mqtt, incoming)
 
 

@@ -20,17 +20,21 @@ RECOVERY = 60.0
 
 
 async def kill_at_random(stand: Stand, kills: int, seed: int) -> None:
-    """SIGKILL parts at random instants. The schedule comes from the seed; the instants hit what they hit."""
+    """SIGKILL parts at random instants, now and then two within 50 ms. The schedule comes from the seed; the instants hit what they hit."""
     chance = random.Random(seed)
     journal = stand.folder / "nemesis.log"
-    for number in range(kills):
+    done = 0
+    while done < kills:
         before = stand.promises()
         if chance.random() < 0.6:
             await eventually(lambda count=before: stand.promises() > count, deadline=RECOVERY)  # type: ignore[misc]
-        part: Part = chance.choice(PARTS)
+        victims: list[Part] = chance.sample(PARTS, 2 if chance.random() < 0.2 and done + 2 <= kills else 1)
         await asyncio.sleep(chance.uniform(0.0, 1.0))  # when it strikes is what the seed decides
-        await eventually(lambda victim=part: stand.kill(victim), deadline=RECOVERY)  # type: ignore[misc]
-        _journal(journal, f"{time.time():.3f} {number + 1} {part}")
+        for part in victims:
+            await eventually(lambda victim=part: stand.kill(victim), deadline=RECOVERY)  # type: ignore[misc]
+            done += 1
+            _journal(journal, f"{time.time():.3f} {done} {part}")
+            await asyncio.sleep(chance.uniform(0.0, 0.05))
 
 
 async def kill_at_labels(stand: Stand, labels: Sequence[str], count: int = 3) -> dict[str, int]:

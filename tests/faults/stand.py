@@ -118,6 +118,7 @@ class Stand:
 
     def __init__(self, folder: Path, hub: tuple[str, ...] = ANXIN, rate: float = 25.0, edge: bool = True) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self._rate = str(rate)
         self._hub_command = hub
         self._with_edge = edge
