@@ -14,12 +14,12 @@ from uuid import UUID
 
 import structlog
 
+from hub import crash
 from hub.core.escalation import retry_after
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
 from hub.notify import Channel, Message, Outcome, Receipt, open_channel
 from hub.profiles import Profile, Title
-from hub.runtime import crash
 from hub.runtime.reconnect import keep
 from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
 

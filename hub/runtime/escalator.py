@@ -7,9 +7,9 @@ from uuid import UUID
 
 import structlog
 
+from hub import crash
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
-from hub.runtime import crash
 from hub.runtime.reconnect import keep
 from hub.store.escalation import Fired, fire, sweep
 from hub.store.timers import Timers, open_timers

@@ -9,7 +9,7 @@ import pytest
 
 _PASSES = """
 import sys
-from hub.runtime import crash
+from hub import crash
 for n in range(1, 5):
     crash.point("elsewhere")
     crash.point("before-commit")
