@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import structlog
 
-from hub.errors import LinkDown
+from hub.errors import Conflict, LinkDown
 
 _log = structlog.get_logger(__name__)
 
@@ -16,7 +16,8 @@ _LONGEST = 2.0
 
 
 async def keep(name: str, session: Callable[[Callable[[], None]], Awaitable[None]]) -> NoReturn:
-    """Run `session` for ever. It is given `connected`, to be called once its connection stands, and ends by raising LinkDown.
+    """Run `session` for ever. It is given `connected`, to be called once its connection stands, and ends by raising LinkDown
+    (or Conflict, where it was chosen as the one to give way: what it did is rolled back and due again).
 
     `name` is the loop's name in the log. Any other error is a mistake of ours and goes up.
     """
@@ -31,7 +32,7 @@ async def keep(name: str, session: Callable[[Callable[[], None]], Awaitable[None
     while True:
         try:
             await session(connected)
-        except LinkDown as error:
+        except (LinkDown, Conflict) as error:
             failures += 1
             if failures == 1:
                 _log.warning("database_gone", loop=name, reason=str(error))

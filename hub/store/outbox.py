@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from hub.model import Micros, Priority, SignalClass
 from hub.store.bell import Bell
-from hub.store.escalation import say_notification
+from hub.store.escalation import Cursor, say_notification
 from hub.store.intervals import to_interval
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
@@ -122,20 +122,9 @@ class Outbox:
         given = result._asdict() | {"outcome": str(result.outcome), "duration": to_interval(result.duration)}
         with translated():
             async with self._conn.transaction(), self._conn.cursor() as cur:
+                # the notification before its attempts, as in `claim`
+                state = await _settle(cur, result, given, give_up)
                 await cur.execute(_SQL["note"], given)
-                if result.outcome is not Ended.DELIVERED and result.retry_after is not None:
-                    times = {"after": to_interval(result.retry_after), "give_up": to_interval(give_up)}
-                    await cur.execute(_SQL["retry"], given | times)
-                    if await cur.fetchone() is not None:
-                        return "pending"
-                delivered = result.outcome is Ended.DELIVERED
-                await cur.execute(_SQL["delivered" if delivered else "failed"], given)
-                row = await cur.fetchone()
-                if row is None:
-                    return "other"
-                institution, alarm, responder, channel = row
-                state = "sent" if delivered else "failed"
-                await say_notification(cur, institution, result.id, alarm, state, responder, channel)
                 return state
 
     def ring(self) -> None:
@@ -147,6 +136,23 @@ class Outbox:
         await self._bell.wait(seconds)
 
 
+async def _settle(cur: Cursor, result: Result, given: dict[str, Any], give_up: Micros) -> str:
+    if result.outcome is not Ended.DELIVERED and result.retry_after is not None:
+        times = {"after": to_interval(result.retry_after), "give_up": to_interval(give_up)}
+        await cur.execute(_SQL["retry"], given | times)
+        if await cur.fetchone() is not None:
+            return "pending"
+    delivered = result.outcome is Ended.DELIVERED
+    await cur.execute(_SQL["delivered" if delivered else "failed"], given)
+    row = await cur.fetchone()
+    if row is None:
+        return "other"
+    institution, alarm, responder, channel = row
+    state = "sent" if delivered else "failed"
+    await say_notification(cur, institution, result.id, alarm, state, responder, channel)
+    return state
+
+
 def _claimed(row: dict[str, Any]) -> Claimed:
     def title(name: str) -> tuple[str, str] | None:
         zh, en = row.pop(f"{name}_zh"), row.pop(f"{name}_en")
@@ -155,7 +161,7 @@ def _claimed(row: dict[str, Any]) -> Claimed:
     titles = {f"{name}_title": title(name) for name in ("institution", "zone", "position", "responder")}
     row["signal_class"] = SignalClass(row["signal_class"])
     row["priority"] = Priority(row["priority"])
-    return Claimed(**row, **titles)
+    return Claimed(**(row | titles))
 
 
 @asynccontextmanager
