@@ -1,6 +1,8 @@
 """The API over a real TimescaleDB with two seeded tenants, asked through httpx without a socket."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,24 +39,58 @@ class City:
 SCOPES = {"all": EVERYTHING, "a": Scope(institutions=("a-home",)), "b": Scope(divisions=("140404",))}
 
 
+@dataclass(frozen=True)
+class Filled:
+    """What `fill` made."""
+
+    url: str
+    a: seed.Tenant
+    b: seed.Tenant
+    tokens: Mapping[str, str]
+
+
+async def fill(url: str) -> Filled:
+    """Two tenants and a token for every role: `admin` … over everything, `admin-a` … over tenant a only, `reader-b`."""
+    async with await seed.connect(url) as conn:
+        await seed.divisions(conn, "14", "1404", "140403", "140404")
+        # b first: its keys are lower, so whatever leaks or is cut by key shows
+        b = await seed.add_tenant(conn, "b", "140404")
+        a = await seed.add_tenant(conn, "a", "140403")
+        tokens = {"reader-b": await seed.give_token(conn, "two000000000", Role.REGULATOR, SCOPES["b"])}
+        for number, role in enumerate(Role):
+            tokens[role.value] = await seed.give_token(conn, f"all{number:09}", role, EVERYTHING)
+            tokens[f"{role.value}-a"] = await seed.give_token(conn, f"one{number:09}", role, SCOPES["a"])
+    return Filled(url, a, b, tokens)
+
+
+@asynccontextmanager
+async def opened(filled: Filled) -> AsyncIterator[City]:
+    """An application over a filled database."""
+    settings = Settings.model_validate({"database_url": filled.url, "mqtt_url": "mqtt://127.0.0.1"})
+    async with await seed.connect(filled.url) as conn, open_pool(filled.url, 4) as pool:
+        fanout = Fanout(filled.url)
+        app = create_app(settings, pool, seed.PROFILES, (), fanout=fanout, clock=lambda: seed.at(3600))
+        yield City(filled.url, app, conn, filled.a, filled.b, dict(filled.tokens))
+
+
 @pytest.fixture
 async def city(fresh_database: str) -> AsyncIterator[City]:
-    """Two tenants and a token for every role: `admin` … over everything, `admin-a` … over tenant a only, `reader-b`."""
-    conn = await seed.connect(fresh_database)
-    await seed.divisions(conn, "14", "1404", "140403", "140404")
-    # b first: its keys are lower, so whatever leaks or is cut by key shows
-    b = await seed.add_tenant(conn, "b", "140404")
-    a = await seed.add_tenant(conn, "a", "140403")
-    settings = Settings.model_validate({"database_url": fresh_database, "mqtt_url": "mqtt://127.0.0.1"})
-    async with open_pool(fresh_database, 4) as pool:
-        app = create_app(settings, pool, seed.PROFILES, (), fanout=Fanout(fresh_database), clock=lambda: seed.at(3600))
-        made = City(fresh_database, app, conn, a, b)
-        for number, role in enumerate(Role):
-            made.tokens[role.value] = await seed.give_token(conn, f"all{number:09}", role, EVERYTHING)
-            made.tokens[f"{role.value}-a"] = await seed.give_token(conn, f"one{number:09}", role, SCOPES["a"])
-        made.tokens["reader-b"] = await seed.give_token(conn, "two000000000", Role.REGULATOR, SCOPES["b"])
+    """A city for one test alone."""
+    async with opened(await fill(fresh_database)) as made:
         yield made
-    await conn.close()
+
+
+@pytest.fixture(scope="module")
+def filled(database: str) -> Filled:
+    """A filled database for the tests of one module that only ask."""
+    return asyncio.run(fill(database))
+
+
+@pytest.fixture
+async def shared(filled: Filled) -> AsyncIterator[City]:
+    """A city that nobody may change."""
+    async with opened(filled) as made:
+        yield made
 
 
 @pytest.fixture

@@ -77,15 +77,15 @@ def _concrete(city: City, path: str) -> str:
 
 # one request each with all roles: a role that may not gets 403, before anything else is looked at
 @pytest.mark.parametrize("role", Role)
-async def test_the_matrix_of_rights_holds_on_every_route(city: City, problem: Problem, role: Role) -> None:
-    async with city.client(role.value) as client:
+async def test_the_matrix_of_rights_holds_on_every_route(shared: City, problem: Problem, role: Role) -> None:
+    async with shared.client(role.value) as client:
         for method, path, declared in GUARDED:
             allowed = declared[0] in RIGHTS[role]
             if path == f"{PREFIX}/events" and allowed:
                 continue  # it would stream; test_stream.py has it
             if allowed and method != "GET":
                 continue  # what an allowed change does is each router's own test
-            url = "http://hub" + _concrete(city, path)
+            url = "http://hub" + _concrete(shared, path)
             answer = await client.request(method, url, content=b"{}", headers={"Content-Type": "application/json"})
             if allowed:
                 assert answer.status_code not in (401, 403), (method, path)
@@ -143,7 +143,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize(("method", "path"), FOREIGN)
 async def test_what_belongs_to_another_is_404_in_the_words_of_what_does_not_exist(
-    city: City, problem: Problem, method: str, path: str
+    shared: City, problem: Problem, method: str, path: str
 ) -> None:
     bodies = {"comment": {"note": "x"}, "admin-state": {"state": "out_of_service", "reason": "x"}}
     body = bodies.get(path.rpartition("/")[2])
@@ -151,8 +151,8 @@ async def test_what_belongs_to_another_is_404_in_the_words_of_what_does_not_exis
         "institution": "b-home",
         "edge": "b-edge",
         "device": "b-button",
-        "alarm": str(city.b.alarm),
-        "test": str(city.b.test),
+        "alarm": str(shared.b.alarm),
+        "test": str(shared.b.test),
     }
     nowhere = {
         "institution": "c-home",
@@ -161,7 +161,7 @@ async def test_what_belongs_to_another_is_404_in_the_words_of_what_does_not_exis
         "alarm": "00000000-0000-0000-0000-000000000001",
         "test": "00000000-0000-0000-0000-000000000002",
     }
-    async with city.client("admin-a") as client:
+    async with shared.client("admin-a") as client:
         foreign = await client.request(method, path.format(**theirs), json=body)
         absent = await client.request(method, path.format(**nowhere).replace("two0", "thr0"), json=body)
     assert foreign.status_code == absent.status_code == 404
@@ -180,9 +180,9 @@ async def test_a_foreign_alarm_is_not_touched_and_nothing_is_written_down(city: 
     assert await (await city.conn.execute("select count(*) from audit")).fetchone() == (0,)
 
 
-async def test_lists_show_only_what_is_within_the_scope(city: City) -> None:
+async def test_lists_show_only_what_is_within_the_scope(shared: City) -> None:
     for token, mine, other in (("regulator-a", "a-", "b-"), ("reader-b", "b-", "a-")):
-        async with city.client(token) as client:
+        async with shared.client(token) as client:
             for path in (
                 "institutions",
                 "zones",
@@ -198,8 +198,8 @@ async def test_lists_show_only_what_is_within_the_scope(city: City) -> None:
                 assert f'"{other}' not in text, path
 
 
-async def test_filters_cannot_reach_out_of_the_scope(city: City) -> None:
-    async with city.client("admin-a") as client:
+async def test_filters_cannot_reach_out_of_the_scope(shared: City) -> None:
+    async with shared.client("admin-a") as client:
         for path in (
             "/devices?institution=b-home",
             "/alarms?institution=b-home",
@@ -253,10 +253,10 @@ async def test_a_token_is_made_used_listed_and_revoked(city: City, problem: Prob
     ],
 )
 async def test_a_token_that_makes_no_sense_is_refused(
-    city: City, problem: Problem, change: dict[str, Any], status: int, pointer: str
+    shared: City, problem: Problem, change: dict[str, Any], status: int, pointer: str
 ) -> None:
     asked = {"name": "x", "kind": "person", "role": "admin", "scope": {"everything": True}} | change
-    async with city.client() as client:
+    async with shared.client() as client:
         answer = await client.post("/tokens", json=asked)
     assert answer.status_code == status
     assert problem(answer)["errors"][0]["pointer"] == pointer

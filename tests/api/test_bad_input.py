@@ -45,10 +45,10 @@ COMMENT = "/alarms/{alarm}/comment"
     ],
 )
 async def test_a_bad_body_is_refused_with_a_pointer(
-    city: City, problem: Problem, body: bytes, pointer: str, reason: str
+    shared: City, problem: Problem, body: bytes, pointer: str, reason: str
 ) -> None:
-    async with city.client() as client:
-        path = COMMENT.format(alarm=city.a.alarm)
+    async with shared.client() as client:
+        path = COMMENT.format(alarm=shared.a.alarm)
         answer = await client.post(path, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     first = problem(answer)["errors"][0]
@@ -84,8 +84,8 @@ async def test_a_bad_body_is_refused_with_a_pointer(
         ("/events?kind=gossip", "query/kind"),
     ],
 )
-async def test_a_bad_parameter_is_named(city: City, problem: Problem, path: str, pointer: str) -> None:
-    async with city.client() as client:
+async def test_a_bad_parameter_is_named(shared: City, problem: Problem, path: str, pointer: str) -> None:
+    async with shared.client() as client:
         answer = await client.get(path)
     assert answer.status_code == 422, answer.text
     assert problem(answer)["errors"][0]["pointer"] == pointer
@@ -105,23 +105,23 @@ async def test_a_bad_parameter_is_named(city: City, problem: Problem, path: str,
         "/devices/a-button/readings?point=level",
     ],
 )
-async def test_a_forged_cursor_never_fails(city: City, path: str, keys: Any) -> None:
+async def test_a_forged_cursor_never_fails(shared: City, path: str, keys: Any) -> None:
     cursor = base64.urlsafe_b64encode(json.dumps(keys).encode()).decode().rstrip("=")
-    async with city.client() as client:
+    async with shared.client() as client:
         answer = await client.get(path, params={**dict(httpx.URL(path).params), "cursor": cursor})
     assert answer.status_code in (200, 422), answer.text
 
 
-async def test_a_resumption_from_nonsense_is_refused(city: City, problem: Problem) -> None:
-    async with city.client() as client:
+async def test_a_resumption_from_nonsense_is_refused(shared: City, problem: Problem) -> None:
+    async with shared.client() as client:
         for place in ("x", "1", "1-", "-1-1", "1-1-1", "9" * 19 + "-1"):
             answer = await client.get("/events", headers={"Last-Event-ID": place})
             assert problem(answer)["errors"][0]["pointer"] == "header/last-event-id"
 
 
-async def test_a_body_above_two_megabytes_is_refused_before_it_is_read(city: City, problem: Problem) -> None:
-    async with city.client() as client:
-        answer = await client.post(COMMENT.format(alarm=city.a.alarm), content=b"x" * (guard.MAX_BODY + 1))
+async def test_a_body_above_two_megabytes_is_refused_before_it_is_read(shared: City, problem: Problem) -> None:
+    async with shared.client() as client:
+        answer = await client.post(COMMENT.format(alarm=shared.a.alarm), content=b"x" * (guard.MAX_BODY + 1))
         assert answer.status_code == 413
         problem(answer)
 
@@ -129,7 +129,7 @@ async def test_a_body_above_two_megabytes_is_refused_before_it_is_read(city: Cit
             for _ in range(3):
                 yield b"x" * (guard.MAX_BODY // 2)
 
-        assert (await client.post(COMMENT.format(alarm=city.a.alarm), content=unannounced())).status_code == 413
+        assert (await client.post(COMMENT.format(alarm=shared.a.alarm), content=unannounced())).status_code == 413
 
 
 async def test_a_body_that_never_comes_is_not_waited_for() -> None:
@@ -144,27 +144,27 @@ async def test_a_body_that_never_comes_is_not_waited_for() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "raw_path": b"/", "query_string": b"", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
     await guard.Guard(app, body_seconds=0.01)(scope, receive, send)
     assert sent[0]["status"] == 408
 
 
-async def test_what_is_not_json_is_no_body(city: City, problem: Problem) -> None:
-    async with city.client() as client:
-        path = COMMENT.format(alarm=city.a.alarm)
+async def test_what_is_not_json_is_no_body(shared: City, problem: Problem) -> None:
+    async with shared.client() as client:
+        path = COMMENT.format(alarm=shared.a.alarm)
         answer = await client.post(path, content=b'{"note": "\xff"}', headers={"Content-Type": "text/plain"})
     assert problem(answer)["status"] == 422
 
 
-async def test_unknown_paths_and_methods_are_problems_too(city: City, problem: Problem) -> None:
-    async with city.client() as client:
+async def test_unknown_paths_and_methods_are_problems_too(shared: City, problem: Problem) -> None:
+    async with shared.client() as client:
         assert problem(await client.get("/nothing"))["status"] == 404
         assert problem(await client.put("/devices", json={}))["status"] == 405
         assert problem(await client.get("/devices/"))["status"] in (404, 422)
 
 
-async def test_the_input_is_not_repeated_in_the_answer(city: City) -> None:
-    async with city.client() as client:
+async def test_the_input_is_not_repeated_in_the_answer(shared: City) -> None:
+    async with shared.client() as client:
         answer = await client.post("/tokens", json={"name": "x", "kind": "hub_secret", "role": {"p": "hub_secret"}})
     assert answer.status_code == 422
     assert "hub_secret" not in answer.text

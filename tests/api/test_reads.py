@@ -43,13 +43,13 @@ LISTS = {
 
 
 @pytest.mark.parametrize("path", LISTS)
-async def test_pages_of_one_give_the_same_items_as_one_page(city: City, path: str) -> None:
+async def test_pages_of_one_give_the_same_items_as_one_page(shared: City, path: str) -> None:
     path, _, query = path.partition("?")
     asked = dict(part.split("=") for part in query.split("&") if part)
-    whole = await items(city, path, **asked)
+    whole = await items(shared, path, **asked)
     assert len(whole) == LISTS[f"{path}?{query}" if query else path]
-    assert await items(city, path, limit=1, **asked) == whole
-    assert await items(city, path, limit=2, **asked) == whole
+    assert await items(shared, path, limit=1, **asked) == whole
+    assert await items(shared, path, limit=2, **asked) == whole
 
 
 async def test_times_are_rfc3339_in_utc_with_microseconds_even_when_they_are_zero(city: City) -> None:
@@ -58,8 +58,8 @@ async def test_times_are_rfc3339_in_utc_with_microseconds_even_when_they_are_zer
         assert (await client.get("/institutions/a-home")).json()["created_at"] == "2026-11-21T00:00:00.000000Z"
 
 
-async def test_an_institution_is_shown_with_zones_positions_and_external_ids(city: City) -> None:
-    async with city.client() as client:
+async def test_an_institution_is_shown_with_zones_positions_and_external_ids(shared: City) -> None:
+    async with shared.client() as client:
         shown = (await client.get("/institutions/a-home")).json()
     assert [zone["id"] for zone in shown["zones"]] == ["door", "nap"]
     assert shown["positions"][0] | {"title": None} == {
@@ -75,17 +75,17 @@ async def test_an_institution_is_shown_with_zones_positions_and_external_ids(cit
     assert shown["title"] == {"zh": "园", "en": "Home"}
 
 
-async def test_the_register_tells_who_is_not_connected(city: City) -> None:
-    missing = await items(city, "/register", connected=False)
+async def test_the_register_tells_who_is_not_connected(shared: City) -> None:
+    missing = await items(shared, "/register", connected=False)
     assert [(row["filing_number"], row["institution"]) for row in missing] == [
         ("F-a-missing", None),
         ("F-b-missing", None),
     ]
 
 
-async def test_a_division_filter_takes_everything_below(city: City) -> None:
-    assert len(await items(city, "/device-status", division="1404")) == 4
-    assert {row["id"] for row in await items(city, "/device-status", division="140404")} == {"b-button", "b-edge"}
+async def test_a_division_filter_takes_everything_below(shared: City) -> None:
+    assert len(await items(shared, "/device-status", division="1404")) == 4
+    assert {row["id"] for row in await items(shared, "/device-status", division="140404")} == {"b-button", "b-edge"}
 
 
 async def test_device_status_shows_three_axes_with_since_and_cause(city: City) -> None:
@@ -103,8 +103,8 @@ async def test_device_status_shows_three_axes_with_since_and_cause(city: City) -
     assert row["last_heard_at"] == "2026-11-21T07:59:59.123456Z"
 
 
-async def test_a_reading_has_quality_reason_and_label(city: City) -> None:
-    newest, *_ = await items(city, "/devices/a-button/readings", point="mode")
+async def test_a_reading_has_quality_reason_and_label(shared: City) -> None:
+    newest, *_ = await items(shared, "/devices/a-button/readings", point="mode")
     assert newest == {
         "at": "2026-11-21T08:00:00.123456Z",
         "received_at": "2026-11-21T08:00:00.223456Z",
@@ -115,9 +115,9 @@ async def test_a_reading_has_quality_reason_and_label(city: City) -> None:
     }
 
 
-async def test_readings_are_cut_by_from_and_to(city: City) -> None:
+async def test_readings_are_cut_by_from_and_to(shared: City) -> None:
     span = {"from": at(-30).isoformat(), "to": NOW.isoformat()}
-    values = [row["value"] for row in await items(city, "/devices/a-button/readings", point="level", **span)]
+    values = [row["value"] for row in await items(shared, "/devices/a-button/readings", point="level", **span)]
     assert values == [98.5, 97.5, 96.5]
 
 
@@ -132,8 +132,8 @@ async def test_a_number_that_is_not_finite_leaves_as_null(city: City) -> None:
         assert {item["value"] for item in answer.json()["items"]} == {None}
 
 
-async def test_a_point_that_the_profile_does_not_have_is_named(city: City) -> None:
-    async with city.client() as client:
+async def test_a_point_that_the_profile_does_not_have_is_named(shared: City) -> None:
+    async with shared.client() as client:
         answer = await client.get("/devices/a-button/readings?point=nothing")
     assert answer.status_code == 422
     assert answer.json()["errors"] == [
@@ -141,18 +141,20 @@ async def test_a_point_that_the_profile_does_not_have_is_named(city: City) -> No
     ]
 
 
-async def test_alarms_are_filtered(city: City) -> None:
-    assert [row["id"] for row in await items(city, "/alarms", active=True, institution="a-home")] == [str(city.a.alarm)]
-    assert [row["id"] for row in await items(city, "/alarms", state="normal", device="b-button")] == [
-        str(city.b.ended_alarm)
+async def test_alarms_are_filtered(shared: City) -> None:
+    assert [row["id"] for row in await items(shared, "/alarms", active=True, institution="a-home")] == [
+        str(shared.a.alarm)
     ]
-    assert await items(city, "/alarms", signal_class="fire") == []
-    assert len(await items(city, "/alarms", **{"from": at(-100).isoformat()})) == 2
+    assert [row["id"] for row in await items(shared, "/alarms", state="normal", device="b-button")] == [
+        str(shared.b.ended_alarm)
+    ]
+    assert await items(shared, "/alarms", signal_class="fire") == []
+    assert len(await items(shared, "/alarms", **{"from": at(-100).isoformat()})) == 2
 
 
-async def test_an_alarm_is_shown_with_title_response_transitions_escalation_and_attempts(city: City) -> None:
-    async with city.client() as client:
-        shown = (await client.get(f"/alarms/{city.a.alarm}")).json()
+async def test_an_alarm_is_shown_with_title_response_transitions_escalation_and_attempts(shared: City) -> None:
+    async with shared.client() as client:
+        shown = (await client.get(f"/alarms/{shared.a.alarm}")).json()
     assert shown["title"] == {"zh": "紧急按钮", "en": "Panic button"}
     assert shown["response"]["en"] == "Go and look"
     assert (shown["zone"], shown["position"]) == ("nap", "wall")
@@ -164,27 +166,27 @@ async def test_an_alarm_is_shown_with_title_response_transitions_escalation_and_
     ]
 
 
-async def test_quarantine_gives_the_payload_in_base64(city: City) -> None:
-    first, *_ = await items(city, "/quarantine", client="a-edge")
+async def test_quarantine_gives_the_payload_in_base64(shared: City) -> None:
+    first, *_ = await items(shared, "/quarantine", client="a-edge")
     assert (first["payload"], first["code"], first["source"]) == ("AP97", "payload", "topic of a")
 
 
-async def test_no_secret_of_settings_leaves_by_any_list(city: City) -> None:
-    for path in [*LISTS, f"/alarms/{city.a.alarm}", "/institutions/a-home", "/devices/a-button", "/audit"]:
-        async with city.client() as client:
+async def test_no_secret_of_settings_leaves_by_any_list(shared: City) -> None:
+    for path in [*LISTS, f"/alarms/{shared.a.alarm}", "/institutions/a-home", "/devices/a-button", "/audit"]:
+        async with shared.client() as client:
             assert "secret-of" not in (await client.get(path)).text
 
 
-async def test_unknown_things_are_404(city: City) -> None:
+async def test_unknown_things_are_404(shared: City) -> None:
     for path in ("/institutions/nobody", "/devices/nobody", "/devices/nobody/points", "/devices/nobody/events"):
-        async with city.client() as client:
+        async with shared.client() as client:
             answer = await client.get(path)
         assert answer.status_code == 404
         assert answer.json()["code"] == "not-found"
 
 
-async def test_no_answer_may_be_kept_by_anybody_in_between(city: City) -> None:
-    async with city.client() as client:
+async def test_no_answer_may_be_kept_by_anybody_in_between(shared: City) -> None:
+    async with shared.client() as client:
         for path in ("/devices", "/devices/nobody", "/devices?limit=0", "/devices?kind=%00"):
             answer = await client.get(path)
             assert answer.headers.get_list("cache-control") == ["no-store"], path
