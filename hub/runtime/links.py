@@ -164,10 +164,17 @@ class LinkRunner:
             lanes[self.plan.lanes.get(sample.series.device, Lane.BULK)].append(sample)
         puts = [self._sink.put(Lane.URGENT, lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []
         if lanes[Lane.BULK] or delivery.rejects:
-            puts.append(self._sink.put(Lane.BULK, lanes[Lane.BULK], delivery.rejects))
-        await under_way.put(
-            (delivery, asyncio.gather(*puts))
-        )  # the order of the calls is kept: each starts as a task of its own here
+            rejects = [reject._replace(source=self._named(reject.source)) for reject in delivery.rejects]
+            puts.append(self._sink.put(Lane.BULK, lanes[Lane.BULK], rejects))
+        # the order of the calls is kept: each starts as a task of its own here
+        stored = asyncio.gather(*puts)
+        stored.add_done_callback(_look_at_end)
+        await under_way.put((delivery, stored))
+
+    def _named(self, source: str) -> str:
+        """Driver and endpoint first, so that whoever reads quarantine knows whose line it was."""
+        own = self.plan.source
+        return source if source.startswith(own) else f"{own} {source}".rstrip()
 
     async def _settle(self, under_way: _UnderWay, polls: bool) -> None:
         """In the order of arrival, whatever lane each took. What a poll brought and the sink refused is lost, counted and said."""
@@ -191,7 +198,7 @@ class LinkRunner:
     async def _take_fault(self, error: ProtocolFault) -> None:
         self.counters.faults += 1
         self._log.debug("link.fault", reason=str(error))
-        reject = Reject(self._clock(), error.source or self.plan.source, "protocol", str(error), error.payload)
+        reject = Reject(self._clock(), self._named(error.source), "protocol", str(error), error.payload)
         try:
             await self._sink.put(Lane.BULK, (), (reject,))
         except AnxinError as failed:
@@ -254,3 +261,9 @@ def _abandon(under_way: _UnderWay) -> None:
         _, stored = under_way.get_nowait()
         if not stored.cancel() and not stored.cancelled():
             stored.exception()
+
+
+def _look_at_end(stored: "asyncio.Future[list[None]]") -> None:
+    """What nobody waits for any more, because the link was left, is no error of ours."""
+    if not stored.cancelled():
+        stored.exception()

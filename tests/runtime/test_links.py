@@ -254,7 +254,7 @@ async def test_what_a_read_has_in_spite_of_nonsense_is_delivered_in_the_same_tur
     async with running(plan(FakeDriver(lambda _: line), SMOKE, DOOR), sink) as runner:
         await eventually(lambda: {SMOKE, DOOR} <= {sample.series for sample in sink.samples()})
     assert line.calls[0] == [SMOKE, DOOR]
-    assert sink.rejects[0] == Reject(NOW, "line", "protocol", "nonsense", b"\xff")
+    assert sink.rejects[0] == Reject(NOW, "fake:/line-1 line", "protocol", "nonsense", b"\xff")
     assert runner.counters.lost == 0
 
 
