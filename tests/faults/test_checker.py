@@ -42,7 +42,7 @@ def test_a_value_that_nobody_sent_is_invented() -> None:
     assert (report.invented, report.ok) == (1, False)
 
 
-@pytest.mark.parametrize("what", ["unbalanced", "quarantined"])
+@pytest.mark.parametrize("what", ["unbalanced", "quarantined", "miscounted"])
 def test_what_does_not_add_up_or_was_refused_is_no_success(what: str) -> None:
     assert not judge(ALL, {value(1): 1, value(2): 1, value(3): 1}, **{what: 1}).ok
 
