@@ -7,19 +7,19 @@ from fastapi import APIRouter, Path, Query
 
 from hub.api import pages, shapes
 from hub.api.access import Acknowledger, Conn, Hub, Reader, Services
-from hub.api.devices import Since, Until
-from hub.api.places import DivisionFilter, InstitutionFilter
-from hub.api.problems import documented
-from hub.api.schemas import (
+from hub.api.alarm_schemas import (
     Alarm,
     AlarmComment,
     AlarmDetail,
     AlarmNote,
     AlarmStateName,
-    Identifier,
     PriorityName,
     SignalClassName,
 )
+from hub.api.devices import Since, Until
+from hub.api.places import DivisionFilter, InstitutionFilter
+from hub.api.problems import documented
+from hub.api.schemas import Identifier
 from hub.core.alarms import AlarmEvent
 from hub.core.rights import Principal
 from hub.errors import BadInput

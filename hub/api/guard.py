@@ -14,6 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hub.api.problems import FieldError, response
 
 MAX_BODY = 2 * 1024 * 1024
+MAX_HELD = 64 * 1024 * 1024
+"""All bodies that are held at one time; beyond it a request is told to try again."""
 BODY_SECONDS = 30.0
 """How long a client may take to send its body."""
 
@@ -32,10 +34,19 @@ class Refused(Exception):
 class Guard:
     """ASGI middleware; the body is read here, whole, and handed on once it holds."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int = MAX_BODY, body_seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body: int = MAX_BODY,
+        max_held: int = MAX_HELD,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         self.app = app
         self.max_body = max_body
+        self.max_held = max_held
         self.body_seconds = body_seconds
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a problem."""
@@ -44,21 +55,19 @@ class Guard:
             return
         if scope["path"].startswith("/api/"):
             send = _uncached(send)
+        held = _Held()
         try:
             check_target(scope["raw_path"], scope["query_string"])
-            body = await self._body(scope, receive)
+            body = await self._body(scope, receive, held)
             if body is not None:
                 check_json(body, _content_type(scope))
+            await self.app(scope, receive if body is None else _replay(body, receive), send)
         except Refused as refused:
-            errors = [FieldError(pointer=refused.pointer, detail=refused.detail)]
-            answer = response(refused.status, f"{refused.pointer}: {refused.detail}", refused.code, errors)
-            if refused.status in (408, 413):
-                answer.headers["Connection"] = "close"
-            await answer(scope, receive, send)
-            return
-        await self.app(scope, receive if body is None else _replay(body, receive), send)
+            await _refuse(refused, scope, receive, send)
+        finally:
+            self._held -= held.size
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+    async def _body(self, scope: Scope, receive: Receive, held: "_Held") -> bytes | None:
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return None
         declared = dict(scope["headers"]).get(b"content-length", b"0")
@@ -66,7 +75,6 @@ class Guard:
         if declared.isdigit() and int(declared[:20]) > self.max_body:
             raise too_large
         parts: list[bytes] = []
-        size = 0
         try:
             async with asyncio.timeout(self.body_seconds):
                 while True:
@@ -74,13 +82,31 @@ class Guard:
                     if message["type"] == "http.disconnect":
                         raise Refused(408, "the client left before the body was complete", "body", "#")
                     parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self.max_body:
+                    held.size += len(parts[-1])
+                    self._held += len(parts[-1])
+                    if held.size > self.max_body:
                         raise too_large
+                    if self._held > self.max_held:
+                        raise Refused(503, "too many large requests at once: try again", "busy", "#")
                     if not message.get("more_body", False):
                         return b"".join(parts)
         except TimeoutError:
             raise Refused(408, f"the body was not complete after {self.body_seconds:g} s", "body", "#") from None
+
+
+class _Held:
+    """How many bytes one request holds."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
+    errors = [FieldError(pointer=refused.pointer, detail=refused.detail)]
+    answer = response(refused.status, f"{refused.pointer}: {refused.detail}", refused.code, errors)
+    if refused.status in (408, 413, 503):
+        answer.headers["Connection"] = "close"
+    await answer(scope, receive, send)
 
 
 def _uncached(send: Send) -> Send:

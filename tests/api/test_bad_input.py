@@ -149,6 +149,35 @@ async def test_a_body_that_never_comes_is_not_waited_for() -> None:
     assert sent[0]["status"] == 408
 
 
+async def test_bodies_held_at_one_time_are_bounded_and_given_back() -> None:
+    statuses: list[int] = []
+    inside = asyncio.Event()
+    release = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        inside.set()
+        await release.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x" * 60, "more_body": False}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
+    guarded = guard.Guard(app, max_held=100)
+    first = asyncio.create_task(guarded(scope, receive, send))
+    await asyncio.wait_for(inside.wait(), 5)
+    await guarded(scope, receive, send)
+    assert statuses == [503]
+    release.set()
+    await first
+    await guarded(scope, receive, send)
+    assert statuses == [503, 200, 200]
+
+
 async def test_what_is_not_json_is_no_body(shared: City, problem: Problem) -> None:
     async with shared.client() as client:
         path = COMMENT.format(alarm=shared.a.alarm)
