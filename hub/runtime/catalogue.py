@@ -143,10 +143,12 @@ def _findings(model: type[BaseModel], settings: Fields) -> list[Finding]:
 
 def _masked(model: type[BaseModel] | None, settings: Fields, below: Fields) -> Any:
     """`settings` with what the model holds as a secret replaced; all of it, where the model no longer takes them."""
-    if model is None or _findings(model, {**below, **settings}):
+    if model is None or not settings:
         return _cover(settings, None)
-    parsed = model.model_validate({**below, **settings})
-    return _cover(settings, parsed.model_dump(mode="json"))
+    try:
+        return _cover(settings, model.model_validate({**below, **settings}).model_dump(mode="json"))
+    except ValidationError:
+        return _cover(settings, None)
 
 
 def _cover(raw: Any, dumped: Any) -> Any:

@@ -4,6 +4,7 @@
 done cannot differ without being noticed. Secrets in settings are stored as they are; they leave this module only into a bundle.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ class Client(NamedTuple):
 async def plan(conn: Connection, declared: Sequence[Record], catalogue: Catalogue, scope: Scope) -> core.Plan:
     """What the manifest would change now; nothing is written. Raises Forbidden for what lies beyond `scope`."""
     current = await load(conn, declared)
-    found = core.plan(declared, current, catalogue)
+    found = await asyncio.to_thread(core.plan, declared, current, catalogue)
     _allow(scope, declared, found, current)
     return found
 
@@ -68,7 +69,7 @@ async def apply(
     """
     await conn.execute(_SQL["lock"], {"key": _LOCK})
     current = await load(conn, declared)
-    found = core.plan(declared, current, catalogue)
+    found = await asyncio.to_thread(core.plan, declared, current, catalogue)
     _allow(who.scope, declared, found, current)
     if digest is not None and digest != core.digest(found.changes):
         raise Conflict("the hub has changed since the plan was made: plan again")

@@ -228,6 +228,13 @@ def test_an_edge_does_not_become_a_device() -> None:
     )
 
 
+def test_nobody_takes_the_hubs_own_name_at_the_broker() -> None:
+    edges = [{"id": "hub"}, *institution()["edges"]]
+    assert errors(city(institutions=[institution(edges=edges)])) == [
+        ("/institutions/0/edges/0/id", "'hub' is the hub's own name at the broker")
+    ]
+
+
 def test_two_institutions_do_not_share_a_filing_number_or_an_external_id() -> None:
     bare: dict[str, Any] = {name: [] for name in ("zones", "positions", "edges", "endpoints", "devices")}
     first = institution(external_ids={"uscc": "91"}, **bare)

@@ -4,18 +4,14 @@ Each check is one generator over a `Declaration`; a message says what, the point
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 
 from hub.core.coverage.purposes import InstitutionType, ZonePurpose
 from hub.core.escalation import Policy, check_policy, covers, uncovered
+from hub.core.provisioning.declaration import Declaration, at, found, named
 from hub.core.provisioning.records import (
     INSIDE,
     OWN_PROTOCOL,
-    Catalogue,
-    Current,
-    Fields,
-    Finding,
     Key,
     Noun,
     Problem,
@@ -24,78 +20,13 @@ from hub.core.provisioning.records import (
     policy_of,
 )
 from hub.errors import BadInput
-from hub.model import LIFE_SAFETY, Lane, Priority, SignalClass
+from hub.model import LIFE_SAFETY, Priority, SignalClass
 
-Check = Callable[["Declaration"], Iterator[Problem]]
-_SHOWN = 5
-"""How many names a message lists before it only counts."""
+Check = Callable[[Declaration], Iterator[Problem]]
 _TYPED = (Noun.INSTITUTION, Noun.REGISTER_ENTRY)
+_RESERVED = frozenset({"hub"})
 _PROVES = ("profile", "position", "endpoint", "settings")
 """When one of these fields of a device changes, what its function test proved no longer holds."""
-
-
-def _completed(record: Record, catalogue: Catalogue) -> Record:
-    """A device or edge with what its profile decides, so that a changed profile shows as a change."""
-    if record.key.noun not in (Noun.DEVICE, Noun.EDGE):
-        return record
-    facts = catalogue.profile(record.fields["profile"])
-    decided = (
-        {"kind": "other", "lane": Lane.BULK.value} if facts is None else {"kind": facts.kind, "lane": facts.lane.value}
-    )
-    return replace(record, fields={**record.fields, **decided})
-
-
-class Declaration:
-    """A manifest seen together with what the hub has: every lookup that the checks need."""
-
-    def __init__(self, declared: Sequence[Record], current: Current, catalogue: Catalogue) -> None:
-        self.declared = [_completed(record, catalogue) for record in declared]
-        self.current = current
-        self.catalogue = catalogue
-        self.records: dict[Key, Record] = {}
-        for record in self.declared:
-            self.records.setdefault(record.key, record)
-        self.listed = frozenset(record.key.id for record in self.of(Noun.INSTITUTION))
-
-    def of(self, noun: Noun) -> Iterator[Record]:
-        """The declared things of one kind that are not to be retired, and institutions that are."""
-        for record in self.records.values():
-            if record.key.noun is noun and (not record.retired or noun is Noun.INSTITUTION):
-                yield record
-
-    def fields(self, key: Key) -> Fields | None:
-        """A thing as it will be, None where there will be none."""
-        record = self.records.get(key)
-        if record is not None:
-            return None if record.retired else record.fields
-        if key.noun in INSIDE and key.institution in self.listed:
-            return None
-        return self.current.live.get(key)
-
-    def all_fields(self, noun: Noun) -> dict[str, Fields]:
-        """All things of one kind outside institutions as they will be, by id."""
-        keys = [key for key in chain(self.current.live, self.records) if key.noun is noun]
-        return {key.id: fields for key in keys if (fields := self.fields(key)) is not None}
-
-    def profile_of(self, device: Record) -> ProfileFacts | None:
-        """The facts of a declared device's profile."""
-        return self.catalogue.profile(device.fields["profile"])
-
-
-def _named(names: Iterable[str]) -> str:
-    ordered = sorted(set(names))
-    rest = f" and {len(ordered) - _SHOWN} more" if len(ordered) > _SHOWN else ""
-    return ", ".join(ordered[:_SHOWN]) + rest
-
-
-def _at(record: Record, *path: str | int) -> str:
-    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
-    return "/".join((record.pointer, *parts))
-
-
-def _found(findings: Iterable[Finding], record: Record, code: str, *path: str | int) -> Iterator[Problem]:
-    for finding in findings:
-        yield Problem(_at(record, *path, *finding.path), finding.message, code, finding.clause)
 
 
 # errors ---------------------------------------------------------------------------------------------------------------
@@ -122,7 +53,7 @@ def _refers(d: Declaration, record: Record, field: str, noun: Noun, institution:
     if name is not None and d.fields(Key(noun, institution, name)) is None:
         where = f" in institution {institution}" if institution else ""
         what = noun.value.replace("_", " ")
-        yield Problem(_at(record, field), f"there is no {what} {name!r}{where}", "unknown-reference")
+        yield Problem(at(record, field), f"there is no {what} {name!r}{where}", "unknown-reference")
 
 
 def _unknown_references(d: Declaration) -> Iterator[Problem]:
@@ -147,7 +78,7 @@ def _unknown_references(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.GROUP):
         for member in record.fields["institutions"]:
             if d.fields(Key(Noun.INSTITUTION, "", member)) is None:
-                yield Problem(_at(record, "institutions"), f"there is no institution {member!r}", "unknown-reference")
+                yield Problem(at(record, "institutions"), f"there is no institution {member!r}", "unknown-reference")
 
 
 def _unknown_words(d: Declaration) -> Iterator[Problem]:
@@ -155,7 +86,7 @@ def _unknown_words(d: Declaration) -> Iterator[Problem]:
         for record in d.of(noun):
             if not record.retired and record.fields[field] not in set(words):
                 known = ", ".join(words)
-                yield Problem(_at(record, field), f"{record.fields[field]!r} is none of: {known}", "word")
+                yield Problem(at(record, field), f"{record.fields[field]!r} is none of: {known}", "word")
 
 
 def _circles_of_divisions(d: Declaration) -> Iterator[Problem]:
@@ -168,7 +99,7 @@ def _circles_of_divisions(d: Declaration) -> Iterator[Problem]:
             above = None if fields is None else fields["parent"]
         if above == record.key.id:
             way = " → ".join((*trail, record.key.id))
-            yield Problem(_at(record, "parent"), f"the divisions go round in a circle: {way}", "circle")
+            yield Problem(at(record, "parent"), f"the divisions go round in a circle: {way}", "circle")
 
 
 def _retired_with_content(d: Declaration) -> Iterator[Problem]:
@@ -177,7 +108,7 @@ def _retired_with_content(d: Declaration) -> Iterator[Problem]:
             continue
         inside = [r.key for r in d.declared if r.key.noun in INSIDE and r.key.institution == record.key.id]
         if inside:
-            yield Problem(record.pointer, f"is to be retired but still names {_named(map(str, inside))}", "retired")
+            yield Problem(record.pointer, f"is to be retired but still names {named(map(str, inside))}", "retired")
 
 
 def _other_owners(d: Declaration) -> Iterator[Problem]:
@@ -186,11 +117,13 @@ def _other_owners(d: Declaration) -> Iterator[Problem]:
         owner = d.current.owners.get(key.id)
         if owner is not None and owner != key.institution:
             yield Problem(
-                _at(record, "id"), f"{key.id!r} is the id of another institution's device: an id is used once", "owner"
+                at(record, "id"), f"{key.id!r} is the id of another institution's device: an id is used once", "owner"
             )
+        if key.id in _RESERVED:
+            yield Problem(at(record, "id"), f"{key.id!r} is the hub's own name at the broker", "reserved")
         other = Noun.EDGE if key.noun is Noun.DEVICE else Noun.DEVICE
         if Key(other, key.institution, key.id) in d.current.live:
-            yield Problem(_at(record, "id"), f"{key.id!r} is the id of an existing {other.value}", "owner")
+            yield Problem(at(record, "id"), f"{key.id!r} is the id of an existing {other.value}", "owner")
 
 
 def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
@@ -204,10 +137,10 @@ def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
             continue
         number = record.fields["filing_number"]
         if number is not None and filed.setdefault(number, record.key.id) != record.key.id:
-            yield Problem(_at(record, "filing_number"), f"{number!r} is that of {filed[number]!r}", "twice")
+            yield Problem(at(record, "filing_number"), f"{number!r} is that of {filed[number]!r}", "twice")
         for scheme, value in record.fields["external_ids"].items():
             if outer.setdefault((scheme, value), record.key.id) != record.key.id:
-                where = _at(record, "external_ids", scheme)
+                where = at(record, "external_ids", scheme)
                 yield Problem(where, f"{value!r} is that of {outer[scheme, value]!r}", "twice")
 
 
@@ -216,37 +149,35 @@ def _devices_that_cannot_be(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.DEVICE):
         profile = d.profile_of(record)
         if profile is None:
-            yield Problem(_at(record, "profile"), f"there is no device profile {record.fields['profile']!r}", "profile")
+            yield Problem(at(record, "profile"), f"there is no device profile {record.fields['profile']!r}", "profile")
             continue
         if profile.is_edge:
-            yield Problem(_at(record, "profile"), "is the profile of an edge: name it under edges", "profile")
+            yield Problem(at(record, "profile"), "is the profile of an edge: name it under edges", "profile")
             continue
         yield from _connection(d, record, profile)
         findings = d.catalogue.device_findings(record.fields["profile"], record.fields["settings"])
-        yield from _found(findings, record, "settings", "settings")
+        yield from found(findings, record, "settings", "settings")
         place = record.fields["position"]
         if place is not None:
             other = taken.setdefault((record.key.institution, place), record.key.id)
             if other != record.key.id:
-                yield Problem(_at(record, "position"), f"{place!r} is taken by device {other!r}", "position-taken")
+                yield Problem(at(record, "position"), f"{place!r} is taken by device {other!r}", "position-taken")
 
 
 def _connection(d: Declaration, record: Record, profile: ProfileFacts) -> Iterator[Problem]:
     name = record.fields["endpoint"]
     if profile.driver == OWN_PROTOCOL:
         if name is not None:
-            yield Problem(
-                _at(record, "endpoint"), "the device speaks to the hub itself: it has no endpoint", "endpoint"
-            )
+            yield Problem(at(record, "endpoint"), "the device speaks to the hub itself: it has no endpoint", "endpoint")
         return
     if name is None:
         message = f"the device is read by the driver {profile.driver!r}: name the endpoint it is behind"
-        yield Problem(_at(record, "endpoint"), message, "endpoint")
+        yield Problem(at(record, "endpoint"), message, "endpoint")
         return
     endpoint = d.fields(Key(Noun.ENDPOINT, record.key.institution, name))
     if endpoint is not None and endpoint["driver"] != profile.driver:
         message = f"{name!r} is of the driver {endpoint['driver']!r}, the profile needs {profile.driver!r}"
-        yield Problem(_at(record, "endpoint"), message, "endpoint")
+        yield Problem(at(record, "endpoint"), message, "endpoint")
 
 
 def _edges_and_endpoints(d: Declaration) -> Iterator[Problem]:
@@ -254,21 +185,21 @@ def _edges_and_endpoints(d: Declaration) -> Iterator[Problem]:
         profile = d.profile_of(record)
         if profile is None or not profile.is_edge:
             reason = "there is no such device profile" if profile is None else "is not the profile of an edge"
-            yield Problem(_at(record, "profile"), f"{record.fields['profile']!r}: {reason}", "profile")
+            yield Problem(at(record, "profile"), f"{record.fields['profile']!r}: {reason}", "profile")
     for record in d.of(Noun.ENDPOINT):
         driver = record.fields["driver"]
         if not d.catalogue.has_driver(driver):
-            yield Problem(_at(record, "driver"), f"there is no driver {driver!r}", "driver")
+            yield Problem(at(record, "driver"), f"there is no driver {driver!r}", "driver")
         else:
             findings = d.catalogue.endpoint_findings(driver, record.fields["settings"])
-            yield from _found(findings, record, "settings", "settings")
+            yield from found(findings, record, "settings", "settings")
 
 
 def _responders_and_policies(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.RESPONDER):
         for n, channel in enumerate(record.fields["channels"].values()):
             findings = d.catalogue.channel_findings(channel["kind"], channel["settings"])
-            yield from _found(findings, record, "settings", "channels", n)
+            yield from found(findings, record, "settings", "channels", n)
     for record in d.of(Noun.POLICY):
         try:
             check_policy(policy_of(record.key.id, record.fields))
@@ -276,7 +207,7 @@ def _responders_and_policies(d: Declaration) -> Iterator[Problem]:
             path = error.where.partition(": ")[2].split(".")
             if path[0] == "steps" and len(path) > 1:
                 path[1] = str(int(path[1]) - 1)  # the core counts steps from 1, a pointer from 0
-            yield Problem(_at(record, *path), error.reason, "policy")
+            yield Problem(at(record, *path), error.reason, "policy")
     yield from _steps_to_nobody(d)
 
 
@@ -293,7 +224,7 @@ def _steps_to_nobody(d: Declaration) -> Iterator[Problem]:
             else:
                 continue
             if record is not None:
-                yield Problem(_at(record, "steps", n, key), message, "unknown-reference")
+                yield Problem(at(record, "steps", n, key), message, "unknown-reference")
                 continue
             cause = d.records.get(Key(Noun.RESPONDER, "", step["responder"]))
             if cause is not None:  # an existing policy would lose the one it tells
@@ -315,7 +246,7 @@ def _nobody_would_be_told(d: Declaration) -> Iterator[Problem]:
         division = institution.fields["division"]
         missing = uncovered(policies, institution.key.id, division, alarms.get(institution.key.id, ()))
         for signal_class in sorted({row.signal_class for row in missing}):
-            devices = _named(row.device for row in missing if row.signal_class is signal_class)
+            devices = named(row.device for row in missing if row.signal_class is signal_class)
             message = f"no escalation policy covers {signal_class.value} alarms here (devices: {devices})"
             yield Problem(institution.pointer, message, "uncovered")
     yield from _others_lose_their_policy(d, policies)
@@ -355,7 +286,7 @@ def _misplaced(d: Declaration) -> Iterator[Problem]:
             findings = d.catalogue.placement_findings(
                 institution["division"], institution["type"], zone["purpose"], record.fields["profile"]
             )
-            yield from _found(findings, record, "placement", "position")
+            yield from found(findings, record, "placement", "position")
 
 
 def _not_on_the_register(d: Declaration) -> Iterator[Problem]:

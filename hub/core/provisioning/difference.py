@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from hub.core.provisioning.checks import Declaration, errors_of, warnings_of
+from hub.core.provisioning.checks import errors_of, warnings_of
+from hub.core.provisioning.declaration import Declaration
 from hub.core.provisioning.records import INSIDE, ORDER, Catalogue, Current, Fields, Key, Noun, Problem, Record
 
 Action = Literal["retire", "create", "change"]
