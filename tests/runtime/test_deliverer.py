@@ -1,118 +1,28 @@
 """The deliverer as a loop, against real receivers: sent once, tried again, given up visibly, nobody held up by another."""
 
-import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from standardwebhooks import Webhook
 from structlog.testing import capture_logs
 
 from hub.core.escalation import Step
 from hub.model import SECOND, SignalClass
-from hub.profiles import Profile, parse_profile
-from hub.runtime import deliverer, escalator
 from hub.runtime.deliverer import Limits
 from hub.store.escalation import fire
 from hub.testing import eventually
+from tests.delivering import ONE, TWO, attempts, delivering, escalating, hurry, page, states
 from tests.mailboxes import mailbox
-from tests.paging import POLICY, SECRET, World, flat, receiver, smtp, webhook
-
-TREE = Path(__file__).resolve().parents[2]
-PROFILE = parse_profile(
-    {
-        "profile": "some-button",
-        "kind": "panic_button",
-        "vendor": "nobody",
-        "model": "test",
-        "title": {"zh": "按钮", "en": "Button"},
-        "source": "made for this test",
-        "driver": "mqtt",
-        "liveness": {"beat": "2s", "offline_after": "6s"},
-        "points": {"press": {"title": {"zh": "按下", "en": "Press"}, "type": "bool"}},
-        "alarms": {
-            "pressed": {
-                "title": {"zh": "紧急按钮被按下", "en": "Panic button pressed"},
-                "class": "panic",
-                "priority": "critical",
-                "point": "press",
-                "condition": {"equals": True},
-                "latching": True,
-                "response": {"zh": "立即到场", "en": "Go there at once"},
-            }
-        },
-        "test": {"seen": ["press"]},
-    },
-    "test",
-)
-PROFILES: dict[str, Profile] = {"some-button": PROFILE}
-ONE = replace(POLICY, steps=(Step(1, "guard", "hook"),))
-TWO = replace(POLICY, steps=(Step(1, "guard", "hook"), Step(2, "head", "hook")))
-RUN = """
-import asyncio, sys
-from hub.runtime import deliverer
-asyncio.run(deliverer.run(sys.argv[1], profiles={}, allow_loopback=True))
-"""
+from tests.paging import POLICY, SECRET, World, receiver, smtp, webhook
 
 
 @pytest.fixture
 async def world(fresh_database: str) -> AsyncIterator[World]:
     async with World.open(fresh_database) as world:
         yield world
-
-
-@asynccontextmanager
-async def task(name: str, loop: Any) -> AsyncIterator[asyncio.Task[None]]:
-    running = asyncio.create_task(loop, name=name)
-    try:
-        yield running
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
-
-def delivering(world: World, **more: Any) -> Any:
-    given = {"profiles": PROFILES, "public_url": "https://hub.example/", "allow_loopback": True, **more}
-    run = deliverer.run(world.url, **given)
-    return task("deliverer", run)
-
-
-def escalating(world: World) -> Any:
-    return task("escalator", escalator.run(world.url))
-
-
-async def page(world: World, **more: Any) -> UUID:
-    """An alarm whose first steps are in the outbox."""
-    alarm = await world.alarm(**more)
-    async with world.conn.transaction(), world.conn.cursor() as cur:
-        await fire(cur, alarm)
-    return alarm
-
-
-def states(world: World, alarm: UUID, *expected: str) -> Callable[[], object]:
-    async def look() -> bool:
-        return tuple(row[3] for row in await world.pages(alarm)) == expected
-
-    return look
-
-
-async def attempts(world: World) -> list[tuple[Any, ...]]:
-    return flat(
-        await world.rows("select n, outcome, code from attempt order by notification, n"), "n", "outcome", "code"
-    )
-
-
-async def hurry(world: World) -> None:
-    await world.conn.execute("update notification set next_attempt_at = now() where state = 'pending'")
 
 
 async def test_a_page_reaches_the_webhook_and_the_receipt_is_kept(world: World) -> None:
@@ -341,93 +251,3 @@ async def test_an_alarm_of_a_definition_that_the_profile_lost_is_paged_by_its_id
         await eventually(states(world, alarm, "sent"))
     data = Webhook(SECRET).verify(hook.requests[0].body, hook.requests[0].headers)["data"]
     assert data["title"] == {"zh": "pressed", "en": "pressed"}
-
-
-async def test_a_message_that_trips_over_our_own_mistake_stops_nobody_elses(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = deliverer.message_of
-
-    def broken(claimed: Any, *more: Any) -> Any:
-        if claimed.responder == "guard":
-            raise KeyError("a mistake")
-        return real(claimed, *more)
-
-    monkeypatch.setattr(deliverer, "message_of", broken)
-    async with receiver() as hook, delivering(world) as running:
-        await world.policy(TWO, {"head/hook": webhook(hook.url)})
-        alarm = await page(world)
-        await eventually(states(world, alarm, "pending", "sent"))
-        assert not running.done()
-
-        async def noted() -> object:
-            return await world.rows("select 1 as one from notification where last_error = 'internal error (KeyError)'")
-
-        await eventually(noted)
-
-
-async def test_two_deliverers_send_nothing_twice(world: World) -> None:
-    async with receiver() as hook, delivering(world), delivering(world):
-        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
-        alarms = [await page(world) for _ in range(30)]
-        for alarm in alarms:
-            await eventually(states(world, alarm, "sent"))
-    assert len(hook.ids) == len(set(hook.ids)) == 30
-
-
-async def test_what_was_sent_while_the_database_was_away_is_noted_when_it_is_back_and_not_sent_again(
-    world: World,
-) -> None:
-    async with receiver("slow") as hook, delivering(world):
-        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
-        alarm = await page(world)
-        await eventually(lambda: len(hook.requests) == 1)
-        await world.conn.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where application_name = 'anxin-deliverer' and datname = current_database()"
-        )
-        hook.hanging.set()
-        await eventually(states(world, alarm, "sent"))
-    assert len(hook.requests) == 1
-    assert await attempts(world) == [(1, "delivered", 204)]
-
-
-async def test_a_receipt_whose_row_somebody_holds_is_noted_when_it_is_free_and_holds_up_no_other(world: World) -> None:
-    async with receiver("slow") as hook, delivering(world):
-        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
-        held = await page(world)
-        await eventually(lambda: len(hook.requests) == 1)
-        async with await psycopg.AsyncConnection.connect(world.url) as person:
-            await person.execute("select from notification for update")
-            hook.hanging.set()
-            free = await page(world)
-            await eventually(states(world, free, "sent"), deadline=10)
-            assert [row[3] for row in await world.pages(held)] == ["pending"]
-        await eventually(states(world, held, "sent"))
-    assert len(hook.requests) == 2
-
-
-@pytest.mark.parametrize(
-    ("label", "requests", "noted"),
-    [
-        ("deliverer-claimed", 1, [(1, "interrupted", None), (2, "delivered", 204)]),
-        ("deliverer-sent", 2, [(1, "interrupted", None), (2, "delivered", 204)]),
-        ("deliverer-marked", 1, [(1, "delivered", 204)]),
-    ],
-)
-async def test_a_kill_at_any_point_loses_nothing_and_repeats_at_most_under_the_same_key(
-    world: World, label: str, requests: int, noted: list[tuple[Any, ...]]
-) -> None:
-    async with receiver() as hook:
-        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
-        alarm = await page(world)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", RUN, world.url, cwd=TREE, env={**os.environ, "ANXIN_CRASH_AT": f"{label}:1"}
-        )
-        assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
-        async with delivering(world):
-            # long before the dead process's lease would have run out
-            await eventually(states(world, alarm, "sent"), deadline=5)
-    assert len(hook.ids) == requests
-    assert len(set(hook.ids)) == 1
-    assert await attempts(world) == noted
