@@ -187,10 +187,6 @@ class Spool:
         self._load(lane)
         return stream
 
-    def close(self) -> None:
-        """Write the log back into the file and close it."""
-        self._db.close()
-
     def _drop_oldest(self, lane: Lane, excess: int) -> int:
         """Inside a transaction: turn the oldest messages into declarations until `excess` bytes are free; returns samples dropped."""
         dropped = 0
