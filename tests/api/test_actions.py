@@ -108,6 +108,14 @@ async def test_a_device_goes_out_of_service_and_back_with_a_reason(city: City, p
     assert [kind for kind, _ in await changes(city)].count("registry") == 2
 
 
+async def test_ingest_is_told_at_once_that_a_device_went_out_of_service(city: City) -> None:
+    await city.conn.execute("listen anxin_registry")
+    async with city.client("installer-a") as client:
+        await client.post("/devices/a-button/admin-state", json={"state": "out_of_service", "reason": "装修"})
+    told = [notify.channel async for notify in city.conn.notifies(timeout=5, stop_after=1)]
+    assert told == ["anxin_registry"]
+
+
 @pytest.mark.parametrize("state", ["registered", "quarantined", "retired"])
 async def test_what_was_never_commissioned_is_not_put_into_service_by_hand(
     city: City, problem: Problem, state: str
