@@ -350,7 +350,7 @@ class ChangeItem(BaseModel):
 
     id: str = Field(description="its place in the feed")
     at: Moment
-    kind: Literal["alarm", "device_state", "coverage", "registry", "notification"]
+    kind: Literal["alarm", "device_state", "coverage", "registry", "escalation", "notification"]
     institution: str | None
     data: dict[str, Any]
 

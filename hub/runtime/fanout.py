@@ -17,7 +17,7 @@ from hub.core.rights import Scope
 from hub.errors import LinkDown
 from hub.store.changes import Change, Cursor, Feed, open_feed
 
-KINDS = ("alarm", "device_state", "coverage", "registry", "notification")
+KINDS = ("alarm", "device_state", "coverage", "registry", "escalation", "notification")
 QUEUE = 1000
 """Changes a subscriber may lag behind before it must resync."""
 BATCH = 500

@@ -31,7 +31,7 @@ class Change(NamedTuple):
     cursor: Cursor
     at: datetime
     kind: str
-    """alarm, device_state, coverage, registry or notification"""
+    """alarm, device_state, coverage, registry, escalation or notification"""
     institution: str | None
     division: str | None
     groups: tuple[str, ...]
