@@ -54,7 +54,7 @@ async def test_only_what_is_within_the_scope_is_shown(city: City) -> None:
     await seed.say(city.conn, city.b.key, n=1)
     await seed.say(city.conn, None, n=2)
     await seed.say(city.conn, city.a.key, n=3)
-    await seed.say(city.conn, city.a.key, "escalation", n=4)
+    await seed.say(city.conn, city.a.key, "of-no-kind-we-show", n=4)
     page = await poll(city, "platform-a", cursor=start["next"])
     assert [(item["institution"], item["data"]["n"]) for item in page["items"]] == [("a-home", 3)]
 
