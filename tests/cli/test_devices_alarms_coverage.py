@@ -26,7 +26,7 @@ def city(ctl: Command, environment: dict[str, str]) -> None:
 
 @pytest.fixture
 def ingest(server: Server) -> Iterator[dict[str, str]]:
-    """Somebody who judges function tests as they come; put `device: state` into the mapping for another end than passed."""
+    """Somebody who judges function tests as they come; put `device: state` into the mapping for another end than passed (`never`: it stays open)."""
     verdicts: dict[str, str] = {}
     over = threading.Event()
 
@@ -38,6 +38,8 @@ def ingest(server: Server) -> Iterator[dict[str, str]]:
                 "select t.id, d.id from device_test t join device d on d.key = t.device"
                 " where t.state = 'open' and t.opened_at < now() - interval '1200 ms'"
             ):
+                if verdicts.get(device) == "never":
+                    continue
                 server.rows(
                     "update device_test set state = %s, finished_at = now(), detail = 'press has not come' where id = %s",
                     [verdicts.get(device, "passed"), test],
@@ -113,6 +115,19 @@ def test_a_device_that_does_not_exist_is_not_tested_and_neither_are_the_others(c
     found = ctl("device", "test", "home-cam", "nobody")
     assert (found.code, found.err) == (1, "anxinctl: there is no device 'nobody'\n")
     assert server.rows("select count(*) from device_test") == [(0,)]
+
+
+def test_a_test_that_is_under_way_is_said_and_the_others_go_on(
+    ctl: Command, server: Server, ingest: dict[str, str]
+) -> None:
+    ingest["home-cam"] = "never"
+    server.rows(
+        "insert into device_test (id, device, requested_by, within) select %s, key, 'x', '1 min' from device where id = 'home-cam'",
+        [ALARM],
+    )
+    found = ctl("device", "test", "home-cam", "home-smoke")
+    assert (found.code, found.err) == (1, "home-cam: a function test of home-cam is under way\n")
+    assert "通过 passed 1/2" in found.out
 
 
 def test_an_operator_may_not_start_a_test(ctl: Command) -> None:

@@ -1,12 +1,15 @@
 """`anxinctl plan` and `apply` on the demo's city, and every mistake with its file and line."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.conftest import DEMO, Command, Server
+from tests.cli.conftest import DEMO, ENVIRONMENT, Command, Server
 
 CITY = DEMO / "demo"
 pytestmark = pytest.mark.usefixtures("environment")
@@ -155,6 +158,26 @@ def test_without_a_terminal_apply_asks_for_yes_and_changes_nothing(ctl: Command,
     assert found.code == 2
     assert "--yes" in found.err
     assert server.rows("select count(*) from division") == [(0,)]
+
+
+@pytest.mark.parametrize(("answer", "code", "divisions"), [(b"n\n", 1, 0), (b"y\n", 0, 5)])
+def test_at_a_terminal_apply_asks_first(server: Server, answer: bytes, code: int, divisions: int) -> None:
+    terminal, line = os.openpty()
+    variables = {**os.environ, **ENVIRONMENT, "ANXIN_API": server.url, "ANXIN_TOKEN": server.tokens["installer"]}
+    os.write(terminal, answer)
+    done = subprocess.run(
+        [sys.executable, "-c", "from provisioning.main import main; main()", "apply", "-f", str(CITY)],
+        stdin=line,
+        capture_output=True,
+        timeout=30,
+        env=variables,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(line)
+    assert done.returncode == code, done.stderr
+    assert "执行? Apply this" in done.stderr.decode()
+    assert server.rows("select count(*) from division") == [(divisions,)]
 
 
 def test_who_may_not_provision_is_told_so_by_the_exit_code(ctl: Command) -> None:
