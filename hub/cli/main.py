@@ -2,7 +2,7 @@
 
 import typer
 
-from hub.cli import centre, edge
+from hub.cli import centre, demo, edge
 
 app = typer.Typer(
     name="anxin",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 app.command("serve")(centre.serve)
 app.command("edge")(edge.edge)
+app.command("demo")(demo.demo)
 app.command("migrate")(centre.migrate)
 app.add_typer(centre.token_app, name="token")
 

@@ -1,0 +1,149 @@
+"""`anxin demo`: the whole system on this machine, with simulated devices; plays the scenario once, or stays up.
+
+Exit codes: 0 every step held (`--once`), or ended by Ctrl-C; 1 a step did not hold; 2 a part could not be had or started.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hub import logs
+from hub.errors import AnxinError
+
+API_PORT = 8443
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="play the scenario once, print a table, leave nothing behind")
+    ] = False,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json", help="write the report (--once) or the addresses and the token to this file"),
+    ] = None,
+    port: Annotated[int, typer.Option(help="the API's port; --once takes a free one")] = API_PORT,
+) -> None:
+    """The demo: engine, centre, three institutions with real protocol endpoints, webhook and mail receivers."""
+    logs.configure("error", "console")
+    code = asyncio.run(_main(once, json_file, port))
+    if code:
+        raise typer.Exit(code)
+
+
+async def _main(once: bool, json_file: Path | None, port: int) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await (_once(json_file) if once else _stay(json_file, port))
+    except asyncio.CancelledError:
+        _say("stopped / 已停止")
+        return 1 if once else 0
+    except (AnxinError, OSError) as error:
+        print(f"anxin demo: {error}", file=sys.stderr)
+        return 2
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+async def _once(json_file: Path | None) -> int:
+    from hub.demo.city import running, write_private
+    from hub.demo.scenario import play, report
+
+    started = time.monotonic()
+    with _folder() as folder:
+        async with running(folder, _say) as city:
+            steps = await play(city, _say)
+    result = report(steps)
+    if json_file is not None:
+        write_private(json_file, result)
+    _table(result, time.monotonic() - started)
+    return 0 if result["ok"] else 1
+
+
+def _table(result: dict[str, object], seconds: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"安心 Anxin Hub demo · {seconds:.0f} s", show_lines=True)
+    table.add_column("步骤 Step", no_wrap=True)
+    table.add_column("")
+    table.add_column("s", justify="right")
+    table.add_column("结果 Result", overflow="fold")
+    steps = result["steps"]
+    assert isinstance(steps, list)
+    for step in steps:
+        table.add_row(step["name"], "✓" if step["ok"] else "✗", f"{step['seconds']:.1f}", step["detail"])
+    Console().print(table)
+    _say("全部通过 every step held" if result["ok"] else "未通过 NOT every step held")
+
+
+async def _stay(json_file: Path | None, port: int) -> int:
+    from hub.demo.city import running, write_private
+    from hub.demo.keyboard import play_by_hand
+    from hub.demo.scenario import CHAPTERS, play
+
+    with _folder() as folder:
+        async with running(folder, _say, port) as city:
+            steps = await play(city, _say, CHAPTERS[:3])
+            if not all(step.ok for step in steps):
+                return 1
+            if json_file is not None:
+                known = {
+                    "api": city.api,
+                    "token": city.token,
+                    "mqtt": city.variables["ANXIN_MQTT_URL"],
+                    "database": city.variables["ANXIN_DATABASE_URL"],
+                }
+                write_private(json_file, known)
+            token_file = folder / "token"
+            write_secret(token_file, city.token)
+            _say(_WELCOME.format(api=city.api, token=city.token, token_file=token_file))
+            await play_by_hand(city, _say)
+    return 0
+
+
+def write_secret(path: Path, text: str) -> None:
+    """A file that only its owner may read."""
+    path.touch(mode=0o600)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+_WELCOME = """
+安心 Anxin Hub 演示已就绪 · the demo is up. Ctrl-C 结束 ends it.
+
+  API      {api}/api/v1   (OpenAPI: {api}/api/v1/openapi.json)
+  Token    {token}
+
+试一试 try next, in another terminal:
+
+  export ANXIN_API={api}
+  export ANXIN_TOKEN=$(cat {token_file})
+  .venv/bin/anxinctl device list
+  .venv/bin/anxinctl coverage show
+  .venv/bin/anxinctl coverage show demo-center
+  .venv/bin/anxinctl alarm list --all
+  curl -H "authorization: Bearer $ANXIN_TOKEN" $ANXIN_API/api/v1/device-status
+  curl -N -H "authorization: Bearer $ANXIN_TOKEN" $ANXIN_API/api/v1/events
+
+在本终端输入一个字并回车 type here and press Enter:
+  p  按下一键报警 press the panic button      f  火警 / 恢复 fire at the panel, again: over
+  u  拔掉 / 插上摄像机 unplug the camera, again: plug in
+"""
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="anxin-demo-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
