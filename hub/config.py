@@ -56,7 +56,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Settings from the environment; raises BadInput that names the variable, never its value."""
     try:
-        return Settings()  # type: ignore[call-arg]
+        return Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "ANXIN_" + "_".join(str(part) for part in first["loc"]).upper()

@@ -85,7 +85,9 @@ def test_only_a_reset_ends_a_latched_alarm() -> None:
     ("latching", "state", "event"),
     [(k, *key) for k, table in TABLES.items() for key, target in table.items() if isinstance(target, Refused)],
 )
-def test_what_the_state_does_not_allow_is_refused_with_its_reason(latching: bool, state: S, event: E) -> None:
+def test_what_the_state_does_not_allow_is_refused_with_its_reason(
+    latching: bool, state: AlarmState, event: AlarmEvent
+) -> None:
     with pytest.raises(Conflict) as refusal:
         step(in_state(state, latching), event, T0, "somebody")
     assert str(refusal.value).startswith(str(TABLES[latching][state, event]))
@@ -106,7 +108,9 @@ def test_a_machine_event_is_never_refused() -> None:
 
 
 @given(st.booleans(), st.lists(st.sampled_from(list(E)), max_size=40))
-def test_whatever_happens_the_alarm_is_ended_exactly_when_it_is_normal(latching: bool, events: list[E]) -> None:
+def test_whatever_happens_the_alarm_is_ended_exactly_when_it_is_normal(
+    latching: bool, events: list[AlarmEvent]
+) -> None:
     alarm = fresh(latching)
     alarm, _ = step(alarm, E.RAISE, T0)
     for n, event in enumerate(events):

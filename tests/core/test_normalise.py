@@ -26,8 +26,8 @@ def read(raw: Scalar | None, about: Point, at: int = NOW, lane: Lane = Lane.BULK
 
 
 def test_scale_offset_and_bounds_are_applied_in_this_order() -> None:
-    assert read(215, point(type="int", scale=0.1, offset=-1, range=(0, 50))) == (pytest.approx(20.5), Quality.GOOD)
-    assert read(900, point(type="int", scale=0.1, range=(0, 50))) == (pytest.approx(90.0), Quality.BAD_RANGE)
+    assert read(215, point(type="int", scale=0.5, offset=-1, range=(0, 200))) == (106.5, Quality.GOOD)
+    assert read(900, point(type="int", scale=0.5, range=(0, 50))) == (450.0, Quality.BAD_RANGE)
 
 
 def test_a_reading_of_zero_is_a_reading() -> None:

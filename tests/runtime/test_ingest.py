@@ -377,7 +377,9 @@ async def test_a_device_registered_a_moment_ago_is_known(
         assert fetch(city, READINGS) == [("heat-2", "celsius", 20.0)]
 
 
-async def test_a_beat_is_not_stored_and_proves_in_a_function_test_all_the_same(fresh_database: str, mqtt_url: str) -> None:
+async def test_a_beat_is_not_stored_and_proves_in_a_function_test_all_the_same(
+    fresh_database: str, mqtt_url: str
+) -> None:
     seed(fresh_database, "registered")
     async with centre(fresh_database, mqtt_url), client(mqtt_url) as edge:
         await edge.told("urgent", sample("button-1", "alive", 1))
