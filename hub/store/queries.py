@@ -15,4 +15,6 @@ def queries(noun: str) -> dict[str, sql.SQL]:
     """All statements of sql/<noun>.sql by name; raises FileNotFoundError for an unknown noun."""
     text = files("hub.store").joinpath("sql", f"{noun}.sql").read_text("utf-8")
     parts = _NAME.split(text)[1:]
-    return {name: sql.SQL(cast(LiteralString, body.strip())) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        name: sql.SQL(cast(LiteralString, body.strip())) for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
