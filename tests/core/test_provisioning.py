@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from hub.core.provisioning import Change, Current, Key, Noun, Plan, applied, beyond, declared, digest, plan
 from hub.core.rights import EVERYTHING, Scope
@@ -50,11 +51,13 @@ def with_device(**changed: Any) -> dict[str, Any]:
 # what changes ---------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(manifests())
 def test_applying_and_planning_again_changes_nothing(document: dict[str, Any]) -> None:
     assert planned(document, after(document)).changes == ()
 
 
+@settings(deadline=None)
 @given(manifests(), manifests())
 def test_from_any_state_a_manifest_leads_to_the_same_things(one: dict[str, Any], two: dict[str, Any]) -> None:
     moved = after(two, after(one))
@@ -63,6 +66,7 @@ def test_from_any_state_a_manifest_leads_to_the_same_things(one: dict[str, Any],
         assert moved.live[key] == fields
 
 
+@settings(deadline=None)
 @given(manifests(), manifests(), st.randoms(use_true_random=False))
 def test_the_order_of_a_manifest_does_not_matter(
     one: dict[str, Any], two: dict[str, Any], chance: random.Random
@@ -367,10 +371,52 @@ def test_a_responder_of_ones_own_may_be_made_by_anyone_who_provisions() -> None:
 # any two plans --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(manifests(), manifests())
 def test_the_changes_of_a_plan_are_ordered_and_unique(one: dict[str, Any], two: dict[str, Any]) -> None:
     changes: tuple[Change, ...] = planned(two, after(one)).changes
     assert len({change.key for change in changes}) == len(changes)
     retiring = [change.action == "retire" for change in changes]
     assert retiring == sorted(retiring, reverse=True)
+
+
+WORDS = {
+    **dict.fromkeys(("division", "parent", "code"), ("14", "1404", "99")),
+    **dict.fromkeys(
+        ("id", "zone", "position", "edge", "endpoint"), ("aa", "aa-d1", "aa-e1", "d1", "p1", "z1", "n1", "hub")
+    ),
+    **dict.fromkeys(("responder", "channel", "institution"), ("duty", "c1", "c2", "aa", "bb")),
+    "profile": ("camera", "smoke", "own", "anxin-edge", "nothing"),
+    "driver": ("snmp", "mqtt", "telepathy"),
+    "kind": ("webhook", "pigeon"),
+    "purpose": ("toilet", "casino"),
+    "filing_number": ("F-aa", "F-bb", "F-0"),
+}
+
+
+def broken(tree: Any, chance: random.Random, key: str = "") -> Any:
+    """A copy in which references, names and lists are mixed up: the right shape, no sense."""
+    if isinstance(tree, dict):
+        return {name: broken(value, chance, name) for name, value in tree.items()}
+    if isinstance(tree, list):
+        kept = [broken(value, chance) for value in tree if len(tree) < 2 or chance.random() > 0.05]
+        return kept + kept[: 1 if chance.random() < 0.05 else 0]
+    return chance.choice(WORDS[key]) if key in WORDS and chance.random() < 0.1 else tree
+
+
+@settings(max_examples=100, deadline=None)
+@given(manifests(), manifests(), st.randoms(use_true_random=False))
+def test_a_manifest_without_sense_gets_errors_and_never_a_crash(
+    one: dict[str, Any], two: dict[str, Any], chance: random.Random
+) -> None:
+    try:
+        records = declared(manifest(**broken(two, chance)))
+    except ValidationError:
+        return
+    found = plan(records, after(one), CATALOGUE)
+    pointers = {record.pointer for record in records} | {""}
+    for problem in (*found.errors, *found.warnings):
+        assert any(problem.pointer.startswith(pointer) for pointer in pointers)
+    if not found.errors:
+        again = applied(after(one), found.changes)
+        assert plan(records, again, CATALOGUE).changes == ()
