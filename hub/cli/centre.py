@@ -56,10 +56,14 @@ def serve(
     except ValueError as error:
         raise _refuse(f"--role or --partitions: {error}", 2) from None
 
+    told_to_stop = False
+
     async def run() -> None:
-        task = asyncio.ensure_future(Service(settings, roles, numbers).run(_api(ready_file), migrate=migrate))
+        task = asyncio.ensure_future(Service(settings, roles, numbers).run(api_of(ready_file), migrate=migrate))
 
         def stop() -> None:
+            nonlocal told_to_stop
+            told_to_stop = True
             signal.alarm(STOP_LIMIT)
             task.cancel()
 
@@ -70,7 +74,9 @@ def serve(
     try:
         asyncio.run(run())
     except (asyncio.CancelledError, KeyboardInterrupt):
-        return
+        if told_to_stop:
+            return
+        raise  # a part was cancelled that nobody told to stop: never end in silence
     except AnxinError as error:
         raise _refuse(str(error), _code(error)) from None
     except BaseExceptionGroup as group:
@@ -87,7 +93,8 @@ def _code(error: BaseException) -> int:
     return 3 if isinstance(error, Conflict) else 2 if isinstance(error, BadInput) else 1
 
 
-def _api(ready_file: str) -> "ServeApi":
+def api_of(ready_file: str) -> "ServeApi":
+    """What runs the API for a service; it writes the port to `ready_file`, where one is named, once requests are taken."""
     from pathlib import Path
 
     from hub.api.app import create_app

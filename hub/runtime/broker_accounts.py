@@ -5,28 +5,35 @@ own). Whoever runs the broker watches the file (hub.engine does). A broker that 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
 from hub.engine import read_passwords, write_passwords
 from hub.errors import BadInput
+from hub.runtime.reconnect import keep
 from hub.store.clients import ClientWatch, open_watch
 
 _log = structlog.get_logger(__name__)
 _SURE_SECONDS = 60.0
 
 
-async def run(database_url: str, password_file: Path, static_users: Mapping[str, str]) -> None:
-    """Keep the file in step until cancelled; raises LinkDown when the database is gone (whoever owns this task enters it again).
+async def run(database_url: str, password_file: Path, static_users: Mapping[str, str]) -> NoReturn:
+    """Keep the file in step until cancelled, through outages of the database.
 
     `static_users` are name → hash as `hub.engine.mosquitto_hash` makes it; they win over a client of the same name.
     """
-    async with open_watch(database_url) as watch:
-        while True:
-            await write(watch, password_file, static_users)
-            await watch.wait(_SURE_SECONDS)
+
+    async def session(connected: Callable[[], None]) -> None:
+        async with open_watch(database_url) as watch:
+            connected()
+            while True:
+                await write(watch, password_file, static_users)
+                await watch.wait(_SURE_SECONDS)
+
+    await keep("broker-accounts", session)
 
 
 async def write(watch: ClientWatch, password_file: Path, static_users: Mapping[str, str]) -> bool:

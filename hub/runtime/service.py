@@ -58,14 +58,15 @@ class Service:
         self.pool: Pool
         self.fanout: Fanout
         self._numbers = partitions
-        self._partitions: Partitions | None = None
+        self.partitions: Partitions | None = None
+        """what this process owns, once it does"""
         self._database = settings.database_url.get_secret_value()
 
     async def ready(self) -> Mapping[str, bool]:
         """Which parts hold, for /readyz."""
         parts = {"feed": self.fanout.following.is_set()}
-        if self._partitions is not None:
-            parts |= {"lease": self._partitions.leased, "broker": self._partitions.ready}
+        if self.partitions is not None:
+            parts |= {"lease": self.partitions.leased, "broker": self.partitions.ready}
         return parts
 
     async def run(self, serve_api: ServeApi, *, migrate: bool = True) -> None:
@@ -77,9 +78,9 @@ class Service:
         async with open_pool(self._database) as self.pool, asyncio.TaskGroup() as tasks:
             if Role.INGEST in self.roles:
                 numbers = await self._owned()
-                self._partitions = Partitions(self._database, broker, self.profiles, numbers)
-                self.metrics.register(_IngestMetrics(self._partitions))
-                tasks.create_task(self._partitions.run(), name="partitions")
+                self.partitions = Partitions(self._database, broker, self.profiles, numbers)
+                self.metrics.register(_IngestMetrics(self.partitions))
+                tasks.create_task(self.partitions.run(), name="partitions")
                 if self.settings.mqtt_password_file is not None:
                     accounts = self._broker_accounts(self.settings.mqtt_password_file, broker.username)
                     tasks.create_task(accounts, name="broker-accounts")
@@ -98,7 +99,7 @@ class Service:
             if Role.API in self.roles:
                 tasks.create_task(self.fanout.follow(), name="fanout")
                 tasks.create_task(_run(serve_api(self)), name="api")
-            _log.info("service.started", roles=sorted(self.roles))
+            _log.info("service.started", roles=sorted(role.value for role in self.roles))
 
     async def _owned(self) -> Sequence[int]:
         conn = await connect(self._database, "setup")

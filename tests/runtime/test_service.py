@@ -1,0 +1,136 @@
+"""The composition root on an engine of its own, whose parts are killed."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from hub.cli.centre import api_of
+from hub.config import Settings
+from hub.engine import Engine
+from hub.engine.service import PartName
+from hub.errors import BadInput
+from hub.runtime.service import Role, Service
+from hub.testing import eventually
+
+
+@asynccontextmanager
+async def own_engine(folder: Path) -> AsyncIterator[Engine]:
+    async with Engine(folder / "engine", durable=False, environment={}) as engine:
+        yield engine
+
+
+def settings_of(engine: Engine) -> Settings:
+    return Settings(
+        database_url=SecretStr(engine.database_url),
+        mqtt_url=SecretStr(engine.mqtt_url),
+        mqtt_password_file=engine.password_file,
+        api_port=0,
+    )
+
+
+@pytest.mark.timeout(120)
+async def test_the_centre_survives_the_kill_of_its_database_and_of_its_broker(tmp_path: Path) -> None:
+    async with own_engine(tmp_path) as engine:
+        service = Service(settings_of(engine), frozenset(Role), None)
+        running = asyncio.create_task(service.run(api_of(str(tmp_path / "port"))))
+
+        async def ready() -> bool:
+            if running.done():
+                running.result()
+            port = (tmp_path / "port").read_text() if (tmp_path / "port").exists() else ""
+            if not port:
+                return False
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+
+        try:
+            await eventually(ready, 30)
+            parts: tuple[PartName, ...] = ("postgres", "mosquitto", "postgres")
+            for n, part in enumerate(parts):
+                engine.kill(part)
+                again = 1 + parts[:n].count(part)
+                await eventually(lambda part=part, again=again: engine.now.restarts.get(part, 0) == again, 15)
+                await eventually(ready, 30)
+            assert not running.done()
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+
+@pytest.mark.timeout(120)
+async def test_a_second_centre_on_the_same_partitions_is_refused_and_one_on_others_is_not(tmp_path: Path) -> None:
+    async with own_engine(tmp_path) as engine:
+        first = Service(settings_of(engine), frozenset({Role.INGEST}), [0, 1])
+        running = asyncio.create_task(first.run(api_of("")))
+        try:
+            await eventually(lambda: first.partitions is not None and first.partitions.ready, 30)
+            code, words = await _serve(engine, "--partitions", "1,2")
+            assert code == 3
+            assert "partition 1 is owned by another 'anxin serve'" in words
+            code, words = await _serve(engine, "--partitions", "9")
+            assert code == 2
+            assert "--partitions: partition 9: this hub has 0 to 7" in words
+            other = Service(settings_of(engine), frozenset({Role.INGEST}), [2])
+            beside = asyncio.create_task(other.run(api_of("")))
+            try:
+                await eventually(lambda: other.partitions is not None and other.partitions.ready, 30)
+            finally:
+                beside.cancel()
+                await asyncio.wait({beside})
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+
+async def _serve(engine: Engine, *arguments: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("anxin")),
+        *("serve", "--role", "ingest", *arguments),
+        env={**os.environ, "ANXIN_DATABASE_URL": engine.database_url, "ANXIN_MQTT_URL": engine.mqtt_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        _, words = await process.communicate()
+    return process.returncode, words.decode()
+
+
+async def test_a_side_task_that_dies_ends_the_centre_loudly(tmp_path: Path) -> None:
+    async with own_engine(tmp_path) as engine:
+
+        async def broken(_: Service) -> None:
+            raise BadInput("it is broken", "the API")
+
+        service = Service(settings_of(engine), frozenset({Role.API, Role.PAGING}), None)
+        with pytest.raises(ExceptionGroup) as ended:
+            async with asyncio.timeout(30):
+                await service.run(broken)
+        assert "it is broken" in repr(ended.value.exceptions)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({}, "ANXIN_DATABASE_URL"),
+        ({"ANXIN_API_PORT": "many"}, "ANXIN_API_PORT"),
+        ({"ANXIN_LOG_LEVEL": "loud"}, "ANXIN_LOG_LEVEL"),
+    ],
+)
+async def test_a_wrong_setting_is_named_and_nothing_starts(variables: dict[str, str], named: str) -> None:
+    given = {"ANXIN_DATABASE_URL": "postgresql://x", "ANXIN_MQTT_URL": "mqtt://x"} | variables if variables else {}
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("anxin")),
+        "serve",
+        env={"PATH": os.environ["PATH"], **given},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, words = await process.communicate()
+    assert process.returncode == 2
+    assert named in words.decode()
