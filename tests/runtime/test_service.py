@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,13 +50,16 @@ async def test_the_centre_survives_the_kill_of_its_database_and_of_its_broker(tm
             async with httpx.AsyncClient() as http:
                 return (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
 
+        def came_back(part: PartName, times: int) -> Callable[[], bool]:
+            return lambda: engine.now.restarts.get(part, 0) == times
+
         try:
             await eventually(ready, 30)
             parts: tuple[PartName, ...] = ("postgres", "mosquitto", "postgres")
             for n, part in enumerate(parts):
                 engine.kill(part)
                 again = 1 + parts[:n].count(part)
-                await eventually(lambda part=part, again=again: engine.now.restarts.get(part, 0) == again, 15)
+                await eventually(came_back(part, again), 15)
                 await eventually(ready, 30)
             assert not running.done()
         finally:
