@@ -1,5 +1,10 @@
-"""Settings of `anxin`, read once from the environment (`ANXIN_…`). A wrong value is an error that names its variable."""
+"""Settings of `anxin`, read once from the environment (`ANXIN_…`). A wrong value is an error that names its variable.
 
+`ANXIN_SECRETS_DIR` names a folder of files that are called like the variables in small letters (`anxin_database_url`), for what should
+not stand in an environment; a variable wins over a file.
+"""
+
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -41,6 +46,8 @@ class Settings(BaseSettings):
     rule_packs: tuple[Path, ...] = ()
     allow_loopback: bool = False
     """webhooks may go to this machine: for the demo and for tests only"""
+    keep_readings_days: int = Field(default=90, ge=2, le=3650)
+    """how long single readings are kept; older days are dropped (hub/runtime/housekeeping.py)"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "json"
 
@@ -55,8 +62,11 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Settings from the environment; raises BadInput that names the variable, never its value."""
+    folder = os.environ.get("ANXIN_SECRETS_DIR")
+    if folder is not None and not Path(folder).is_dir():
+        raise BadInput("names no folder", "ANXIN_SECRETS_DIR", code="settings")
     try:
-        return Settings()
+        return Settings(_secrets_dir=folder)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "ANXIN_" + "_".join(str(part) for part in first["loc"]).upper()

@@ -139,16 +139,28 @@ class Mosquitto:
         return all(map(_accepts, self.ports))
 
     def _configuration(self) -> str:
-        return f"""\
-# Written by hub.engine at every start; see DESIGN.md, "The broker's configuration".
+        return configuration(
+            "Written by hub.engine at every start",
+            str(self.password_file),
+            str(self.folder / "acl"),
+            f"{self.ports.devices} 127.0.0.1",
+            f"{self.ports.hub} 127.0.0.1",
+            self._max_queued,
+        )
+
+
+def configuration(origin: str, password_file: str, acl_file: str, devices: str, hub: str, max_queued: int) -> str:
+    """mosquitto.conf: the one text behind the private broker and the one of docker-compose.yml. `devices` and `hub` are `port address`."""
+    return f"""\
+# {origin}; see DESIGN.md, "The broker's configuration".
 per_listener_settings false
 allow_anonymous false
-password_file {self.password_file}
-acl_file {self.folder / "acl"}
+password_file {password_file}
+acl_file {acl_file}
 persistence false
 retain_available true
 max_inflight_messages 1000
-max_queued_messages {self._max_queued}
+max_queued_messages {max_queued}
 max_packet_size 262144
 set_tcp_nodelay true
 sys_interval 2
@@ -160,11 +172,11 @@ log_type notice
 log_timestamp_format %Y-%m-%dT%H:%M:%SZ
 
 # edges and devices: nobody can take another's session
-listener {self.ports.devices} 127.0.0.1
+listener {devices}
 use_username_as_clientid true
 
 # the hub: one session for each partition and lane under one user
-listener {self.ports.hub} 127.0.0.1
+listener {hub}
 """
 
 
