@@ -222,11 +222,11 @@ def is_active(alarm: Alarm | None) -> bool:
 
 
 def open_alarm(
-    device: str, name: str, instance: str, definition: AlarmDefinition, at: Micros, received_at: Micros
+    device: str, name: str, instance: str, definition: AlarmDefinition, at: Micros, received_at: Micros, nth: int = 0
 ) -> Alarm:
-    """The alarm before its first RAISE: still normal, version 0."""
+    """The alarm before its first RAISE: still normal, version 0. `nth` counts ended alarms that began at the same instant."""
     return Alarm(
-        id=alarm_id(device, name, instance, at),
+        id=alarm_id(device, name, instance, at + nth),
         device=device,
         definition=name,
         instance=instance,

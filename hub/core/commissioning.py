@@ -23,10 +23,19 @@ class Trial(NamedTuple):
     released: frozenset[str] = frozenset()
 
 
+SLACK: Micros = 60_000_000
+"""how far the clock of an edge may be behind in a test; what is older waited in a spool and is no part of it"""
+
+
+def belongs(test: Trial, reading: Reading) -> bool:
+    """Whether a reading was made in the test: such a press proves, any other one pages."""
+    return reading.received_at >= test.opened_at and reading.at >= test.opened_at - SLACK
+
+
 def observe(test: Trial, profile: Profile, reading: Reading) -> Trial:
     """The test after a reading. A reading from before the test proves nothing."""
     name = reading.series.point
-    if not reading.quality.is_good or reading.received_at < test.opened_at:
+    if not reading.quality.is_good or not belongs(test, reading):
         return test
     if name in profile.test.seen:
         test = test._replace(seen=test.seen | {name})

@@ -7,7 +7,7 @@ commit `Draft.settle` moves the state; after a failure the draft is simply dropp
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from hub.core.alarms import (
@@ -15,8 +15,8 @@ from hub.core.alarms import (
     Fired,
     Transition,
     Watch,
+    alarm_id,
     due_events,
-    holds,
     is_active,
     judge,
     open_alarm,
@@ -26,6 +26,7 @@ from hub.core.alarms import (
 )
 from hub.core.alarms import AlarmEvent as Event
 from hub.core.commissioning import Trial
+from hub.core.health import Faults, diagnose, function_of
 from hub.core.liveness import Beat, Verdict
 from hub.core.normalise import Latest
 from hub.model import (
@@ -145,8 +146,22 @@ class State:
     """newest beat of an edge in this lane, by the edge's device id; not stored: after a restart the hub has heard nobody"""
     clients: dict[str, Micros] = field(default_factory=dict)
     """when anything of a client was last received; not stored, for the same reason"""
-    faults: dict[str, dict[tuple[str, str, int], tuple[FunctionState, str]]] = field(default_factory=dict)
-    """what is wrong with a device, by point, instance and health row (-1: bad quality)"""
+    faults: dict[str, Faults] = field(default_factory=dict)
+    """what is wrong with a device; computed again from `latest` at a start (`remember_faults`)"""
+    taken: set[UUID] = field(default_factory=set)
+    """ids that ended alarms have: a device whose clock stands still gives all its presses the same time"""
+
+    def remember_faults(self, registry: Registry) -> None:
+        """What is wrong with the devices, from their newest readings as they were stored."""
+        faults: dict[str, Faults] = {}
+        for series, latest in self.latest.items():
+            device = registry.devices.get(series.device)
+            if device is not None:
+                reading = Reading(series, latest.at, latest.at, latest.value, latest.text, latest.quality)
+                found = diagnose(faults.get(device.id, {}), device.profile, reading)
+                if found:
+                    faults[device.id] = found
+        self.faults = faults
 
 
 class Draft:
@@ -165,7 +180,7 @@ class Draft:
         self.tests: dict[str, Trial] = {}
         self.beats: dict[str, Beat] = {}
         self.clients: dict[str, Micros] = {}
-        self.faults: dict[str, dict[tuple[str, str, int], tuple[FunctionState, str]]] = {}
+        self.faults: dict[str, Faults] = {}
         self.readings: list[Reading] = []
         self.events: list[EventRow] = []
         self.quarantined: list[Quarantined] = []
@@ -202,7 +217,7 @@ class Draft:
             )
         return found
 
-    def faults_of(self, device: str) -> dict[tuple[str, str, int], tuple[FunctionState, str]]:
+    def faults_of(self, device: str) -> Faults:
         """What is wrong with a device; an empty draft value counts."""
         found = self.faults.get(device)
         return self.state.faults.get(device, {}) if found is None else found
@@ -215,6 +230,11 @@ class Draft:
         """The open function test."""
         test = self.tests.get(device) or self.state.tests.get(device)
         return None if test is None or test.id in self.passed or test.id in self.expired else test
+
+    def opened(self) -> list[Trial]:
+        """Function tests that this draft opens."""
+        before = self.state.tests
+        return [trial for name, trial in self.tests.items() if name not in before or before[name].id != trial.id]
 
     def settle(self) -> None:
         """The transaction is committed: this is now the state."""
@@ -246,7 +266,10 @@ class Draft:
             if event is Event.RAISE and not _may_raise(device, definition):
                 continue
             if alarm is None:
-                alarm = open_alarm(key.device, key.definition, key.instance, definition, at, self.now)
+                nth = 0
+                while alarm_id(*key, at + nth) in self.state.taken:
+                    nth += 1
+                alarm = open_alarm(*key, definition, at, self.now, nth)
             self.move(device, key, *step(alarm, event, at))
 
     def move(self, device: Device, key: Key, alarm: Alarm, transition: Transition) -> None:
@@ -273,16 +296,27 @@ class Draft:
         }
         self.changes.append(Change("alarm", device.institution_key, payload))
 
-    def judge_reading(self, device: Device, reading: Reading) -> None:
-        """Run the profile's definitions of this point over a good reading."""
+    def judge_reading(self, device: Device, reading: Reading, *, again: bool = False) -> None:
+        """Run the profile's definitions of this point over a good reading; one that is looked at `again` is no event."""
         name = reading.series.point
         for definition_name, definition in device.profile.alarms_of.get(name, ()):
+            if again and definition.condition.present is not None:
+                continue
             key = Key(device.id, definition_name, reading.series.instance)
             alarm = self.alarm_of(key)
             watch, fired = judge(definition, self.watch_of(key), is_active(alarm), reading)
             if watch is not None:
                 self.watches[key] = watch
             self.fire(device, key, definition, fired)
+
+    def judge_latest(self, device: Device) -> None:
+        """A function test has ended, in which nobody was paged: what holds now is judged, so that a real fire in it is not lost."""
+        mine = {series: latest for series, latest in self.state.latest.items() if series.device == device.id}
+        mine |= {series: latest for series, latest in self.latest.items() if series.device == device.id}
+        for series, latest in mine.items():
+            if latest.quality < Quality.BAD_RANGE:
+                reading = Reading(series, latest.at, self.now, latest.value, latest.text, latest.quality)
+                self.judge_reading(device, reading, again=True)
 
     def run_timer(self, device: Device, key: Key, definition: AlarmDefinition, watch: Watch) -> None:
         """Raise or clear what has waited long enough by the hub's clock."""
@@ -317,19 +351,11 @@ class Draft:
 
     def check_health(self, device: Device, reading: Reading) -> None:
         """Add or remove what this reading says is wrong with the device."""
-        series = reading.series
         faults = self.faults_of(device.id)
-        updated = dict(faults)
-        _note(updated, (series.point, series.instance, -1), _bad_quality(reading))
-        if reading.quality.is_good:
-            for n, row in enumerate(device.profile.health):
-                if row.point == series.point:
-                    key = (series.point, series.instance, n)
-                    sick = holds(row.condition, 0.0, key in faults, reading.value, reading.text)
-                    _note(updated, key, (row.state, row.title.en) if sick else None)
+        updated = diagnose(faults, device.profile, reading)
         if updated != faults:
             self.faults[device.id] = updated
-            self.refresh_function(device)
+        self.refresh_function(device)
 
     def prove(self, device: Device) -> None:
         """A function test has passed."""
@@ -337,33 +363,11 @@ class Draft:
         self.refresh_function(device)
 
     def refresh_function(self, device: Device) -> None:
-        """Recompute the function state: the worst fault; without one, ok where the device was ever proven. Unproven outweighs degraded."""
-        faults = self.faults_of(device.id)
+        """Compute the function state again from what is wrong and what was proven."""
         live = self.live_of(device.id)
-        healthy = FunctionState.OK if live.proven or device.is_edge else FunctionState.UNPROVEN
-        worst, reason = max(faults.values(), key=lambda fault: _WORSE[fault[0]], default=(FunctionState.OK, ""))
-        function = worst if _WORSE[worst] > _WORSE[healthy] else healthy
+        function, reason = function_of(self.faults_of(device.id), proven=live.proven or device.is_edge)
         if (function, reason) != (live.function, live.function_reason):
             self.update_live(device, live._replace(function=function, function_reason=reason, function_since=self.now))
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-_WORSE = {FunctionState.OK: 0, FunctionState.DEGRADED: 1, FunctionState.UNPROVEN: 2, FunctionState.FAILED: 3}
-
-
-def _note(into: dict[K, V], key: K, value: V | None) -> None:
-    if value is None:
-        into.pop(key, None)
-    else:
-        into[key] = value
-
-
-def _bad_quality(reading: Reading) -> tuple[FunctionState, str] | None:
-    if reading.quality < Quality.BAD_RANGE:
-        return None
-    return FunctionState.DEGRADED, f"{reading.series.point}: {reading.quality.name.lower()}"
 
 
 def _may_raise(device: Device, definition: AlarmDefinition) -> bool:

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 
 from hub.core import wire
-from hub.core.commissioning import missing, observe
+from hub.core.commissioning import belongs, missing, observe
 from hub.core.draft import Change, Draft, EventRow, Message, Quarantined, State, Streamed
 from hub.core.liveness import Beat
 from hub.core.normalise import Latest, moved, normalise, worth_a_row
@@ -16,6 +16,8 @@ from hub.profiles import Point, Record
 from hub.registry import Device, Registry
 
 BEAT_POINT = "beat"
+LONGEST_UPTIME = 1e9
+"""seconds; what an edge says beyond it is nonsense that must not overflow"""
 
 
 def take_in(
@@ -95,7 +97,8 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
 
 def _note_beat(draft: Draft, device: Device, reading: Reading) -> None:
     if device.is_edge and reading.series.point == BEAT_POINT and reading.value is not None:
-        draft.beats[device.id] = Beat(reading.at, draft.now, int(reading.value * 1_000_000))
+        uptime = min(max(reading.value, 0.0), LONGEST_UPTIME)
+        draft.beats[device.id] = Beat(reading.at, draft.now, int(uptime * 1_000_000))
 
 
 def _keep(draft: Draft, message: Message, n: int, device: Device, point: Point, reading: Reading) -> Reading:
@@ -122,7 +125,7 @@ def _keep(draft: Draft, message: Message, n: int, device: Device, point: Point, 
             draft.readings.append(reading)
     if latest is None or reading.at > latest.at:
         _advance(draft, latest, reading, stored=stored)
-    _judge(draft, device, reading)
+    _judge(draft, device, reading, newest=latest is None or reading.at >= latest.at)
     return reading
 
 
@@ -142,9 +145,11 @@ def _advance(draft: Draft, latest: Latest | None, reading: Reading, *, stored: b
     )
 
 
-def _judge(draft: Draft, device: Device, reading: Reading) -> None:
+def _judge(draft: Draft, device: Device, reading: Reading, *, newest: bool = True) -> None:
+    """Function test, health, alarms. Only the newest reading of a series says how the device is now."""
     test = draft.test_of(device.id)
-    if test is not None:
+    tested = test is not None and belongs(test, reading)
+    if test is not None and tested:
         moved_on = observe(test, device.profile, reading)
         draft.tests[device.id] = moved_on
         if not missing(moved_on, device.profile):
@@ -152,8 +157,10 @@ def _judge(draft: Draft, device: Device, reading: Reading) -> None:
             draft.prove(device)
             payload = {"device": device.id, "test": str(test.id), "result": "passed"}
             draft.changes.append(Change("device_state", device.institution_key, payload))
-    draft.check_health(device, reading)
-    if test is None and reading.quality < Quality.BAD_RANGE:
+            draft.judge_latest(device)
+    if newest:
+        draft.check_health(device, reading)
+    if not tested and reading.quality < Quality.BAD_RANGE:
         draft.judge_reading(device, reading)
 
 
@@ -165,7 +172,8 @@ def _where(series: Series) -> str:
 
 
 def _quarantine(draft: Draft, message: Message, n: int | None, error: BadInput, payload: bytes | None = None) -> None:
-    draft.tallies[message.stream].quarantined += n is not None
+    if n is not None:
+        draft.tallies[message.stream].quarantined += 1
     reason = f"{error.where}: {error.reason}" if error.where else error.reason
     held = message.payload if payload is None else payload
     draft.quarantined.append(

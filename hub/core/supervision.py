@@ -27,7 +27,9 @@ def tick(
     """
     draft = Draft(state, registry, now)
     known = {test.id for test in state.tests.values()}
-    draft.tests.update((test.device, test) for test in requested if test.id not in known)
+    for test in requested:
+        if test.id not in known:  # its time begins now, by the hub's clock
+            draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
     verdicts = _edges(draft, observing_since, clients)
     for device in registry.devices.values():
         if device.lane is not lane:
@@ -112,3 +114,4 @@ def _expire_tests(draft: Draft) -> None:
         if device is not None:
             payload = {"device": test.device, "test": str(test.id), "result": "expired"}
             draft.changes.append(Change("device_state", device.institution_key, payload))
+            draft.judge_latest(device)

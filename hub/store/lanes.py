@@ -311,7 +311,7 @@ async def _put_states(cur: Cursor, draft: Draft, series: SeriesKeys) -> None:
 
 
 async def _put_tests(cur: Cursor, draft: Draft) -> None:
-    opened = [trial.id for device, trial in draft.tests.items() if device not in draft.state.tests]
+    opened = [trial.id for trial in draft.opened()]
     if opened:
         await cur.execute(_SQL["open_tests"], {"ids": opened, "now": to_datetime(draft.now)})
     if draft.passed:

@@ -1,0 +1,48 @@
+"""What is wrong with a device, by point, and the function state that follows. Pure; a function of the newest readings alone.
+
+So after a restart it is computed from the stored latest readings. Only what a beat said (it is not stored) is forgotten until the next beat.
+"""
+
+from collections.abc import Mapping
+
+from hub.core.alarms import holds
+from hub.model import FunctionState, Quality, Reading
+from hub.profiles import Profile
+
+Faults = dict[tuple[str, str, int], tuple[FunctionState, str]]
+"""by point, instance and row of the profile's health (-1: bad quality)"""
+
+_WORSE = {FunctionState.OK: 0, FunctionState.DEGRADED: 1, FunctionState.UNPROVEN: 2, FunctionState.FAILED: 3}
+
+
+def diagnose(faults: Faults, profile: Profile, reading: Reading) -> Faults:
+    """The faults after the newest reading of a series; a value that is not good says nothing about the profile's rows."""
+    series = reading.series
+    updated = dict(faults)
+    bad = None
+    if reading.quality >= Quality.BAD_RANGE:
+        bad = FunctionState.DEGRADED, f"{series.point}: {reading.quality.name.lower()}"
+    _note(updated, (series.point, series.instance, -1), bad)
+    if reading.quality.is_good:
+        for n, row in enumerate(profile.health):
+            if row.point == series.point:
+                key = (series.point, series.instance, n)
+                sick = holds(row.condition, 0.0, key in faults, reading.value, reading.text)
+                _note(updated, key, (row.state, row.title.en) if sick else None)
+    return updated
+
+
+def _note(into: Faults, key: tuple[str, str, int], value: tuple[FunctionState, str] | None) -> None:
+    if value is None:
+        into.pop(key, None)
+    else:
+        into[key] = value
+
+
+def function_of(
+    faults: Mapping[tuple[str, str, int], tuple[FunctionState, str]], *, proven: bool
+) -> tuple[FunctionState, str]:
+    """The worst fault and its reason; without one, ok where the device was ever proven. Unproven outweighs degraded."""
+    healthy = FunctionState.OK if proven else FunctionState.UNPROVEN
+    worst, reason = max(faults.values(), key=lambda fault: _WORSE[fault[0]], default=(FunctionState.OK, ""))
+    return (worst if _WORSE[worst] > _WORSE[healthy] else healthy), reason
