@@ -1,7 +1,7 @@
 """The judge: it reads ledgers and the database and nothing else, and says in one line what became of every value."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,11 @@ select count(*) from stream_tally
     where produced <> stored + suppressed + events + beats + duplicates + quarantined
 """
 _OCCURRENCES = "select coalesce(sum(occurrences), 0), count(*) from alarm where definition = 'pressed'"
+_PAGES = "select id::text, alarm::text, round, step, repetition, state from notification"
+_OVERDUE = """
+select (select count(*) from escalation_step where state = 'due' and due_at < now() - interval '5 seconds')
+     + (select count(*) from notification where state = 'pending' and created_at < now() - interval '5 seconds')
+"""
 ALARMING = "bare-u"
 """each of its presses is an occurrence of one latched alarm that nobody acknowledges"""
 
@@ -46,16 +51,36 @@ class Report:
     miscounted: int
     """occurrences of the alarm more or less than presses stored, and alarms beyond the one"""
 
+    paged: int = 0
+    """notifications that were sent"""
+    mispaged: int = 0
+    """sent and never received, received and never written, steps left out"""
+    overdue: int = 0
+
+    @property
+    def owed(self) -> int:
+        """What is still to come when nobody is killed any more."""
+        return self.lost + self.unstored + self.overdue
+
     @property
     def ok(self) -> bool:
         """Whether every promise was kept, and the run proved something."""
         wrong = (self.lost, self.unstored, self.doubled, self.invented, self.unbalanced)
-        return self.confirmed > 0 and not any((*wrong, self.quarantined, self.miscounted))
+        return self.confirmed > 0 and not any((*wrong, self.quarantined, self.miscounted, self.mispaged, self.overdue))
 
     def __str__(self) -> str:
         extra = "".join(
             f", {name} {getattr(self, name)}"
-            for name in ("unstored", "invented", "unbalanced", "quarantined", "miscounted")
+            for name in (
+                "paged",
+                "mispaged",
+                "overdue",
+                "unstored",
+                "invented",
+                "unbalanced",
+                "quarantined",
+                "miscounted",
+            )
             if getattr(self, name)
         )
         return (
@@ -79,24 +104,47 @@ def judge(ledger: Ledger, stored: Mapping[Value, int], kills: int = 0, seed: int
         unbalanced=more.get("unbalanced", 0),
         quarantined=more.get("quarantined", 0),
         miscounted=more.get("miscounted", 0),
+        paged=more.get("paged", 0),
+        mispaged=more.get("mispaged", 0),
+        overdue=more.get("overdue", 0),
     )
 
 
-def read_database(connection: psycopg.Connection[Any]) -> tuple[Counter[Value], dict[str, int]]:
-    """How often each value is stored, and what else there is to know."""
+def mispaged(pages: Iterable[tuple[str, str, int, int, int, str]], received: Set[str]) -> int:
+    """Pages against what the sink was sent; each row is id, alarm, round, step, repetition, state."""
+    rows = list(pages)
+    steps: dict[tuple[str, int, int], set[int]] = defaultdict(set)
+    for _, alarm, round_, step, repetition, _ in rows:
+        steps[alarm, round_, step].add(repetition)
+    left_out = sum(max(repetitions) + 1 - len(repetitions) for repetitions in steps.values())
+    unreceived = sum(row[5] == "sent" and row[0] not in received for row in rows)
+    return left_out + unreceived + len(received - {row[0] for row in rows})
+
+
+def read_database(connection: psycopg.Connection[Any], received: Set[str]) -> tuple[Counter[Value], dict[str, int]]:
+    """How often each value is stored, and what else there is to know. The sink's ledger must have been read before: its pages are here then."""
     with connection.transaction():
         rows = connection.execute(_STORED).fetchall()
         (unbalanced,) = connection.execute(_UNBALANCED).fetchone() or (0,)
         (quarantined,) = connection.execute("select count(*) from quarantine").fetchone() or (0,)
         occurrences, alarms = connection.execute(_OCCURRENCES).fetchone() or (0, 0)
+        (overdue,) = connection.execute(_OVERDUE).fetchone() or (0,)
+        pages = connection.execute(_PAGES).fetchall()
     stored = Counter({Value(device, point, number): count for device, point, number, count in rows})
     presses = sum(count for value, count in stored.items() if value.device == ALARMING and value.point == "press")
-    miscounted = abs(int(occurrences) - presses) + max(0, alarms - 1)
-    return stored, {"unbalanced": unbalanced, "quarantined": quarantined, "miscounted": miscounted}
+    return stored, {
+        "unbalanced": unbalanced,
+        "quarantined": quarantined,
+        "miscounted": abs(int(occurrences) - presses) + max(0, alarms - 1),
+        "overdue": overdue,
+        "paged": sum(page[5] == "sent" for page in pages),
+        "mispaged": mispaged(pages, received),
+    }
 
 
-def check(database_url: str, ledger: Ledger, kills: int = 0, seed: int = 0) -> Report:
-    """What the database says about the ledger at this moment."""
+def check(database_url: str, ledger: Ledger, received: Set[str] = frozenset(), kills: int = 0, seed: int = 0) -> Report:
+    """What the database says about the ledgers at this moment."""
     with psycopg.connect(database_url, connect_timeout=5) as connection:
-        stored, more = read_database(connection)
+        connection.execute("set transaction isolation level repeatable read")
+        stored, more = read_database(connection, received)
     return judge(ledger, stored, kills, seed, **more)

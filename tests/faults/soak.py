@@ -10,14 +10,14 @@ from pathlib import Path
 
 from hub.engine import ensure
 from tests.faults.checker import Report
-from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, kill_at_labels, kill_at_random, settle
+from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, kill_at_labels, kill_at_random, settle
 from tests.faults.stand import Stand
 
 
 async def soak(folder: Path, kills: int, seed: int, labels: bool) -> Report:
     """One run; `labels` adds every crash point before the random kills."""
     async with Stand(folder) as stand:
-        every = HUB_LABELS + EDGE_LABELS if labels else ()
+        every = HUB_LABELS + PAGING_LABELS + EDGE_LABELS if labels else ()
         await kill_at_labels(stand, every)
         await kill_at_random(stand, kills, seed)
         return await settle(stand, kills + len(every), seed)

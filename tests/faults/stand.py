@@ -5,6 +5,7 @@ its own parts back. Who dies is the nemesis's business. Nothing here outlives th
 """
 
 import asyncio
+import base64
 import contextlib
 import ctypes
 import json
@@ -158,6 +159,11 @@ class Stand:
             read_ledgers([self.folder / "bare.ledger"], ("level", "press")),
         )
 
+    def received(self) -> set[str]:
+        """The keys of all pages that the sink was sent so far."""
+        path = self.folder / "pages.received"
+        return set(path.read_text().split("\n")[:-1]) if path.exists() else set()
+
     def promises(self) -> int:
         """How many promises were made so far, counted cheaply."""
         return sum(path.read_bytes().count(b"ok ") for path in self.folder.glob("*.ledger"))
@@ -174,7 +180,8 @@ class Stand:
         engine = await self._start_engine()
         self.database_url = engine.database_url
         await asyncio.to_thread(upgrade, engine.database_url)
-        seed(engine.database_url)
+        sink = await self._start_sink()
+        seed(engine.database_url, sink)
         passwords = {name: secrets.token_urlsafe(16) for name in ("edge-1", "bare-1")}
         path = Path(engine.password_file)
         hashes = {name: mosquitto_hash(password) for name, password in passwords.items()}
@@ -182,9 +189,10 @@ class Stand:
         environment = {
             "ANXIN_DATABASE_URL": engine.database_url,
             "ANXIN_MQTT_URL": engine.mqtt_url,
+            "ANXIN_ALLOW_LOOPBACK": "true",
             "ANXIN_PROFILES": json.dumps([str(lampbus.PROFILES), str(Path("device-profiles").absolute())]),
         }
-        serve = ("serve", "--role", "ingest", "--partitions", str(PARTITION), "--no-migrate")
+        serve = ("serve", "--role", "ingest", "--role", "paging", "--partitions", str(PARTITION), "--no-migrate")
         self.hub = await self._child("hub", *self._hub_command, *serve, environment=environment, again=True)
         bare = [sys.executable, str(HERE / "bare_client.py"), "--ledger", str(self.folder / "bare.ledger")]
         bare += ["--port", str(engine.device_port), "--partition", str(PARTITION), "--client", "bare-1"]
@@ -199,6 +207,13 @@ class Stand:
         child = await self._child("engine", *command, "--data", str(data), "--ready-file", str(ready))
         await eventually(lambda: ready.exists() or child.ends, deadline=120)
         return Running(**json.loads(ready.read_text()))
+
+    async def _start_sink(self) -> int:
+        port = self.folder / "sink.port"
+        command = (sys.executable, str(HERE / "sink.py"), "--ledger", str(self.folder / "pages.received"))
+        await self._child("sink", *command, "--port-file", str(port))
+        await eventually(port.exists, deadline=10)
+        return int(port.read_text())
 
     async def _start_edge(self, engine: Running, password: str) -> None:
         port, site = self.folder / "lamps.port", lampbus.install(self.folder / "site")
@@ -248,8 +263,8 @@ def bundle(lamps: int, engine: Running, password: str) -> dict[str, Any]:
     }
 
 
-def seed(database_url: str) -> None:
-    """Register the institution, its two clients, and what stands behind them."""
+def seed(database_url: str, sink: int) -> None:
+    """Register the institution, its two clients, what stands behind them, and who is paged: the sink, every half second."""
     with psycopg.connect(database_url) as connection:
 
         def one(query: str, *values: object) -> int:
@@ -285,3 +300,14 @@ def seed(database_url: str) -> None:
             )
             for name, lane in devices.items():
                 device(name, f"lamp-{lane}", "other", lane, endpoint)
+        _seed_policy(connection, f"http://127.0.0.1:{sink}/")
+
+
+def _seed_policy(connection: psycopg.Connection[Any], url: str) -> None:
+    settings = json.dumps({"url": url, "secret": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()})
+    connection.execute("insert into responder values ('duty', '值班', 'Duty')")
+    connection.execute("insert into responder_channel values ('duty', 'hook', 'webhook', %s)", [settings])
+    columns = "(id, title_zh, title_en, division, signal_classes, priorities, round_every)"
+    values = "('all', '全部', 'All', '14', '{fire,panic}', '{critical}', interval '10 minutes')"
+    connection.execute(f"insert into policy {columns} values {values}")
+    connection.execute("insert into policy_step values ('all', 1, 'duty', 'hook', '0s', '0.5s', 1000)")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.checker import judge
+from tests.faults.checker import judge, mispaged
 from tests.faults.ledger import Ledger, Value, merge, read_ledgers
 
 
@@ -42,7 +42,7 @@ def test_a_value_that_nobody_sent_is_invented() -> None:
     assert (report.invented, report.ok) == (1, False)
 
 
-@pytest.mark.parametrize("what", ["unbalanced", "quarantined", "miscounted"])
+@pytest.mark.parametrize("what", ["unbalanced", "quarantined", "miscounted", "mispaged", "overdue"])
 def test_what_does_not_add_up_or_was_refused_is_no_success(what: str) -> None:
     assert not judge(ALL, {value(1): 1, value(2): 1, value(3): 1}, **{what: 1}).ok
 
@@ -64,3 +64,14 @@ def test_a_ledger_line_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("lost 1\n")
     with pytest.raises(ValueError, match="lost 1"):
         read_ledgers([tmp_path / "one"])
+
+
+def page(key: str, repetition: int, state: str = "sent") -> tuple[str, str, int, int, int, str]:
+    return key, "alarm", 1, 1, repetition, state
+
+
+def test_every_page_sent_was_received_and_every_one_received_was_written() -> None:
+    assert mispaged([page("a", 0), page("b", 1), page("c", 2, "pending")], {"a", "b"}) == 0
+    assert mispaged([page("a", 0), page("b", 1)], {"a"}) == 1
+    assert mispaged([page("a", 0)], {"a", "b"}) == 1
+    assert mispaged([page("a", 0), page("c", 2)], {"a", "c"}) == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hub.testing import eventually
-from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, kill_at_labels, kill_at_random, settle
+from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, kill_at_labels, kill_at_random, settle
 from tests.faults.stand import Stand
 
 pytestmark = pytest.mark.usefixtures("engine_prefix")
@@ -32,7 +32,7 @@ async def test_nothing_promised_is_lost_or_doubled_over_thirty_kills_at_random(t
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_nothing_promised_is_lost_or_doubled_at_any_labelled_crash_point(tmp_path: Path) -> None:
-    labels = HUB_LABELS + EDGE_LABELS
+    labels = HUB_LABELS + PAGING_LABELS + EDGE_LABELS
     async with Stand(tmp_path) as stand:
         ends = await kill_at_labels(stand, labels)
         report = await settle(stand, len(labels), 0)
