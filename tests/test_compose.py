@@ -72,7 +72,7 @@ def test_all_that_is_named_exists() -> None:
         assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"]), name
         assert set(service.get("depends_on", ())) <= set(SERVICES), name
         assert set(service["networks"]) <= set(COMPOSE["networks"]), name
-    assert not {secret for secret in COMPOSE["secrets"]} - {s for v in SERVICES.values() for s in v.get("secrets", ())}
+    assert not set(COMPOSE["secrets"]) - {s for v in SERVICES.values() for s in v.get("secrets", ())}
 
 
 def test_the_commands_of_our_services_parse() -> None:

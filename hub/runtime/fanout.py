@@ -9,7 +9,6 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -28,9 +27,6 @@ WITHHELD_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 5.0
 REPLAYS = 4
 """How many subscribers may catch up from the database at once; the others wait their turn."""
-KEEP = timedelta(days=7)
-"""How long a subscriber may be away and still resume."""
-_TRIM_EVERY_SECONDS = 3600.0
 _log = structlog.get_logger(__name__)
 
 
@@ -155,14 +151,9 @@ class Fanout:
             self.close()
 
     async def _follow(self, feed: Feed) -> None:
-        loop = asyncio.get_running_loop()
-        trim_at = loop.time()
         while True:
             while await self._take(feed) == BATCH:
                 pass
-            if loop.time() >= trim_at:
-                trim_at = loop.time() + _TRIM_EVERY_SECONDS
-                await feed.trim(datetime.now(UTC) - KEEP)
             if await feed.withholds():
                 await asyncio.sleep(WITHHELD_SECONDS)
             else:

@@ -6,6 +6,7 @@ without its escalator would be the silent failure that this software exists to p
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from hub.errors import BadInput
 from hub.mqtt import parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
-from hub.runtime import broker_accounts, deliverer, escalator
+from hub.runtime import broker_accounts, deliverer, escalator, housekeeping
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
@@ -96,6 +97,8 @@ class Service:
             if Role.COVERAGE in self.roles:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")
+                retention = housekeeping.Retention(readings=timedelta(days=self.settings.keep_readings_days))
+                tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
             if Role.API in self.roles:
                 tasks.create_task(self.fanout.follow(), name="fanout")
                 tasks.create_task(_run(serve_api(self)), name="api")

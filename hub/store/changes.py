@@ -75,10 +75,11 @@ class Feed:
             async for _ in self._conn.notifies(timeout=seconds, stop_after=1):
                 pass
 
-    async def trim(self, before: datetime) -> None:
-        """Forget changes older than `before`, and remember up to where."""
+    async def trim(self, before: datetime, limit: int = 5000) -> int:
+        """Forget the oldest `limit` changes from before `before`, and remember up to where; how many went."""
         with translated():
-            await self._conn.execute(_SQL["trim"], {"before": before})
+            row = await one_row(self._conn, _SQL["trim"], {"before": before, "limit": limit})
+        return 0 if row is None else int(row["gone"])
 
     async def _one(self, name: str) -> Row | None:
         with translated():

@@ -190,20 +190,6 @@ async def test_trimming_less_does_not_forget_that_more_was_trimmed(place: Place)
         assert await feed.is_forgotten(first.cursor)
 
 
-async def test_old_changes_are_forgotten_by_the_follower(place: Place) -> None:
-    for n in range(3):
-        await place.say(n)
-    await place.conn.execute("update change set at = at - interval '30 days'")
-    await place.say(3)
-
-    async def kept() -> bool:
-        row = await (await place.conn.execute("select count(*) from change")).fetchone()
-        return row == (1,)
-
-    async with following(Fanout(place.url)):
-        await eventually(kept)
-
-
 async def test_fifty_subscribers_come_and_go_and_nothing_is_left(place: Place) -> None:
     async with following(Fanout(place.url)) as fanout:
         before = len(asyncio.all_tasks())

@@ -24,13 +24,18 @@ select (%(txid)s::text::xid8, %(seq)s::bigint)
        or %(txid)s::text::xid8 > pg_snapshot_xmin(pg_current_snapshot()) as forgotten
 
 -- name: trim
+-- the oldest `limit` rows from before a time, and the place up to which something was forgotten
 with gone as (
-    delete from change where at < %(before)s returning txid, seq
+    delete from change
+    where (txid, seq) in (select txid, seq from change where at < %(before)s order by txid, seq limit %(limit)s)
+    returning txid, seq
 ), last as (
     select txid, seq from gone order by txid desc, seq desc limit 1
+), noted as (
+    insert into hub_setting (name, value)
+    select 'changes_forgotten', jsonb_build_array(txid::text, seq) from last
+    on conflict (name) do update set value = excluded.value
+    where ((excluded.value ->> 0)::xid8, (excluded.value ->> 1)::bigint)
+        > ((hub_setting.value ->> 0)::xid8, (hub_setting.value ->> 1)::bigint)
 )
-insert into hub_setting (name, value)
-select 'changes_forgotten', jsonb_build_array(txid::text, seq) from last
-on conflict (name) do update set value = excluded.value
-where ((excluded.value ->> 0)::xid8, (excluded.value ->> 1)::bigint)
-    > ((hub_setting.value ->> 0)::xid8, (hub_setting.value ->> 1)::bigint)
+select count(*) as gone from gone
