@@ -82,10 +82,18 @@ class Program:
         os.kill(self.pid, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL where that does not help; returns when the process has gone."""
+        """End it in order, with SIGKILL where that does not help; returns when the process has gone.
+
+        A program that is talked to ends with its input, which gives it the time to end its own children.
+        """
         process = self._process
         if process is None:
             return
+        if process.stdin is not None and process.returncode is None:
+            process.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()

@@ -1,0 +1,117 @@
+"""The demo as a user runs it: one process that plays the scenario, tells the truth, and leaves nothing behind."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.demo.city import City, StepFailed
+from hub.demo.scenario import CHAPTERS, Step, play, report
+from hub.testing import eventually
+
+ANXIN = str(Path(sys.executable).with_name("anxin"))
+
+
+def descendants(marker: str) -> list[str]:
+    """The command lines of all processes that carry `marker` in their environment."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if marker.encode() in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+            except OSError:
+                continue
+    return [line for line in found if line]
+
+
+async def start(marker: str, *arguments: str) -> asyncio.subprocess.Process:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ANXIN_")}
+    for name in ("ANXIN_ENGINE_HOME",):
+        if name in os.environ:
+            environment[name] = os.environ[name]
+    return await asyncio.create_subprocess_exec(
+        ANXIN,
+        "demo",
+        *arguments,
+        env=environment | {"DEMO_TEST_MARKER": marker},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+@pytest.mark.timeout(300)
+async def test_the_scenario_holds_step_by_step_and_leaves_no_process_behind(
+    tmp_path: Path, engine_prefix: object
+) -> None:
+    marker = f"once-{tmp_path}"
+    process = await start(marker, "--once", "--json", str(tmp_path / "report.json"))
+    async with asyncio.timeout(240):
+        words, _ = await process.communicate()
+    assert process.returncode == 0, words.decode()[-3000:]
+    assert descendants(marker) == []
+    said = json.loads((tmp_path / "report.json").read_text())
+    assert said["ok"] is True
+    assert [step["name"] for step in said["steps"]] == [name for name, _ in CHAPTERS]
+    assert all(set(step) == {"name", "ok", "seconds", "detail"} for step in said["steps"])
+
+
+@pytest.mark.timeout(180)
+async def test_it_stays_up_tells_a_program_where_it_is_and_ends_with_ctrl_c(
+    tmp_path: Path, engine_prefix: object
+) -> None:
+    marker, place = f"stay-{tmp_path}", tmp_path / "where.json"
+    process = await start(marker, "--json", str(place), "--port", "0")
+    try:
+        await eventually(lambda: place.exists() or process.returncode is not None, 120, 0.1)
+        where: dict[str, str] = json.loads(place.read_text())
+        assert set(where) == {"api", "token", "mqtt", "database"}
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    finally:
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(60):
+            words, _ = await process.communicate()
+    assert process.returncode == 0, words.decode()[-2000:]
+    assert where["token"] in words.decode()
+    assert descendants(marker) == []
+
+
+@pytest.mark.timeout(120)
+async def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path, engine_prefix: object) -> None:
+    marker = f"killed-{tmp_path}"
+    process = await start(marker, "--once")
+    assert process.stdout is not None
+    async with asyncio.timeout(90):
+        while b"provision" not in (line := await process.stdout.readline()):
+            assert line, "the demo ended by itself"
+    process.kill()
+    await process.wait()
+    await eventually(lambda: descendants(marker) == [], 20, 0.1)
+
+
+async def test_a_report_is_well_only_when_every_chapter_was_played_and_held() -> None:
+    held = [Step(name, True, 0.1, "") for name, _ in CHAPTERS]
+    assert report(held)["ok"] is True
+    assert report(held[:-1])["ok"] is False
+    assert report([*held[:-1], Step("8 kill -9", False, 0.1, "lost")])["ok"] is False
+
+
+async def test_after_a_step_that_failed_the_rest_is_not_tried() -> None:
+    async def well(city: City) -> str:
+        return "well"
+
+    async def bad(city: City) -> str:
+        raise StepFailed("it did not hold")
+
+    said: list[str] = []
+    nobody: Any = None
+    steps = await play(nobody, said.append, [("1", well), ("2", bad), ("3", well)])
+    assert [(step.name, step.ok) for step in steps] == [("1", True), ("2", False)]
+    assert "it did not hold" in said[1]
