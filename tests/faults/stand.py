@@ -33,7 +33,8 @@ PARTITION = partition_of(INSTITUTION, 8)
 LAMPS = {"lamp-1": "bulk", "lamp-2": "urgent"}
 BARE = {"bare-u": "urgent", "bare-b": "bulk"}
 ANXIN = (sys.executable, "-c", "from hub.cli.main import main; main()")
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+TREE = HERE.parent.parent
 
 Part = Literal["hub", "edge", "postgres", "mosquitto"]
 PARTS: tuple[Part, ...] = ("hub", "edge", "postgres", "mosquitto")
@@ -100,7 +101,7 @@ class Child:
         self.starts += 1
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *self.command, env=environment, stdout=log, stderr=log, preexec_fn=_die_with_parent
+                *self.command, cwd=TREE, env=environment, stdout=log, stderr=log, preexec_fn=_die_with_parent
             )
 
     async def _keep(self) -> None:
@@ -190,7 +191,7 @@ class Stand:
             "ANXIN_DATABASE_URL": engine.database_url,
             "ANXIN_MQTT_URL": engine.mqtt_url,
             "ANXIN_ALLOW_LOOPBACK": "true",
-            "ANXIN_PROFILES": json.dumps([str(lampbus.PROFILES), str(Path("device-profiles").absolute())]),
+            "ANXIN_PROFILES": json.dumps([str(lampbus.PROFILES), str(TREE / "device-profiles")]),
         }
         serve = ("serve", "--role", "ingest", "--role", "paging", "--partitions", str(PARTITION), "--no-migrate")
         self.hub = await self._child("hub", *self._hub_command, *serve, environment=environment, again=True)
