@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from hub.demo.city import City, Say
+from hub.demo.hands import panel, sos
 from hub.errors import EngineUnavailable
 
 LOOK = 0.2
@@ -63,11 +64,11 @@ def _hands(city: City) -> dict[str, Callable[[], Awaitable[None]]]:
     on = {"f": False, "u": False}
 
     async def press() -> None:
-        await city.play("center-sos", "press")
+        await sos(city, True)
 
     async def fire() -> None:
         on["f"] = not on["f"]
-        await city.play("center-panel", "part", part=7, fire=on["f"], description="活动室 7 号探测器")
+        await panel(city, on["f"])
 
     async def unplug() -> None:
         on["u"] = not on["u"]

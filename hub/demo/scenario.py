@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hub.demo.city import MANIFESTS, City, Say, StepFailed
+from hub.demo.hands import HANDS, Hand, panel
 from hub.demo.programs import tool
 from hub.errors import EngineUnavailable
 
@@ -112,46 +113,6 @@ async def commission(city: City) -> str:
     return f"{len(rows)} devices tested and in service, nobody paged"
 
 
-Hand = Callable[[City, bool], Awaitable[None]]
-
-
-def _modbus(device: str, address: int) -> Hand:
-    return lambda city, on: city.play(device, "set_discrete", unit=1, address=address, value=on)
-
-
-def _smoke(device: str) -> Hand:
-    return lambda city, on: city.play(device, "alarm", smoke=on)
-
-
-def _door(device: str) -> Hand:
-    return lambda city, on: city.play(device, "set", door="OPEN" if on else "CLOSED")
-
-
-async def _panel(city: City, on: bool) -> None:
-    await city.play("center-panel", "part", part=7, fire=on, description="活动室 7 号探测器")
-
-
-async def _sos(city: City, on: bool) -> None:
-    if on:
-        await city.play("center-sos", "press")
-
-
-HANDS: dict[str, Hand] = {
-    "center-button": _modbus("center-io", 4),
-    "point-button": _modbus("point-io", 4),
-    "center-door": _modbus("center-io", 0),
-    "center-back-door": _door("center-back-door"),
-    "point-door": _door("point-door"),
-    "center-smoke-activity": _smoke("center-smoke-activity"),
-    "center-smoke-reception": _smoke("center-smoke-reception"),
-    "point-smoke": _smoke("point-smoke"),
-    "home-smoke": _smoke("home-smoke"),
-    "center-panel": _panel,
-    "center-sos": _sos,
-}
-"""What the installer's hand does in each test: on, then off."""
-
-
 async def _press_in_test(city: City, hand: Hand) -> None:
     await hand(city, True)
     await asyncio.sleep(1.5)  # a polled input must be seen: a person holds it as long
@@ -210,12 +171,12 @@ async def panic(city: City) -> str:
 
 async def fire(city: City) -> str:
     """The fire panel's alarm latches, is acknowledged and reset."""
-    await _panel(city, True)
+    await panel(city, True)
     await _notice(city, city.rooms.calls, "fire", 10)
     alarm = await _alarm(city, "center-panel", "fire")
     await city.ctl("alarm", "ack", alarm["id"])
     await city.ctl("alarm", "reset", alarm["id"], expect=1)  # it still burns
-    await _panel(city, False)
+    await panel(city, False)
 
     async def latched() -> bool:
         return bool((await city.get(f"/alarms/{alarm['id']}"))["state"] == "latched_ack")
