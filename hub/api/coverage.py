@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from hub.api import pages
 from hub.api.access import Conn, Hub, Reader
 from hub.api.schemas import DivisionCode, GivenMoment, Moment, Name
+from hub.core.coverage import ledger, sentences
 from hub.core.coverage.judge import worst
 from hub.core.coverage.rollup import Tally, headline, rank, tally
 from hub.core.coverage.rules import Basis, Verdict
@@ -18,8 +19,7 @@ from hub.store.coverage_views import Standing
 
 router = APIRouter(tags=["coverage"])
 
-STALE_AFTER = timedelta(minutes=3)
-"""Everything is judged once a minute; what nobody renewed for three is not believed any more."""
+STALE_AFTER = timedelta(microseconds=ledger.STALE_AFTER)
 
 VerdictName = Literal["compliant", "non_compliant", "unknown", "not_applicable", "waived"]
 BasisName = Literal["obligation", "target", "recommendation"]
@@ -195,8 +195,11 @@ async def show_coverage(
     """The findings of one subject with their evidence, as they are now or as they were held at a past time."""
     row = await coverage_views.subject(conn, who.scope, subject)
     now = hub.clock()
-    stale = at is None and _is_stale(row["checked_at"], now - STALE_AFTER)
-    findings = [_finding(one, stale) for one in await coverage_views.findings(conn, subject, at)]
+    held = await coverage_views.findings(conn, subject, at)
+    stale = _is_stale(row["checked_at"], (now if at is None else at) - STALE_AFTER)
+    if at is not None:  # a period that has ended was judged to its end; one that is open holds only as far as somebody looked
+        stale = stale and any(one["until"] is None for one in held)
+    findings = [_finding(one, stale and one["until"] is None) for one in held]
     verdicts = _verdicts_of(((Basis(one.basis), Verdict(one.verdict)) for one in findings), judged=bool(findings))
     return SubjectCoverage(
         subject=subject,
@@ -298,7 +301,7 @@ def _finding(row: Mapping[str, Any], stale: bool) -> Finding:
     )
 
 
-_STALE = {"zh": "超过三分钟未重新判定，无法证实。", "en": "Not judged again for three minutes; cannot be proven."}
+_STALE = dict(zip(("zh", "en"), sentences.STALE, strict=True))
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import Any
 import structlog
 from psycopg.types.json import Jsonb
 
+from hub.core.coverage import sentences
 from hub.core.coverage.facts import DeviceFact, InstitutionFacts, ZoneFact
 from hub.core.coverage.findings import Finding
-from hub.core.coverage.ledger import Held, moves, stated
+from hub.core.coverage.ledger import STALE_AFTER, Held, moves, stated
 from hub.core.coverage.rules import Verdict
 from hub.model import AdminState, FunctionState, LinkState, Micros, to_datetime, to_micros
 from hub.profiles import Profile
@@ -129,6 +130,7 @@ class Judging:
 
     async def record(self, findings: Sequence[Finding], at: Micros) -> int:
         """Write what moved since these subjects were last judged, and say so in the change feed; how many verdicts moved."""
+        await self._doubt(at)
         rows = await all_rows(self._conn, _SQL["held"], {"subjects": self._subjects})
         held = [
             Held(row["key"], row["subject"], row["rule"], row["basis"], Verdict(row["verdict"]), row["stated"])
@@ -153,6 +155,15 @@ class Judging:
         judged = [one.subject for one in self.facts]
         await self._conn.execute(_SQL["checked"], {"subjects": judged, "at": moment})
         return len(moved.turned)
+
+    async def _doubt(self, at: Micros) -> None:
+        """Where nobody judged for too long (the hub was down), what was compliant is unknown from its last check on: never green on silence."""
+        zh, en = sentences.STALE
+        since = to_datetime(at - STALE_AFTER)
+        asked = {"subjects": self._subjects, "fresh_since": since, "zh": zh, "en": en}
+        rows = await all_rows(self._conn, _SQL["unrenewed"], asked)
+        if rows:
+            await self._conn.execute(_SQL["doubt"], asked | {"keys": [row["key"] for row in rows]})
 
 
 def _said(finding: Finding, before: Verdict | None, at: datetime) -> dict[str, Any]:

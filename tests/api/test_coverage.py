@@ -192,6 +192,25 @@ async def test_what_nobody_judged_again_is_not_shown_as_compliant(fresh_database
     assert {one["reason"] for one in shown["findings"] if one["rule"] == VIDEO} == {"stale"}
 
 
+async def test_a_moment_in_which_nobody_judged_is_not_green_afterwards_either(
+    fresh_database: str, register: Register
+) -> None:
+    await judge(fresh_database, T0)
+    async with asking(fresh_database, T0 + 7200 * SECOND) as client:
+
+        async def shown(seconds: int) -> tuple[str, bool]:
+            query = {"at": to_datetime(T0 + seconds * SECOND).isoformat()}
+            answer = (await client.get("/coverage/sun", params=query)).json()
+            return next(one["verdict"] for one in answer["findings"] if one["rule"] == VIDEO), answer["stale"]
+
+        assert await shown(170) == ("compliant", False)
+        assert await shown(1800) == ("unknown", True)
+        assert await shown(9000) == ("unknown", True)
+        await judge(fresh_database, T0 + 3600 * SECOND)
+        assert await shown(1800) == ("unknown", False)
+        assert await shown(3600) == ("compliant", False)
+
+
 async def test_before_the_first_judgement_everything_is_unknown(fresh_database: str, register: Register) -> None:
     async with asking(fresh_database) as client:
         page = await get(client, "/coverage")

@@ -113,6 +113,43 @@ async def test_a_turned_verdict_closes_one_period_and_opens_the_next_without_a_g
     ]
 
 
+async def test_what_was_green_before_nobody_judged_for_long_is_unknown_from_then_on(
+    ledger: Ledger, register: Register
+) -> None:
+    await judge(ledger, T0)
+    await judge(ledger, T0 + 60 * SECOND)
+    back = T0 + 3600 * SECOND
+    await judge(ledger, back)
+    assert register.periods("sun", VIDEO) == [
+        ("compliant", to_datetime(T0), to_datetime(T0 + 60 * SECOND)),
+        ("unknown", to_datetime(T0 + 60 * SECOND), to_datetime(back)),
+        ("compliant", to_datetime(back), None),
+    ]
+    [[reason, sentence]] = register.all(
+        "select reason, sentence_zh from finding where subject = 'sun' and rule = %s and verdict = 'unknown'", VIDEO
+    )
+    assert (reason, sentence) == ("stale", "超过三分钟未重新判定，无法证实。")
+    assert register.periods("sun", "national-smoke-small") == [("non_compliant", to_datetime(T0), None)]
+
+
+async def test_what_turned_while_nobody_judged_is_unknown_in_between(ledger: Ledger, register: Register) -> None:
+    await judge(ledger, T0)
+    register.turn("cam-1", "function_state", "failed")
+    back = T0 + 3600 * SECOND
+    await judge(ledger, back)
+    assert register.periods("sun", VIDEO) == [
+        ("compliant", to_datetime(T0), to_datetime(T0)),
+        ("unknown", to_datetime(T0), to_datetime(back)),
+        ("non_compliant", to_datetime(back), None),
+    ]
+
+
+async def test_a_pause_of_three_minutes_leaves_a_period_whole(ledger: Ledger, register: Register) -> None:
+    await judge(ledger, T0)
+    await judge(ledger, T0 + 180 * SECOND)
+    assert register.periods("sun", VIDEO) == [("compliant", to_datetime(T0), None)]
+
+
 async def test_judging_again_without_a_change_writes_no_finding_and_says_nothing(
     ledger: Ledger, register: Register
 ) -> None:

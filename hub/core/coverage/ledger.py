@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 from hub.core.coverage.findings import DeviceEvidence, Finding, Part
 from hub.core.coverage.rules import Rule, Verdict
-from hub.model import Micros, to_datetime
+from hub.model import SECOND, Micros, to_datetime
+
+STALE_AFTER: Micros = 180 * SECOND
+"""Everything is judged once a minute; what nobody renewed for three is not believed any more, neither now nor in the past."""
 
 
 class Held(NamedTuple):

@@ -34,6 +34,9 @@ _REASONS: dict[str, tuple[str, str]] = {
     "degraded": ("性能下降", "degraded"),
 }
 
+STALE = ("超过三分钟未重新判定，无法证实。", "Not judged again for three minutes; cannot be proven.")
+"""what stands in place of a compliant finding that nobody renewed"""
+
 _MOST_NAMED = 5
 """places named in a sentence; the evidence has them all"""
 

@@ -54,6 +54,20 @@ select key, subject, rule, basis, verdict,
 from finding
 where until is null and subject = any (%(subjects)s)
 
+-- name: unrenewed
+-- compliant findings that end with the last check of their subject, because nobody renewed them for too long
+update finding f set until = greatest(f.since, c.checked_at), closed_at = clock_timestamp()
+from coverage_check c
+where f.subject = any (%(subjects)s) and f.until is null and f.verdict = 'compliant'
+  and c.subject = f.subject and c.checked_at < %(fresh_since)s
+returning f.key
+
+-- name: doubt
+insert into finding (subject, institution, filing_number, rule, verdict, pack, pack_version, basis, citation, reason,
+                     sentence_zh, sentence_en, evidence, since)
+select subject, institution, filing_number, rule, 'unknown', pack, pack_version, basis, citation, 'stale', %(zh)s, %(en)s, evidence, until
+from finding where key = any (%(keys)s)
+
 -- name: close
 update finding set until = greatest(since, %(at)s), closed_at = clock_timestamp() where key = any (%(keys)s)
 
