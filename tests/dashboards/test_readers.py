@@ -1,0 +1,222 @@
+"""What a role of Grafana sees, and what it cannot do whatever SQL it sends."""
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import errors
+from typer.testing import CliRunner
+
+from hub.api.coverage import STALE_AFTER
+from hub.cli.main import app
+from hub.core.rights import EVERYTHING, Scope
+from hub.errors import BadInput, Conflict, NotFound
+from hub.store.pool import connect
+from hub.store.readers import drop_reader, grant_reader
+from tests.dashboards.conftest import DISTRICTS, PASSWORD, Readers
+
+VIEWS = ("division", "subject", "finding", "coverage", "device", "alarm", "reading_hour")
+
+
+def _all(readers: Readers, who: str, query: str) -> list[tuple[object, ...]]:
+    with readers.connect(who) as conn:
+        return conn.execute(query.encode()).fetchall()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_role_of_one_district_sees_its_own_and_nothing_of_another(readers: Readers, view: str) -> None:
+    mine, other = DISTRICTS
+    everything = str(_all(readers, "all", f"select * from dash.{view}"))
+    own = str(_all(readers, mine, f"select * from dash.{view}"))
+    assert mine in everything
+    assert other in everything
+    assert mine in own
+    assert other not in own
+
+
+def test_every_view_of_the_schema_is_among_those_that_are_tested(readers: Readers) -> None:
+    found = _all(readers, "all", "select table_name::text from information_schema.tables where table_schema = 'dash'")
+    assert {row[0] for row in found} == set(VIEWS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from institution",
+        "select * from public.reading",
+        "select * from public.reading_hour",
+        "select * from public.dash_reader",
+        "select * from public.token",
+        "select * from public.responder_channel",
+        "select * from public.institutions_in_scope('{\"everything\": true}')",
+        "select * from _timescaledb_internal._hyper_1_1_chunk",
+        "set role anxin",
+        "set session authorization anxin",
+        "set default_transaction_read_only = off; insert into public.dash_reader values (session_user, '{\"everything\": true}')",
+        "set default_transaction_read_only = off; delete from dash.division",
+        "set default_transaction_read_only = off; create table dash.mine (x int)",
+        "create table public.mine (x int)",
+        "select pg_read_file('/etc/passwd')",
+        "copy (select 1) to program 'true'",
+        "select drop_chunks('public.reading', older_than => now())",
+    ],
+)
+def test_nothing_but_the_views_can_be_reached(readers: Readers, statement: str) -> None:
+    with (
+        readers.connect(DISTRICTS[0]) as conn,
+        pytest.raises((errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction)),
+    ):
+        conn.execute(statement.encode())
+
+
+def test_tables_of_its_own_do_not_take_the_place_of_ours(readers: Readers) -> None:
+    with readers.connect(DISTRICTS[0]) as conn:
+        conn.execute("set default_transaction_read_only = off")
+        conn.execute("create temporary table dash_reader (role name, scope jsonb)")
+        conn.execute("insert into dash_reader values (session_user, '{\"everything\": true}')")
+        conn.execute("create function pg_temp.starts_with(text, text) returns boolean language sql as 'select true'")
+        conn.execute("set search_path = pg_temp, public, dash")
+        assert conn.execute("select distinct institution from dash.device").fetchall() == [(f"sun-{DISTRICTS[0]}",)]
+
+
+def test_a_function_of_the_viewer_is_shown_no_row_outside_its_scope(readers: Readers) -> None:
+    with readers.connect(DISTRICTS[0]) as conn:
+        seen: list[str] = []
+        conn.add_notice_handler(lambda notice: seen.append(notice.message_primary or ""))
+        conn.execute("set default_transaction_read_only = off")
+        conn.execute(
+            "create function pg_temp.peek(text) returns boolean language plpgsql cost 0.0000001 as"
+            " $$ begin raise notice '%', $1; return true; end $$"
+        )
+        conn.execute("select * from dash.device where pg_temp.peek(device)").fetchall()
+        assert seen
+        assert not [text for text in seen if DISTRICTS[1] in text]
+
+
+def test_a_role_has_limits_on_time_and_connections(readers: Readers) -> None:
+    shown = _all(
+        readers, "all", "select current_setting('statement_timeout'), current_setting('default_transaction_read_only')"
+    )
+    assert shown == [("10s", "on")]
+    limit = _all(
+        readers, "all", "select rolconnlimit, rolsuper, rolcreaterole from pg_roles where rolname = current_user"
+    )
+    assert limit == [(20, False, False)]
+
+
+# ---- what the views say ----
+
+
+def test_what_is_not_connected_is_a_subject_without_institution(readers: Readers) -> None:
+    rows = _all(readers, DISTRICTS[0], "select subject, connected from dash.subject order by connected")
+    assert rows == [(f"register:B-{DISTRICTS[0]}", False), (f"sun-{DISTRICTS[0]}", True)]
+
+
+def test_obligation_target_and_recommendation_are_counted_apart(readers: Readers) -> None:
+    rows = _all(
+        readers, DISTRICTS[0],
+        "select basis, compliant, non_compliant, unknown, waived, not_applicable from dash.coverage where connected order by basis",
+    )  # fmt: skip
+    assert rows == [
+        ("obligation", 1, 1, 0, 0, 0),
+        ("recommendation", 0, 0, 0, 0, 1),
+        ("target", 1, 0, 0, 0, 0),
+    ]
+
+
+def test_a_verdict_that_nobody_renewed_is_unknown_and_turns_when_the_api_turns_it(readers: Readers) -> None:
+    def verdicts(age: timedelta) -> set[object]:
+        with psycopg.connect(readers.url) as conn:
+            conn.execute("update coverage_check set checked_at = now() - %s", [age])
+        query = "select verdict from dash.finding where connected and verdict in ('compliant', 'unknown')"
+        return {row[0] for row in _all(readers, DISTRICTS[0], query)}
+
+    assert verdicts(STALE_AFTER - timedelta(seconds=30)) == {"compliant"}
+    assert verdicts(STALE_AFTER + timedelta(seconds=1)) == {"unknown"}
+
+
+def test_hours_hold_what_was_read_and_bad_values_give_no_figure(readers: Readers) -> None:
+    rows = _all(
+        readers, "all",
+        f"select sum(n), count(*), max(maximum), sum(n) filter (where minimum = 3)"
+        f" from dash.reading_hour where device = 'd-0-{DISTRICTS[0]}'",
+    )  # fmt: skip
+    assert rows[0][0] == 1001
+    assert rows[0][2] == 1000
+    assert rows[0][3] is None, "the bad value 3 is no figure"
+
+
+def test_days_are_days_of_china_made_of_whole_hours(readers: Readers) -> None:
+    with psycopg.connect(readers.url) as conn:
+        total, count = conn.execute("select sum(n), count(*) from reading_day").fetchone() or (0, 0)
+        assert total == 6 * 1001
+        days = [row[0] for row in conn.execute("select distinct day from reading_day").fetchall()]
+        china = timezone(timedelta(hours=8))
+        assert count >= len(days) >= 7
+        assert {day.astimezone(china).time() for day in days} == {datetime.min.time()}
+        (hours,) = conn.execute(
+            "select count(*) from (select series_id, day, n from reading_day except select series_id,"
+            " date_trunc('day', at at time zone 'Asia/Shanghai') at time zone 'Asia/Shanghai', count(*) from reading group by 1, 2) x"
+        ).fetchone() or (1,)
+        assert hours == 0
+
+
+def test_a_device_and_a_time_reach_the_index_and_only_the_chunks_of_that_time(readers: Readers) -> None:
+    with psycopg.connect(readers.url) as conn:
+        conn.execute("analyze")
+        plan = conn.execute(
+            "explain select * from reading_hour where series_id = 1 and hour >= now() - interval '3 hours'"
+        ).fetchall()
+    text = "\n".join(str(row[0]) for row in plan)
+    assert "reading_series_at" in text
+    assert "Chunks excluded during startup" in text or text.count("_chunk") <= 4
+
+
+# ---- making and removing them ----
+
+
+async def test_a_role_that_is_no_reader_is_never_taken_over(database: str) -> None:
+    async with await connect(database, "test", autocommit=True) as conn:
+        with pytest.raises(Conflict, match="no reader"):
+            await grant_reader(conn, "anxin", EVERYTHING, PASSWORD, actor="test")
+        with pytest.raises(NotFound):
+            await drop_reader(conn, "anxin", actor="test")
+
+
+@pytest.mark.parametrize(("role", "password"), [("Robert'; drop", PASSWORD), ("", PASSWORD), ("fine", "short")])
+async def test_a_wrong_name_or_a_short_password_is_refused(database: str, role: str, password: str) -> None:
+    async with await connect(database, "test", autocommit=True) as conn:
+        with pytest.raises(BadInput) as refused:
+            await grant_reader(conn, role, EVERYTHING, password, actor="test")
+    assert "short" not in str(refused.value)
+
+
+async def test_a_readers_scope_can_be_changed_and_counts_at_once(readers: Readers) -> None:
+    mine, other = DISTRICTS
+    async with await connect(readers.url, "test", autocommit=True) as conn:
+        with readers.connect(mine) as seeing:
+            await grant_reader(conn, readers.roles[mine], Scope(institutions=(f"sun-{other}",)), PASSWORD, actor="test")
+            assert seeing.execute("select distinct institution from dash.device").fetchall() == [(f"sun-{other}",)]
+            await grant_reader(conn, readers.roles[mine], Scope(divisions=(mine,)), PASSWORD, actor="test")
+            assert seeing.execute("select distinct institution from dash.device").fetchall() == [(f"sun-{mine}",)]
+
+
+def test_the_command_makes_and_drops_a_reader(
+    readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANXIN_DATABASE_URL", readers.url)
+    monkeypatch.setenv("ANXIN_MQTT_URL", "mqtt://127.0.0.1")
+    role = readers.roles["all"] + "_cli"
+    secret = tmp_path / "password"
+    secret.write_text(PASSWORD + "\n")
+    run = CliRunner()
+    refused = run.invoke(app, ["dashboards", "reader", role, "--password-file", str(secret)])
+    assert (refused.exit_code, "scope" in refused.stderr) == (2, True)
+    made = run.invoke(app, ["dashboards", "reader", role, "--password-file", str(secret), "--division", DISTRICTS[1]])
+    assert made.exit_code == 0, made.output
+    cli = Readers(readers.url, {"cli": role})
+    assert _all(cli, "cli", "select distinct division from dash.device") == [(DISTRICTS[1],)]
+    assert run.invoke(app, ["dashboards", "drop-reader", role]).exit_code == 0
+    with pytest.raises(psycopg.OperationalError):
+        cli.connect("cli")
