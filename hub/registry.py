@@ -33,6 +33,10 @@ class Device:
     title_zh: str
     title_en: str
     """where it is, for people: institution · zone · position"""
+    version: int = 0
+    """counts the changes by manifests"""
+    proven: bool = False
+    """a function test has passed since the last change that matters"""
     testing_until: Micros | None = None
     """end of the open function test; inside it nobody is paged for this device"""
 
@@ -56,3 +60,25 @@ class Registry:
     partitions: int
     devices: Mapping[str, Device] = field(default_factory=dict)
     clients: Mapping[str, Client] = field(default_factory=dict)
+
+
+def changed_devices(before: Registry, after: Registry, lane: Lane) -> set[str]:
+    """Devices of `lane` (and edges, which beat in both) that came, went, or differ."""
+    if before is after:
+        return set()
+    missing = before.devices.keys() - after.devices.keys()
+    changed = {name for name in missing if _in_lane(before.devices[name], lane)}
+    for name, device in after.devices.items():
+        known = before.devices.get(name)
+        if _in_lane(device, lane) and (known is None or _facts(known) != _facts(device)):
+            changed.add(name)
+    return changed
+
+
+def _in_lane(device: Device, lane: Lane) -> bool:
+    return device.lane is lane or device.is_edge
+
+
+def _facts(device: Device) -> tuple[object, ...]:
+    state = device.admin_state, device.proven, device.version
+    return device.key, device.profile.profile, device.lane, device.client, device.institution_key, *state

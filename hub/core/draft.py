@@ -196,6 +196,8 @@ class Draft:
         self.changes: list[Change] = []
         self.tallies: dict[str, Tally] = defaultdict(Tally)
         self.confirm: dict[tuple[str, Lane, str], int] = {}
+        self.messages = 0
+        """messages that were taken: neither repeated nor beyond a gap"""
 
     # reading through the overlay ---------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ def take_message(draft: Draft, message: Message, refused: frozenset[tuple[str, i
     newest = _take_payload(draft, message, newest, refused)
     draft.streams[message.stream] = Streamed(message.client, message.lane, message.seq, newest)
     draft.confirm[confirm] = message.seq
+    draft.messages += 1
 
 
 def _take_payload(

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from hub.core.alarms import holds
+from hub.core.alarms import AlarmEvent, holds, is_active, step
 from hub.core.commissioning import Trial, missing
 from hub.core.draft import Change, Draft, Key, Live, State
 from hub.core.liveness import Verdict, judge_device, judge_edge
-from hub.model import LIFE_SAFETY, AdminState, Lane, LinkState, Micros, Quality, Reading, Series
+from hub.model import LIFE_SAFETY, AdminState, FunctionState, Lane, LinkState, Micros, Quality, Reading, Series
 from hub.profiles import LINK_POINT
 from hub.registry import Device, Registry
+
+UNPLACED = Verdict(LinkState.UNKNOWN, "unplaced")
+"""behind something that is no client"""
 
 
 def tick(
@@ -39,6 +42,7 @@ def tick(
             verdict = _device_verdict(draft, device, verdicts)
         _judge_link(draft, device, verdict)
     _run_timers(draft)
+    _clear_vanished(draft)
     _expire_tests(draft)
     return draft
 
@@ -57,12 +61,12 @@ def _edges(draft: Draft, observing_since: Micros, clients: Mapping[str, Micros])
 def _device_verdict(draft: Draft, device: Device, verdicts: dict[str, Verdict]) -> Verdict:
     edge = draft.registry.devices.get(device.client)
     if edge is None:
-        return Verdict(LinkState.UNKNOWN, "unplaced")
+        return UNPLACED
     return judge_device(
         draft.now,
         device.profile.liveness.offline_after,
         draft.live_of(device.id).heard,
-        verdicts[edge.id],
+        verdicts.get(edge.id, UNPLACED),
         edge.profile.liveness.offline_after,
         draft.state.beats.get(edge.id),
     )
@@ -73,8 +77,8 @@ def _judge_link(draft: Draft, device: Device, verdict: Verdict) -> None:
     if live.link != verdict or device.id not in draft.state.live:
         since = draft.now if live.link.state is not verdict.state else live.link_since
         draft.update_live(device, Live(live.heard, verdict, since, *live[3:]))
-        if device.is_edge and live.function != "ok":
-            draft.refresh_function(device)
+    if (live.function is FunctionState.OK) != (live.proven or device.is_edge):
+        draft.refresh_function(device)  # what a manifest changed is unproven again, whatever was written meanwhile
     if verdict.state is LinkState.UNKNOWN or device.admin_state is not AdminState.IN_SERVICE:
         return
     if draft.test_of(device.id) is None and _link_moved(draft, device, verdict):
@@ -102,6 +106,15 @@ def _run_timers(draft: Draft) -> None:
         heard = draft.live_of(device.id).link.state is LinkState.ONLINE or definition.point == LINK_POINT
         if heard or definition.signal_class in LIFE_SAFETY:  # silence is no evidence that a condition still holds
             draft.run_timer(device, key, definition, watch)
+
+
+def _clear_vanished(draft: Draft) -> None:
+    """An alarm whose definition is no longer in the profile: nothing would ever clear it, and nobody could reset it."""
+    for key, alarm in draft.state.alarms.items():
+        device = draft.registry.devices.get(key.device)
+        if device is not None and key.definition not in device.profile.alarms and is_active(draft.alarm_of(key)):
+            note = "the definition is no longer in the device's profile"
+            draft.move(device, key, *step(alarm, AlarmEvent.CLEAR, draft.now, "", note))
 
 
 def _expire_tests(draft: Draft) -> None:

@@ -8,7 +8,7 @@ recognised by its stream and confirmed again.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,23 +18,27 @@ from hub.core import wire
 from hub.core.backoff import full_jitter
 from hub.core.draft import Draft, Message, Quarantined, State
 from hub.core.intake import take_in
+from hub.core.quota import Quota, let_through
 from hub.core.supervision import tick
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
 from hub.model import Lane, Micros
 from hub.mqtt import Broker, Incoming, Session, session
-from hub.registry import Registry
-from hub.store import lanes
+from hub.registry import Registry, changed_devices
+from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unregistered
+from hub.runtime.refusals import find_refused
+from hub.runtime.strangers import Strangers
+from hub.store import alarms, lanes
 from hub.store.pool import LOST, Connection, connect
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
+TAKE_BYTES = 262_144
+"""payload bytes a batch at most (a larger message goes alone): some thousand samples, judged within 0.1 s and committed far within `ANSWER`"""
 TICK = 0.5
 """seconds between two looks at what time alone changes"""
 ANSWER = 20.0
 """seconds after which a database that does not answer is given up and asked anew"""
 SESSION_EXPIRY = 86_400
-STRANGERS: Micros = 5_000_000
-"""for how long an unknown device is remembered as looked up: a flood of them must not become a flood of registry loads"""
 
 Clock = Callable[[], Micros]
 Refused = frozenset[tuple[str, int, int]]
@@ -89,8 +93,9 @@ class LaneIngest:
         self._state = State()
         self._series: lanes.SeriesKeys = {}
         self._lock = asyncio.Lock()
-        self._strangers: set[tuple[str, str]] = set()
-        self._strangers_since: Micros = 0
+        self._strangers = Strangers()
+        self._quota = Quota()
+        self._judged_by = shared.registry
         self._listening_since: Micros = clock()
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
@@ -126,7 +131,8 @@ class LaneIngest:
                         _log.info("ingest.broker_back", lane=self.name)
                     attempt = 0
                     while True:
-                        await self._take(mqtt, await mqtt.take(TAKE))
+                        for batch in in_batches(await mqtt.take(TAKE), TAKE_BYTES):
+                            await self._take(mqtt, batch)
             except (LinkDown, AccessDenied) as error:
                 attempt += 1
                 self.listening = False
@@ -146,7 +152,7 @@ class LaneIngest:
 
     async def _take(self, mqtt: Session, incoming: Sequence[Incoming]) -> None:
         crash.point("received")
-        messages, strays = self._sort(incoming)
+        messages, strays = addressed(incoming, self.lane)
         if messages or strays:
             draft = await self._commit(messages, strays)
             crash.point("after-commit")
@@ -160,28 +166,6 @@ class LaneIngest:
         mqtt.settle(*incoming)
         crash.point("after-settle")
 
-    def _sort(self, incoming: Sequence[Incoming]) -> tuple[list[Message], list[Quarantined]]:
-        messages: list[Message] = []
-        strays: list[Quarantined] = []
-        for item in incoming:
-            if self.lane is Lane.BULK and item.topic.endswith("/up/urgent"):
-                continue  # the other lane's session has it too
-            try:
-                messages.append(self._addressed(item))
-            except BadInput as error:
-                reason = f"{error.where}: {error.reason}"[:1000]
-                held = item.payload[: wire.QUARANTINED_BYTES]
-                client = item.topic.split("/")[3][:40] if item.topic.count("/") >= 3 else None
-                strays.append(Quarantined(None, client, item.topic[:400], None, None, None, error.code, reason, held))
-        return messages, strays
-
-    def _addressed(self, item: Incoming) -> Message:
-        topic = wire.parse_topic(item.topic)
-        if topic.direction != "up" or topic.lane is not self.lane:
-            raise BadInput("not a topic of this protocol", f"topic {item.topic[:200]!r}", code="topic")
-        stream, seq = wire.parse_properties(item.properties, topic.lane)
-        return Message(item.topic, topic.client, topic.lane, stream, seq, item.payload)
-
     # judging and committing --------------------------------------------------------------------------------------
 
     async def _commit(self, messages: Sequence[Message], strays: Sequence[Quarantined]) -> Draft:
@@ -189,18 +173,27 @@ class LaneIngest:
         refused: Refused = frozenset()
         async with self._lock:
             while True:
+                await self._follow_registry()
                 now = self._clock()
                 known, unknown = self._known(messages)
                 draft = take_in(self._state, self.shared.registry, known, now, refused)
                 if await self._is_news(draft, unknown):
                     continue
-                draft.quarantined.extend(strays)
-                draft.quarantined.extend(_unregistered(message) for message in unknown)
+                beside = [*strays, *(unregistered(message) for message in unknown)]
+                quota, draft.quarantined = let_through(self._quota, [*draft.quarantined, *beside], now)
                 try:
                     if await self._write(draft):
+                        self._quota = quota
                         return draft
                 except lanes.Refusal as error:
-                    refused |= await self._find_refused(known, refused, str(error.diag.message_primary or error))
+                    _log.error("ingest.row_refused", lane=self.name, error=str(error.diag.message_primary or error))
+                    found = await find_refused(samples_of(known, refused), self._tried(known, refused))
+                    if found is None and not beside:
+                        raise
+                    if found is None:  # the database takes not even the note of what was refused at the door
+                        strays, messages = (), known
+                    else:
+                        refused |= found
 
     def _known(self, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         clients = self.shared.registry.clients
@@ -214,14 +207,10 @@ class LaneIngest:
     async def _is_news(self, draft: Draft, unknown: Sequence[Message]) -> bool:
         """Whether somebody unknown spoke who may have been registered a moment ago: load the registry and judge again, once each."""
         rows = draft.quarantined
-        strangers = {(row.client or "", row.reason) for row in rows if row.code in ("device", "point")}
-        strangers |= {(message.client, "") for message in unknown}
-        now = self._clock()
-        if now - self._strangers_since > STRANGERS or len(self._strangers) > 10_000:
-            self._strangers, self._strangers_since = set(), now
-        if strangers <= self._strangers:
+        names = {(row.client or "", row.reason) for row in rows if row.code in ("device", "point")}
+        names |= {(message.client, "") for message in unknown}
+        if not self._strangers.worth_a_look(names, self._clock()):
             return False
-        self._strangers |= strangers
         await asyncio.wait({self.shared.reload()}, timeout=5.0)
         return True
 
@@ -248,9 +237,8 @@ class LaneIngest:
             return False
         try:
             writing.result()
-        except Conflict:
-            self.counters.conflicts += 1
-            await self._reload_alarms()
+        except Conflict as conflict:
+            await self._catch_up(conflict)
             return False
         except LOST as error:
             await self._lose_database(str(error))
@@ -262,36 +250,28 @@ class LaneIngest:
         draft.settle()
         self.shared.clients.update(draft.clients)
         self.counters.batches += 1
-        self.counters.messages += len(draft.confirm)
+        self.counters.messages += draft.messages
         self.counters.readings += len(draft.readings)
         self.counters.quarantined += len(draft.quarantined)
 
-    async def _find_refused(self, messages: Sequence[Message], refused: Refused, reason: str) -> Refused:
-        """Which samples the database refuses, by halving: each half is tried in a transaction that is rolled back."""
-        _log.error("ingest.row_refused", lane=self.name, error=reason)
-        found: set[tuple[str, int, int]] = set()
-        open_: list[list[tuple[str, int, int]]] = [_samples_of(messages, refused)]
-        everything = set(open_[0])
-        while open_:
-            part = open_.pop()
-            if not part or await self._fits(messages, refused | frozenset(everything - set(part)) | found):
-                continue
-            if len(part) == 1:
-                found.update(part)
-                continue
-            half = len(part) // 2
-            open_ += [part[half:], part[:half]]
-        if not found:  # only together do they contradict: no one of them is to blame, so none goes in
-            found = everything
-        return frozenset(found)
+    def _tried(self, messages: Sequence[Message], refused: Refused) -> Callable[[Refused], Awaitable[bool | None]]:
+        return lambda left_out: self._fits(messages, refused | left_out)
 
-    async def _fits(self, messages: Sequence[Message], refused: Refused) -> bool:
-        assert self._conn is not None
+    async def _fits(self, messages: Sequence[Message], refused: Refused) -> bool | None:
+        """Whether the database takes the rest; None when the state has to be looked at anew first."""
+        if self._conn is None:
+            return None
         draft = take_in(self._state, self.shared.registry, messages, self._clock(), refused)
         try:
             await lanes.rehearse(self._conn, draft, self._series)
         except lanes.Refusal:
             return False
+        except Conflict as conflict:
+            await self._catch_up(conflict)
+            return None
+        except LOST as error:
+            await self._lose_database(str(error))
+            return None
         return True
 
     # the database's side -----------------------------------------------------------------------------------------
@@ -317,13 +297,47 @@ class LaneIngest:
                 await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
                 continue
             break
-        beats, clients = self._state.beats, self._state.clients
-        self._conn, self._state, self._series = conn, loaded.state, loaded.series
-        self._state.beats, self._state.clients = beats, clients
+        self._conn = conn
+        self._adopt(loaded)
+        await self._silence_retired()
         self._listening_since = self._clock()
         self._tests_asked.set()
         if attempt:
             _log.info("ingest.database_back", lane=self.name)
+
+    def _adopt(self, loaded: lanes.Loaded) -> None:
+        """The stored state is the state; what is not stored stays as this process knows it."""
+        before = self._state
+        self._state, self._series = loaded.state, loaded.series
+        self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
+        for device, trial in self._state.tests.items():
+            seen = before.tests.get(device)
+            if seen is not None and seen.id == trial.id:
+                self._state.tests[device] = seen
+        self._judged_by = self.shared.registry
+        self._state.remember_faults(self._judged_by)
+
+    async def _follow_registry(self) -> None:
+        """Where devices of this lane were changed, retired or registered again, others wrote to their states: load them."""
+        changed = changed_devices(self._judged_by, self.shared.registry, self.lane)
+        if not changed or self._conn is None:
+            return
+        try:
+            self._adopt(await lanes.load(self._conn, self.shared.number, self.lane))
+        except LOST as error:
+            await self._lose_database(str(error))
+        else:
+            await self._silence_retired()
+
+    async def _silence_retired(self) -> None:
+        """An alarm raised in the moment in which its device was retired would hold for ever."""
+        if self._conn is None:
+            return
+        try:
+            if await alarms.clear_retired(self._conn, self.shared.number, self.lane, self._clock()):
+                self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
+        except LOST as error:
+            _log.warning("ingest.retired_alarms_left", lane=self.name, error=" ".join(str(error).split())[:200])
 
     async def _open_once(self) -> tuple[Connection, lanes.Loaded]:
         conn = await connect(self._database_url, self.name)
@@ -333,9 +347,17 @@ class LaneIngest:
             conn.pgconn.finish()
             raise
 
-    async def _reload_alarms(self) -> None:
+    async def _catch_up(self, conflict: Conflict) -> None:
+        """Somebody else wrote what this lane remembers: read it again."""
+        self.counters.conflicts += 1
+        if isinstance(conflict, lanes.Overtaken):
+            await self._lose_database(str(conflict))
         assert self._conn is not None
         try:
+            if isinstance(conflict, lanes.Overtaken):
+                self._state.streams |= await lanes.streams_named(self._conn, conflict.streams)
+            if isinstance(conflict, lanes.Taken):
+                self._state.taken |= conflict.ids
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
         except LOST as error:
             await self._lose_database(str(error))
@@ -346,13 +368,15 @@ class LaneIngest:
         rounds = 0
         while True:
             rounds += 1
-            if self.listening:
-                await self._tick(look=self._tests_asked.is_set() or rounds % 10 == 0)
+            await self._tick(look=self._tests_asked.is_set() or rounds % 10 == 0)
             await asyncio.sleep(TICK)
 
     async def _tick(self, *, look: bool) -> None:
         """One look at silence, delays and tests; whatever moved is committed like a batch."""
         async with self._lock:
+            if self._conn is None:
+                return
+            await self._follow_registry()
             if self._conn is None:
                 return
             requested = []
@@ -364,41 +388,18 @@ class LaneIngest:
                     await self._lose_database(str(error))
                     return
             clients = self.shared.clients
-            since = self._listening_since
-            draft = tick(self._state, self.shared.registry, self.lane, self._clock(), since, clients, requested)
+            now = self._clock()
+            since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
+            draft = tick(self._state, self.shared.registry, self.lane, now, since, clients, requested)
+            quota, draft.quarantined = let_through(self._quota, [], now)
             try:
-                await self._write(draft)  # what must be judged again is judged by the next tick
+                if await self._write(draft):  # what must be judged again is judged by the next tick
+                    self._quota = quota
             except lanes.Refusal as error:
                 _log.error("ingest.tick_refused", lane=self.name, error=str(error))
-
-
-def has_rows(draft: Draft) -> bool:
-    """Whether a draft writes anything."""
-    return bool(
-        draft.streams or draft.live or draft.watches or draft.latest or draft.tests or draft.touched
-        or draft.quarantined or draft.events or draft.readings or draft.passed or draft.expired or draft.changes
-        or draft.tallies
-    )  # fmt: skip
-
-
-def _samples_of(messages: Sequence[Message], refused: Refused) -> list[tuple[str, int, int]]:
-    places = []
-    for message in messages:
-        try:
-            up = wire.decode_up(message.payload)
-        except BadInput:
-            continue
-        places += [(message.stream, message.seq, n) for n, _ in up.samples]
-    return [place for place in places if place not in refused]
 
 
 def _forget(writing: "asyncio.Future[None]") -> None:
     """Take note of the end of a write that nobody waits for any more; its connection has been closed."""
     if not writing.cancelled():
         writing.exception()
-
-
-def _unregistered(message: Message) -> Quarantined:
-    reason = f"topic {message.topic}: client {message.client} is not registered in this partition, or revoked"
-    held = message.payload[: wire.QUARANTINED_BYTES]
-    return Quarantined(None, message.client, message.topic, None, None, None, "client", reason, held)

@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 
 from hub.core.alarms import Alarm, AlarmEvent, Transition, step, stops_escalation
 from hub.errors import NotFound
-from hub.model import Micros, to_datetime
+from hub.model import Lane, Micros, to_datetime
 from hub.store import escalation
 from hub.store.lanes import alarm_from
 from hub.store.pool import Connection
@@ -33,6 +33,15 @@ async def act(conn: Connection, alarm_id: UUID, event: AlarmEvent, actor: str, n
         async with conn.cursor() as cur:
             await escalation.stop(cur, alarm_id, event, actor)
     return moved
+
+
+async def clear_retired(conn: Connection, partition: int, lane: Lane, at: Micros) -> int:
+    """The condition of what is retired holds no longer; returns how many alarms still said so. A person acknowledges and resets as ever."""
+    async with conn.transaction():
+        rows = await (await conn.execute(_SQL["sounding_retired"], {"partition": partition, "lane": lane})).fetchall()
+        for (alarm,) in rows:
+            await act(conn, alarm, AlarmEvent.CLEAR, "", "the device was retired", at)
+    return len(rows)
 
 
 async def comment(conn: Connection, alarm_id: UUID, actor: str, note: str, at: Micros) -> Alarm:

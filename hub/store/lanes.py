@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import psycopg
-from psycopg import AsyncCursor, errors
+from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
@@ -32,11 +33,9 @@ from hub.model import (
 from hub.store import escalation
 from hub.store.pool import Connection
 from hub.store.queries import queries
+from hub.store.readings import Cursor, SeriesKeys, copy, stage
 
 _SQL = queries("lanes")
-
-Cursor = AsyncCursor[TupleRow]
-SeriesKeys = dict[Series, int]
 
 
 class Loaded(NamedTuple):
@@ -110,6 +109,13 @@ async def load_alarms(conn: Connection, partition: int, lane: Lane) -> dict[Key,
     return {Key(alarm.device, alarm.definition, alarm.instance): alarm for alarm in alarms}
 
 
+async def streams_named(conn: Connection, names: Sequence[str]) -> dict[str, Streamed]:
+    """These streams, whoever they belong to."""
+    async with conn.transaction():
+        rows = await (await conn.execute(_SQL["streams_named"], [list(names)])).fetchall()
+    return {name: Streamed(client, Lane(lane), upto, _micros(newest)) for name, client, lane, upto, newest in rows}
+
+
 async def requested_tests(conn: Connection, partition: int, lane: Lane) -> list[Trial]:
     """Function tests that wait to be opened, with the deadline as of now."""
     async with conn.transaction():
@@ -120,26 +126,49 @@ async def requested_tests(conn: Connection, partition: int, lane: Lane) -> list[
 # one transaction ------------------------------------------------------------------------------------------------
 
 
+class Taken(Conflict):
+    """Ended alarms have the ids that new ones would get: `ids`."""
+
+    def __init__(self, ids: set[UUID]) -> None:
+        super().__init__(f"{len(ids)} alarms began at the instant of one that has ended")
+        self.ids = ids
+
+
+class Overtaken(Conflict):
+    """Streams that the database knows to be further, or another client's: `streams`."""
+
+    def __init__(self, streams: Sequence[str]) -> None:
+        super().__init__(f"somebody else wrote stream {streams[0]}")
+        self.streams = streams
+
+
 async def commit(conn: Connection, draft: Draft, series: SeriesKeys, before_commit: Callable[[], None]) -> None:
     """Write a draft: all of it or nothing.
 
-    Raises Conflict when somebody else moved one of the alarms (load it again and judge again), psycopg.DataError or IntegrityError for a row
+    Raises Conflict when somebody else moved one of the alarms (load them again and judge again), Taken when an ended alarm has the id of a
+    new one, Overtaken when the state is older than the database or a stream is another client's (load all again), psycopg.DataError or IntegrityError for a row
     that the database refuses (halve the batch), psycopg.OperationalError when the database has gone. `series` gains the keys of new series.
     """
-    try:
-        await _write(conn, draft, series, before_commit, _copy)
-    except errors.UniqueViolation as error:
-        if not (error.diag.table_name or "").startswith("_hyper"):
+    store = copy
+    while True:
+        try:
+            await _write(conn, draft, series, before_commit, store)
+        except errors.UniqueViolation as error:
+            if store is copy and (error.diag.table_name or "").startswith("_hyper"):
+                store = stage
+                continue
             if error.diag.constraint_name == "alarm_active":
                 raise Conflict("another process raised this alarm") from None
             raise
-        await _write(conn, draft, series, before_commit, _stage)
+        except errors.DeadlockDetected:
+            raise Conflict("a person and this lane waited for each other") from None
+        return
 
 
 async def rehearse(conn: Connection, draft: Draft, series: SeriesKeys) -> None:
     """Write a draft and take it back: raises a `Refusal` where the database would refuse it. An occupied (series, at) is no refusal."""
     with contextlib.suppress(_TakenBack):
-        await _write(conn, draft, series, _take_back, _stage)
+        await _write(conn, draft, series, _take_back, stage)
 
 
 class _TakenBack(Exception):
@@ -203,40 +232,14 @@ async def _move_streams(cur: Cursor, draft: Draft) -> None:
         rows = list(draft.streams.values())
         columns: list[list[Any]] = [names, [r.client for r in rows], [r.lane for r in rows], [r.upto for r in rows]]
         await cur.execute(_SQL["move_streams"], [*columns, [_moment(r.newest_at) for r in rows]])
+        if cur.rowcount != len(names):
+            raise Overtaken(names)
     if draft.tallies:
         hour = to_datetime(draft.now // HOUR * HOUR)
         tallies = list(draft.tallies.values())
         names = ["produced", "stored", "suppressed", "events", "beats", "duplicates", "quarantined"]
         counts = [[getattr(tally, name) for tally in tallies] for name in names]
         await cur.execute(_SQL["tally"], [list(draft.tallies), [hour] * len(tallies), *counts])
-
-
-_COLUMNS = ("int4", "timestamptz", "timestamptz", "float8", "int2")
-
-
-async def _copy(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> None:
-    """Binary COPY: twice as fast as ON CONFLICT, and aborts on a duplicate, which is rare. Only integers of our own making go through it."""
-    async with cur.copy(_SQL["copy_readings"]) as copy:
-        copy.set_types(_COLUMNS)
-        for reading in readings:
-            moments = to_datetime(reading.at), to_datetime(reading.received_at)
-            await copy.write_row((series[reading.series], *moments, reading.value, int(reading.quality)))
-
-
-async def _stage(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> None:
-    """The way of a batch that met an occupied (series, at): the same value is a duplicate, another one is stored a microsecond later."""
-    await cur.execute(_SQL["stage"])
-    async with cur.copy(_SQL["copy_stage"]) as copy:
-        copy.set_types(("int4", *_COLUMNS))
-        for n, reading in enumerate(readings):
-            moments = to_datetime(reading.at), to_datetime(reading.received_at)
-            await copy.write_row((n, series[reading.series], *moments, reading.value, int(reading.quality)))
-    for _ in range(1 + len(readings) + 1000):  # a bound, not a wait: every round stores or moves on by a microsecond
-        await cur.execute(_SQL["drop_same"])
-        await cur.execute(_SQL["store_staged"])
-        await cur.execute(_SQL["put_off"])
-        if cur.rowcount == 0:
-            return
 
 
 async def _put_events(cur: Cursor, draft: Draft) -> None:
@@ -323,26 +326,44 @@ async def _put_tests(cur: Cursor, draft: Draft) -> None:
         await cur.execute(_SQL["expire_tests"], [list(draft.expired), [why for _, why in draft.expired.values()]])
 
 
+_ALARM = (
+    "id", "state", "cleared_at", "acknowledged_at", "acknowledged_by", "ended_at", "occurrences", "version",
+    "device", "institution", "definition", "instance", "signal_class", "priority", "latching", "raised_at", "received_at", "late",
+)  # fmt: skip
+_MOVING = 8
+"""how many of them a transition moves"""
+
+
 async def _put_alarms(cur: Cursor, draft: Draft) -> None:
-    for base, alarm in draft.touched.values():
-        row = alarm_row(draft, alarm)
-        await cur.execute(_SQL["new_alarm" if base == 0 else "move_alarm"], {**row, "base": base})
-        if cur.rowcount != 1:
+    """Alarms in the order of their ids, like everybody who locks several; a few statements, however many there are."""
+    touched = sorted(draft.touched.values(), key=lambda pair: pair[1].id)
+    moved = [pair for pair in touched if pair[0] > 0]
+    if moved:
+        rows = [_alarm_row(draft, alarm)[:_MOVING] for _, alarm in moved]
+        await cur.execute(_SQL["lock_alarms"], [[alarm.id for _, alarm in moved]])
+        await cur.execute(_SQL["move_alarms"], [[base for base, _ in moved], *map(list, zip(*rows, strict=True))])
+        if cur.rowcount != len(moved):
             raise Conflict("a person or a timer moved this alarm in the meantime")
-    for transition in draft.transitions:
-        await cur.execute(_SQL["transition"], [*transition[:5], to_datetime(transition.at), *transition[6:]])
+    raised = [alarm for base, alarm in touched if base == 0]
+    if raised:
+        rows = [_alarm_row(draft, alarm) for alarm in raised]
+        await cur.execute(_SQL["new_alarms"], [*map(list, zip(*rows, strict=True))])
+        if cur.rowcount != len(raised):
+            raise Taken({alarm.id for alarm in raised} - {row[0] for row in await cur.fetchall()})
+    if draft.transitions:
+        columns = [list(column) for column in zip(*draft.transitions, strict=True)]
+        columns[5] = [to_datetime(at) for at in columns[5]]
+        await cur.execute(_SQL["transitions"], columns)
     await escalation.begin(cur, [id_ for id_ in draft.begin if id_ not in draft.stop])
-    for id_, reason in draft.stop.items():
-        await escalation.stop(cur, id_, reason, "")
+    for id_ in sorted(draft.stop):
+        await escalation.stop(cur, id_, draft.stop[id_], "")
 
 
-def alarm_row(draft: Draft, alarm: Alarm) -> dict[str, Any]:
-    """An alarm as the parameters of its statements."""
+def _alarm_row(draft: Draft, alarm: Alarm) -> list[Any]:
+    """An alarm in the columns of `_ALARM`."""
     device = draft.registry.devices[alarm.device]
     row = alarm._asdict() | {"device": device.key, "institution": device.institution_key}
-    for name in ("raised_at", "received_at", "cleared_at", "acknowledged_at", "ended_at"):
-        row[name] = _moment(row[name])
-    return row
+    return [_moment(row[name]) if name.endswith("_at") else row[name] for name in _ALARM]
 
 
 Refusal = (psycopg.DataError, psycopg.IntegrityError)
@@ -350,12 +371,15 @@ Refusal = (psycopg.DataError, psycopg.IntegrityError)
 
 __all__ = [
     "Loaded",
+    "Overtaken",
     "Refusal",
     "SeriesKeys",
+    "Taken",
     "alarm_from",
     "commit",
     "load",
     "load_alarms",
     "rehearse",
     "requested_tests",
+    "streams_named",
 ]

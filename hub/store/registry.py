@@ -28,13 +28,13 @@ async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[i
         devices = await (await conn.execute(_SQL["devices"], [list(of)])).fetchall()
         clients = await (await conn.execute(_SQL["clients"], [list(of)])).fetchall()
     known: dict[str, Device] = {}
-    for key, id_, institution, institution_key, profile_id, lane, admin, client, is_edge, zh, en in devices:
+    for key, id_, institution, institution_key, profile_id, lane, admin, client, is_edge, *rest in devices:
         profile = profiles.get(profile_id)
         if profile is None:
             _log.error("registry.profile_missing", device=id_, profile=profile_id)
             continue
         known[id_] = Device(
-            key, id_, institution, institution_key, profile, Lane(lane), AdminState(admin), client, is_edge, zh, en
+            key, id_, institution, institution_key, profile, Lane(lane), AdminState(admin), client, is_edge, *rest
         )
     return Registry(count, known, {row[0]: Client(*row) for row in clients})
 

@@ -14,3 +14,8 @@ values (%s, %s, %s, %s, %s, %s, %s, %s)
 
 -- name: change
 insert into change (kind, institution, payload) values ('alarm', %s, %s)
+
+-- name: sounding_retired
+select a.id from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is not null and a.state in ('unack_active', 'ack_active')
+order by a.id

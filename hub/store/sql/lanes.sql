@@ -42,6 +42,10 @@ returning key, device, point, instance
 insert into stream (stream, client, lane, upto, newest_at)
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[]) order by 1
 on conflict (stream) do update set upto = excluded.upto, newest_at = excluded.newest_at, updated_at = now()
+where stream.client = excluded.client and stream.upto < excluded.upto
+
+-- name: streams_named
+select stream, client, lane, upto, newest_at from stream where stream = any (%s::text[])
 
 -- name: tally
 insert into stream_tally
@@ -80,6 +84,16 @@ where k.series_id = i.series_id and k.at = i.at and k.value is not distinct from
 
 -- name: put_off
 update incoming set at = at + interval '1 microsecond'
+
+-- name: jump
+-- A device whose clock stands still fills the microseconds after an instant: go behind the last one within a second.
+update incoming i set at = n.at
+from (
+    select w.n, (select max(r.at) from reading r where r.series_id = w.series_id and r.at >= w.at and r.at < w.at + interval '1 second')
+                + row_number() over (partition by w.series_id order by w.n) * interval '1 microsecond' as at
+    from incoming w
+) n
+where i.n = n.n and n.at is not null
 
 -- name: events
 insert into event (stream, seq, n, device, point, instance, at, received_at, value, text, quality)
@@ -123,31 +137,42 @@ update device_test t set state = 'open', opened_at = %(now)s from unnest(%(ids)s
 where t.id = n.id and t.state = 'requested'
 
 -- name: pass_tests
-update device_test t set state = 'passed', finished_at = now() from unnest(%s::uuid[]) n(id) where t.id = n.id
+update device_test t set state = 'passed', finished_at = now() from unnest(%s::uuid[]) n(id)
+where t.id = n.id and t.finished_at is null
 
 -- name: commission
-update device_state set admin_state = 'in_service', admin_since = now(), proven_at = now()
-where device = any(%s) and admin_state in ('registered', 'commissioned', 'in_service')
+-- What was taken out of service by a person stays out, proven all the same.
+update device_state set proven_at = now(),
+    admin_state = case when admin_state in ('registered', 'commissioned') then 'in_service' else admin_state end,
+    admin_since = case when admin_state in ('registered', 'commissioned') then now() else admin_since end
+where device = any(%s) and admin_state <> 'retired'
 
 -- name: expire_tests
 update device_test t set state = 'expired', finished_at = now(), detail = n.detail
-from unnest(%s::uuid[], %s::text[]) n(id, detail) where t.id = n.id
+from unnest(%s::uuid[], %s::text[]) n(id, detail) where t.id = n.id and t.finished_at is null
 
--- name: new_alarm
-insert into alarm (id, device, institution, definition, instance, signal_class, priority, latching, state, raised_at, received_at,
-                   cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, late, version)
-values (%(id)s, %(device)s, %(institution)s, %(definition)s, %(instance)s, %(signal_class)s, %(priority)s, %(latching)s, %(state)s,
-        %(raised_at)s, %(received_at)s, %(cleared_at)s, %(acknowledged_at)s, %(acknowledged_by)s, %(ended_at)s, %(occurrences)s,
-        %(late)s, %(version)s)
+-- name: lock_alarms
+select 1 from alarm where id = any (%s::uuid[]) order by id for update
 
--- name: move_alarm
-update alarm set state = %(state)s, cleared_at = %(cleared_at)s, acknowledged_at = %(acknowledged_at)s,
-    acknowledged_by = %(acknowledged_by)s, ended_at = %(ended_at)s, occurrences = %(occurrences)s, version = %(version)s
-where id = %(id)s and version = %(base)s
+-- name: move_alarms
+update alarm a set state = n.state, cleared_at = n.cleared, acknowledged_at = n.acknowledged, acknowledged_by = n.person,
+    ended_at = n.ended, occurrences = n.occurrences, version = n.version
+from unnest(%s::int[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::int[], %s::int[])
+    n(base, id, state, cleared, acknowledged, person, ended, occurrences, version)
+where a.id = n.id and a.version = n.base
 
--- name: transition
+-- name: new_alarms
+insert into alarm (id, state, cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, version, device, institution,
+                   definition, instance, signal_class, priority, latching, raised_at, received_at, late)
+select * from unnest(
+    %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::int[],
+    %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::bool[])
+on conflict (id) do nothing
+returning id
+
+-- name: transitions
 insert into alarm_transition (alarm, n, event, from_state, to_state, at, actor, note)
-values (%s, %s, %s, %s, %s, %s, %s, %s)
+select * from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[])
 
 -- name: changes
 insert into change (kind, institution, payload) select * from unnest(%s::text[], %s::int[], %s::jsonb[])

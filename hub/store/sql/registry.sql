@@ -4,7 +4,8 @@ select value::int from hub_setting where name = 'partitions'
 -- name: devices
 select d.key, d.id, i.id, i.key, d.profile, d.lane, s.admin_state,
        coalesce(e.id, d.id), d.kind = 'edge',
-       concat_ws(' · ', i.title_zh, z.title_zh, p.title_zh), concat_ws(' · ', i.title_en, z.title_en, p.title_en)
+       concat_ws(' · ', i.title_zh, z.title_zh, p.title_zh), concat_ws(' · ', i.title_en, z.title_en, p.title_en),
+       d.version, s.proven_at is not null
 from device d
 join institution i on i.key = d.institution
 join device_state s on s.device = d.key

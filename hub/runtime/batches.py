@@ -1,0 +1,77 @@
+"""What ingest does with a batch beside judging it: cutting it up, naming its samples, the note on who is not registered."""
+
+from collections.abc import Iterator, Sequence
+
+from hub.core import wire
+from hub.core.draft import Draft, Message, Quarantined
+from hub.errors import BadInput
+from hub.model import Lane
+from hub.mqtt import Incoming
+from hub.runtime.refusals import Place
+
+
+def has_rows(draft: Draft) -> bool:
+    """Whether a draft writes anything."""
+    return bool(
+        draft.streams or draft.live or draft.watches or draft.latest or draft.tests or draft.touched
+        or draft.quarantined or draft.events or draft.readings or draft.passed or draft.expired or draft.changes
+        or draft.tallies
+    )  # fmt: skip
+
+
+def in_batches(incoming: Sequence[Incoming], limit: int) -> Iterator[list[Incoming]]:
+    """Cut into runs of at most `limit` payload bytes, in order; a message that is larger goes alone."""
+    batch: list[Incoming] = []
+    size = 0
+    for item in incoming:
+        if batch and size + len(item.payload) > limit:
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += len(item.payload)
+    if batch:
+        yield batch
+
+
+def samples_of(messages: Sequence[Message], refused: frozenset[Place]) -> list[Place]:
+    """Every sample of the messages by its place, but those that were refused already."""
+    places = []
+    for message in messages:
+        try:
+            up = wire.decode_up(message.payload)
+        except BadInput:
+            continue
+        places += [(message.stream, message.seq, n) for n, _ in up.samples]
+    return [place for place in places if place not in refused]
+
+
+def unregistered(message: Message) -> Quarantined:
+    """The note on a message of a client that is not registered, or revoked."""
+    reason = f"topic {message.topic}: client {message.client} is not registered in this partition, or revoked"
+    held = message.payload[: wire.QUARANTINED_BYTES]
+    return Quarantined(None, message.client, message.topic, None, None, None, "client", reason, held)
+
+
+def addressed(incoming: Sequence[Incoming], lane: Lane) -> tuple[list[Message], list[Quarantined]]:
+    """The messages whose topic and properties hold, and a note on every other one; the bulk lane passes over what the urgent one has too."""
+    messages: list[Message] = []
+    strays: list[Quarantined] = []
+    for item in incoming:
+        if lane is Lane.BULK and item.topic.endswith("/up/urgent"):
+            continue
+        try:
+            messages.append(_addressed(item, lane))
+        except BadInput as error:
+            reason = f"{error.where}: {error.reason}"[:1000]
+            held = item.payload[: wire.QUARANTINED_BYTES]
+            client = item.topic.split("/")[3][:40] if item.topic.count("/") >= 3 else None
+            strays.append(Quarantined(None, client, item.topic[:400], None, None, None, error.code, reason, held))
+    return messages, strays
+
+
+def _addressed(item: Incoming, lane: Lane) -> Message:
+    topic = wire.parse_topic(item.topic)
+    if topic.direction != "up" or topic.lane is not lane:
+        raise BadInput("not a topic of this protocol", f"topic {item.topic[:200]!r}", code="topic")
+    stream, seq = wire.parse_properties(item.properties, topic.lane)
+    return Message(item.topic, topic.client, topic.lane, stream, seq, item.payload)

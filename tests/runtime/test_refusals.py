@@ -1,0 +1,113 @@
+"""What the database refuses is found by trying; quarantine and lookups are bounded; batches are cut by size."""
+
+import asyncio
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.core.draft import Quarantined
+from hub.core.quota import KEPT, MINUTE, Quota, let_through
+from hub.mqtt import Incoming
+from hub.runtime.batches import in_batches
+from hub.runtime.refusals import Fits, Place, find_refused
+from hub.runtime.strangers import Strangers
+
+SECOND = 1_000_000
+T0 = 1_795_000_000 * SECOND
+PLACES = [("s", 1, n) for n in range(40)]
+
+
+def trying(takes: Callable[[frozenset[Place]], bool]) -> Fits:
+    """A database that takes a set of samples or not."""
+
+    async def fits(left_out: frozenset[Place]) -> bool | None:
+        return takes(frozenset(PLACES) - left_out)
+
+    return fits
+
+
+def found(takes: Callable[[frozenset[Place]], bool]) -> frozenset[Place] | None:
+    return asyncio.run(find_refused(PLACES, trying(takes)))
+
+
+@given(st.sets(st.sampled_from(PLACES), min_size=1))
+def test_exactly_the_refused_samples_are_found(bad: set[Place]) -> None:
+    assert found(lambda given: not given & bad) == bad
+
+
+@given(st.sets(st.sampled_from(PLACES), min_size=2, max_size=8))
+def test_where_samples_only_contradict_each_other_one_is_left_out_and_no_press_more(together: set[Place]) -> None:
+    assert found(lambda given: not together <= given) == {max(together)}
+
+
+def test_where_nothing_goes_in_the_samples_are_not_to_blame() -> None:
+    assert found(lambda given: False) is None
+
+
+def test_a_search_that_loses_the_database_names_nobody() -> None:
+    async def lost(left_out: frozenset[Place]) -> bool | None:
+        return None
+
+    assert asyncio.run(find_refused(PLACES, lost)) == frozenset()
+
+
+# cutting up -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 300), max_size=60))
+def test_a_batch_is_never_larger_than_its_limit_unless_it_is_one_message(sizes: list[int]) -> None:
+    incoming = [Incoming(str(n), bytes(size), (), False, 1, n, 1) for n, size in enumerate(sizes)]
+    batches = list(in_batches(incoming, 256))
+    assert [item for batch in batches for item in batch] == incoming
+    assert all(len(batch) == 1 or sum(len(item.payload) for item in batch) <= 256 for batch in batches)
+
+
+# quarantine and lookups -----------------------------------------------------------------------------------------------
+
+
+def row(client: str = "edge-1", code: str = "device") -> Quarantined:
+    return Quarantined(None, client, "topic", None, None, None, code, "unknown", b"x")
+
+
+def test_an_edge_that_repeats_its_nonsense_fills_a_minute_with_a_few_rows_and_a_count() -> None:
+    quota, written = Quota(), 0
+    for second in range(60):
+        quota, rows = let_through(quota, [row()] * 100, T0 // MINUTE * MINUTE + second * SECOND)
+        written += len(rows)
+    assert written == KEPT
+    quota, rows = let_through(quota, [], (T0 // MINUTE + 1) * MINUTE)
+    assert [each.reason.split(" ")[0] for each in rows] == [str(6000 - KEPT)]
+    assert let_through(quota, [], (T0 // MINUTE + 1) * MINUTE + 1)[1] == []
+
+
+def test_one_clients_flood_hides_no_row_of_another_client_or_code() -> None:
+    quota, _ = let_through(Quota(), [row()] * 500, T0)
+    others = [row("edge-2"), row(code="point")]
+    assert let_through(quota, others, T0)[1] == others
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 100)), max_size=40))
+def test_every_refusal_is_kept_or_counted(steps: list[tuple[int, int]]) -> None:
+    quota, now, kept, told = Quota(), T0, 0, 0
+    for wait, count in [*steps, (120, 0)]:
+        now += wait * SECOND
+        quota, rows = let_through(quota, [row()] * count, now)
+        summaries = [each for each in rows if each.source == "quarantine"]
+        told += sum(int(each.reason.split(" ")[0]) for each in summaries)
+        kept += len(rows) - len(summaries)
+    assert kept + told == sum(count for _, count in steps)
+
+
+def test_a_flood_of_new_names_asks_for_the_registry_once_a_second() -> None:
+    strangers = Strangers()
+    looks = sum(strangers.worth_a_look({("edge-1", str(n))}, T0 + n * 1000) for n in range(3000))
+    assert looks == 3
+
+
+def test_a_name_that_was_looked_up_is_looked_up_again_after_a_while_and_another_client_at_once() -> None:
+    strangers = Strangers()
+    assert strangers.worth_a_look({("edge-1", "a")}, T0)
+    assert not strangers.worth_a_look({("edge-1", "a")}, T0 + 2 * SECOND)
+    assert strangers.worth_a_look({("edge-2", "a")}, T0 + 2 * SECOND)
+    assert strangers.worth_a_look({("edge-1", "a")}, T0 + 6 * SECOND)
