@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an escalation freezes of its policy when it starts. `max_rounds` None: until acknowledged."""
+    """What an escalation freezes of its policy when a run of rounds starts. `max_rounds` None: until acknowledged."""
 
     round_every: Micros
     max_rounds: int | None

@@ -48,6 +48,20 @@ class Fired(NamedTuple):
     state: str
 
 
+class _Running(NamedTuple):
+    """A running escalation as locked; `plan` as stored, `started_at` of its present round."""
+
+    alarm: UUID
+    institution: int
+    urgency: int
+    plan: dict[str, Any]
+    first_round: int
+    round: int
+    started_at: datetime
+    policy: str
+    version: int
+
+
 async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     """Start escalating these alarms: choose each one's policy, as it stands now, and write round one.
 
@@ -127,7 +141,8 @@ async def postpone(cur: Cursor, alarm: UUID, lease: Micros) -> None:
 
 
 async def fire(cur: Cursor, alarm: UUID) -> Fired:
-    """Do all that is due for this alarm, in the caller's transaction: write its notifications, and after a round's last step the next round.
+    """Do all that is due for this alarm, in the caller's transaction: write its notifications, and after a round's last step the next round,
+    by the policy that covers the alarm then.
 
     Safe to call at any time, by any number of callers: the locks put them in a row and only what is still due is done.
     """
@@ -140,13 +155,15 @@ async def fire(cur: Cursor, alarm: UUID) -> Fired:
     if not found[0]:
         await stop(cur, alarm, f"the alarm is {found[1]}", "")
         return Fired(alarm, 0, (), "stopped")
-    institution, urgency, plan, first_round, current, started_at = running
-    pages, unreachable = await _page(cur, alarm, institution, urgency)
+    now = _Running(alarm, *running)
+    pages, unreachable = await _page(cur, alarm, now.institution, now.urgency)
     await cur.execute(_SQL["open_steps"], {"alarm": alarm})
-    state = "running"
-    if await _number(cur) == 0:
-        state = await _advance(cur, alarm, urgency, institution, _from_json(plan), first_round, current, started_at)
-    return Fired(alarm, pages, unreachable, state)
+    if await _number(cur) > 0:
+        if not unreachable or not await _replan(cur, now, at_once=True):
+            return Fired(alarm, pages, unreachable, "running")
+    elif not await _replan(cur, now, at_once=bool(unreachable)):
+        return Fired(alarm, pages, unreachable, await _advance(cur, now))
+    return Fired(alarm, pages, unreachable, "running")
 
 
 async def sweep(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:
@@ -182,28 +199,45 @@ async def _page(cur: Cursor, alarm: UUID, institution: int, urgency: int) -> tup
     return pages, tuple(unreachable)
 
 
-async def _advance(
-    cur: Cursor,
-    alarm: UUID,
-    urgency: int,
-    institution: int,
-    plan: Plan,
-    first_round: int,
-    current: int,
-    started_at: datetime,
-) -> str:
+async def _replan(cur: Cursor, now: _Running, *, at_once: bool) -> bool:
+    """Begin the next round by the policy that covers the alarm now, if that is another than the one it goes by; whether it is.
+
+    A round that has begun goes on by its own plan, unless somebody in it is gone (`at_once`): then its rest is dropped, so that
+    those are told who are there.
+    """
+    await cur.execute(_SQL["choose"], {"alarms": [now.alarm]})
+    chosen = await cur.fetchone()
+    if chosen is None or chosen[3] is None or chosen[3:] == (now.policy, now.version):
+        return False
+    plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
+    moment = await _clock(cur)
+    start = moment if at_once else max(to_micros(now.started_at) + _from_json(now.plan).round_every, moment)
+    await cur.execute(_SQL["cancel_steps"], {"alarm": now.alarm})
+    given = {"alarm": now.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(_to_json(plan))}
+    await cur.execute(_SQL["replan"], given | {"round": now.round + 1, "started_at": to_datetime(start)})
+    await _add(cur, _timers(now.alarm, now.urgency, plan, now.round + 1, start))
+    await _say(cur, (now.institution, now.alarm, {"state": "running", "policy": chosen[3], "round": now.round + 1}))
+    return True
+
+
+async def _advance(cur: Cursor, now: _Running) -> str:
+    plan = _from_json(now.plan)
+    following = core.next_round(plan, now.first_round, now.round, to_micros(now.started_at), await _clock(cur))
+    if following is None:
+        await cur.execute(_SQL["exhaust"], {"alarm": now.alarm})
+        await _say(cur, (now.institution, now.alarm, {"state": "exhausted"}))
+        return "exhausted"
+    number, start = following
+    await cur.execute(_SQL["move_round"], {"alarm": now.alarm, "round": number, "started_at": to_datetime(start)})
+    await _add(cur, _timers(now.alarm, now.urgency, plan, number, start))
+    return "running"
+
+
+async def _clock(cur: Cursor) -> Micros:
     await cur.execute(_SQL["clock"])
     row = await cur.fetchone()
     assert row is not None
-    following = core.next_round(plan, first_round, current, to_micros(started_at), to_micros(row[0]))
-    if following is None:
-        await cur.execute(_SQL["exhaust"], {"alarm": alarm})
-        await _say(cur, (institution, alarm, {"state": "exhausted"}))
-        return "exhausted"
-    number, start = following
-    await cur.execute(_SQL["move_round"], {"alarm": alarm, "round": number, "started_at": to_datetime(start)})
-    await _add(cur, _timers(alarm, urgency, plan, number, start))
-    return "running"
+    return to_micros(row[0])
 
 
 def _timers(alarm: UUID, urgency: int, plan: Plan, number: int, start: Micros) -> list[Timer]:

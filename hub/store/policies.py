@@ -113,7 +113,7 @@ def _policy(rows: list[TupleRow]) -> Policy:
 
 
 async def put_policy(cur: Cursor, policy: Policy) -> None:
-    """Create or change a policy (its `version` is counted here). Alarms under way keep the plan that they started with.
+    """Create or change a policy (its `version` is counted here). Alarms under way end their present round by the old one.
 
     Raises BadInput where it contradicts itself, NotFound for an unknown institution, division, responder or channel.
     """

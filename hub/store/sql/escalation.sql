@@ -103,7 +103,7 @@ where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetiti
 select is_paged(state, signal_class, priority), state from alarm where id = %(alarm)s for share
 
 -- name: lock_escalation
-select institution, urgency, plan, first_round, round, round_started_at
+select institution, urgency, plan, first_round, round, round_started_at, policy::text, policy_version
 from escalation
 where alarm = %(alarm)s and state = 'running'
 for update
@@ -140,6 +140,13 @@ select count(*) from escalation_step where alarm = %(alarm)s and state = 'due'
 -- name: move_round
 update escalation
 set round = %(round)s, round_started_at = %(started_at)s
+where alarm = %(alarm)s
+
+-- name: replan
+-- another policy covers the alarm by now: its rounds are counted anew
+update escalation
+set policy = %(policy)s, policy_version = %(version)s, plan = %(plan)s, first_round = %(round)s, round = %(round)s,
+    round_started_at = %(started_at)s
 where alarm = %(alarm)s
 
 -- name: exhaust
