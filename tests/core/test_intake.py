@@ -1,5 +1,13 @@
 """A batch of messages judged without a database: order, conservation, presses, health, function tests."""
 
+import json
+import random
+from collections import Counter
+from dataclasses import asdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from hub.core.draft import Draft, State
 from hub.core.supervision import tick
 from hub.model import AdminState, FunctionState, Lane
@@ -165,3 +173,91 @@ def test_an_edge_on_the_other_lane_may_only_beat() -> None:
     draft = world.say(sample("button-1", "pressed", True), sample("edge-1", "beat", 1.0))
     assert [row.code for row in draft.quarantined] == ["point"]
     assert world.state.beats["edge-1"].uptime == SECOND
+
+
+# conservation ------------------------------------------------------------------------------------------------------
+
+
+GOOD_JSON = st.builds(
+    lambda d, p, t, r: {"d": d, "p": p, "t": t, "r": r},
+    st.sampled_from(["button-1", "smoke-1", "heat-1", "edge-1", "nobody"]),
+    st.sampled_from(["pressed", "press", "battery", "smoke", "celsius", "beat", "nonsense"]),
+    st.sampled_from([T0, T0, T0 + 1, T0 + SECOND, T0 - 9 * SECOND, 1, T0 + 7200 * SECOND]),
+    st.sampled_from([True, False, 0, 1, 50.0, 1e308, "fire", "single"]),
+)
+BAD_JSON: st.SearchStrategy[object] = st.sampled_from([{"d": "X"}, 7, {"d": "button-1", "p": "pressed", "t": T0}])
+MESSAGES = st.one_of(
+    st.just(b"garbage"),
+    st.just(b'{"v":2}'),
+    st.lists(st.one_of(GOOD_JSON, GOOD_JSON, GOOD_JSON, BAD_JSON), max_size=6).map(
+        lambda samples: json.dumps({"v": 1, "samples": samples}).encode()
+    ),
+)
+
+
+def naive(world: World, payload: bytes, refused: set[int]) -> Counter[str]:
+    """Where the samples of one message end, computed one by one from the words of the protocol."""
+    counts: Counter[str] = Counter()
+    try:
+        document = json.loads(payload)
+        assert document["v"] == 1
+    except (ValueError, AssertionError):
+        return Counter(produced=1, quarantined=1)
+    for n, item in enumerate(document["samples"]):
+        counts["produced"] += 1
+        known = isinstance(item, dict) and world.registry.devices.get(str(item.get("d")))
+        if (
+            not known
+            or "r" not in item
+            or n in refused
+            or item["p"] not in known.profile.points
+            or (known.lane is not world.lane and not known.is_edge)
+            or (world.lane is Lane.BULK and item["t"] in (1, T0 + 7200 * SECOND))
+        ):
+            counts["quarantined"] += 1
+        else:
+            record = known.profile.points[item["p"]].record
+            counts["beats" if record == "beat" else "events" if record == "event" else "kept"] += 1
+    return counts
+
+
+@given(
+    st.sampled_from(list(Lane)),
+    st.lists(st.tuples(MESSAGES, st.integers(-1, 1), st.sets(st.integers(0, 5), max_size=1)), max_size=8),
+)
+def test_everything_produced_ends_in_exactly_one_place(lane: Lane, sent: list[tuple[bytes, int, set[int]]]) -> None:
+    world = World(lane)
+    expected: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
+    upto = 0
+    for payload, shift, refused in sent:
+        seq = max(1, upto + 1 + shift)  # a repetition, the next one, or a gap
+        if seq == upto + 1:
+            upto = seq
+            expected += naive(world, payload, refused)
+        draft = world.take(world.raw(payload, seq), refused=frozenset((world.stream, seq, n) for n in refused))
+        assert list(draft.confirm.values()) == [upto]
+        for tally in draft.tallies.values():
+            total += Counter(asdict(tally))
+        rows += Counter(stored=len(draft.readings), events=len(draft.events), quarantined=len(draft.quarantined))
+    assert total["produced"] == total.total() - total["produced"]
+    for name in ("produced", "quarantined", "events", "beats"):
+        assert total[name] == expected[name]
+    assert total["stored"] + total["suppressed"] + total["duplicates"] == expected["kept"]
+    assert all(total[name] == rows[name] for name in ("stored", "events", "quarantined"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([20.0, 30.0])), max_size=20), st.randoms())
+def test_however_it_is_cut_into_messages_and_batches_the_state_is_the_same(
+    values: list[tuple[int, float]], chance: random.Random
+) -> None:
+    samples = [sample("heat-1", "celsius", value, T0 + at) for at, value in values]
+    whole, cut = World(Lane.BULK), World(Lane.BULK)
+    whole.say(*samples)
+    while samples:
+        size = chance.randint(1, len(samples))
+        cut.take(*(cut.message(each) for each in samples[:size]))
+        del samples[:size]
+    assert cut.state.latest == whole.state.latest
+    assert cut.state.watches == whole.state.watches

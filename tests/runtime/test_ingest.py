@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import psycopg
@@ -154,6 +156,28 @@ async def test_an_old_reading_at_an_occupied_instant_is_stored_beside_it(city: s
         assert fetch(city, "select value from point_state") == [(30.0,)]
 
 
+async def test_a_backlog_of_full_messages_goes_in_and_holds_up_no_press(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge, client(mqtt_url) as panic:
+        at = wall_clock() - 3600 * SECOND
+        for first in range(0, 40_000, 1000):
+            values = (sample("heat-1", "celsius", 20.0 + n % 2, at + (first + n) * 1000) for n in range(1000))
+            await edge.say("bulk", *values)
+        begun = asyncio.get_running_loop().time()
+        await panic.told("urgent", sample("button-1", "pressed", True))
+        assert asyncio.get_running_loop().time() - begun < 5
+        await edge.confirmed("bulk", 40)
+        assert fetch(city, "select produced, stored from stream_tally where produced > 1") == [(40_000, 40_000)]
+
+
+async def test_an_edge_that_repeats_its_nonsense_is_confirmed_and_fills_no_quarantine(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        for _ in range(5):
+            await edge.told("bulk", *(sample("nobody", "celsius", 1.0) for _ in range(200)))
+        kept = fetch(city, "select count(*) from quarantine where source <> 'quarantine'")[0][0]
+        assert 60 <= kept <= 120  # the minute may turn
+        assert fetch(city, "select sum(quarantined) from stream_tally") == [(1000,)]
+
+
 # alarms -------------------------------------------------------------------------------------------------------------
 
 ALARMS = "select definition, instance, state, occurrences from alarm order by raised_at"
@@ -228,28 +252,47 @@ async def test_200_presses_at_once_are_one_alarm(city: str, mqtt_url: str) -> No
 LINKS = "select d.id, s.link_state, s.link_cause from device_state s join device d on d.key = s.device order by 1"
 
 
-async def keep_beating(edge: Client) -> None:
-    while True:
-        await edge.beat()
-        await edge.say("urgent", sample("button-1", "pressed", False))
-        await asyncio.sleep(0.3)
+@asynccontextmanager
+async def beating(edge: Client) -> AsyncIterator[None]:
+    """The edge beats, and its button speaks, until the block is left."""
+    stop = asyncio.Event()
+
+    async def beat() -> None:
+        while not stop.is_set():
+            await edge.beat()
+            await edge.say("urgent", sample("button-1", "pressed", False))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await stop.wait()
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
 
 
 async def test_a_silent_device_goes_offline_raises_its_alarm_and_comes_back(city: str, mqtt_url: str) -> None:
-    async with centre(city, mqtt_url), client(mqtt_url) as edge:
-        beating = asyncio.create_task(keep_beating(edge))
-        try:
-            await edge.say("bulk", sample("heat-1", "celsius", 20.0))
-            online = [("button-1", "online", ""), ("edge-1", "online", ""), ("heat-1", "online", "")]
-            await rows(city, LINKS, online)
-            await rows(city, LINKS, [*online[:2], ("heat-1", "offline", "device")])
-            await rows(city, ALARMS, [("silent", "", "unack_active", 1)])
-            await edge.say("bulk", sample("heat-1", "celsius", 20.0))
-            await rows(city, LINKS, online)
-            await rows(city, ALARMS, [("silent", "", "unack_cleared", 1)])
-        finally:
-            beating.cancel()
-            await asyncio.wait({beating})
+    async with centre(city, mqtt_url), client(mqtt_url) as edge, beating(edge):
+        await edge.say("bulk", sample("heat-1", "celsius", 20.0))
+        online = [("button-1", "online", ""), ("edge-1", "online", ""), ("heat-1", "online", "")]
+        await rows(city, LINKS, online)
+        await rows(city, LINKS, [*online[:2], ("heat-1", "offline", "device")])
+        await rows(city, ALARMS, [("silent", "", "unack_active", 1)])
+        await edge.say("bulk", sample("heat-1", "celsius", 20.0))
+        await rows(city, LINKS, online)
+        await rows(city, ALARMS, [("silent", "", "unack_cleared", 1)])
+
+
+async def test_while_the_broker_is_away_nobody_is_called_online(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url) as owner, client(mqtt_url) as edge:
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        await rows(city, LINKS + " desc limit 1", [("heat-1", "online", "")])
+        for lane in owner.lanes:
+            lane.listening = False  # what losing the broker's connection does
+        await rows(city, LINKS, [(name, "unknown", "hub") for name in ("button-1", "edge-1", "heat-1")])
 
 
 async def test_a_restart_of_the_hub_makes_nobody_offline(city: str, mqtt_url: str) -> None:
@@ -388,3 +431,33 @@ async def test_a_beat_is_not_stored_and_proves_in_a_function_test_all_the_same(
         await edge.told("bulk", sample("heat-1", "alive", 1), sample("heat-1", "celsius", 20.0))
         assert fetch(fresh_database, TEST_STATE) == [("passed",)]
         assert fetch(fresh_database, "select count(*) from reading") == [(1,)]
+
+
+# what others change -------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_manifest_made_unproven_is_not_ok_again_by_what_ingest_remembers(city: str, mqtt_url: str) -> None:
+    query = "select s.function_state from device_state s join device d on d.key = s.device where d.id = 'heat-1'"
+    with psycopg.connect(city) as conn:
+        conn.execute("update device_state set function_state = 'ok', proven_at = now()")
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        await edge.told("bulk", sample("heat-1", "fault", False))
+        with psycopg.connect(city) as conn:  # what `test_again` and `put_device` of provisioning do
+            conn.execute("update device_state set function_state = 'unproven', proven_at = null")
+            conn.execute("update device set version = version + 1")
+            conn.execute("select pg_notify('anxin_registry', '')")
+        await edge.told("bulk", sample("heat-1", "fault", True))
+        await edge.told("bulk", sample("heat-1", "fault", False))
+        await rows(city, query, [("unproven",)])
+
+
+async def test_a_press_after_an_ended_one_with_the_same_time_is_an_alarm_of_its_own(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        at = wall_clock()
+        await edge.told("urgent", sample("button-1", "press", "single", at))
+        alarm = fetch(city, "select id from alarm")[0][0]
+        await person(city, alarm, AlarmEvent.ACKNOWLEDGE)
+        await person(city, alarm, AlarmEvent.RESET)
+        await edge.told("urgent", sample("button-1", "press", "single", at))
+        assert sorted(fetch(city, ALARMS)) == [("click", "", "latched_unack", 1), ("click", "", "normal", 1)]
+        assert fetch(city, "select count(*) from quarantine") == [(0,)]

@@ -1,0 +1,282 @@
+"""What time alone does: silence, delays, tests that run out. And one device's alarm against a naive model."""
+
+import itertools
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hub.core.alarms import AlarmEvent, AlarmState, Transition, step
+from hub.core.draft import Draft
+from hub.core.supervision import tick
+from hub.errors import Conflict
+from hub.model import AdminState, FunctionState, Lane, LinkState
+from hub.profiles import parse_profile
+from tests.core.lane_world import PROFILES, SECOND, T0, World, device, registry, sample
+
+
+def link_of(world: World, name: str) -> tuple[str, str]:
+    verdict = world.state.live[name].link
+    return str(verdict.state), verdict.cause
+
+
+# silence -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_is_offline_only_after_its_edge_beat_without_it() -> None:
+    world = World(Lane.BULK)
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.beat()
+    world.tick()
+    assert link_of(world, "heat-1") == ("online", "")
+    world.now += 4 * SECOND
+    world.tick()
+    assert link_of(world, "heat-1") == ("unknown", "edge")
+    world.beat()
+    world.tick()
+    assert link_of(world, "heat-1") == ("offline", "device")
+    assert world.alarms() == {"silent": "unack_active"}
+
+
+def test_a_hub_that_hears_nothing_calls_nobody_online_and_nobody_offline() -> None:
+    world = World(Lane.BULK)
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.beat()
+    world.tick()
+    for _ in range(10):
+        world.now += 60 * SECOND
+        world.tick(since=world.now)  # deaf
+    assert {link_of(world, name) for name in ("edge-1", "heat-1")} == {("unknown", "hub")}
+    assert world.alarms() == {}
+
+
+def test_an_errors_only_device_is_not_heard() -> None:
+    world = World(Lane.BULK)
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.beat()
+    for _ in range(5):
+        world.now += SECOND
+        world.say(sample("heat-1", "celsius", None, world.now, error="no answer"))
+        world.beat()
+        world.tick()
+    assert link_of(world, "heat-1") == ("offline", "device")
+
+
+def test_a_device_whose_own_clock_runs_ahead_is_missed_all_the_same() -> None:
+    world = World(Lane.BULK)
+    world.beat()
+    world.say(sample("heat-1", "celsius", 20.0, world.now + 4 * SECOND))
+    for _ in range(8):
+        world.now += SECOND
+        world.beat()
+        world.tick()
+    assert link_of(world, "heat-1") == ("offline", "device")
+
+
+def test_what_stands_behind_something_that_is_no_client_is_unknown() -> None:
+    behind = (
+        device(1, "edge-1", "p-edge", client="edge-0"),
+        device(2, "button-1", "p-button"),
+        device(5, "edge-0", "p-edge", client="edge-0"),
+    )
+    world = World(known=registry(*behind))
+    world.tick()
+    assert link_of(world, "button-1") == ("unknown", "unplaced")
+
+
+def test_a_silent_device_out_of_service_raises_nothing() -> None:
+    resting = device(4, "heat-1", "p-heat", admin_state=AdminState.OUT_OF_SERVICE)
+    world = World(Lane.BULK, registry(device(1, "edge-1", "p-edge"), resting))
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.now += 4 * SECOND
+    world.beat()
+    world.tick()
+    assert link_of(world, "heat-1") == ("offline", "device")
+    assert world.alarms() == {}
+
+
+# function and tests --------------------------------------------------------------------------------------------------
+
+
+def test_ok_that_nobody_proved_becomes_unproven() -> None:
+    """A manifest changed the device while ingest wrote what it knew from before."""
+    world = World()
+    live = Draft(world.state, world.registry, T0).live_of("button-1")
+    world.state.live["button-1"] = live._replace(function=FunctionState.OK, proven=False)
+    world.tick()
+    assert world.state.live["button-1"].function is FunctionState.UNPROVEN
+
+
+def test_a_test_of_a_device_that_is_gone_ends() -> None:
+    world = World()
+    world.tick(requested=[world.trial("button-1", 30)])
+    world.registry = registry(device(1, "edge-1", "p-edge"))
+    world.now += 31 * SECOND
+    draft = world.tick()
+    assert [why for _, why in draft.expired.values()] == ["the device is not registered any more"]
+    assert world.state.tests == {}
+
+
+# delays --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_fire_that_waits_for_its_delay_is_raised_though_the_hub_hears_nothing_more() -> None:
+    world = World()
+    world.say(sample("smoke-1", "smoke", 1, world.now))
+    world.now += 2 * SECOND
+    world.tick(since=world.now)
+    assert world.alarms() == {"smoke": "unack_active"}
+    assert next(iter(world.state.alarms.values())).raised_at == T0 + 2 * SECOND
+
+
+def test_silence_is_no_evidence_that_it_is_still_too_hot() -> None:
+    world = World(Lane.BULK)
+    world.say(sample("heat-1", "celsius", 45.0, world.now))
+    world.now += 2 * SECOND
+    world.tick()
+    assert world.alarms() == {}
+    world.beat()
+    world.tick()
+    assert world.alarms() == {"hot": "unack_active"}
+
+
+def test_an_alarm_whose_definition_is_gone_from_the_profile_ends_its_condition() -> None:
+    world = World()
+    world.say(sample("button-1", "pressed", True))
+    document = PROFILES["p-button"].model_dump(by_alias=True)
+    del document["alarms"]["panic"]
+    bare = replace(device(2, "button-1", "p-button"), profile=parse_profile(document, "test"))
+    world.registry = registry(device(1, "edge-1", "p-edge"), bare)
+    draft = world.tick()
+    assert world.alarms() == {"panic": "latched_unack"}
+    assert "no longer" in draft.transitions[0].note
+    assert world.tick().transitions == []
+
+
+@pytest.mark.parametrize("back", [0, 3600])
+def test_a_hub_whose_clock_goes_back_loses_no_press(back: int) -> None:
+    world = World()
+    world.say(sample("button-1", "pressed", False, world.now))
+    world.now -= back * SECOND
+    world.tick()
+    world.say(sample("button-1", "pressed", True, world.now + 1))
+    assert set(world.alarms()) == {"panic"}
+
+
+# one alarm against a naive model -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Naive:
+    """A latching panic alarm, as one would explain it."""
+
+    pressed: bool = False
+    sounding: bool = False
+    acknowledged: bool = False
+
+
+class OneAlarm(RuleBasedStateMachine):
+    """Presses, releases, repetitions, late and bad data, ticks, people and restarts, in any order."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World()
+        self.model = Naive()
+        self.histories: dict[UUID, list[Transition]] = {}
+        self.driven: set[UUID] = set()
+
+    def note(self, draft: Draft) -> None:
+        for transition in draft.transitions:
+            self.histories.setdefault(transition.alarm, []).append(transition)
+        self.driven |= draft.begin.keys() - draft.stop.keys()
+        self.driven -= draft.stop.keys()
+
+    @rule(pressed=st.booleans())
+    def say(self, pressed: bool) -> None:
+        self.world.now += SECOND
+        if pressed and not self.model.pressed:
+            self.model.sounding, self.model.acknowledged = True, False
+        self.model.pressed = pressed
+        self.note(self.world.say(sample("button-1", "pressed", pressed, self.world.now)))
+
+    @rule()
+    def say_again_what_was_said(self) -> None:
+        if self.world.seq:
+            self.note(self.world.take(self.world.raw(b"other bytes", self.world.seq)))
+
+    @rule()
+    def say_something_bad(self) -> None:
+        self.world.now += SECOND
+        self.note(self.world.say(sample("button-1", "pressed", "broken", self.world.now)))
+        self.note(self.world.say(sample("button-1", "pressed", None, self.world.now, error="no answer")))
+
+    @rule()
+    def a_late_release_comes_out_of_a_spool(self) -> None:
+        self.note(self.world.say(sample("button-1", "pressed", False, T0 - 3600 * SECOND)))
+
+    @rule(seconds=st.integers(0, 100))
+    def time_passes(self, seconds: int) -> None:
+        self.world.now += seconds * SECOND
+        self.note(self.world.tick(since=self.world.now))
+
+    @rule()
+    def a_batch_fails_and_is_judged_again(self) -> None:
+        tick(self.world.state, self.world.registry, self.world.lane, self.world.now, T0, {})
+
+    @precondition(lambda self: self.world.state.alarms)
+    @rule(event=st.sampled_from([AlarmEvent.ACKNOWLEDGE, AlarmEvent.RESET]))
+    def a_person_acts(self, event: AlarmEvent) -> None:
+        ((key, alarm),) = self.world.state.alarms.items()
+        allowed = not self.model.acknowledged if event is AlarmEvent.ACKNOWLEDGE else (
+            self.model.acknowledged and not self.model.pressed
+        )  # fmt: skip
+        try:
+            moved, transition = step(alarm, event, self.world.now, "duty")
+        except Conflict:
+            assert not allowed
+            return
+        assert allowed
+        self.histories[alarm.id].append(transition)
+        self.driven.discard(alarm.id)
+        if event is AlarmEvent.ACKNOWLEDGE:
+            self.model.acknowledged = True
+            self.world.state.alarms[key] = moved
+        else:
+            self.model.sounding = False
+            del self.world.state.alarms[key]
+
+    @invariant()
+    def the_alarm_is_what_the_model_says(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        found = list(self.world.state.alarms.values())
+        assert bool(found) == self.model.sounding
+        if found:
+            wanted = {
+                (True, False): AlarmState.UNACK_ACTIVE,
+                (True, True): AlarmState.ACK_ACTIVE,
+                (False, False): AlarmState.LATCHED_UNACK,
+                (False, True): AlarmState.LATCHED_ACK,
+            }[self.model.pressed, self.model.acknowledged]
+            assert found[0].state is wanted
+            assert (found[0].id in self.driven) == (not self.model.acknowledged)
+
+    @invariant()
+    def every_history_is_a_chain(self) -> None:
+        for history in getattr(self, "histories", {}).values():
+            assert [t.n for t in history] == list(range(1, len(history) + 1))
+            assert all(a.to_state is b.from_state for a, b in itertools.pairwise(history))
+
+
+OneAlarm.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+test_one_alarm_is_what_a_naive_model_says = OneAlarm.TestCase
+
+
+def test_nobody_is_offline_before_a_first_beat() -> None:
+    world = World(Lane.BULK)
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.tick()
+    assert world.state.live["heat-1"].link.state is not LinkState.OFFLINE
