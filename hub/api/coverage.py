@@ -197,7 +197,8 @@ async def show_coverage(
     now = hub.clock()
     held = await coverage_views.findings(conn, subject, at)
     stale = _is_stale(row["checked_at"], (now if at is None else at) - STALE_AFTER)
-    if at is not None:  # a period that has ended was judged to its end; one that is open holds only as far as somebody looked
+    if at is not None:
+        # a period that has ended was judged to its end; one that is open holds only as far as somebody looked
         stale = stale and any(one["until"] is None for one in held)
     findings = [_finding(one, stale and one["until"] is None) for one in held]
     verdicts = _verdicts_of(((Basis(one.basis), Verdict(one.verdict)) for one in findings), judged=bool(findings))
