@@ -60,6 +60,16 @@ class Registry:
     partitions: int
     devices: Mapping[str, Device] = field(default_factory=dict)
     clients: Mapping[str, Client] = field(default_factory=dict)
+    by_lane: Mapping[Lane, tuple[Device, ...]] = field(init=False, compare=False, repr=False)
+    own_clients: tuple[Device, ...] = field(init=False, compare=False, repr=False)
+    """devices that speak for themselves: edges, and what speaks our protocol"""
+
+    def __post_init__(self) -> None:
+        """What is looked at twice a second is sorted once."""
+        devices = self.devices.values()
+        by_lane = {lane: tuple(device for device in devices if device.lane is lane) for lane in Lane}
+        object.__setattr__(self, "by_lane", by_lane)
+        object.__setattr__(self, "own_clients", tuple(device for device in devices if device.client == device.id))
 
 
 def changed_devices(before: Registry, after: Registry, lane: Lane) -> set[str]:

@@ -1,11 +1,12 @@
 """What time alone does to a lane: silence, delays that end, tests that run out. Pure; `tick` returns a draft like a batch does."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from hub.core.alarms import AlarmEvent, holds, is_active, step
 from hub.core.commissioning import Trial, missing
 from hub.core.draft import Change, Draft, Key, Live, State
-from hub.core.liveness import Verdict, judge_device, judge_edge
+from hub.core.liveness import Beat, Verdict, judge_device, judge_edge
 from hub.model import LIFE_SAFETY, AdminState, FunctionState, Lane, LinkState, Micros, Quality, Reading, Series
 from hub.profiles import LINK_POINT
 from hub.registry import Device, Registry
@@ -33,43 +34,48 @@ def tick(
     for test in requested:
         if test.id not in known:  # its time begins now, by the hub's clock
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
-    verdicts = _edges(draft, observing_since, clients)
-    for device in registry.devices.values():
-        if device.lane is not lane:
-            continue
-        verdict = verdicts.get(device.id)
-        if verdict is None:
-            verdict = _device_verdict(draft, device, verdicts)
-        _judge_link(draft, device, verdict)
+    _judge_links(draft, lane, observing_since, clients)
     _run_timers(draft)
     _clear_vanished(draft)
     _expire_tests(draft)
     return draft
 
 
-def _edges(draft: Draft, observing_since: Micros, clients: Mapping[str, Micros]) -> dict[str, Verdict]:
-    """The verdict of every device that is a client itself."""
-    return {
-        device.id: judge_edge(
-            draft.now, device.profile.liveness.offline_after, clients.get(device.client), observing_since
-        )
-        for device in draft.registry.devices.values()
-        if device.client == device.id
-    }
+class _Behind(NamedTuple):
+    """What decides about the devices behind a client."""
+
+    verdict: Verdict
+    offline_after: Micros
+    beat: Beat | None
 
 
-def _device_verdict(draft: Draft, device: Device, verdicts: dict[str, Verdict]) -> Verdict:
-    edge = draft.registry.devices.get(device.client)
-    if edge is None:
-        return UNPLACED
-    return judge_device(
-        draft.now,
-        device.profile.liveness.offline_after,
-        draft.live_of(device.id).heard,
-        verdicts.get(edge.id, UNPLACED),
-        edge.profile.liveness.offline_after,
-        draft.state.beats.get(edge.id),
-    )
+def _judge_links(draft: Draft, lane: Lane, observing_since: Micros, clients: Mapping[str, Micros]) -> None:
+    """The link state of every device of the lane. Twice a second over all of them: what has not moved costs a look."""
+    state, now = draft.state, draft.now
+    edges: dict[str, _Behind] = {}
+    for device in draft.registry.own_clients:
+        after = device.profile.liveness.offline_after
+        verdict = judge_edge(now, after, clients.get(device.client), observing_since)
+        edges[device.id] = _Behind(verdict, after, state.beats.get(device.id))
+    for device in draft.registry.by_lane[lane]:
+        live = state.live.get(device.id)
+        edge = edges.get(device.client)
+        if edge is None:
+            verdict = UNPLACED
+        elif device.client == device.id:
+            verdict = edge.verdict
+        else:
+            heard = None if live is None else live.heard
+            verdict = judge_device(now, device.profile.liveness.offline_after, heard, *edge)
+        if live is None or live.link != verdict or _is_unsound(live, device) or LINK_POINT in device.profile.alarms_of:
+            _judge_link(draft, device, verdict)
+
+
+def _is_unsound(live: Live, device: Device) -> bool:
+    """Ok without proof, or not ok without a reason: others wrote, or the profile changed."""
+    if live.function is FunctionState.OK:
+        return not (live.proven or device.is_edge)
+    return live.proven or device.is_edge
 
 
 def _judge_link(draft: Draft, device: Device, verdict: Verdict) -> None:
@@ -77,7 +83,7 @@ def _judge_link(draft: Draft, device: Device, verdict: Verdict) -> None:
     if live.link != verdict or device.id not in draft.state.live:
         since = draft.now if live.link.state is not verdict.state else live.link_since
         draft.update_live(device, Live(live.heard, verdict, since, *live[3:]))
-    if (live.function is FunctionState.OK) != (live.proven or device.is_edge):
+    if _is_unsound(live, device):
         draft.refresh_function(device)  # what a manifest changed is unproven again, whatever was written meanwhile
     if verdict.state is LinkState.UNKNOWN or device.admin_state is not AdminState.IN_SERVICE:
         return
@@ -98,7 +104,11 @@ def _link_moved(draft: Draft, device: Device, verdict: Verdict) -> bool:
 
 def _run_timers(draft: Draft) -> None:
     """Delays end by the hub's clock when no reading comes that would end them."""
-    for key, watch in {**draft.state.watches, **draft.watches}.items():
+    alarms = draft.state.alarms
+    waiting = [
+        (key, watch) for key, watch in draft.state.watches.items() if watch.holds is not is_active(alarms.get(key))
+    ]
+    for key, watch in {**dict(waiting), **draft.watches}.items():
         device = draft.registry.devices.get(key.device)
         definition = None if device is None else device.profile.alarms.get(key.definition)
         if device is None or definition is None or draft.test_of(device.id) is not None:
