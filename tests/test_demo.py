@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hub.demo.city import City, StepFailed
@@ -31,7 +32,7 @@ def descendants(marker: str) -> list[str]:
     return [line for line in found if line]
 
 
-async def start(marker: str, *arguments: str) -> asyncio.subprocess.Process:
+async def start(marker: str, *arguments: str, keys: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANXIN_")}
     for name in ("ANXIN_ENGINE_HOME",):
         if name in os.environ:
@@ -41,7 +42,7 @@ async def start(marker: str, *arguments: str) -> asyncio.subprocess.Process:
         "demo",
         *arguments,
         env=environment | {"DEMO_TEST_MARKER": marker},
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=keys,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -68,18 +69,34 @@ async def test_it_stays_up_tells_a_program_where_it_is_and_ends_with_ctrl_c(
     tmp_path: Path, engine_prefix: object
 ) -> None:
     marker, place = f"stay-{tmp_path}", tmp_path / "where.json"
-    process = await start(marker, "--json", str(place), "--port", "0")
+    process = await start(marker, "--json", str(place), "--port", "0", keys=asyncio.subprocess.PIPE)
     try:
         await eventually(lambda: place.exists() or process.returncode is not None, 120, 0.1)
+        assert process.stdin is not None
+        process.stdin.write(b"p\n")
         where: dict[str, str] = json.loads(place.read_text())
         assert set(where) == {"api", "token", "mqtt", "database"}
         assert stat.S_IMODE(place.stat().st_mode) == 0o600
+        headers = {"authorization": f"Bearer {where['token']}"}
+
+        async def paged() -> bool:
+            async with httpx.AsyncClient(headers=headers) as http:
+                alarms = (await http.get(f"{where['api']}/api/v1/alarms")).json()["items"]
+                found = [alarm for alarm in alarms if alarm["definition"] == "panic"]
+                if not found:
+                    return False
+                detail = (await http.get(f"{where['api']}/api/v1/alarms/{found[0]['id']}")).json()
+            return any(row["state"] == "sent" for row in detail["notifications"])
+
+        await eventually(paged, 20, 0.1)
     finally:
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(60):
             words, _ = await process.communicate()
     assert process.returncode == 0, words.decode()[-2000:]
     assert where["token"] in words.decode()
+    assert "Traceback" not in words.decode()
+    assert "webhook: alarm.raised" in words.decode()
     assert descendants(marker) == []
 
 

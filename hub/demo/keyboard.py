@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import stat
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -44,11 +46,13 @@ def _title(body: dict[str, object]) -> str:
 
 
 async def _read(city: City, say: Say) -> None:
-    """Letters from the terminal; nothing to do where there is none."""
+    """Letters from a terminal or a pipe; nothing to do where there is none."""
+    kind = os.fstat(sys.stdin.fileno()).st_mode
+    if not (sys.stdin.isatty() or stat.S_ISFIFO(kind)):
+        return
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
-    with contextlib.suppress(ValueError, OSError):
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     hands = _hands(city)
     while line := await reader.readline():
         letter = line.decode("utf-8", "replace").strip().lower()
