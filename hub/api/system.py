@@ -1,19 +1,21 @@
 """/healthz, /readyz and /metrics: for supervisors and scrapers, without a token and without any data of institutions."""
 
 import asyncio
+import contextlib
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from hub.api.access import Hub
+from hub.api.access import Hub, Services
 from hub.errors import LinkDown
 from hub.store.session import is_reachable
 
 router = APIRouter(tags=["system"])
 READY_SECONDS = 3.0
 """/readyz answers within this time, also when the database hangs."""
+_leaving: set["asyncio.Future[None]"] = set()
 
 
 class Health(BaseModel):
@@ -39,14 +41,26 @@ async def healthz() -> Health:
 async def readyz(hub: Hub) -> Response:
     """Database, broker sessions and leases: 200 when all hold, else 503 with what does not."""
     parts = {"database": False}
+    looking = asyncio.ensure_future(_look(hub, parts))
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            parts["database"] = await is_reachable(hub.pool)
-            parts |= await hub.ready()
-    except (TimeoutError, LinkDown):
-        parts.setdefault("in_time", False)
+        done, _ = await asyncio.wait({looking}, timeout=READY_SECONDS)
+    finally:
+        # nobody waits for its end: a frozen database is let go of only after ten seconds more
+        if looking.cancel():
+            _leaving.add(looking)
+            looking.add_done_callback(_leaving.discard)
+    if done:
+        looking.result()
+    else:
+        parts = {**parts, "in_time": False}
     ready = all(parts.values())
     return JSONResponse(Readiness(ready=ready, parts=parts).model_dump(), 200 if ready else 503)
+
+
+async def _look(hub: Services, parts: dict[str, bool]) -> None:
+    with contextlib.suppress(LinkDown):
+        parts["database"] = await is_reachable(hub.pool)
+        parts |= await hub.ready()
 
 
 @router.get("/metrics", response_class=Response)

@@ -70,6 +70,31 @@ async def test_a_part_that_never_answers_is_not_waited_for(city: City, monkeypat
     assert (answer.status_code, answer.json()["parts"]["in_time"]) == (503, False)
 
 
+async def test_a_part_that_cannot_even_be_cancelled_is_not_waited_for(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = asyncio.Event()
+    left = asyncio.Event()
+
+    async def ready() -> Mapping[str, bool]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:  # as psycopg does with a frozen server
+            await let_go.wait()
+            left.set()
+            raise
+        return {}
+
+    monkeypatch.setattr("hub.api.system.READY_SECONDS", 0.5)
+    services = city.app.state.services
+    app = create_app(services.settings, services.pool, seed.PROFILES, (), ready=ready)
+    async with client(app) as asked, asyncio.timeout(3):
+        answer = await asked.get("/readyz")
+    assert (answer.status_code, answer.json()["parts"]) == (503, {"database": True, "in_time": False})
+    let_go.set()
+    await left.wait()
+
+
 async def test_metrics_come_from_the_registry_that_was_given(city: City) -> None:
     registry = CollectorRegistry()
     Counter("anxin_things", "Things.", registry=registry).inc(3)
