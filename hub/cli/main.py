@@ -2,7 +2,7 @@
 
 import typer
 
-from hub.cli import centre, dashboards, demo, edge
+from hub.cli import centre, dashboards, demo, edge, rules
 
 app = typer.Typer(
     name="anxin",
@@ -16,6 +16,7 @@ app.command("edge")(edge.edge)
 app.command("demo")(demo.demo)
 app.command("migrate")(centre.migrate)
 app.add_typer(centre.token_app, name="token")
+app.add_typer(rules.app, name="rules")
 app.add_typer(dashboards.dashboards_app, name="dashboards")
 
 
