@@ -17,6 +17,7 @@ from hub.core.alarms import (
     Watch,
     alarm_id,
     due_events,
+    holds,
     is_active,
     judge,
     open_alarm,
@@ -299,12 +300,18 @@ class Draft:
         self.changes.append(Change("alarm", device.institution_key, payload))
 
     def judge_reading(self, device: Device, reading: Reading, *, again: bool = False) -> None:
-        """Run the profile's definitions of this point over a good reading; one that is looked at `again` is no event."""
+        """Run the profile's definitions of this point over a good reading; one that is looked at `again` is no event.
+
+        A code that the profile does not know may raise by its number; that it is not the fire's code is no evidence that the fire is out.
+        """
         name = reading.series.point
         for definition_name, definition in device.profile.alarms_of.get(name, ()):
             if again and definition.condition.present is not None:
                 continue
             key = Key(device.id, definition_name, reading.series.instance)
+            unknown = reading.quality is Quality.UNCERTAIN_ENUM
+            if unknown and not holds(definition.condition, 0.0, False, reading.value, reading.text):
+                continue
             alarm = self.alarm_of(key)
             watch, fired = judge(definition, self.watch_of(key), is_active(alarm), reading)
             if watch is not None:
