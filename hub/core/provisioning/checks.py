@@ -127,8 +127,12 @@ def _other_owners(d: Declaration) -> Iterator[Problem]:
 
 
 def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
+    def owner(name: str) -> str:
+        # one that is not in the manifest may be beyond the caller's scope: it is not named
+        return repr(name) if name in d.listed else "another institution"
+
     filed: dict[str, str] = {}
-    outer = {name: owner for name, owner in d.current.external.items() if owner not in d.listed}
+    outer = {name: has for name, has in d.current.external.items() if has not in d.listed}
     for key, fields in d.current.live.items():
         if key.noun is Noun.INSTITUTION and key.id not in d.listed and fields["filing_number"] is not None:
             filed[fields["filing_number"]] = key.id
@@ -137,11 +141,11 @@ def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
             continue
         number = record.fields["filing_number"]
         if number is not None and filed.setdefault(number, record.key.id) != record.key.id:
-            yield Problem(at(record, "filing_number"), f"{number!r} is that of {filed[number]!r}", "twice")
+            yield Problem(at(record, "filing_number"), f"{number!r} is that of {owner(filed[number])}", "twice")
         for scheme, value in record.fields["external_ids"].items():
             if outer.setdefault((scheme, value), record.key.id) != record.key.id:
                 where = at(record, "external_ids", scheme)
-                yield Problem(where, f"{value!r} is that of {outer[scheme, value]!r}", "twice")
+                yield Problem(where, f"{value!r} is that of {owner(outer[scheme, value])}", "twice")
 
 
 def _devices_that_cannot_be(d: Declaration) -> Iterator[Problem]:
