@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import yaml
@@ -16,6 +17,8 @@ from hub.profiles import Profile, parse_profile
 from hub.registry import partition_of
 from hub.runtime.ingest import wall_clock
 from hub.runtime.partitions import Partitions
+from hub.store import commissioning
+from hub.store.pool import connect
 from hub.testing import eventually
 
 INSTITUTION = "garden"
@@ -118,6 +121,16 @@ def fetch(database: str, query: str, *values: object) -> list[tuple[Any, ...]]:
     """What the database says."""
     with psycopg.connect(database) as conn:
         return conn.execute(query, values).fetchall()
+
+
+TEST_STATE = "select state from device_test"
+ADMIN = "select s.admin_state, s.function_state from device_state s join device d on d.key = s.device where d.id = 'button-1'"
+
+
+async def ask_for_test(database: str, device: str, within: int = 20_000_000) -> UUID:
+    conn = await connect(database, "test")
+    async with conn:
+        return await commissioning.request(conn, device, "installer", within)
 
 
 @asynccontextmanager
