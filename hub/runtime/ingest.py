@@ -16,7 +16,7 @@ import structlog
 from hub import crash
 from hub.core import wire
 from hub.core.backoff import full_jitter
-from hub.core.draft import Draft, Message, Quarantined, State
+from hub.core.draft import Draft, Message, Quarantined, State, Streamed
 from hub.core.intake import take_in
 from hub.core.quota import Quota, let_through
 from hub.core.supervision import tick
@@ -94,6 +94,8 @@ class LaneIngest:
         self._series: lanes.SeriesKeys = {}
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
+        self._foreign: dict[str, Streamed] = {}
+        """streams that clients of elsewhere own: a spool was copied"""
         self._quota = Quota()
         self._judged_by = shared.registry
         self._listening_since: Micros = clock()
@@ -309,6 +311,7 @@ class LaneIngest:
         """The stored state is the state; what is not stored stays as this process knows it."""
         before = self._state
         self._state, self._series = loaded.state, loaded.series
+        self._state.streams = self._foreign | self._state.streams
         self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
         for device, trial in self._state.tests.items():
             seen = before.tests.get(device)
@@ -350,12 +353,13 @@ class LaneIngest:
     async def _catch_up(self, conflict: Conflict) -> None:
         """Somebody else wrote what this lane remembers: read it again."""
         self.counters.conflicts += 1
-        if isinstance(conflict, lanes.Overtaken):
-            await self._lose_database(str(conflict))
         assert self._conn is not None
         try:
             if isinstance(conflict, lanes.Overtaken):
-                self._state.streams |= await lanes.streams_named(self._conn, conflict.streams)
+                self._adopt(await lanes.load(self._conn, self.shared.number, self.lane))
+                found = await lanes.streams_named(self._conn, conflict.streams)
+                self._foreign |= {name: found[name] for name in found.keys() - self._state.streams.keys()}
+                self._state.streams |= self._foreign
             if isinstance(conflict, lanes.Taken):
                 self._state.taken |= conflict.ids
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)

@@ -1,5 +1,7 @@
 """Ingest and single devices: health, function tests, what others change."""
 
+from uuid import UUID
+
 import psycopg
 import pytest
 
@@ -8,6 +10,7 @@ from hub.runtime.ingest import wall_clock
 from tests.runtime.city import ADMIN, TEST_STATE, ask_for_test, centre, client, fetch, rows, sample, seed
 
 SECOND = 1_000_000
+COPIED = "00000000-0000-4000-8000-000000000009-bulk"
 ALARMS = "select definition, instance, state, occurrences from alarm order by raised_at"
 
 
@@ -73,3 +76,32 @@ async def test_what_a_manifest_made_unproven_is_not_ok_again_by_what_ingest_reme
         await edge.told("bulk", sample("heat-1", "fault", True))
         await edge.told("bulk", sample("heat-1", "fault", False))
         await rows(city, query, [("unproven",)])
+
+
+# copied spools ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_copied_spool_is_quarantined_and_disturbs_nobody(city: str, mqtt_url: str) -> None:
+    with psycopg.connect(city) as conn:  # its first owner is at home in another partition
+        conn.execute("insert into stream (stream, client, lane, upto) values (%s, 'edge-9', 'bulk', 700)", [COPIED])
+        conn.execute(
+            "insert into stream (stream, client, lane, upto) values (%s, 'edge-9', 'urgent', 7)",
+            [COPIED[:-4] + "urgent"],
+        )
+    async with centre(city, mqtt_url) as owner, client(mqtt_url) as copy, client(mqtt_url) as edge:
+        copy.uuid = UUID(COPIED[:-5])
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        for _ in range(3):
+            copy.seq["bulk"] = 0
+            await copy.say("bulk", sample("heat-1", "celsius", 30.0))
+        await rows(city, "select distinct code, client from quarantine", [("client", "edge-1")])
+        await edge.told("bulk", sample("heat-1", "celsius", 40.0))
+        await rows(
+            city,
+            "select s.link_state from device_state s join device d on d.key = s.device where d.id = 'heat-1'",
+            [("online",)],
+        )
+        assert sum(lane.counters.database_losses for lane in owner.lanes) == 0
+    assert fetch(city, "select client, upto from stream where stream = %s", COPIED) == [("edge-9", 700)]
+    assert fetch(city, "select value from reading order by at") == [(20.0,), (40.0,)]
