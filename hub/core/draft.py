@@ -352,10 +352,13 @@ class Draft:
         """The device was heard at `at`; held close to its edge's beat, so that its own clock cannot hide its silence."""
         beat = self.beats.get(device.client) or self.state.beats.get(device.client)
         edge = self.registry.devices.get(device.client)
-        if beat is not None and edge is not None:
-            at = min(max(at, beat.at), beat.at + edge.profile.liveness.offline_after)
         live = self.live_of(device.id)
-        if live.heard is None or at > live.heard:
+        heard = live.heard
+        if beat is not None and edge is not None:
+            latest = beat.at + edge.profile.liveness.offline_after
+            at = min(max(at, beat.at), latest)
+            heard = None if heard is not None and heard > latest else heard  # the clock of the edge went back
+        if heard is None or at > heard:
             self.live[device.id] = live._replace(heard=at)
 
     def check_health(self, device: Device, reading: Reading) -> None:

@@ -36,6 +36,10 @@ TAKE_BYTES = 262_144
 """payload bytes a batch at most (a larger message goes alone): some thousand samples, judged within 0.1 s and committed far within `ANSWER`"""
 TICK = 0.5
 """seconds between two looks at what time alone changes"""
+STALL = 5.0
+"""seconds without a look at the time after which silence proves nothing: the process or its database stood still"""
+STEP = 2.0
+"""seconds by which the clock may be set without a new beginning"""
 ANSWER = 20.0
 """seconds after which a database that does not answer is given up and asked anew"""
 SESSION_EXPIRY = 86_400
@@ -99,6 +103,7 @@ class LaneIngest:
         self._quota = Quota()
         self._judged_by = shared.registry
         self._listening_since: Micros = clock()
+        self._looked = (clock(), time.monotonic())
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
 
@@ -393,6 +398,7 @@ class LaneIngest:
                     return
             clients = self.shared.clients
             now = self._clock()
+            self._note_pause(now)
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
             draft = tick(self._state, self.shared.registry, self.lane, now, since, clients, requested)
             quota, draft.quarantined = let_through(self._quota, [], now)
@@ -401,6 +407,19 @@ class LaneIngest:
                     self._quota = quota
             except lanes.Refusal as error:
                 _log.error("ingest.tick_refused", lane=self.name, error=str(error))
+
+    def _note_pause(self, now: Micros) -> None:
+        """A clock that was set, or a process that stood still: nobody was silent, nobody listened."""
+        before, self._looked = self._looked, (now, time.monotonic())
+        waited = self._looked[1] - before[1]
+        if waited > STALL or abs((now - before[0]) / 1e6 - waited) > STEP:
+            _log.warning(
+                "ingest.pause", lane=self.name, waited=round(waited, 1), clock=round((now - before[0]) / 1e6, 1)
+            )
+            self._listening_since = now
+            self._state.beats.clear()  # what was heard by a clock that is no more says nothing
+            for client, at in self.shared.clients.items():
+                self.shared.clients[client] = min(at, now - 1)
 
 
 def _forget(writing: "asyncio.Future[None]") -> None:

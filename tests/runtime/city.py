@@ -15,7 +15,7 @@ from hub.model import Sample, Scalar, Series
 from hub.mqtt import Session, parse_broker, session
 from hub.profiles import Profile, parse_profile
 from hub.registry import partition_of
-from hub.runtime.ingest import wall_clock
+from hub.runtime.ingest import Clock, wall_clock
 from hub.runtime.partitions import Partitions
 from hub.store import commissioning
 from hub.store.pool import connect
@@ -134,9 +134,11 @@ async def ask_for_test(database: str, device: str, within: int = 20_000_000) -> 
 
 
 @asynccontextmanager
-async def centre(database: str, mqtt_url: str, take_over: float = 10.0) -> AsyncIterator[Partitions]:
+async def centre(
+    database: str, mqtt_url: str, take_over: float = 10.0, clock: Clock = wall_clock
+) -> AsyncIterator[Partitions]:
     """A running owner of the city's partition, listening."""
-    partitions = Partitions(database, parse_broker(mqtt_url), profiles(), [PARTITION], take_over=take_over)
+    partitions = Partitions(database, parse_broker(mqtt_url), profiles(), [PARTITION], clock, take_over)
     running = asyncio.create_task(partitions.run())
     try:
         await eventually(lambda: partitions.ready or running.done(), 10)

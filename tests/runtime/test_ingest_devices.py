@@ -105,3 +105,23 @@ async def test_a_copied_spool_is_quarantined_and_disturbs_nobody(city: str, mqtt
         assert sum(lane.counters.database_losses for lane in owner.lanes) == 0
     assert fetch(city, "select client, upto from stream where stream = %s", COPIED) == [("edge-9", 700)]
     assert fetch(city, "select value from reading order by at") == [(20.0,), (40.0,)]
+
+
+# clocks ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [3600 * SECOND, -3600 * SECOND])
+async def test_a_hub_whose_clock_is_set_calls_nobody_offline_and_soon_everybody_online(
+    city: str, mqtt_url: str, step: int
+) -> None:
+    query = "select s.link_state from device_state s join device d on d.key = s.device where d.id = 'edge-1'"
+    shift = 0
+    async with centre(city, mqtt_url, clock=lambda: wall_clock() + shift), client(mqtt_url) as edge:
+        await edge.told("bulk", sample("edge-1", "beat", 900.0))
+        await rows(city, query, [("online",)])
+        shift = step
+        await rows(city, query, [("unknown",)])
+        await edge.told("bulk", sample("edge-1", "beat", 900.0, wall_clock() + step))
+        await rows(city, query, [("online",)])
+    feed = fetch(city, "select payload->>'link_state' from change where payload->>'device' = 'edge-1'")
+    assert ("offline",) not in feed
