@@ -309,7 +309,7 @@ def test_every_decision_has_a_number_of_its_own_and_the_same_in_its_title() -> N
     numbers = [path.name[:4] for path in pages]
     assert numbers == sorted(set(numbers))
     for path in pages:
-        assert re.match(rf"# {path.name[:4]} \w", path.read_text("utf-8")), path.name
+        assert re.match(rf"# {path.name[:4]}:? \w", path.read_text("utf-8")), path.name
 
 
 # two languages -------------------------------------------------------------------------------------------------
