@@ -45,10 +45,10 @@ async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[i
 
 async def _mark_unreadable(conn: Connection, devices: Mapping[int, str]) -> None:
     """Nobody judges these devices any more: what was last said of them (online, ok) may not stand."""
-    first = next(iter(devices.values()))
-    _log.error("registry.profile_missing", devices=len(devices), first=first)
     async with conn.transaction():
-        await conn.execute(_SQL["mark_unreadable"], [list(devices)])
+        told = (await conn.execute(_SQL["mark_unreadable"], [list(devices)])).rowcount
+    say = _log.error if told else _log.debug  # a change of state is one line
+    say("registry.profile_missing", devices=len(devices), first=next(iter(devices.values())))
 
 
 async def accounts(conn: Connection) -> dict[str, str]:
