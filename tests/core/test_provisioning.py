@@ -313,6 +313,29 @@ def test_an_institution_that_is_not_on_the_register_counts_in_no_rate_and_the_pl
     assert warnings(city(institutions=[institution(filing_number=None)])) == [("/institutions/0", "not-registered", "")]
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            {"max_rounds": 3},
+            ["after 3 rounds nobody is told any more of a fire or panic alarm that nobody has acknowledged"],
+        ),
+        (
+            {"steps": [{"responder": "duty", "channel": "hook", "delay": "61s"}], "round_every": "120s"},
+            ["of a fire or panic alarm nobody is told in the first 61 seconds"],
+        ),
+        ({"max_rounds": 3, "signal_classes": ["fault"]}, []),
+        ({"steps": [{"responder": "duty", "channel": "hook", "delay": "60s"}]}, []),
+    ],
+)
+def test_a_policy_that_leaves_a_fire_or_panic_in_silence_is_pointed_out(
+    changed: dict[str, Any], expected: list[str]
+) -> None:
+    document = city(policies=[policy(**changed)])
+    found = [row.message for row in planned(document).warnings if row.code in ("falls-silent", "late")]
+    assert found == expected
+
+
 def test_an_endpoint_with_nothing_behind_it_is_pointed_out() -> None:
     alone = institution(devices=institution()["devices"][:1])
     assert warnings(city(institutions=[alone])) == [("/institutions/0/endpoints/1", "unused", "")]
