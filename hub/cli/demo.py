@@ -52,6 +52,19 @@ async def _main(once: bool, json_file: Path | None, port: int) -> int:
     except (AnxinError, OSError) as error:
         print(f"anxin demo: {error}", file=sys.stderr)
         return 2
+    except BaseExceptionGroup as group:
+        told, unexpected = group.split(AnxinError)
+        if told is None or unexpected is not None:
+            raise
+        print(f"anxin demo: {_first(told)}", file=sys.stderr)
+        return 2
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error itself, out of the groups around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _say(text: str) -> None:
