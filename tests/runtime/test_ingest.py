@@ -79,6 +79,7 @@ async def test_everything_produced_is_in_exactly_one_place(city: str, mqtt_url: 
 
 
 GARBAGE = [
+    (b'{"v":1,"samples":[' + b" " * 140_000 + b"]}", "payload"),  # oversized
     (b"\xff\xfe", "payload"),
     (b"{", "payload"),
     (b'{"v":1,"samples":[],"extra":1}', "payload"),
