@@ -11,8 +11,8 @@ from hub.core.wire import MAX_REJECTS, MAX_SAMPLES, encode_reject, encode_sample
 from hub.errors import BadInput
 from hub.model import Reject, Sample
 
-TARGET_BYTES = 128 * 1024
-"""of one message's parts; half of what the broker takes, so that topic, properties and separators always fit"""
+TARGET_BYTES = 96 * 1024
+"""of one message's parts; well below what the hub takes, so that the last part and the separators always fit"""
 
 
 class Packed(NamedTuple):
