@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -28,7 +29,7 @@ from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unr
 from hub.runtime.refusals import find_refused
 from hub.runtime.strangers import Strangers
 from hub.store import alarms, lanes
-from hub.store.pool import LOST, Connection, connect
+from hub.store.pool import LOST, Connection, connect, cut
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
@@ -235,11 +236,12 @@ class LaneIngest:
         try:
             done, _ = await asyncio.wait({writing}, timeout=ANSWER)
         except asyncio.CancelledError:
-            writing.add_done_callback(_forget)
-            self._conn.pgconn.finish()  # whether it was committed is asked of the database by whoever owns the lane next
+            await self._abandon(
+                writing
+            )  # whether it was committed is asked of the database by whoever owns the lane next
             raise
         if not done:
-            writing.add_done_callback(_forget)
+            await self._abandon(writing)
             await self._lose_database("no answer")
             return False
         try:
@@ -282,6 +284,14 @@ class LaneIngest:
         return True
 
     # the database's side -----------------------------------------------------------------------------------------
+
+    async def _abandon(self, writing: "asyncio.Future[None]") -> None:
+        """Give up a write that is under way and its connection: a frozen server would hold both for ever."""
+        lost, self._conn = self._conn, None
+        assert lost is not None
+        cut(lost)
+        writing.add_done_callback(partial(_end, lost))
+        await asyncio.wait({writing}, timeout=1.0)
 
     async def _lose_database(self, error: str) -> None:
         self.counters.database_losses += 1
@@ -422,7 +432,8 @@ class LaneIngest:
                 self.shared.clients[client] = min(at, now - 1)
 
 
-def _forget(writing: "asyncio.Future[None]") -> None:
-    """Take note of the end of a write that nobody waits for any more; its connection has been closed."""
+def _end(lost: Connection, writing: "asyncio.Future[None]") -> None:
+    """A write that nobody waits for any more has ended: now, and not before, its connection may be freed."""
+    lost.pgconn.finish()
     if not writing.cancelled():
         writing.exception()

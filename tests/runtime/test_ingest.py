@@ -4,6 +4,8 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -390,3 +392,24 @@ async def test_a_press_after_an_ended_one_with_the_same_time_is_an_alarm_of_its_
         await edge.told("urgent", sample("button-1", "press", "single", at))
         assert sorted(fetch(city, ALARMS)) == [("click", "", "latched_unack", 1), ("click", "", "normal", 1)]
         assert fetch(city, "select count(*) from quarantine") == [(0,)]
+
+
+async def test_a_frozen_database_session_is_given_up_and_what_waited_is_stored_once(
+    city: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.runtime.ingest.ANSWER", 0.5)
+    async with centre(city, mqtt_url) as owner, client(mqtt_url) as edge:
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        lane = next(lane for lane in owner.lanes if lane.lane == "bulk")
+        pids = fetch(
+            city,
+            "select pid from pg_stat_activity where application_name = %s and datname = current_database()",
+            f"anxin-{lane.name}",
+        )
+        os.kill(pids[0][0], signal.SIGSTOP)
+        try:
+            await edge.told("bulk", sample("heat-1", "celsius", 30.0))
+        finally:
+            os.kill(pids[0][0], signal.SIGCONT)
+        assert lane.counters.database_losses >= 1
+        assert [value for *_, value in fetch(city, READINGS)] == [20.0, 30.0]
