@@ -29,6 +29,10 @@ WAITING = 20 * MAX_SAMPLES
 """Samples and rejects of a lane that may wait in memory."""
 
 
+SLICE = 2 * MAX_SAMPLES
+"""Samples and rejects that one call into the thread writes, so that no lane waits for more than this of the other"""
+
+
 class _Waiting(NamedTuple):
     samples: Sequence[Sample]
     rejects: Sequence[Reject]
@@ -154,13 +158,15 @@ class Intake:
         return group
 
     async def _write(self, lane: Lane, group: Sequence[_Waiting]) -> None:
-        def write() -> None:
-            messages = pack(
-                [sample for waiting in group for sample in waiting.samples],
-                [reject for waiting in group for reject in waiting.rejects],
-            )
-            point("edge-before-spool")
-            self._spool.append(lane, messages)
-            point("edge-after-spool")
+        samples = [sample for waiting in group for sample in waiting.samples]
+        rejects = [reject for waiting in group for reject in waiting.rejects]
+        while samples or rejects:
+            now, samples = samples[:SLICE], samples[SLICE:]
+            beside, rejects = rejects[: SLICE - len(now)], rejects[SLICE - len(now) :]
+            await self._call(self._append, lane, now, beside)
 
-        await self._call(write)
+    def _append(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject]) -> None:
+        messages = pack(samples, rejects)
+        point("edge-before-spool")
+        self._spool.append(lane, messages)
+        point("edge-after-spool")

@@ -4,8 +4,9 @@ One SQLite file (WAL, `synchronous=FULL`) with two streams, one a lane. A messag
 sends the same bytes. Numbers have no gaps and are never used twice, whenever the process is killed: a number is taken in the transaction
 that writes its message. Knows nothing of the loop or of MQTT; every call blocks, so `hub.edge.intake` calls it in one thread.
 
-Bulk is bounded by a budget: when it is full the oldest messages give up their content and become a declaration of how much was dropped,
-under their own number, so that the stream has no gap and the loss is seen in the hub's quarantine. The urgent lane is never dropped.
+Bulk is bounded by a budget: when it is full the oldest messages give up their content, and the last of each run becomes a declaration of
+how much was dropped, all under their own numbers, so that the stream has no gap and the loss is seen in the hub's quarantine. What is
+left of a message are some fifty bytes. The urgent lane is never dropped.
 """
 
 import contextlib
@@ -43,8 +44,24 @@ create table if not exists message (
     payload blob not null,
     primary key (lane, seq)
 ) strict;
-create index if not exists message_heavy on message (lane, seq) where length(payload) > 512;
+create index if not exists message_whole on message (lane, seq) where samples > 0 or length(payload) > 256;
+drop index if exists message_heavy;
 """
+# both by the index: a message that has something to give up; a declaration is smaller than that
+_OLDEST = """
+select seq, samples, length(payload) from message
+where lane = ? and (samples > 0 or length(payload) > 256) order by seq limit ?
+"""
+_GIVE_UP = """
+update message set samples = 0, payload = ?
+where lane = ? and seq between ? and ? and (samples > 0 or length(payload) > 256)
+"""
+_EMPTY = join_up((), ())
+_DECLARATION = 256
+RUN = 1000
+"""messages that one declaration stands for at most"""
+SLACK = 512
+"""at least this part of the budget is freed at once, so that a full spool is not busy with every append"""
 _FORMAT = 1
 
 
@@ -127,10 +144,10 @@ class Spool:
         depth = self._depth[lane]
         added = sum(len(message.payload) for message in messages)
         excess = depth.bytes + added - self._budget if lane is Lane.BULK else 0
-        dropped = 0
+        dropped = freed = 0
         with self._transaction():
             if excess > 0:
-                dropped = self._drop_oldest(lane, excess)
+                dropped, freed = self._drop_oldest(lane, max(excess, self._budget // SLACK))
             last: int = self._one("select last from stream where lane = ?", lane)[0]
             self._db.executemany(
                 "insert into message (lane, seq, samples, payload) values (?, ?, ?, ?)",
@@ -138,12 +155,11 @@ class Spool:
             )
             last += len(messages)
             self._db.execute("update stream set last = ? where lane = ?", (last, lane))
-        if excess > 0:
-            self._load(lane)
-            log.error("spool.dropped", lane=lane, samples=dropped, total=self._depth[lane].dropped)
-        else:
-            samples = depth.samples + sum(message.samples for message in messages)
-            self._depth[lane] = Depth(depth.messages + len(messages), samples, depth.bytes + added, depth.dropped)
+        samples = depth.samples + sum(message.samples for message in messages) - dropped
+        size = depth.bytes + added - freed
+        self._depth[lane] = Depth(depth.messages + len(messages), samples, size, depth.dropped + dropped)
+        if freed > 0:
+            log.error("spool.dropped", lane=lane, samples=dropped, total=depth.dropped + dropped)
         return last
 
     def unconfirmed(self, lane: Lane, after: int, limit: int) -> list[Message]:
@@ -192,19 +208,26 @@ class Spool:
         self._inherited[lane] = None
         return stream
 
-    def _drop_oldest(self, lane: Lane, excess: int) -> int:
-        """Inside a transaction: turn the oldest messages into declarations until `excess` bytes are free; returns samples dropped."""
-        dropped = 0
-        heavy = "select seq, samples, length(payload) from message where lane = ? and length(payload) > 512 order by seq limit 100"
-        while excess > 0 and (rows := self._db.execute(heavy, (lane,)).fetchall()):
-            for seq, samples, size in rows:
-                reason = f"the spool is full: message {seq} of {samples} samples was dropped"
-                excess -= size - self._replace(lane, seq, Reject(self._clock(), "edge:spool", "dropped", reason))
-                dropped += samples
-                if excess <= 0:
+    def _drop_oldest(self, lane: Lane, wanted: int) -> tuple[int, int]:
+        """Inside a transaction: make the oldest messages give up their content until `wanted` bytes are free; returns samples and bytes."""
+        dropped = freed = 0
+        while freed < wanted:
+            run, gain, lost = list[int](), len(_EMPTY) - _DECLARATION, 0
+            for seq, samples, size in self._db.execute(_OLDEST, (lane, RUN)):
+                run.append(seq)
+                gain += size - len(_EMPTY)
+                lost += samples
+                if freed + gain >= wanted:
                     break
+            if gain <= 0:
+                break  # nothing, or so little that the declaration is larger
+            self._db.execute(_GIVE_UP, (_EMPTY, lane, run[0], run[-1]))
+            reason = f"the spool is full: {lost} samples in messages {run[0]} to {run[-1]} were dropped"
+            declared = self._replace(lane, run[-1], Reject(self._clock(), "edge:spool", "dropped", reason))
+            freed += gain + _DECLARATION - declared
+            dropped += lost
         self._db.execute("update stream set dropped = dropped + ? where lane = ?", (dropped, lane))
-        return dropped
+        return dropped, freed
 
     def _replace(self, lane: Lane, seq: int, reject: Reject) -> int:
         payload = join_up((), (encode_reject(reject),))

@@ -10,6 +10,7 @@ from hub.core.wire import decode_up
 from hub.edge.intake import Intake
 from hub.edge.spool import Spool, SpoolFailed
 from hub.model import Lane, Reject, Sample, Series
+from hub.testing import eventually
 from tests.edge.conftest import RunIntake
 
 LAMP = Series("lamp-1", "level")
@@ -145,3 +146,30 @@ async def test_what_must_be_packed_in_many_messages_is_safe_all_at_once(spool: S
     assert [len(message) for message in spooled(spool, Lane.BULK)] == [
         packed.samples for packed in pack(lamp(*range(2500)))
     ]
+
+
+async def test_an_urgent_sample_passes_a_flood_of_bulk_that_is_being_written(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By order, not by time: when the urgent one is safe most of what came before it in the other lane is not."""
+    written = list[Lane]()
+    append = spool.append
+
+    def note(lane: Lane, messages: Sequence[Packed]) -> int:
+        written.append(lane)
+        return append(lane, messages)
+
+    monkeypatch.setattr(spool, "append", note)
+    intake = Intake(spool)
+    flood = asyncio.create_task(intake.put(Lane.BULK, lamp(*range(100_000))))
+    async with asyncio.TaskGroup() as tasks:
+        for lane in Lane:
+            tasks.create_task(intake.run(lane))
+        await eventually(lambda: len(written) > 0)
+        await intake.put(Lane.URGENT, lamp(1))
+        assert not flood.done()
+        assert written.index(Lane.URGENT) <= 10
+        await flood
+        await intake.close()
+    assert spool.depth(Lane.BULK).samples == 100_000
+    intake.shutdown()

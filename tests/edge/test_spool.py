@@ -112,10 +112,28 @@ def test_a_full_spool_gives_up_the_oldest_bulk_says_how_much_and_leaves_no_gap(t
     assert 4 <= len(dropped) <= 6
     assert depth.bytes <= 6 * size
     assert depth.dropped == 4 * len(dropped)
-    assert {up.rejects[0].reject.code for up in dropped} == {"dropped"}
-    assert "4 samples" in dropped[0].rejects[0].reject.reason
+    declared = [numbered.reject for up in dropped for numbered in up.rejects]
+    assert {reject.code for reject in declared} == {"dropped"}
+    assert declared[0].reason == "the spool is full: 8 samples in messages 1 to 2 were dropped"
     assert said[-1]["event"] == "spool.dropped"
     assert said[-1]["total"] == depth.dropped
+
+
+def test_a_full_spool_of_small_messages_is_bounded_too_and_the_loss_is_declared_and_said_rarely(tmp_path: Path) -> None:
+    with open_spool(tmp_path, clock, budget=100_000) as spool, structlog.testing.capture_logs() as said:
+        for n in range(3000):
+            spool.append(Lane.BULK, messages(n))
+        depth, kept = spool.depth(Lane.BULK), spool.unconfirmed(Lane.BULK, 0, 5000)
+    ups = [decode_up(message.payload) for message in kept]
+    assert [message.seq for message in kept] == list(range(1, 3001))
+    assert depth.bytes == sum(len(message.payload) for message in kept)
+    assert depth.bytes <= 3000 * 36 + 100_000
+    assert depth.samples == sum(len(up.samples) for up in ups) == 3000 - depth.dropped
+    reasons = [numbered.reject.reason for up in ups for numbered in up.rejects]
+    assert sum(int(reason.removeprefix("the spool is full: ").split()[0]) for reason in reasons) == depth.dropped
+    assert len(said) <= len(reasons) < 1500
+    with open_spool(tmp_path, clock, budget=100_000) as again:
+        assert again.depth(Lane.BULK) == depth
 
 
 def test_the_urgent_lane_is_never_dropped(tmp_path: Path) -> None:
