@@ -40,6 +40,14 @@ def processes(marker: str) -> list[tuple[int, str]]:
     return [(pid, line) for pid, line in found if line]
 
 
+@pytest.fixture(autouse=True)
+def _own_scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a killed demo cannot remove is removed here; the path is short, for the sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="ax-", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        yield
+
+
 async def start(marker: str, *arguments: str, keys: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANXIN_")}
     for name in ("ANXIN_ENGINE_HOME",):
