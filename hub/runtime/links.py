@@ -34,8 +34,8 @@ SETTLE_LIMIT = 30.0
 """seconds that a driver has to confirm one delivery to its source"""
 LEAVE_LIMIT = 5.0
 """seconds that a driver has to end its reading, and again to disconnect; then it is cancelled and the link entered again"""
-UNDER_WAY = 64
-"""deliveries of a push link that may wait for the sink"""
+UNDER_WAY = 512
+"""deliveries of a push link that may wait for the sink; bulk gathers there for a quarter of a second, and a press may stand behind it"""
 LONGEST_URGENT = 10.0
 """seconds of the longest pause where a fire or panic device is behind the link"""
 
@@ -92,29 +92,34 @@ class LinkRunner:
         self._entered_at: Micros | None = None
 
     async def run(self) -> None:
-        """Enter the link, keep it, leave it, pause, again; until cancelled."""
+        """Enter the link, keep it, leave it, pause, again; until cancelled.
+
+        Each connection is a task of its own: in this one no driver's code runs, so that a cancellation here is always ours.
+        """
         while True:
             self._entered_at = None
+            connection = asyncio.create_task(_outcome(self._attend()))
             try:
-                await self._attend()
-            except AccessDenied as error:
-                await self._pause(error, self._backoff.denied(random.random()))
-            except AnxinError as error:
-                if isinstance(
-                    error, ProtocolFault
-                ):  # on entering or from a listening link; one from a poll keeps the link
-                    await self._take_fault(error)
-                await self._pause(error, self._next_pause())
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
-            except BaseException as error:  # a driver is third-party code: its bug must not stop the edge
-                if _told_to_end():
-                    raise
-                self.counters.bugs += 1
-                self._log.error("driver.bug", error=repr(error), traceback=traceback.format_exc())
-                await self._pause(LinkDown(f"a bug in the driver: {error!r}"), self._next_pause())
+                await asyncio.wait([connection])
+            finally:
+                await self._end([connection])
+            await self._take_end(connection.result())
 
-    async def _attend(self) -> None:
+    async def _take_end(self, error: BaseException) -> None:
+        """What ended a connection is said, and waited out."""
+        if isinstance(error, AccessDenied):
+            await self._pause(error, self._backoff.denied(random.random()))
+        elif isinstance(error, AnxinError):
+            if isinstance(error, ProtocolFault):  # on entering or from a listening link; one from a poll keeps the link
+                await self._take_fault(error)
+            await self._pause(error, self._next_pause())
+        else:  # a driver is third-party code: its bug must not stop the edge
+            self.counters.bugs += 1
+            told = "".join(traceback.format_exception(error))
+            self._log.error("driver.bug", error=repr(error), traceback=told)
+            await self._pause(LinkDown(f"a bug in the driver: {error!r}"), self._next_pause())
+
+    async def _attend(self) -> NoReturn:
         """One connection's life; always ends by raising."""
         under_way: _UnderWay = asyncio.Queue(UNDER_WAY)
         async with self._entered() as link:
@@ -122,13 +127,14 @@ class LinkRunner:
             reading = self._poll(link, under_way) if isinstance(link, PollLink) else self._listen(link, under_way)
             settling = self._settle(under_way, isinstance(link, PollLink))
             parts = [asyncio.create_task(_outcome(part)) for part in (settling, reading)]
+            first: set[asyncio.Task[BaseException]] = set()
             try:
-                await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+                first, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self.counters.up = False
                 await self._end(parts)
                 _abandon(under_way)
-            raise _telling([part.result() for part in parts if part.done() and not part.cancelled()])
+            raise _telling([part.result() for part in parts if part in first or _failed(part)])
 
     @contextlib.asynccontextmanager
     async def _entered(self) -> AsyncIterator[Link]:
@@ -251,8 +257,6 @@ class LinkRunner:
         return self._backoff.next(random.random())
 
     async def _pause(self, error: AnxinError, seconds: float) -> None:
-        if _told_to_end():  # a driver made another error of the cancellation while it was left
-            raise asyncio.CancelledError
         self.counters.lost += 1
         say = self._log.debug if self._said_down else self._log.warning
         say("link.down", reason=str(error), error=type(error).__name__, pause=round(seconds, 2))
@@ -289,22 +293,19 @@ async def _limit(seconds: float, what: str) -> AsyncIterator[None]:
         raise LinkDown(f"the driver {what} within {seconds:g} s") from None
 
 
-def _told_to_end() -> bool:
-    """Whether this task was cancelled by somebody else: drivers leak CancelledError of their own, too."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 async def _outcome(work: Coroutine[Any, Any, NoReturn]) -> BaseException:
-    """What `work` raised, whatever it is; only a cancellation from outside goes through."""
+    """What `work` raised, whatever it is: drivers leak even cancellations of their own, and a task would end silently by one."""
     try:
         await work
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException as error:  # raised again by who asked
-        if _told_to_end() and isinstance(error, asyncio.CancelledError):
-            raise
+    except BaseException as error:  # noqa: BLE001 -- who asked raises it again or says it
         return error
+
+
+def _failed(part: "asyncio.Task[BaseException]") -> bool:
+    """Whether it ended by more than our cancelling it."""
+    return part.done() and not part.cancelled() and not isinstance(part.result(), asyncio.CancelledError)
 
 
 def _telling(errors: Sequence[BaseException]) -> BaseException:

@@ -10,10 +10,10 @@ import structlog
 
 from hub.driver import Binding, Link
 from hub.errors import LinkDown
-from hub.model import Delivery, Sample, Series
+from hub.model import Delivery, Lane, Reject, Sample, Series
 from hub.runtime import links
 from hub.testing import eventually
-from tests.runtime.test_links import NOW, SMOKE, Asked, FakeDriver, Sink, Speaking, good, plan, running
+from tests.runtime.test_links import DOOR, NOW, SMOKE, Asked, FakeDriver, Sink, Speaking, good, plan, running
 
 
 class PanicError(BaseException):
@@ -108,3 +108,44 @@ async def test_a_disk_that_takes_nothing_is_said_once_until_it_takes_something_a
             await eventually(lambda: runner.counters.dropped >= dropped + 10)
     loud = [line for line in said if line["event"] == "link.dropped" and line["log_level"] == "error"]
     assert len(loud) == 2
+
+
+async def test_a_press_does_not_wait_behind_hundreds_of_bulk_messages_of_the_same_broker() -> None:
+    """After a reconnection a site's broker hands over what it kept; the bulk of it takes a moment to gather in the spool."""
+
+    class Gathering(Sink):
+        async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
+            self.taken.append((lane, list(samples), list(rejects)))
+            if lane is Lane.BULK:
+                await self.open.wait()
+
+    sink = Gathering()
+    sink.open.clear()
+    chatter = [Delivery([Sample(DOOR, NOW, n)]) for n in range(400)]
+    link = Speaking(*chatter, Delivery([Sample(SMOKE, NOW, 1)]))
+    async with running(plan(FakeDriver(lambda _: link)), sink):
+        await eventually(lambda: len(sink.samples(Lane.URGENT)) == 1)
+        sink.open.set()
+
+
+async def test_a_driver_whose_task_group_fails_while_it_is_left_is_entered_again() -> None:
+    """Python 3.11 leaves such a task marked as being cancelled for ever."""
+
+    class Grouped(FakeDriver):
+        @contextlib.asynccontextmanager
+        async def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AsyncIterator[Link]:
+            self.entered += 1
+            try:
+                yield self.enter(self.entered)
+            finally:
+                with contextlib.suppress(ExceptionGroup):
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self.fail())
+
+        async def fail(self) -> None:
+            await asyncio.sleep(0)
+            raise LinkDown("gone")
+
+    driver = Grouped(lambda number: Speaking(end=LinkDown("gone")) if number < 4 else Asked(good))
+    async with running(plan(driver), Sink()) as runner:
+        await eventually(lambda: runner.counters.samples > 0)
