@@ -47,6 +47,18 @@ async def test_a_confirmed_message_is_in_the_database_once(city: str, mqtt_url: 
         assert fetch(city, "select count(*) from quarantine") == [(0,)]
 
 
+async def test_an_empty_message_that_a_full_spool_left_behind_is_confirmed_and_the_next_is_stored(
+    city: str, mqtt_url: str
+) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        for _ in range(3):
+            await edge.say("bulk")
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        assert edge.upto[edge.stream("bulk")] == 4
+        assert len(fetch(city, READINGS)) == 1
+        assert fetch(city, "select count(*) from quarantine") == [(0,)]
+
+
 async def test_a_gap_is_answered_with_what_is_stored_and_the_client_goes_back(city: str, mqtt_url: str) -> None:
     async with centre(city, mqtt_url), client(mqtt_url) as edge:
         await edge.told("bulk", sample("heat-1", "celsius", 20.0))
