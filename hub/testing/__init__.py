@@ -1,0 +1,6 @@
+"""What tests of this hub and of third-party drivers share. Nothing here is imported by the running hub."""
+
+from hub.testing.contract import Case, ContractPeer, DriverContract
+from hub.testing.waiting import eventually, wait_until
+
+__all__ = ["Case", "ContractPeer", "DriverContract", "eventually", "wait_until"]
