@@ -26,3 +26,12 @@ class _ModbusContract(DriverContract):
 
 class TestTcp(_ModbusContract):
     pass
+
+
+class TestRtuOverTcp(_ModbusContract):
+    transport = "rtu_over_tcp"
+
+
+class TestRtuOnATerminal(_ModbusContract):
+    transport = "rtu"
+    cannot = {**_ModbusContract.cannot, Case.HALF_OPEN: "a serial line has no connection that could be half-open"}
