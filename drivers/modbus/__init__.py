@@ -1,6 +1,6 @@
-"""Modbus TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
+"""Modbus TCP, RTU and RTU over TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
 
-`settings` is what people write, `plan` and `values` and `frame` are pure, `link` is the connection and alone imports pymodbus.
+`settings` is what people write, `plan` and `values` and `frame` are pure, `line` is the connection and alone imports pymodbus, `link` reads points.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class ModbusDriver:
     Address: type[BaseModel] = ModbusAddress
 
     def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AbstractAsyncContextManager[Link]:
-        """A context that yields a link which polls and writes; entering raises LinkDown."""
+        """A context that yields a link which polls and writes; entering raises LinkDown or AccessDenied."""
         from drivers.modbus.link import connect  # pymodbus is loaded only where a link is made
 
         return connect(endpoint, bindings)

@@ -40,6 +40,8 @@ class FieldBus(ContractPeer):
         self.values = {one.series: 100 + number for number, one in enumerate(self.bindings)}
         self.asked_for: list[tuple[int, int, int]] = []
         """(unit, address, count) of every question"""
+        self.written: list[tuple[int, int, int]] = []
+        """(unit, address, value) of every write of a single register"""
         self.mute: set[int] = set()
         self.silent = False
         self.delay = 0.0
@@ -166,6 +168,10 @@ class FieldBus(ContractPeer):
         address, count = int.from_bytes(pdu[1:3]), int.from_bytes(pdu[3:5])
         self.asked_for.append((unit, address, count))
         self._question.set()
+        if pdu[0] == 6:
+            self.written.append((unit, address, count))
+            self.values[Series(f"unit-{unit}", f"h{address}")] = count
+            return pdu
         if self._dead & set(range(address, address + count)):
             return bytes([pdu[0] | 0x80]) + DEAD
         known = {int(series.point[1:]): raw for series, raw in self.values.items() if series.device == f"unit-{unit}"}
