@@ -21,11 +21,16 @@ class ModbusDriver:
     Device: type[BaseModel] = ModbusDevice
     Address: type[BaseModel] = ModbusAddress
 
+    def __init__(self) -> None:
+        self._doubtful: dict[str, set[int]] = {}
+        """of each serial line by name: units that owe an answer from an earlier link, one entry an endpoint"""
+
     def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AbstractAsyncContextManager[Link]:
         """A context that yields a link which polls and writes; entering raises LinkDown or AccessDenied."""
         from drivers.modbus.link import connect  # pymodbus is loaded only where a link is made
 
-        return connect(endpoint, bindings)
+        doubtful = self._doubtful.setdefault(endpoint.name, set()) if endpoint.is_rtu else set()
+        return connect(endpoint, bindings, doubtful)
 
 
 driver = ModbusDriver()

@@ -159,8 +159,11 @@ def _client_for(endpoint: ModbusEndpoint, tap: _Tap) -> _Client:
 
 
 @asynccontextmanager
-async def opened(endpoint: ModbusEndpoint) -> AsyncIterator["Line"]:
-    """The open line; raises LinkDown when nothing is there, AccessDenied when the machine does not let us use its port."""
+async def opened(endpoint: ModbusEndpoint, doubtful: set[int]) -> AsyncIterator["Line"]:
+    """The open line; raises LinkDown when nothing is there, AccessDenied when the machine does not let us use its port.
+
+    `doubtful` are the units that the last one to have this line left owing an answer; the line keeps it for the next one.
+    """
     tap = _Tap(endpoint.is_rtu)
     client = _client_for(endpoint, tap)
     transport: Any = None
@@ -171,7 +174,7 @@ async def opened(endpoint: ModbusEndpoint) -> AsyncIterator["Line"]:
         # a request that waits is failed through this future; until the first one there is nobody to tell
         client.ctx.response_future.cancel()
         client.ctx.next_tid = random.randrange(_FIRST_TRANSACTION)
-        yield Line(endpoint, client, tap)
+        yield Line(endpoint, client, tap, doubtful)
     finally:
         client.close()
         if transport is not None:
@@ -197,14 +200,14 @@ async def _open(endpoint: ModbusEndpoint, client: _Client) -> Any:
 class Line:
     """One connection, one request at a time."""
 
-    def __init__(self, endpoint: ModbusEndpoint, client: _Client, tap: _Tap) -> None:
+    def __init__(self, endpoint: ModbusEndpoint, client: _Client, tap: _Tap, doubtful: set[int]) -> None:
         self._endpoint = endpoint
         self._client = client
         self._tap = tap
         self._turn = asyncio.Lock()
         self._clock = asyncio.get_running_loop().time
         self._rtu = endpoint.is_rtu
-        self._doubtful: set[int] = set()
+        self._doubtful = doubtful
         """units whose next answer may be to an earlier question"""
         # whoever had this line before us may have left a question behind
         self._quiet_until = self._clock() + endpoint.timeout_s + endpoint.late_s if self._rtu else 0.0

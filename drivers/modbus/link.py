@@ -24,9 +24,14 @@ _PLANS = 64
 
 
 @asynccontextmanager
-async def connect(endpoint: ModbusEndpoint, bindings: Sequence[Binding]) -> AsyncIterator["ModbusLink"]:
-    """A link to the endpoint; raises LinkDown when nothing is there, AccessDenied when its port may not be opened."""
-    async with opened(endpoint) as line:
+async def connect(
+    endpoint: ModbusEndpoint, bindings: Sequence[Binding], doubtful: set[int]
+) -> AsyncIterator["ModbusLink"]:
+    """A link to the endpoint; raises LinkDown when nothing is there, AccessDenied when its port may not be opened.
+
+    `doubtful` outlives the link: see `drivers.modbus.line.opened`.
+    """
+    async with opened(endpoint, doubtful) as line:
         yield ModbusLink(endpoint, bindings, line)
 
 

@@ -81,7 +81,7 @@ class ContractPeer:
         self._missing(Case.DEAD_POINT)
 
     async def hold_answer(self) -> None:
-        """Do not answer the next question until another one comes; send the old answer before the new one."""
+        """Do not answer the next question until another one comes; send the old answer then, and the new one a moment after it."""
         self._missing(Case.LATE_ANSWER)
 
     async def change(self, series: Series) -> None:

@@ -16,6 +16,8 @@ from hub.testing import ContractPeer, eventually
 from tests.drivers.modbus.peers import HOST, binding
 
 Send = Callable[[bytes], None]
+LAGGING_S = 0.04
+"""Between a late answer and the one that is due: in one piece nobody would take the one for the other."""
 DEAD = b"\x02"
 """Exception 2: no such address."""
 
@@ -153,16 +155,19 @@ class FieldBus(ContractPeer):
                     continue
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                self._give(frame, send)
+                await self._give(frame, send)
 
-    def _give(self, frame: bytes, send: Send) -> None:
+    async def _give(self, frame: bytes, send: Send) -> None:
         if self.hold:
             self.hold -= 1
             self._held.append(frame)
             return
-        self.late_sent += len(self._held)
-        send(b"".join([*self._held, frame]))
-        self._held.clear()
+        if self._held:
+            self.late_sent += len(self._held)
+            send(b"".join(self._held))
+            self._held.clear()
+            await asyncio.sleep(LAGGING_S)
+        send(frame)
 
     def _answer(self, unit: int, pdu: bytes) -> bytes:
         address, count = int.from_bytes(pdu[1:3]), int.from_bytes(pdu[3:5])
