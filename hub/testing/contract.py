@@ -207,7 +207,7 @@ class DriverContract:
                         await peer.change(asked)
                         await self._read_only_truth(link, peer, then)
                 except LinkDown as error:
-                    self._errors += _told(error)
+                    self._errors.append(error)
                     await peer.change(asked)
                     async with self._connected(peer) as link:
                         await self._read_only_truth(link, peer, then)
@@ -243,8 +243,11 @@ class DriverContract:
 
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[None]:
-        """Whatever happens inside: no task, socket or thread is left, nothing reached the loop, and no secret was shown."""
-        self._errors: list[str] = []
+        """Whatever happens inside: no task, socket or thread is left, nothing reached the loop, and no secret was shown.
+
+        The errors are kept meanwhile, as the runtime keeps one while it pauses: an error's frames must hold no socket.
+        """
+        self._errors: list[BaseException] = []
         escaped: list[dict[str, Any]] = []
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: escaped.append(context))
@@ -256,7 +259,7 @@ class DriverContract:
             await eventually(lambda: _held() <= before)
         assert not (left := _held() - before), f"left behind: {dict(left)}"
         assert escaped == []
-        self._assert_no_secret(said + self._errors)
+        self._assert_no_secret([*said, *(text for error in self._errors for text in _told(error))])
 
     def _assert_no_secret(self, texts: Sequence[str]) -> None:
         shown = [text for text in texts for secret in self.secrets if secret in text]
@@ -277,7 +280,7 @@ class DriverContract:
         except TimeoutError:
             raise AssertionError(f"no {kind.__name__} within {self.patience} s") from None
         except kind as error:
-            self._errors += _told(error)
+            self._errors.append(error)
         else:
             raise AssertionError(f"it ended without {kind.__name__}")
 
@@ -412,7 +415,7 @@ def _listening() -> Iterator[list[str]]:
 
 
 def _told(error: BaseException | None) -> Iterator[str]:
-    """What an error and all behind it say. The error itself is not kept: its frames would keep the link."""
+    """What an error and all behind it say."""
     while error is not None:
         yield f"{error!r} {error} {error.args} {vars(error)}"
         error = error.__cause__ or error.__context__

@@ -291,6 +291,27 @@ async def test_a_dead_unit_that_is_back_gives_its_value_after_one_answer_was_thr
     await bus.refuse()
 
 
+async def test_a_units_late_answer_within_one_link_is_neither_its_own_next_one_nor_its_neighbours(
+    tmp_path: Path,
+) -> None:
+    bus = FieldBus("rtu", tmp_path, (1, 2))
+    points = [(1, 1), (2, 1), (2, 5)]
+    bus.bindings = [binding(f"h{at}", device={"unit": unit}, table="holding", address=at) for unit, at in points]
+    bus.values = {one.series: 100 + number for number, one in enumerate(bus.bindings)}
+    await bus.start()
+    neighbour, owing, next_one = (one.series for one in bus.bindings)
+    async with driver.connect(bus.endpoint, bus.bindings) as link:
+        await read(link, neighbour)
+        for then in (neighbour, next_one, owing):
+            await bus.hold_answer()
+            assert (await read(link, owing)).error == "unit 2 did not answer within 0.3 s"
+            await bus.change(owing)
+            for series in (then, owing, neighbour, next_one):
+                assert (await read(link, series)).raw == bus.values[series]
+    assert bus.late_sent == 3
+    await bus.refuse()
+
+
 async def test_a_write_that_follows_a_time_out_is_made_once_and_read_back_is_the_registers_own(bus: FieldBus) -> None:
     """What is thrown away is a read: a write is never repeated."""
     writable = bus.bindings[0]._replace(writable=True)

@@ -49,15 +49,6 @@ def test_bad_settings_are_refused_naming_the_key(model: type[BaseModel], setting
     assert names in _refusal(model, settings)
 
 
-def test_an_unknown_key_is_refused_by_all_three_models() -> None:
-    for model, known in (
-        (driver.Endpoint, {"host": "h"}),
-        (driver.Device, {}),
-        (driver.Address, {"table": "coil", "address": 1}),
-    ):
-        assert _refusal(model, {**known, "colour": "red"}).startswith("colour: ")
-
-
 def test_the_driver_keeps_the_contract_and_is_found_by_its_entry_point() -> None:
     from importlib.metadata import entry_points
 
