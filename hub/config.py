@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from hub.errors import BadInput
 
@@ -71,3 +71,7 @@ def load_settings() -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "ANXIN_" + "_".join(str(part) for part in first["loc"]).upper()
         raise BadInput(str(first["msg"]), name, code="settings") from None
+    except SettingsError as error:  # what is no JSON where a list is wanted; it names the field in quotes
+        name = next((field for field in Settings.model_fields if f'"{field}"' in str(error)), "")
+        reason = 'a list is written as JSON, for example ["/etc/anxin/profiles"]'
+        raise BadInput(reason, f"ANXIN_{name.upper()}", code="settings") from None

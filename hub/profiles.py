@@ -241,6 +241,11 @@ class Profile(_Model):
         return {name: tuple((n, a) for n, a in self.alarms.items() if a.point == name) for name in names}
 
     @cached_property
+    def health_points(self) -> frozenset[str]:
+        """The points that say how well the device is."""
+        return frozenset(row.point for row in self.health)
+
+    @cached_property
     def lane(self) -> Lane:
         """Urgent when any definition is fire or panic."""
         urgent = any(alarm.signal_class in LIFE_SAFETY for alarm in self.alarms.values())

@@ -40,11 +40,23 @@ def apply(hub: Hub, files: Sequence[Path], *, yes: bool, as_json: bool) -> None:
             _report(planned, manifest, as_json=False)
         if planned["changes"] and not yes:
             _confirm()
-        result = _asked(hub, manifest, "/apply", digest=planned["digest"])
+        result = _applied(hub, manifest, planned["digest"])
         if as_json:
             _report({**result, "warnings": planned["warnings"]}, manifest, as_json=True)
         elif result["changes"]:
             show.console().print(f"已执行 Applied: {len(result['changes'])} 项更改 changes")
+
+
+def _applied(hub: Hub, manifest: Manifest, digest: str) -> Result:
+    try:
+        return _asked(hub, manifest, "/apply", digest=digest)
+    except HubError as error:
+        if error.code != Exit.NOT_REACHABLE:
+            raise
+        unknown = (
+            "it is not known whether it was applied, all or nothing: run the same command again, it does nothing twice"
+        )
+        raise HubError(f"{error}; {unknown}", error.code) from None
 
 
 def _confirm() -> None:

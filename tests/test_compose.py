@@ -17,9 +17,10 @@ import yaml
 from typer.main import get_command
 
 from hub.cli.main import app
-from hub.config import Settings
+from hub.config import Settings, load_settings
 from hub.engine import Prefix, mosquitto_hash, read_passwords, write_passwords
 from hub.engine.mosquitto import ACL, configuration
+from hub.errors import BadInput, DriverError
 from hub.mqtt import parse_broker, session
 from hub.testing import eventually, wait_until
 
@@ -113,11 +114,20 @@ def test_the_environment_of_our_services_makes_settings(
         assert key in names, f"{key} is no setting"
         assert key.lower() not in wanted, f"{key} would win over the secret"
         monkeypatch.setenv(key, re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", value))
-    settings = Settings(_secrets_dir=tmp_path)
+    monkeypatch.setenv("ANXIN_SECRETS_DIR", str(tmp_path))
+    settings = load_settings()
     assert settings.database_url.get_secret_value().endswith("@timescaledb:5432/anxin")
     broker = parse_broker(settings.mqtt_url.get_secret_value())
     assert (broker.host, broker.port) == ("mosquitto", 1884)
     assert (broker.username == "hub") == (name == "hub"), "only the hub knows the broker's password"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_an_error_that_names_its_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANXIN_SECRETS_DIR", str(tmp_path / "none"))
+    with pytest.raises(BadInput, match="ANXIN_SECRETS_DIR"):
+        load_settings()
 
 
 def test_new_secrets_makes_every_secret_of_the_compose_file_once(tmp_path: Path) -> None:
@@ -204,7 +214,7 @@ async def test_the_composed_broker_knows_the_hub_and_learns_of_new_edges(
                 parse_broker(f"mqtt://edge-10:ten@127.0.0.1:{port}"), client_id="edge-10", clean_start=True
             ):
                 return True
-        except Exception:
+        except (DriverError, BadInput):
             return False
 
     await eventually(knows, 10, 0.2)

@@ -21,15 +21,21 @@ ANXIN = str(Path(sys.executable).with_name("anxin"))
 
 def descendants(marker: str) -> list[str]:
     """The command lines of all processes that carry `marker` in their environment."""
-    found = []
+    return [line for _, line in processes(marker)]
+
+
+def processes(marker: str) -> list[tuple[int, str]]:
+    """Process id and command line of all processes that carry `marker` in their environment."""
+    found: list[tuple[int, str]] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 if marker.encode() in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
+                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                    found.append((int(entry.name), line))
             except OSError:
                 continue
-    return [line for line in found if line]
+    return [(pid, line) for pid, line in found if line]
 
 
 async def start(marker: str, *arguments: str, keys: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
@@ -111,6 +117,24 @@ async def test_a_demo_that_is_killed_takes_everything_with_it(tmp_path: Path, en
     process.kill()
     await process.wait()
     await eventually(lambda: descendants(marker) == [], 20, 0.1)
+
+
+@pytest.mark.timeout(180)
+async def test_when_the_centre_dies_under_it_the_demo_ends_and_says_so_in_one_line(
+    tmp_path: Path, engine_prefix: object
+) -> None:
+    marker, place = f"dead-{tmp_path}", tmp_path / "where.json"
+    process = await start(marker, "--json", str(place), "--port", "0")
+    await eventually(lambda: place.exists() or process.returncode is not None, 120, 0.1)
+    centre = [pid for pid, line in processes(marker) if line.rstrip().endswith("serve")]
+    assert len(centre) == 1
+    os.kill(centre[0], signal.SIGKILL)
+    async with asyncio.timeout(60):
+        words, _ = await process.communicate()
+    assert process.returncode == 2
+    assert "anxin demo: anxin serve has ended" in words.decode()
+    assert "Traceback" not in words.decode()
+    assert descendants(marker) == []
 
 
 async def test_a_report_is_well_only_when_every_chapter_was_played_and_held() -> None:

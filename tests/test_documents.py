@@ -1,7 +1,6 @@
-"""The documents say what the code does: commands, options, settings, metrics, topics, codes, links, manifests, examples."""
+"""The documents say what the code does: commands, options, settings, metrics, topics, codes, links, manifests."""
 
 import ast
-import asyncio
 import json
 import re
 import types
@@ -20,54 +19,17 @@ from hub.api.meter import Meter
 from hub.cli.main import app as anxin
 from hub.config import Settings
 from hub.core import wire
-from hub.driver import Binding, PollLink
-from hub.errors import LinkDown, ProtocolFault
-from hub.model import Lane, Series
-from hub.profiles import parse_profile
-from hub.rulepack_fixtures import failures, load_fixtures
-from hub.rulepacks import parse_rule_pack
+from hub.model import Lane
 from hub.runtime.service import _IngestMetrics
-from hub.testing import eventually
 from provisioning.errors import Exit
 from provisioning.main import app as anxinctl
+from tests.pages import ROOT, blocks, inline, rows, section, text
 
-ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS, PROTOCOL, PROVISIONING = "docs/operations.md", "docs/protocol.md", "provisioning/README.md"
 DOCUMENTS = ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md", OPERATIONS, PROTOCOL, PROVISIONING]
 COMMANDS: dict[str, Any] = {"anxin": typer.main.get_command(anxin), "anxinctl": typer.main.get_command(anxinctl)}
 SCRIPTS = {"--once", "--json", "--kills", "--seed", "--strict"}
 """Options of scripts/demo, scripts/soak and mypy that are named by themselves."""
-
-
-def text(document: str) -> str:
-    return (ROOT / document).read_text("utf-8")
-
-
-def blocks(document: str, language: str = "[a-z]*") -> list[str]:
-    """The fenced blocks of a document."""
-    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", text(document), re.M | re.S)
-
-
-def inline(document: str) -> list[str]:
-    """What stands between backticks in its prose."""
-    return re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```$", "", text(document), flags=re.M | re.S))
-
-
-def section(document: str, title: str) -> str:
-    found = re.search(rf"^##+ {title}\n(.*?)(?=^## |\Z)", text(document), re.M | re.S)
-    assert found, f"{document} has no section {title!r}"
-    return found[1]
-
-
-def rows(part: str) -> list[list[str]]:
-    """The cells of every table row, without heads and rules."""
-    lines = [line for line in part.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return [
-        row
-        for row, following in zip(cells, [*cells[1:], [""]], strict=True)
-        if not {row[0][:3], following[0][:3]} & {"---"}
-    ]
 
 
 # commands -----------------------------------------------------------------------------------------------------------
@@ -342,7 +304,15 @@ def test_every_variable_of_the_demos_manifests_is_explained() -> None:
     assert set(re.findall(r"`(ANXIN_DEMO_\w+)`", text(PROVISIONING))) == used
 
 
-# two languages, and the examples of CONTRIBUTING --------------------------------------------------------------------
+def test_every_decision_has_a_number_of_its_own_and_the_same_in_its_title() -> None:
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    numbers = [path.name[:4] for path in pages]
+    assert numbers == sorted(set(numbers))
+    for path in pages:
+        assert re.match(rf"# {path.name[:4]}:? \w", path.read_text("utf-8")), path.name
+
+
+# two languages -------------------------------------------------------------------------------------------------
 
 
 def test_the_readme_is_the_same_in_both_languages() -> None:
@@ -355,59 +325,6 @@ def test_the_readme_is_the_same_in_both_languages() -> None:
         assert len(re.findall(pattern, text(english), re.M)) == len(re.findall(pattern, text(chinese), re.M)), pattern
     links = [set(re.findall(r"\]\(([^)]+)\)", text(name))) - {english, chinese} for name in (english, chinese)]
     assert links[0] == links[1]
-
-
-def example_driver() -> Any:
-    module = types.ModuleType("anxin_thermo")
-    exec(compile(blocks("CONTRIBUTING.md", "python")[0], "CONTRIBUTING.md", "exec"), module.__dict__)
-    return module.driver
-
-
-async def test_the_driver_of_the_example_reads_says_what_it_cannot_read_and_when_its_peer_has_gone() -> None:
-    driver = example_driver()
-    answers = {b"t1?\n": b"21.5\n", b"t2?\n": b"?\n", b"t3?\n": b"hot\n"}
-    served: list[asyncio.StreamWriter] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.append(writer)
-        while line := await reader.readline():
-            writer.write(answers.get(line, b""))
-            if line not in answers:
-                break
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        endpoint = driver.Endpoint(host="127.0.0.1", port=server.sockets[0].getsockname()[1])
-        series = [Series("thermo-1", name) for name in ("t1", "t2", "t3", "gone")]
-        bindings = [Binding(one, driver.Device(), driver.Address(sensor=one.point), "float") for one in series]
-        async with driver.connect(endpoint, bindings) as link:
-            assert isinstance(link, PollLink)
-            good, missing = await link.read(series[:2])
-            assert (good.raw, good.error, missing.raw, missing.error) == (21.5, None, None, "no such sensor")
-            with pytest.raises(ProtocolFault, match="not a number"):
-                await link.read(series[2:3])
-            with pytest.raises(LinkDown):
-                await link.read(series[3:])
-        await eventually(lambda: all(writer.is_closing() for writer in served))
-    with pytest.raises(LinkDown):
-        async with driver.connect(endpoint, bindings):
-            pass
-
-
-def test_the_profile_of_the_example_holds_and_its_driver_takes_its_addresses() -> None:
-    profile = parse_profile(yaml.safe_load(blocks("CONTRIBUTING.md", "yaml")[0]), "CONTRIBUTING.md")
-    driver = example_driver()
-    assert profile.driver == driver.name
-    for point in profile.points.values():
-        driver.Address.model_validate(point.address)
-
-
-def test_the_rule_of_the_example_passes_and_fails_where_its_fixtures_say_so(tmp_path: Path) -> None:
-    _, pack, fixtures = blocks("CONTRIBUTING.md", "yaml")
-    (tmp_path / "fixtures").mkdir()
-    (tmp_path / "fixtures" / "example-smoke.yaml").write_text(fixtures, "utf-8")
-    assert failures([parse_rule_pack(yaml.safe_load(pack), "CONTRIBUTING.md")], load_fixtures([tmp_path])) == []
 
 
 def test_the_json_of_the_protocol_page_is_json() -> None:

@@ -5,6 +5,7 @@ route, model or table has to think of them.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +17,9 @@ from hub.api.problems import FieldError, response
 MAX_BODY = 2 * 1024 * 1024
 MAX_HELD = 64 * 1024 * 1024
 """All bodies that are held at one time; beyond it a request is told to try again."""
+MAX_FORGOTTEN = 32 * 1024 * 1024
+"""How much of a body that is refused is still taken, so that its sender comes to read why."""
+FORGET_SECONDS = 5.0
 BODY_SECONDS = 30.0
 """How long a client may take to send its body."""
 
@@ -73,6 +77,7 @@ class Guard:
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         too_large = Refused(413, f"the body has more than {self.max_body} bytes", "too-large", "#")
         if declared.isdigit() and int(declared[:20]) > self.max_body:
+            await _forget(receive)
             raise too_large
         parts: list[bytes] = []
         try:
@@ -85,6 +90,9 @@ class Guard:
                     held.size += len(parts[-1])
                     self._held += len(parts[-1])
                     if held.size > self.max_body:
+                        parts.clear()
+                        if message.get("more_body", False):
+                            await _forget(receive)
                         raise too_large
                     if self._held > self.max_held:
                         raise Refused(503, "too many large requests at once: try again", "busy", "#")
@@ -99,6 +107,18 @@ class _Held:
 
     def __init__(self) -> None:
         self.size = 0
+
+
+async def _forget(receive: Receive) -> None:
+    """Take the rest of a body without keeping it: an answer to somebody who is still sending would be lost with the connection."""
+    left = MAX_FORGOTTEN
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FORGET_SECONDS):
+            while left > 0:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                left -= len(message["body"])
 
 
 async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:

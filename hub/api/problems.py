@@ -33,6 +33,8 @@ TITLES: Mapping[int, str] = {
     503: "服务暂不可用 · Not available for now",
 }
 _MAX_ERRORS = 100
+_OURS = "Value error, "
+"""what pydantic puts before a sentence of our own"""
 _log = structlog.get_logger(__name__)
 
 
@@ -110,7 +112,10 @@ async def _on_anxin(_: Request, error: Exception) -> Response:
 
 async def _on_validation(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    found = [FieldError(pointer=pointer(one["loc"]), detail=str(one["msg"])) for one in error.errors()[:_MAX_ERRORS]]
+    found = [
+        FieldError(pointer=pointer(one["loc"]), detail=str(one["msg"]).removeprefix(_OURS))
+        for one in error.errors()[:_MAX_ERRORS]
+    ]
     first = found[0]
     return response(422, f"{first.pointer}: {first.detail}", "validation", found)
 

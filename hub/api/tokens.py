@@ -19,16 +19,19 @@ async def create_token(who: Administrator, conn: Conn, hub: Hub, asked: TokenReq
     """Make a token within your own scope. The secret is in this answer and nowhere else."""
     if asked.expires_at is not None and asked.expires_at <= hub.clock():
         raise BadInput("a token that has expired already is of no use", "#/expires_at", "validation")
-    made = await access.create_token(
-        conn,
-        name=asked.name,
-        kind=asked.kind,
-        role=Role(asked.role),
-        scope=Scope(**asked.scope.model_dump()),
-        actor=who.name,
-        within=who.scope,
-        expires_at=asked.expires_at,
-    )
+    try:
+        made = await access.create_token(
+            conn,
+            name=asked.name,
+            kind=asked.kind,
+            role=Role(asked.role),
+            scope=Scope(**asked.scope.model_dump()),
+            actor=who.name,
+            within=who.scope,
+            expires_at=asked.expires_at,
+        )
+    except BadInput as error:
+        raise BadInput(error.reason, "#/" + error.where.replace(".", "/"), error.code) from None
     return TokenCreated(id=made.id, secret=made.secret)
 
 

@@ -124,7 +124,10 @@ def migrate() -> None:
     """Bring the database to the newest revision."""
     from hub.store.migrate import upgrade
 
-    upgrade(_settings().database_url.get_secret_value())
+    try:
+        upgrade(_settings().database_url.get_secret_value())
+    except AnxinError as error:
+        raise _refuse(str(error), _code(error)) from None
 
 
 @token_app.command("create")

@@ -5,6 +5,7 @@ Exit codes: 0 every step held (`--once`), or ended by Ctrl-C; 1 a step did not h
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import sys
 import tempfile
@@ -51,6 +52,19 @@ async def _main(once: bool, json_file: Path | None, port: int) -> int:
     except (AnxinError, OSError) as error:
         print(f"anxin demo: {error}", file=sys.stderr)
         return 2
+    except BaseExceptionGroup as group:
+        told, unexpected = group.split(AnxinError)
+        if told is None or unexpected is not None:
+            raise
+        print(f"anxin demo: {_first(told)}", file=sys.stderr)
+        return 2
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error itself, out of the groups around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _say(text: str) -> None:
@@ -107,9 +121,11 @@ async def _stay(json_file: Path | None, port: int) -> int:
                     "database": city.variables["ANXIN_DATABASE_URL"],
                 }
                 write_private(json_file, known)
-            token_file = folder / "token"
-            write_secret(token_file, city.token)
-            _say(_WELCOME.format(api=city.api, token=city.token, token_file=token_file))
+            write_secret(folder / "token", city.token)
+            wanted = {name: value for name, value in city.variables.items() if name.startswith(_FOR_PEOPLE)}
+            lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(wanted.items())]
+            write_secret(folder / "env", "\n".join(lines))
+            _say(_WELCOME.format(api=city.api, token=city.token, folder=folder))
             await play_by_hand(city, _say)
     return 0
 
@@ -120,26 +136,31 @@ def write_secret(path: Path, text: str) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
+_FOR_PEOPLE = ("ANXIN_API", "ANXIN_TOKEN", "ANXIN_DEMO_")
+"""the variables that `anxinctl` and the demo's manifests read"""
+
 _WELCOME = """
 安心 Anxin Hub 演示已就绪 · the demo is up. Ctrl-C 结束 ends it.
 
-  API      {api}/api/v1   (OpenAPI: {api}/api/v1/openapi.json)
+  API      {api}/api/v1
+  OpenAPI  {api}/api/v1/openapi.json
   Token    {token}
 
 试一试 try next, in another terminal:
 
-  export ANXIN_API={api}
-  export ANXIN_TOKEN=$(cat {token_file})
+  . {folder}/env
   .venv/bin/anxinctl device list
   .venv/bin/anxinctl coverage show
   .venv/bin/anxinctl coverage show demo-center
   .venv/bin/anxinctl alarm list --all
+  .venv/bin/anxinctl plan -f provisioning/manifests/demo-toilet
   curl -H "authorization: Bearer $ANXIN_TOKEN" $ANXIN_API/api/v1/device-status
   curl -N -H "authorization: Bearer $ANXIN_TOKEN" $ANXIN_API/api/v1/events
 
 在本终端输入一个字并回车 type here and press Enter:
-  p  按下一键报警 press the panic button      f  火警 / 恢复 fire at the panel, again: over
-  u  拔掉 / 插上摄像机 unplug the camera, again: plug in
+  p  按下一键报警 press the panic button
+  f  火警 / 恢复 fire at the panel; again: over
+  u  拔掉 / 插上摄像机 unplug the camera; again: plug in
 """
 
 

@@ -7,12 +7,15 @@ small loss of time.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hub.core.wire import MAX_REJECTS, MAX_SAMPLES, encode_reject, encode_sample, join_up
+from hub.core.wire import MAX_REJECTS, MAX_SAMPLES, QUARANTINED_BYTES, encode_reject, encode_sample, join_up
 from hub.errors import BadInput
-from hub.model import Reject, Sample
+from hub.model import Micros, Reject, Sample
 
-TARGET_BYTES = 128 * 1024
-"""of one message's parts; half of what the broker takes, so that topic, properties and separators always fit"""
+TARGET_BYTES = 96 * 1024
+"""of one message's parts; well below what the hub takes, so that the last part and the separators always fit"""
+
+
+_UNWRITABLE = (BadInput, TypeError, ValueError, AttributeError)
 
 
 class Packed(NamedTuple):
@@ -24,22 +27,38 @@ class Packed(NamedTuple):
 
 
 def pack(samples: Sequence[Sample], rejects: Sequence[Reject] = (), source: str = "edge") -> list[Packed]:
-    """All of it in order, as messages. A sample that cannot be written at all becomes a reject from `source`; nothing is left out."""
+    """All of it in order, as messages. A sample that cannot be written at all becomes a reject from `source`; nothing is left out.
+
+    Nor does anything raise: samples come from drivers, whose bugs put anything where an identifier or a time should be.
+    """
     encoded: list[bytes] = []
     refused: list[Reject] = []
     for sample in samples:
         try:
             encoded.append(encode_sample(sample))
-        except BadInput as error:
-            refused.append(Reject(sample.at, source, "sample", str(error), repr(sample).encode("utf-8", "replace")))
+        except _UNWRITABLE as error:
+            refused.append(_kept(sample, sample.at, source, "sample", error))
     messages = [Packed(join_up(part, ()), len(part), 0) for part in _cut(encoded, MAX_SAMPLES)]
-    tails = list(_cut((encode_reject(reject) for reject in (*rejects, *refused)), MAX_REJECTS))
+    tails = list(_cut((_encoded(reject, source) for reject in (*rejects, *refused)), MAX_REJECTS))
     if messages and tails and sum(map(len, tails[0])) + len(messages[-1].payload) <= TARGET_BYTES:
         last = encoded[len(encoded) - messages[-1].samples :]
         messages[-1] = Packed(join_up(last, tails[0]), len(last), len(tails[0]))
         del tails[0]
     messages.extend(Packed(join_up((), part), 0, len(part)) for part in tails)
     return messages
+
+
+def _encoded(reject: Reject, source: str) -> bytes:
+    try:
+        return encode_reject(reject)
+    except _UNWRITABLE as error:
+        return encode_reject(_kept(reject, reject.at, source, "reject", error))
+
+
+def _kept(what: Sample | Reject, at: Micros, source: str, code: str, error: Exception) -> Reject:
+    """What cannot be written, as a reject that can; without a time of its own it has the epoch's."""
+    payload = repr(what)[:QUARANTINED_BYTES].encode("utf-8", "replace")
+    return Reject(at if type(at) is int else 0, source, code, str(error), payload)
 
 
 def _cut(parts: Iterable[bytes], most: int) -> Iterator[list[bytes]]:

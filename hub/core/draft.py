@@ -17,6 +17,7 @@ from hub.core.alarms import (
     Watch,
     alarm_id,
     due_events,
+    holds,
     is_active,
     judge,
     open_alarm,
@@ -299,12 +300,18 @@ class Draft:
         self.changes.append(Change("alarm", device.institution_key, payload))
 
     def judge_reading(self, device: Device, reading: Reading, *, again: bool = False) -> None:
-        """Run the profile's definitions of this point over a good reading; one that is looked at `again` is no event."""
+        """Run the profile's definitions of this point over a good reading; one that is looked at `again` is no event.
+
+        A code that the profile does not know may raise by its number; that it is not the fire's code is no evidence that the fire is out.
+        """
         name = reading.series.point
         for definition_name, definition in device.profile.alarms_of.get(name, ()):
             if again and definition.condition.present is not None:
                 continue
             key = Key(device.id, definition_name, reading.series.instance)
+            unknown = reading.quality is Quality.UNCERTAIN_ENUM
+            if unknown and not holds(definition.condition, 0.0, False, reading.value, reading.text):
+                continue
             alarm = self.alarm_of(key)
             watch, fired = judge(definition, self.watch_of(key), is_active(alarm), reading)
             if watch is not None:
@@ -345,15 +352,20 @@ class Draft:
         """The device was heard at `at`; held close to its edge's beat, so that its own clock cannot hide its silence."""
         beat = self.beats.get(device.client) or self.state.beats.get(device.client)
         edge = self.registry.devices.get(device.client)
-        if beat is not None and edge is not None:
-            at = min(max(at, beat.at), beat.at + edge.profile.liveness.offline_after)
         live = self.live_of(device.id)
-        if live.heard is None or at > live.heard:
+        heard = live.heard
+        if beat is not None and edge is not None:
+            latest = beat.at + edge.profile.liveness.offline_after
+            at = min(max(at, beat.at), latest)
+            heard = None if heard is not None and heard > latest else heard  # the clock of the edge went back
+        if heard is None or at > heard:
             self.live[device.id] = live._replace(heard=at)
 
     def check_health(self, device: Device, reading: Reading) -> None:
         """Add or remove what this reading says is wrong with the device."""
         faults = self.faults_of(device.id)
+        if not faults and reading.quality.is_good and reading.series.point not in device.profile.health_points:
+            return  # nearly every reading there is: a quarter of the time of judging it, measured
         updated = diagnose(faults, device.profile, reading)
         if updated != faults:
             self.faults[device.id] = updated

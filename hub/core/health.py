@@ -16,11 +16,14 @@ _WORSE = {FunctionState.OK: 0, FunctionState.DEGRADED: 1, FunctionState.UNPROVEN
 
 
 def diagnose(faults: Faults, profile: Profile, reading: Reading) -> Faults:
-    """The faults after the newest reading of a series; a value that is not good says nothing about the profile's rows."""
+    """The faults after the newest reading of a series; a value that is not good says nothing about the profile's rows.
+
+    A code that the profile does not know counts like a bad value: nobody can say what the device means.
+    """
     series = reading.series
     updated = dict(faults)
     bad = None
-    if reading.quality >= Quality.BAD_RANGE:
+    if reading.quality >= Quality.UNCERTAIN_ENUM:
         bad = FunctionState.DEGRADED, f"{series.point}: {reading.quality.name.lower()}"
     _note(updated, (series.point, series.instance, -1), bad)
     if reading.quality.is_good:

@@ -67,6 +67,10 @@ def judge_device(
         return Verdict(LinkState.UNKNOWN, "uplink")
     if heard is None:
         return Verdict(LinkState.UNKNOWN, "never_seen")
+    if (
+        heard - beat.at > edge_offline_after
+    ):  # `Draft.hear` lets nobody be so far ahead: the clock of the edge went back
+        return Verdict(LinkState.UNKNOWN, "edge")
     if beat.at - heard < offline_after:
         return _ONLINE
     if beat.uptime < offline_after:

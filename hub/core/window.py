@@ -7,7 +7,7 @@ So the rules are:
 - not above, although more was sent: perhaps a gap. Go back to the lowest unconfirmed, but only when nothing has moved for `PATIENCE`,
   doubled each time without progress, so that late answers to a repetition never cause the next one;
 - below what was confirmed, again and again while the lowest unconfirmed was sent: the hub has lost its place (restored from a backup, set
-  up anew); above all that was ever given: we have. In both cases the numbers mean nothing any more and the stream must begin anew;
+  up anew); above all that it can have: we have. In both cases the numbers mean nothing any more and the stream must begin anew;
 - no confirmation for `FIRST_SILENCE`, doubled each time up to `SILENCE`: go back too. A broker that was started again takes messages while
   the hub has not yet subscribed, and drops them; an alarm among them must not wait ten seconds.
 
@@ -33,6 +33,34 @@ class Verdict(Enum):
     NOTHING = "nothing"
     BACK = "back"
     ANEW = "anew"
+
+
+@dataclass(slots=True)
+class Past:
+    """What of a stream the hub can know, over all sessions of this process: so it is seen when a spool was put back from a backup.
+
+    Such a spool gives numbers again that the hub has under other contents, and takes the hub's "I have it" for theirs. Therefore a hub
+    that is ahead of all that can have been sent is no progress (`known`), and until it has said where it stands at most one
+    number goes up that was not in the spool when it was opened (`allowed`).
+    """
+
+    inherited: int | None
+    """the highest number in the spool when it was opened, which an earlier process may have sent; None: the stream began since"""
+    highest: int = 0
+    """sent by this process"""
+    heard: bool = False
+    """the hub has said where it stands"""
+
+    @property
+    def known(self) -> int:
+        """The highest number that the hub can have from us."""
+        return max(self.inherited or 0, self.highest)
+
+    def allowed(self, sent: int, room: int) -> int:
+        """How many of `room` messages may follow number `sent`."""
+        if self.heard or self.inherited is None:
+            return room
+        return max(0, min(room, self.inherited + 1 - sent))
 
 
 @dataclass(slots=True)
@@ -68,7 +96,7 @@ class Window:
         return True
 
     def confirm(self, upto: int, last: int, now: float) -> Verdict:
-        """A confirmation came, when `last` is the highest number given so far."""
+        """A confirmation came, when `last` is the highest number that the hub can have (`Past.known`)."""
         self.heard_at = now
         if upto > last:
             return Verdict.ANEW

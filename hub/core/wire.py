@@ -18,7 +18,8 @@ from hub.errors import BadInput
 from hub.model import IDENTIFIER, Lane, Reject, Sample, Scalar, Series
 
 ROOT = "anxin/v1"
-MAX_PAYLOAD = 262_144
+MAX_PAYLOAD = 131_072
+"""bytes; half of what the broker lets through, so that a sender who is wrong finds itself in quarantine and not cut off"""
 MAX_SAMPLES = 1_000
 MAX_REJECTS = 100
 MAX_TEXT = 1_024
@@ -306,11 +307,10 @@ def encode_sample(sample: Sample) -> bytes:
         (series.point, _point, "point"),
         (series.instance, _instance, "instance"),
     ):
-        if (text or name != "instance") and pattern.match(text) is None:
-            raise BadInput(
-                f"{text[:100]!r} is not written like one", f"{series.device[:40]}/{series.point[:40]} {name}", "series"
-            )
-    if not -(2**63) <= sample.at < 2**63:
+        if type(text) is not str or ((text or name != "instance") and pattern.match(text) is None):
+            where = f"{str(series.device)[:40]}/{str(series.point)[:40]} {name}"
+            raise BadInput(f"{str(text)[:100]!r} is not written like one", where, "series")
+    if type(sample.at) is not int or not -(2**63) <= sample.at < 2**63:
         raise BadInput(f"time {sample.at} does not fit 64 bits", f"{series.device}/{series.point}", code="time")
     value, error = (None, sample.error) if sample.error is not None else _value(sample.raw)
     return _encode(
@@ -326,26 +326,28 @@ def encode_sample(sample: Sample) -> bytes:
 
 
 def _value(raw: Scalar | None) -> tuple[Scalar | None, str | None]:
+    """Of types derived from the plain ones (numpy's, enumerations) the plain value: the encoder takes no others."""
     if isinstance(raw, str):
+        raw = str.__str__(raw)
         if len(raw) > MAX_TEXT:
             return None, f"a text of {len(raw)} characters, at most {MAX_TEXT} are taken"
         return (raw, None) if _clean(raw) == raw else (None, "NUL or a lone surrogate in a text")
     if isinstance(raw, bool):
         return raw, None
-    if isinstance(raw, int) and not -(2**63) <= raw < 2**63:
+    if isinstance(raw, int):
         try:
-            return float(raw), None
+            return (int(raw) if -(2**63) <= raw < 2**63 else float(raw)), None
         except OverflowError:
             return None, "a number beyond float64"
-    if isinstance(raw, float) and not math.isfinite(raw):
-        return None, f"the value is {raw}"
-    return (raw, None) if isinstance(raw, int | float) else (None, "no value")
+    if isinstance(raw, float):
+        return (float(raw), None) if math.isfinite(raw) else (None, f"the value is {raw}")
+    return None, "no value"
 
 
 def encode_reject(reject: Reject) -> bytes:
     """A reject as JSON, cut and cleaned to what the protocol takes."""
     code = reject.code if _code.match(reject.code) is not None else "reject"
-    at = min(max(reject.at, -(2**63)), 2**63 - 1)
+    at = min(max(int(reject.at), -(2**63)), 2**63 - 1)
     return _encode(
         _WireReject(at, _clean(reject.source), code, _clean(reject.reason), reject.payload[:QUARANTINED_BYTES])
     )

@@ -101,10 +101,6 @@ class Intake:
         """See `Spool.unconfirmed`."""
         return await self._call(self._spool.unconfirmed, lane, after, limit)
 
-    async def last(self, lane: Lane) -> int:
-        """See `Spool.last`."""
-        return await self._call(self._spool.last, lane)
-
     async def confirmed(self, lane: Lane) -> int:
         """See `Spool.confirmed`."""
         return await self._call(self._spool.confirmed, lane)
@@ -120,6 +116,10 @@ class Intake:
     async def restart(self, lane: Lane) -> str:
         """See `Spool.restart`."""
         return await self._call(self._spool.restart, lane)
+
+    def inherited(self, lane: Lane) -> int | None:
+        """See `Spool.inherited`."""
+        return self._spool.inherited(lane)
 
     def stream(self, lane: Lane) -> str:
         """The name of the lane's stream."""

@@ -83,13 +83,13 @@ class Spool:
         self._budget = budget
         self._streams: dict[Lane, str] = {}
         self._depth: dict[Lane, Depth] = {}
+        self._inherited: dict[Lane, int | None] = {}
+        made = "insert into stream (lane, stream) values (?, ?) on conflict do nothing"
         with self._transaction():
-            for lane in Lane:
-                self._db.execute(
-                    "insert into stream (lane, stream) values (?, ?) on conflict do nothing", (lane, _stream_name(lane))
-                )
+            fresh = {lane: self._db.execute(made, (lane, _stream_name(lane))).rowcount == 1 for lane in Lane}
         for lane in Lane:
             self._load(lane)
+            self._inherited[lane] = None if fresh[lane] else self.last(lane)
 
     def _load(self, lane: Lane) -> None:
         stream, dropped = self._one("select stream, dropped from stream where lane = ?", lane)
@@ -107,6 +107,10 @@ class Spool:
     def depth(self, lane: Lane) -> Depth:
         """How much waits in this lane."""
         return self._depth[lane]
+
+    def inherited(self, lane: Lane) -> int | None:
+        """The highest number that stood here when the spool was opened; None for a stream that began since."""
+        return self._inherited[lane]
 
     def last(self, lane: Lane) -> int:
         """The highest number given so far; 0 before the first message."""
@@ -185,6 +189,7 @@ class Spool:
                 (stream, len(rows), lane),
             )
         self._load(lane)
+        self._inherited[lane] = None
         return stream
 
     def _drop_oldest(self, lane: Lane, excess: int) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 import structlog
 
 from hub.core.backoff import Backoff
-from hub.core.window import Verdict, Window
+from hub.core.window import Past, Verdict, Window
 from hub.core.wire import Confirmation, Topic, decode_confirm, properties_of
 from hub.crash import point
 from hub.edge.intake import Intake
@@ -51,6 +51,7 @@ class Uplink:
         self._clock = clock
         self._up = {lane: str(Topic(partition, client, "up", lane)) for lane in Lane}
         self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
+        self._past = {lane: Past(intake.inherited(lane)) for lane in Lane}
         self._backoff = Backoff(longest=LONGEST)
         self._said_down = False
 
@@ -83,7 +84,9 @@ class Uplink:
                     windows = {}
                     for lane in Lane:
                         windows[lane] = Window(await self._intake.confirmed(lane), _now())
-                        carrier = _Carrier(lane, self._up[lane], windows[lane], live, self._intake, self._clock)
+                        carrier = _Carrier(
+                            lane, self._up[lane], windows[lane], self._past[lane], live, self._intake, self._clock
+                        )
                         tasks.create_task(carrier.run(), name=f"uplink-{lane}")
                     tasks.create_task(self._hear(live, windows), name="uplink-hear")
             except BaseExceptionGroup as group:
@@ -108,8 +111,10 @@ class Uplink:
         if confirmation.stream != self._intake.stream(lane):
             log.debug("uplink.other_stream", lane=lane, stream=confirmation.stream)
             return
-        last = await self._intake.last(lane)
-        verdict = window.confirm(confirmation.upto, last, _now())
+        past = self._past[lane]
+        past.heard = True
+        known = past.known
+        verdict = window.confirm(confirmation.upto, known, _now())
         if verdict is Verdict.PROGRESS:
             point("edge-before-confirm-delete")
             await self._intake.confirm(lane, confirmation.upto)
@@ -119,13 +124,14 @@ class Uplink:
         elif verdict is Verdict.ANEW:
             after = await self._intake.restart(lane)
             window.restart(_now())
+            past.inherited, past.highest = None, 0
             log.error(
                 "uplink.stream_anew",
                 lane=lane,
                 before=confirmation.stream,
                 after=after,
                 hub=confirmation.upto,
-                last=last,
+                sent=known,
             )
         self._intake.appended[lane].set()
 
@@ -143,6 +149,7 @@ class _Carrier:
         lane: Lane,
         topic: str,
         window: Window,
+        past: Past,
         live: Session,
         intake: Intake,
         clock: Callable[[], Micros],
@@ -150,6 +157,7 @@ class _Carrier:
         self._lane = lane
         self._topic = topic
         self._window = window
+        self._past = past
         self._live = live
         self._intake = intake
         self._clock = clock
@@ -163,7 +171,8 @@ class _Carrier:
             if window.expire(_now()):
                 log.info("uplink.repeated", lane=self._lane, after=window.confirmed, cause="no confirmation")
             stream = self._intake.stream(self._lane)
-            chunk = await self._intake.unconfirmed(self._lane, window.sent, min(CHUNK, window.room))
+            room = self._past.allowed(window.sent, window.room)
+            chunk = await self._intake.unconfirmed(self._lane, window.sent, min(CHUNK, room))
             await self._send(stream, chunk)
             if not chunk:
                 with suppress(TimeoutError):
@@ -182,6 +191,7 @@ class _Carrier:
                 # going back or beginning anew may have happened meanwhile
                 if stream != self._intake.stream(self._lane) or not self._window.take(message.seq, _now()):
                     break
+                self._past.highest = max(self._past.highest, message.seq)
                 if self._lane is Lane.URGENT:
                     await self._post(stream, message)
                 else:

@@ -24,8 +24,8 @@ def parse_settings(kind: str, settings: Mapping[str, Any], where: str) -> Settin
         return model.model_validate(settings)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{key}: {first['msg']}" if key else str(first["msg"]), where, code="channel") from None
+        key, reason = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+        raise BadInput(f"{key}: {reason}" if key else reason, where, code="channel") from None
 
 
 def open_channel(kind: str, settings: Mapping[str, Any], where: str, *, allow_loopback: bool) -> Channel:

@@ -137,7 +137,7 @@ def _findings(model: type[BaseModel], settings: Fields) -> list[Finding]:
         model.model_validate(settings)
     except ValidationError as error:
         rows = error.errors(include_url=False, include_input=False, include_context=False)
-        return [Finding(tuple(row["loc"]), row["msg"]) for row in rows]
+        return [Finding(tuple(row["loc"]), row["msg"].removeprefix("Value error, ")) for row in rows]
     return []
 
 

@@ -10,13 +10,14 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from hub import crash
 from hub.core import wire
 from hub.core.backoff import full_jitter
-from hub.core.draft import Draft, Message, Quarantined, State
+from hub.core.draft import Draft, Message, Quarantined, State, Streamed
 from hub.core.intake import take_in
 from hub.core.quota import Quota, let_through
 from hub.core.supervision import tick
@@ -28,7 +29,7 @@ from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unr
 from hub.runtime.refusals import find_refused
 from hub.runtime.strangers import Strangers
 from hub.store import alarms, lanes
-from hub.store.pool import LOST, Connection, connect
+from hub.store.pool import LOST, Connection, connect, cut
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
@@ -36,6 +37,10 @@ TAKE_BYTES = 262_144
 """payload bytes a batch at most (a larger message goes alone): some thousand samples, judged within 0.1 s and committed far within `ANSWER`"""
 TICK = 0.5
 """seconds between two looks at what time alone changes"""
+STALL = 5.0
+"""seconds without a look at the time after which silence proves nothing: the process or its database stood still"""
+STEP = 2.0
+"""seconds by which the clock may be set without a new beginning"""
 ANSWER = 20.0
 """seconds after which a database that does not answer is given up and asked anew"""
 SESSION_EXPIRY = 86_400
@@ -94,9 +99,12 @@ class LaneIngest:
         self._series: lanes.SeriesKeys = {}
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
+        self._foreign: dict[str, Streamed] = {}
+        """streams that clients of elsewhere own: a spool was copied"""
         self._quota = Quota()
         self._judged_by = shared.registry
         self._listening_since: Micros = clock()
+        self._looked = (clock(), time.monotonic())
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
 
@@ -228,11 +236,12 @@ class LaneIngest:
         try:
             done, _ = await asyncio.wait({writing}, timeout=ANSWER)
         except asyncio.CancelledError:
-            writing.add_done_callback(_forget)
-            self._conn.pgconn.finish()  # whether it was committed is asked of the database by whoever owns the lane next
+            await self._abandon(
+                writing
+            )  # whether it was committed is asked of the database by whoever owns the lane next
             raise
         if not done:
-            writing.add_done_callback(_forget)
+            await self._abandon(writing)
             await self._lose_database("no answer")
             return False
         try:
@@ -276,6 +285,14 @@ class LaneIngest:
 
     # the database's side -----------------------------------------------------------------------------------------
 
+    async def _abandon(self, writing: "asyncio.Future[None]") -> None:
+        """Give up a write that is under way and its connection: a frozen server would hold both for ever."""
+        lost, self._conn = self._conn, None
+        assert lost is not None
+        cut(lost)
+        writing.add_done_callback(partial(_end, lost))
+        await asyncio.wait({writing}, timeout=1.0)
+
     async def _lose_database(self, error: str) -> None:
         self.counters.database_losses += 1
         _log.warning("ingest.database_lost", lane=self.name, error=" ".join(error.split())[:200])
@@ -309,6 +326,7 @@ class LaneIngest:
         """The stored state is the state; what is not stored stays as this process knows it."""
         before = self._state
         self._state, self._series = loaded.state, loaded.series
+        self._state.streams = self._foreign | self._state.streams
         self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
         for device, trial in self._state.tests.items():
             seen = before.tests.get(device)
@@ -350,12 +368,13 @@ class LaneIngest:
     async def _catch_up(self, conflict: Conflict) -> None:
         """Somebody else wrote what this lane remembers: read it again."""
         self.counters.conflicts += 1
-        if isinstance(conflict, lanes.Overtaken):
-            await self._lose_database(str(conflict))
         assert self._conn is not None
         try:
             if isinstance(conflict, lanes.Overtaken):
-                self._state.streams |= await lanes.streams_named(self._conn, conflict.streams)
+                self._adopt(await lanes.load(self._conn, self.shared.number, self.lane))
+                found = await lanes.streams_named(self._conn, conflict.streams)
+                self._foreign |= {name: found[name] for name in found.keys() - self._state.streams.keys()}
+                self._state.streams |= self._foreign
             if isinstance(conflict, lanes.Taken):
                 self._state.taken |= conflict.ids
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
@@ -389,6 +408,7 @@ class LaneIngest:
                     return
             clients = self.shared.clients
             now = self._clock()
+            self._note_pause(now)
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
             draft = tick(self._state, self.shared.registry, self.lane, now, since, clients, requested)
             quota, draft.quarantined = let_through(self._quota, [], now)
@@ -398,8 +418,22 @@ class LaneIngest:
             except lanes.Refusal as error:
                 _log.error("ingest.tick_refused", lane=self.name, error=str(error))
 
+    def _note_pause(self, now: Micros) -> None:
+        """A clock that was set, or a process that stood still: nobody was silent, nobody listened."""
+        before, self._looked = self._looked, (now, time.monotonic())
+        waited = self._looked[1] - before[1]
+        if waited > STALL or abs((now - before[0]) / 1e6 - waited) > STEP:
+            _log.warning(
+                "ingest.pause", lane=self.name, waited=round(waited, 1), clock=round((now - before[0]) / 1e6, 1)
+            )
+            self._listening_since = now
+            self._state.beats.clear()  # what was heard by a clock that is no more says nothing
+            for client, at in self.shared.clients.items():
+                self.shared.clients[client] = min(at, now - 1)
 
-def _forget(writing: "asyncio.Future[None]") -> None:
-    """Take note of the end of a write that nobody waits for any more; its connection has been closed."""
+
+def _end(lost: Connection, writing: "asyncio.Future[None]") -> None:
+    """A write that nobody waits for any more has ended: now, and not before, its connection may be freed."""
+    lost.pgconn.finish()
     if not writing.cancelled():
         writing.exception()

@@ -8,17 +8,18 @@ nothing of what is behind the sink: an edge has its spool there.
 import asyncio
 import contextlib
 import random
+import sys
 import time
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import structlog
 
 from hub.core.backoff import Backoff
 from hub.core.polling import Schedule, Turn
-from hub.driver import PollLink, PushLink
+from hub.driver import Link, PollLink, PushLink
 from hub.errors import AccessDenied, AnxinError, LinkDown, ProtocolFault
 from hub.model import Delivery, Lane, Micros, Reject, Sample
 from hub.runtime.drivers import LinkPlan
@@ -29,6 +30,10 @@ ENTER_LIMIT = 60.0
 """seconds that a driver has to connect"""
 READ_LIMIT = 120.0
 """seconds that one turn may take before the link is given up; a driver has its own, shorter time-outs"""
+SETTLE_LIMIT = 30.0
+"""seconds that a driver has to confirm one delivery to its source"""
+LEAVE_LIMIT = 5.0
+"""seconds that a driver has to end its reading, and again to disconnect; then it is cancelled and the link entered again"""
 UNDER_WAY = 64
 """deliveries of a push link that may wait for the sink"""
 LONGEST_URGENT = 10.0
@@ -83,6 +88,7 @@ class LinkRunner:
         self._schedule = Schedule(plan.every)
         self._log = log.bind(endpoint=plan.endpoint_id, driver=plan.driver.name)
         self._said_down = False
+        self._said_dropped = False
         self._entered_at: Micros | None = None
 
     async def run(self) -> None:
@@ -99,7 +105,11 @@ class LinkRunner:
                 ):  # on entering or from a listening link; one from a poll keeps the link
                     await self._take_fault(error)
                 await self._pause(error, self._next_pause())
-            except Exception as error:  # noqa: BLE001 -- a driver is third-party code: its bug must not stop the edge
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # a driver is third-party code: its bug must not stop the edge
+                if _told_to_end():
+                    raise
                 self.counters.bugs += 1
                 self._log.error("driver.bug", error=repr(error), traceback=traceback.format_exc())
                 await self._pause(LinkDown(f"a bug in the driver: {error!r}"), self._next_pause())
@@ -107,20 +117,47 @@ class LinkRunner:
     async def _attend(self) -> None:
         """One connection's life; always ends by raising."""
         under_way: _UnderWay = asyncio.Queue(UNDER_WAY)
-        async with contextlib.AsyncExitStack() as stack:
-            async with _limit(ENTER_LIMIT, "did not connect"):
-                link = await stack.enter_async_context(self.plan.driver.connect(self.plan.endpoint, self.plan.bindings))
+        async with self._entered() as link:
             self._say_up()
+            reading = self._poll(link, under_way) if isinstance(link, PollLink) else self._listen(link, under_way)
+            settling = self._settle(under_way, isinstance(link, PollLink))
+            parts = [asyncio.create_task(_outcome(part)) for part in (settling, reading)]
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    polls = isinstance(link, PollLink)
-                    tasks.create_task(self._settle(under_way, polls), name=f"settle-{self.plan.endpoint_id}")
-                    await (self._poll(link, under_way) if isinstance(link, PollLink) else self._listen(link, under_way))
-            except ExceptionGroup as group:
-                raise _telling(group) from group
+                await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self.counters.up = False
+                await self._end(parts)
                 _abandon(under_way)
+            raise _telling([part.result() for part in parts if part.done() and not part.cancelled()])
+
+    @contextlib.asynccontextmanager
+    async def _entered(self) -> AsyncIterator[Link]:
+        """The driver's connection. One that cannot be left is said and given up: a line must not stay dead for that."""
+        stack = contextlib.AsyncExitStack()
+        async with _limit(ENTER_LIMIT, "did not connect"):
+            link = await stack.enter_async_context(self.plan.driver.connect(self.plan.endpoint, self.plan.bindings))
+        try:
+            yield link
+        finally:
+            try:
+                async with asyncio.timeout(LEAVE_LIMIT) as limit:
+                    await stack.__aexit__(*sys.exc_info())
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                self._log.error("link.leaving_hung", limit=LEAVE_LIMIT)
+
+    async def _end(self, parts: "Sequence[asyncio.Task[BaseException]]") -> None:
+        """Cancel what still runs; a driver that waits while it is being cancelled is cancelled once more, then left behind."""
+        for again in (False, True):
+            left = [part for part in parts if not part.done()]
+            if not left:
+                return
+            if again:
+                self._log.error("link.leaving_hung", limit=LEAVE_LIMIT)
+            for part in left:
+                part.cancel()
+            await asyncio.wait(left, timeout=LEAVE_LIMIT)
 
     async def _poll(self, link: PollLink, under_way: _UnderWay) -> NoReturn:
         self._schedule.start(_ticks(), random.random())
@@ -176,7 +213,7 @@ class LinkRunner:
         own = self.plan.source
         return source if source.startswith(own) else f"{own} {source}".rstrip()
 
-    async def _settle(self, under_way: _UnderWay, polls: bool) -> None:
+    async def _settle(self, under_way: _UnderWay, polls: bool) -> NoReturn:
         """In the order of arrival, whatever lane each took. What a poll brought and the sink refused is lost, counted and said."""
         while True:
             delivery, stored = await under_way.get()
@@ -187,9 +224,11 @@ class LinkRunner:
                 if not polls:
                     raise
                 self.counters.dropped += count
-                self._log.error("link.dropped", samples=count, reason=str(error))
+                self._say_dropped(str(error), samples=count)
                 continue
-            await delivery.settle()
+            async with _limit(SETTLE_LIMIT, "did not settle"):
+                await delivery.settle()
+            self._said_dropped = False
             self._backoff.reset()
             self.counters.samples += count
             self.counters.unread += sum(sample.error is not None for sample in delivery.samples)
@@ -202,7 +241,7 @@ class LinkRunner:
         try:
             await self._sink.put(Lane.BULK, (), (reject,))
         except AnxinError as failed:
-            self._log.error("link.dropped", rejects=1, reason=str(failed))
+            self._say_dropped(str(failed), rejects=1)
         else:
             self.counters.rejects += 1
 
@@ -212,11 +251,19 @@ class LinkRunner:
         return self._backoff.next(random.random())
 
     async def _pause(self, error: AnxinError, seconds: float) -> None:
+        if _told_to_end():  # a driver made another error of the cancellation while it was left
+            raise asyncio.CancelledError
         self.counters.lost += 1
         say = self._log.debug if self._said_down else self._log.warning
         say("link.down", reason=str(error), error=type(error).__name__, pause=round(seconds, 2))
         self._said_down = True
         await asyncio.sleep(seconds)
+
+    def _say_dropped(self, reason: str, **what: int) -> None:
+        """Once, until the sink takes something again: a full disk must not be filled with this."""
+        say = self._log.debug if self._said_dropped else self._log.error
+        say("link.dropped", reason=reason, **what)
+        self._said_dropped = True
 
     def _say_up(self) -> None:
         self._entered_at = _ticks()
@@ -242,17 +289,27 @@ async def _limit(seconds: float, what: str) -> AsyncIterator[None]:
         raise LinkDown(f"the driver {what} within {seconds:g} s") from None
 
 
-def _telling(group: ExceptionGroup[Exception]) -> Exception:
-    """The one of a group that says most: a bug before a driver's error."""
-    leaves: list[Exception] = []
-    pending: list[Exception] = [group]
-    while pending:
-        error = pending.pop()
-        if isinstance(error, ExceptionGroup):
-            pending.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((error for error in leaves if not isinstance(error, AnxinError)), leaves[-1])
+def _told_to_end() -> bool:
+    """Whether this task was cancelled by somebody else: drivers leak CancelledError of their own, too."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _outcome(work: Coroutine[Any, Any, NoReturn]) -> BaseException:
+    """What `work` raised, whatever it is; only a cancellation from outside goes through."""
+    try:
+        await work
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # raised again by who asked
+        if _told_to_end() and isinstance(error, asyncio.CancelledError):
+            raise
+        return error
+
+
+def _telling(errors: Sequence[BaseException]) -> BaseException:
+    """The one that says most: a bug before a driver's error."""
+    return next((error for error in errors if not isinstance(error, AnxinError)), errors[0])
 
 
 def _abandon(under_way: _UnderWay) -> None:

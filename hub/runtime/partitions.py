@@ -105,6 +105,7 @@ class Partitions:
                 held = [number for number in self._numbers if not await try_lease(conn, number)]
             except LOST:
                 conn.pgconn.finish()
+                await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
                 continue
             except asyncio.CancelledError:
                 conn.pgconn.finish()

@@ -5,7 +5,7 @@ from hub.model import Micros
 REMEMBERED: Micros = 5_000_000
 """for how long a name is remembered as looked up"""
 MOST = 10_000
-LOOK_AGAIN: Micros = 1_000_000
+LOOK_AGAIN: Micros = 5_000_000
 """a client makes the registry be loaded once in this time: a flood of ever new names must not become a flood of loads"""
 
 

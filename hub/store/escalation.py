@@ -60,6 +60,8 @@ class _Running(NamedTuple):
     started_at: datetime
     policy: str
     version: int
+    begun: bool
+    """whether a step of the present round was done"""
 
 
 async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
@@ -156,6 +158,8 @@ async def fire(cur: Cursor, alarm: UUID) -> Fired:
         await stop(cur, alarm, f"the alarm is {found[1]}", "")
         return Fired(alarm, 0, (), "stopped")
     now = _Running(alarm, *running)
+    if not now.begun and await _replan(cur, now, at_once=True):
+        return Fired(alarm, 0, (), "running")
     pages, unreachable = await _page(cur, alarm, now.institution, now.urgency)
     await cur.execute(_SQL["open_steps"], {"alarm": alarm})
     if await _number(cur) > 0:
@@ -203,7 +207,7 @@ async def _replan(cur: Cursor, now: _Running, *, at_once: bool) -> bool:
     """Begin the next round by the policy that covers the alarm now, if that is another than the one it goes by; whether it is.
 
     A round that has begun goes on by its own plan, unless somebody in it is gone (`at_once`): then its rest is dropped, so that
-    those are told who are there.
+    those are told who are there. One that was written and has not begun is dropped whole.
     """
     await cur.execute(_SQL["choose"], {"alarms": [now.alarm]})
     chosen = await cur.fetchone()

@@ -6,15 +6,22 @@ from alembic import command, op
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import NullPool
+
+from hub.errors import BadInput, LinkDown
 
 FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x616E78696E  # "anxin": two processes that start at once migrate one after the other
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate `database_url` (postgresql://…) up to `revision`; a second caller waits for the first."""
-    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    """Migrate `database_url` (postgresql://…) up to `revision`; a second caller waits for the first. Raises BadInput, LinkDown."""
+    try:
+        url = make_url(database_url).set(drivername="postgresql+psycopg")
+    except ArgumentError:
+        reason = "a database's address is written postgresql://user:password@host:port/name"
+        raise BadInput(reason, "ANXIN_DATABASE_URL", code="settings") from None
     engine = create_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
@@ -27,6 +34,8 @@ def upgrade(database_url: str, revision: str = "head") -> None:
             connection.commit()
             connection.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
             connection.commit()
+    except OperationalError as error:
+        raise LinkDown(f"database: {' '.join(str(error.orig).split())}") from None
     finally:
         engine.dispose()
 

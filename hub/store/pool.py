@@ -1,7 +1,9 @@
 """Connections: dedicated ones for whoever must not wait for others, a small pool for the API."""
 
+import os
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError
@@ -32,6 +34,19 @@ async def connect(database_url: str, name: str, *, autocommit: bool = False) -> 
         )
     except OperationalError as error:
         raise LinkDown(f"database: {error}") from None
+
+
+def cut(conn: Connection) -> None:
+    """Cut a connection off its server without a goodbye, also while another task uses it: that task gets an error of `LOST` and ends.
+
+    Only the socket is shut down. To free the connection (`close`, `finish`) under a running query ends the process: seen as a segmentation fault.
+    """
+    try:
+        handle = os.dup(conn.pgconn.socket)
+    except (OperationalError, OSError):
+        return  # closed already
+    with socket.socket(fileno=handle) as line, suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @asynccontextmanager

@@ -112,6 +112,7 @@ async def load(conn: Connection, declared: Sequence[Record]) -> Current:
         {(row["scheme"], row["value"]): row["institution"] for row in external},
         {row["institution"]: tuple(row["groups"]) for row in memberships},
         {row["institution"]: (row["division"], tuple(row["profiles"])) for row in guarded},
+        {row["id"]: row["division"] for row in await all_rows(conn, _SQL["retired_institutions"], asked)},
     )
 
 

@@ -22,21 +22,33 @@ async def partitions(conn: Connection) -> int:
 
 
 async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[int]) -> Registry:
-    """Devices and clients of the partitions `of`. A device whose profile is not installed is left out, loudly: its messages are quarantined."""
+    """Devices and clients of the partitions `of`. A device whose profile is not installed is left out, loudly:
+    its messages are quarantined, its link is unknown and its function unproven."""
     async with conn.transaction():
         count = await partitions(conn)
         devices = await (await conn.execute(_SQL["devices"], [list(of)])).fetchall()
         clients = await (await conn.execute(_SQL["clients"], [list(of)])).fetchall()
     known: dict[str, Device] = {}
+    unreadable: dict[int, str] = {}
     for key, id_, institution, institution_key, profile_id, lane, admin, client, is_edge, *rest in devices:
         profile = profiles.get(profile_id)
         if profile is None:
-            _log.error("registry.profile_missing", device=id_, profile=profile_id)
+            unreadable[key] = id_
             continue
         known[id_] = Device(
             key, id_, institution, institution_key, profile, Lane(lane), AdminState(admin), client, is_edge, *rest
         )
+    if unreadable:
+        await _mark_unreadable(conn, unreadable)
     return Registry(count, known, {row[0]: Client(*row) for row in clients})
+
+
+async def _mark_unreadable(conn: Connection, devices: Mapping[int, str]) -> None:
+    """Nobody judges these devices any more: what was last said of them (online, ok) may not stand."""
+    async with conn.transaction():
+        told = (await conn.execute(_SQL["mark_unreadable"], [list(devices)])).rowcount
+    say = _log.error if told else _log.debug  # a change of state is one line
+    say("registry.profile_missing", devices=len(devices), first=next(iter(devices.values())))
 
 
 async def accounts(conn: Connection) -> dict[str, str]:

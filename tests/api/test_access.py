@@ -243,8 +243,8 @@ async def test_a_token_is_made_used_listed_and_revoked(city: City, problem: Prob
 @pytest.mark.parametrize(
     ("change", "status", "pointer"),
     [
-        ({"scope": {}}, 422, "scope"),
-        ({"scope": {"institutions": ["nobody"]}}, 422, "scope.institutions"),
+        ({"scope": {}}, 422, "#/scope"),
+        ({"scope": {"institutions": ["nobody"]}}, 422, "#/scope/institutions"),
         ({"scope": {"everything": True, "x": 1}}, 422, "#/scope/x"),
         ({"role": "king"}, 422, "#/role"),
         ({"name": " "}, 422, "#/name"),

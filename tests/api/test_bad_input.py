@@ -119,7 +119,7 @@ async def test_a_resumption_from_nonsense_is_refused(shared: City, problem: Prob
             assert problem(answer)["errors"][0]["pointer"] == "header/last-event-id"
 
 
-async def test_a_body_above_two_megabytes_is_refused_before_it_is_read(shared: City, problem: Problem) -> None:
+async def test_a_body_above_two_megabytes_is_refused(shared: City, problem: Problem) -> None:
     async with shared.client() as client:
         answer = await client.post(COMMENT.format(alarm=shared.a.alarm), content=b"x" * (guard.MAX_BODY + 1))
         assert answer.status_code == 413
@@ -130,6 +130,46 @@ async def test_a_body_above_two_megabytes_is_refused_before_it_is_read(shared: C
                 yield b"x" * (guard.MAX_BODY // 2)
 
         assert (await client.post(COMMENT.format(alarm=shared.a.alarm), content=unannounced())).status_code == 413
+
+
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"1000")]])
+async def test_who_sends_too_much_is_answered_when_all_was_sent(headers: list[tuple[bytes, bytes]]) -> None:
+    """An answer in the middle would end the connection under the sender, who would never read why."""
+    left = 10
+    sent: list[tuple[int, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("the request went through")
+
+    async def receive() -> Any:
+        nonlocal left
+        left -= 1
+        return {"type": "http.request", "body": b"x" * 100, "more_body": left > 0}
+
+    async def send(message: Any) -> None:
+        sent.append((left, message))
+
+    scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": headers}
+    await guard.Guard(app, max_body=250)(scope, receive, send)
+    assert (sent[0][0], sent[0][1]["status"]) == (0, 413)
+
+
+async def test_who_never_ends_sending_is_answered_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "MAX_FORGOTTEN", 1000)
+    statuses: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("the request went through")
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x" * 100, "more_body": True}
+
+    async def send(message: Any) -> None:
+        statuses.append(message.get("status", 0))
+
+    scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
+    await guard.Guard(app, max_body=250)(scope, receive, send)
+    assert statuses[0] == 413
 
 
 async def test_a_body_that_never_comes_is_not_waited_for() -> None:

@@ -168,6 +168,20 @@ def test_a_bad_value_neither_raises_nor_clears() -> None:
     assert world.alarms() == {"panic": "unack_active"}
 
 
+def test_a_code_that_the_profile_does_not_know_clears_no_fire_and_is_shown() -> None:
+    world = World()
+    proven(world, "smoke-1")
+    world.now += 9 * SECOND
+    world.say(sample("smoke-1", "smoke", 1, T0), sample("smoke-1", "smoke", 1, T0 + 3 * SECOND))
+    assert world.alarms() == {"smoke": "unack_active"}
+    world.say(sample("smoke-1", "smoke", 7, T0 + 4 * SECOND), sample("smoke-1", "smoke", "FIRE", T0 + 5 * SECOND))
+    assert world.alarms() == {"smoke": "unack_active"}
+    assert function_of(world, "smoke-1") is FunctionState.DEGRADED
+    world.say(sample("smoke-1", "smoke", 0, T0 + 6 * SECOND))
+    assert world.alarms() == {"smoke": "unack_cleared"}
+    assert function_of(world, "smoke-1") is FunctionState.OK
+
+
 def test_an_edge_on_the_other_lane_may_only_beat() -> None:
     world = World(Lane.BULK)
     draft = world.say(sample("button-1", "pressed", True), sample("edge-1", "beat", 1.0))

@@ -248,8 +248,16 @@ def test_two_institutions_do_not_share_a_filing_number_or_an_external_id() -> No
         ("/institutions/1/external_ids/uscc", "'91' is that of 'sun'"),
     }
     assert set(errors(city(institutions=[first, second]))) == expected
-    current = after(city(institutions=[first]))
-    assert {message for _, message in errors({"institutions": [second]}, current)} == {text for _, text in expected}
+
+
+def test_what_another_institution_has_is_said_without_its_name() -> None:
+    bare: dict[str, Any] = {name: [] for name in ("zones", "positions", "edges", "endpoints", "devices")}
+    current = after(city(institutions=[institution(external_ids={"uscc": "91"}, **bare)]))
+    second = institution(id="moon", external_ids={"uscc": "91"}, **bare)
+    assert {message for _, message in errors({"institutions": [second]}, current)} == {
+        "'F-1' is that of another institution",
+        "'91' is that of another institution",
+    }
 
 
 # nobody would be told -------------------------------------------------------------------------------------------------
@@ -305,6 +313,29 @@ def test_an_institution_that_is_not_on_the_register_counts_in_no_rate_and_the_pl
     assert warnings(city(institutions=[institution(filing_number=None)])) == [("/institutions/0", "not-registered", "")]
 
 
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            {"max_rounds": 3},
+            ["after 3 rounds nobody is told any more of a fire or panic alarm that nobody has acknowledged"],
+        ),
+        (
+            {"steps": [{"responder": "duty", "channel": "hook", "delay": "61s"}], "round_every": "120s"},
+            ["of a fire or panic alarm nobody is told in the first 61 seconds"],
+        ),
+        ({"max_rounds": 3, "signal_classes": ["fault"]}, []),
+        ({"steps": [{"responder": "duty", "channel": "hook", "delay": "60s"}]}, []),
+    ],
+)
+def test_a_policy_that_leaves_a_fire_or_panic_in_silence_is_pointed_out(
+    changed: dict[str, Any], expected: list[str]
+) -> None:
+    document = city(policies=[policy(**changed)])
+    found = [row.message for row in planned(document).warnings if row.code in ("falls-silent", "late")]
+    assert found == expected
+
+
 def test_an_endpoint_with_nothing_behind_it_is_pointed_out() -> None:
     alone = institution(devices=institution()["devices"][:1])
     assert warnings(city(institutions=[alone])) == [("/institutions/0/endpoints/1", "unused", "")]
@@ -346,6 +377,26 @@ def test_an_institution_is_not_moved_into_the_scope_from_outside() -> None:
     current = after(city(divisions=[*city()["divisions"], {"code": "15", "title": title()}]))
     moved = {"institutions": [institution(division="15")]}
     assert outside(moved, Scope(divisions=("15",)), current) == ["institution 'sun' is not within your scope"]
+
+
+def test_a_retired_institution_is_not_taken_over_from_outside_its_division() -> None:
+    current = replace(after(city(institutions=[])), retired={"sun": "15"})
+    assert outside({"institutions": [institution()]}, Scope(divisions=("1404",)), current) == [
+        "institution 'sun' is not within your scope"
+    ]
+    assert outside({"institutions": [institution()]}, Scope(divisions=("14", "15")), current) == []
+
+
+def test_an_entry_of_the_register_is_taken_only_within_the_scope() -> None:
+    elsewhere = {**city()["register"][0], "filing_number": "F-15", "division": "15"}
+    divisions = [*city()["divisions"], {"code": "15", "title": title()}]
+    current = after(city(divisions=divisions, register=[*city()["register"], elsewhere]))
+    taking = {"institutions": [institution(filing_number="F-15")]}
+    assert outside(taking, Scope(divisions=("14",)), current) == ["register_entry 'F-15' is not within your scope"]
+    assert outside(taking, Scope(divisions=("14", "15")), current) == []
+    assert outside(taking, Scope(institutions=("sun",)), current) != []
+    assert outside({"institutions": [institution()]}, Scope(institutions=("sun",)), current) == []
+    assert outside({"institutions": [institution()]}, Scope(institutions=("sun",)), after(taking, current)) == []
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,23 @@ def test_a_device_whose_own_clock_runs_ahead_is_missed_all_the_same() -> None:
     assert link_of(world, "heat-1") == ("offline", "device")
 
 
+def test_an_edge_whose_clock_goes_back_makes_no_silent_device_online() -> None:
+    world = World(Lane.BULK)
+    world.beat()
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.now -= 1800 * SECOND  # hub and edge follow the same wrong source, which is put right
+    world.beat()
+    world.tick()
+    assert link_of(world, "heat-1") == ("unknown", "edge")
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.tick()
+    assert link_of(world, "heat-1") == ("online", "")
+    world.now += 4 * SECOND
+    world.beat()
+    world.tick()
+    assert link_of(world, "heat-1") == ("offline", "device")
+
+
 def test_what_stands_behind_something_that_is_no_client_is_unknown() -> None:
     behind = (
         device(1, "edge-1", "p-edge", client="edge-0"),

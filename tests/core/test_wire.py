@@ -151,7 +151,7 @@ def test_a_bad_reject_is_refused_by_itself_and_numbered_behind_the_samples() -> 
         b'{"v":1,"samples":[' + b",".join([b"1"] * 1001) + b"]}",
         b'{"v":1,"samples":["\\ud800",' + b",".join([b"1"] * 1000) + b"]}",
         b'{"v":1,"rejects":[' + b",".join([b"1"] * 101) + b"]}",
-        b'{"v":1,"samples":[' + b" " * 262_144 + b"]}",
+        b'{"v":1,"samples":[' + b" " * 131_072 + b"]}",
     ],
 )
 def test_garbage_as_a_whole_is_refused_with_the_code_payload(payload: bytes) -> None:

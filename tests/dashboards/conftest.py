@@ -1,5 +1,6 @@
 """Two districts in a real database, and a reader of each."""
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -107,8 +108,6 @@ def _seed(url: str) -> None:
 @pytest.fixture(scope="module")
 def readers(database: str) -> Iterator[Readers]:
     """Both districts with data, and three roles."""
-    import asyncio
-
     tail = secrets.token_hex(4)
     scopes = {"all": EVERYTHING, **{district: Scope(divisions=(district,)) for district in DISTRICTS}}
     roles = {who: f"reader_{who}_{tail}" for who in scopes}

@@ -9,13 +9,14 @@ from hub.cli.main import main
 from hub.core import wire
 from hub.core.intake import take_in
 from hub.mqtt import Incoming, Session
+from hub.runtime.batches import addressed
 from hub.runtime.ingest import LaneIngest, wall_clock
 
 _honest = LaneIngest._take
 
 
 async def _take(self: LaneIngest, mqtt: Session, incoming: Sequence[Incoming]) -> None:
-    known, _ = self._known(self._sort(incoming)[0])
+    known, _ = self._known(addressed(incoming, self.lane)[0])
     draft = take_in(self._state, self.shared.registry, known, wall_clock(), frozenset())
     for (client, lane, stream), upto in draft.confirm.items():
         topic = str(wire.Topic(self.shared.number, client, "down", lane))

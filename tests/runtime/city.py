@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import yaml
@@ -14,8 +15,10 @@ from hub.model import Sample, Scalar, Series
 from hub.mqtt import Session, parse_broker, session
 from hub.profiles import Profile, parse_profile
 from hub.registry import partition_of
-from hub.runtime.ingest import wall_clock
+from hub.runtime.ingest import Clock, wall_clock
 from hub.runtime.partitions import Partitions
+from hub.store import commissioning
+from hub.store.pool import connect
 from hub.testing import eventually
 
 INSTITUTION = "garden"
@@ -120,10 +123,22 @@ def fetch(database: str, query: str, *values: object) -> list[tuple[Any, ...]]:
         return conn.execute(query, values).fetchall()
 
 
+TEST_STATE = "select state from device_test"
+ADMIN = "select s.admin_state, s.function_state from device_state s join device d on d.key = s.device where d.id = 'button-1'"
+
+
+async def ask_for_test(database: str, device: str, within: int = 20_000_000) -> UUID:
+    conn = await connect(database, "test")
+    async with conn:
+        return await commissioning.request(conn, device, "installer", within)
+
+
 @asynccontextmanager
-async def centre(database: str, mqtt_url: str, take_over: float = 10.0) -> AsyncIterator[Partitions]:
+async def centre(
+    database: str, mqtt_url: str, take_over: float = 10.0, clock: Clock = wall_clock
+) -> AsyncIterator[Partitions]:
     """A running owner of the city's partition, listening."""
-    partitions = Partitions(database, parse_broker(mqtt_url), profiles(), [PARTITION], take_over=take_over)
+    partitions = Partitions(database, parse_broker(mqtt_url), profiles(), [PARTITION], clock, take_over)
     running = asyncio.create_task(partitions.run())
     try:
         await eventually(lambda: partitions.ready or running.done(), 10)

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -13,11 +15,10 @@ import pytest
 
 from hub.core.alarms import AlarmEvent
 from hub.errors import Conflict
-from hub.model import Sample, Series
 from hub.runtime.ingest import wall_clock
-from hub.store import alarms, commissioning
+from hub.store import alarms
 from hub.store.pool import connect
-from tests.runtime.city import Client, centre, client, fetch, rows, sample, seed
+from tests.runtime.city import ADMIN, TEST_STATE, Client, ask_for_test, centre, client, fetch, rows, sample, seed
 
 SECOND = 1_000_000
 
@@ -80,6 +81,7 @@ async def test_everything_produced_is_in_exactly_one_place(city: str, mqtt_url: 
 
 
 GARBAGE = [
+    (b'{"v":1,"samples":[' + b" " * 140_000 + b"]}", "payload"),  # oversized
     (b"\xff\xfe", "payload"),
     (b"{", "payload"),
     (b'{"v":1,"samples":[],"extra":1}', "payload"),
@@ -320,30 +322,7 @@ async def test_behind_an_edge_that_went_away_devices_are_unknown(city: str, mqtt
         assert fetch(city, ALARMS) == []
 
 
-async def test_health_points_decide_the_function_state(city: str, mqtt_url: str) -> None:
-    query = "select function_state from device_state s join device d on d.key = s.device where d.id = 'heat-1'"
-    with psycopg.connect(city) as conn:
-        conn.execute("update device_state set function_state = 'ok', proven_at = now()")
-    async with centre(city, mqtt_url), client(mqtt_url) as edge:
-        await edge.told("bulk", sample("heat-1", "fault", True))
-        assert fetch(city, query) == [("failed",)]
-        await edge.told("bulk", sample("heat-1", "fault", False))
-        assert fetch(city, query) == [("ok",)]
-        await edge.told("bulk", Sample(Series("heat-1", "celsius"), wall_clock(), None, "no answer"))
-        assert fetch(city, query) == [("degraded",)]
-
-
 # function tests -----------------------------------------------------------------------------------------------------
-
-
-async def ask_for_test(database: str, device: str, within: int = 20 * SECOND) -> UUID:
-    conn = await connect(database, "test")
-    async with conn:
-        return await commissioning.request(conn, device, "installer", within)
-
-
-TEST_STATE = "select state from device_test"
-ADMIN = "select s.admin_state, s.function_state from device_state s join device d on d.key = s.device where d.id = 'button-1'"
 
 
 async def test_a_press_in_a_function_test_commissions_the_button_and_pages_nobody(
@@ -360,23 +339,6 @@ async def test_a_press_in_a_function_test_commissions_the_button_and_pages_nobod
         assert fetch(fresh_database, TEST_STATE) == [("passed",)]
         assert fetch(fresh_database, ADMIN) == [("in_service", "ok")]
         assert fetch(fresh_database, ALARMS) == []
-        await edge.told("urgent", sample("button-1", "pressed", True))
-        assert fetch(fresh_database, ALARMS) == [("panic", "", "unack_active", 1)]
-
-
-async def test_a_test_that_nothing_proves_expires_and_says_what_was_missing(fresh_database: str, mqtt_url: str) -> None:
-    seed(fresh_database, "registered")
-    async with centre(fresh_database, mqtt_url):
-        await ask_for_test(fresh_database, "button-1", SECOND)
-        await rows(fresh_database, "select state, detail from device_test", [("expired", "pressed has not come")])
-        assert fetch(fresh_database, ADMIN) == [("registered", "unproven")]
-
-
-async def test_a_press_of_a_button_that_is_not_commissioned_yet_pages_all_the_same(
-    fresh_database: str, mqtt_url: str
-) -> None:
-    seed(fresh_database, "registered")
-    async with centre(fresh_database, mqtt_url), client(mqtt_url) as edge:
         await edge.told("urgent", sample("button-1", "pressed", True))
         assert fetch(fresh_database, ALARMS) == [("panic", "", "unack_active", 1)]
 
@@ -420,37 +382,6 @@ async def test_a_device_registered_a_moment_ago_is_known(
         assert fetch(city, READINGS) == [("heat-2", "celsius", 20.0)]
 
 
-async def test_a_beat_is_not_stored_and_proves_in_a_function_test_all_the_same(
-    fresh_database: str, mqtt_url: str
-) -> None:
-    seed(fresh_database, "registered")
-    async with centre(fresh_database, mqtt_url), client(mqtt_url) as edge:
-        await edge.told("urgent", sample("button-1", "alive", 1))
-        await ask_for_test(fresh_database, "heat-1")
-        await rows(fresh_database, TEST_STATE, [("open",)])
-        await edge.told("bulk", sample("heat-1", "alive", 1), sample("heat-1", "celsius", 20.0))
-        assert fetch(fresh_database, TEST_STATE) == [("passed",)]
-        assert fetch(fresh_database, "select count(*) from reading") == [(1,)]
-
-
-# what others change -------------------------------------------------------------------------------------------------
-
-
-async def test_what_a_manifest_made_unproven_is_not_ok_again_by_what_ingest_remembers(city: str, mqtt_url: str) -> None:
-    query = "select s.function_state from device_state s join device d on d.key = s.device where d.id = 'heat-1'"
-    with psycopg.connect(city) as conn:
-        conn.execute("update device_state set function_state = 'ok', proven_at = now()")
-    async with centre(city, mqtt_url), client(mqtt_url) as edge:
-        await edge.told("bulk", sample("heat-1", "fault", False))
-        with psycopg.connect(city) as conn:  # what `test_again` and `put_device` of provisioning do
-            conn.execute("update device_state set function_state = 'unproven', proven_at = null")
-            conn.execute("update device set version = version + 1")
-            conn.execute("select pg_notify('anxin_registry', '')")
-        await edge.told("bulk", sample("heat-1", "fault", True))
-        await edge.told("bulk", sample("heat-1", "fault", False))
-        await rows(city, query, [("unproven",)])
-
-
 async def test_a_press_after_an_ended_one_with_the_same_time_is_an_alarm_of_its_own(city: str, mqtt_url: str) -> None:
     async with centre(city, mqtt_url), client(mqtt_url) as edge:
         at = wall_clock()
@@ -461,3 +392,24 @@ async def test_a_press_after_an_ended_one_with_the_same_time_is_an_alarm_of_its_
         await edge.told("urgent", sample("button-1", "press", "single", at))
         assert sorted(fetch(city, ALARMS)) == [("click", "", "latched_unack", 1), ("click", "", "normal", 1)]
         assert fetch(city, "select count(*) from quarantine") == [(0,)]
+
+
+async def test_a_frozen_database_session_is_given_up_and_what_waited_is_stored_once(
+    city: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.runtime.ingest.ANSWER", 0.5)
+    async with centre(city, mqtt_url) as owner, client(mqtt_url) as edge:
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        lane = next(lane for lane in owner.lanes if lane.lane == "bulk")
+        pids = fetch(
+            city,
+            "select pid from pg_stat_activity where application_name = %s and datname = current_database()",
+            f"anxin-{lane.name}",
+        )
+        os.kill(pids[0][0], signal.SIGSTOP)
+        try:
+            await edge.told("bulk", sample("heat-1", "celsius", 30.0))
+        finally:
+            os.kill(pids[0][0], signal.SIGCONT)
+        assert lane.counters.database_losses >= 1
+        assert [value for *_, value in fetch(city, READINGS)] == [20.0, 30.0]

@@ -265,6 +265,7 @@ async def test_a_responder_that_is_gone_when_its_step_is_due_leaves_a_failed_pag
 async def test_a_round_keeps_the_plan_that_it_started_with(world: World) -> None:
     await world.policy(POLICY)
     alarm = await world.alarm()
+    await fired(world, alarm)
     await world.policy(replace(POLICY, steps=(Step(1, "nobody", "hook"),)))
     await world.pass_time(60)
     await fired(world, alarm)

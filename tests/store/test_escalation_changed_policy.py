@@ -42,14 +42,35 @@ async def told(world: World, alarm: UUID) -> list[tuple[int, int, str, str]]:
 
 async def test_where_everybody_of_the_old_policy_is_gone_the_new_one_is_told_at_once(world: World) -> None:
     alarm = await world.alarm()
+    await fired(world, alarm)
     await changed(world, TO_DEPUTY, "guard", "head")
-    first = await fired(world, alarm)
-    assert (first.state, first.unreachable) == ("running", (("guard", "hook"),))
+    await world.pass_time(60)
+    gone = await fired(world, alarm)
+    assert (gone.state, gone.unreachable) == ("running", (("head", "mail"),))
     assert await world.open_steps(alarm) == [(2, 1, 0)]
     await fired(world, alarm)
-    assert await told(world, alarm) == [(1, 1, "guard", "failed"), (2, 1, "deputy", "pending")]
+    assert await told(world, alarm) == [
+        (1, 1, "guard", "pending"),
+        (1, 2, "head", "failed"),
+        (2, 1, "deputy", "pending"),
+    ]
     row = await world.escalation(alarm)
     assert (row["state"], row["policy"], row["policy_version"], row["round"]) == ("running", "city", 2, 3)
+
+
+async def test_a_round_that_was_written_and_has_not_begun_goes_by_the_policy_that_covers_the_alarm_then(
+    world: World,
+) -> None:
+    alarm = await world.alarm()
+    await world.pass_time(100)
+    await fired(world, alarm)
+    assert await world.open_steps(alarm) == [(2, 1, 0), (2, 2, 0), (2, 2, 1)]
+    await changed(world, TO_DEPUTY)
+    await world.pass_time(500)
+    await fired(world, alarm)
+    assert await world.open_steps(alarm) == [(3, 1, 0)]
+    await fired(world, alarm)
+    assert (await told(world, alarm))[3:] == [(3, 1, "deputy", "pending")]
 
 
 async def test_the_next_round_goes_by_the_policy_that_covers_the_alarm_now(world: World) -> None:
@@ -67,6 +88,7 @@ async def test_the_next_round_goes_by_the_policy_that_covers_the_alarm_now(world
 
 async def test_a_policy_of_the_institutions_own_takes_over_with_the_next_round(world: World) -> None:
     alarm = await world.alarm()
+    await fired(world, alarm)
     await changed(world, replace(TO_DEPUTY, id="own", division=None, institution="star"))
     await world.pass_time(100)
     await fired(world, alarm)
@@ -95,6 +117,7 @@ async def test_one_who_is_gone_does_not_keep_those_from_being_told_who_are_there
 async def test_rounds_are_counted_anew_under_another_policy(world: World) -> None:
     await world.policy(replace(POLICY, max_rounds=1))
     alarm = await world.alarm()
+    await fired(world, alarm)
     await changed(world, replace(TO_DEPUTY, max_rounds=2, round_every=60 * SECOND))
     states = []
     for _ in range(3):

@@ -22,6 +22,7 @@ from hub.model import Lane, Micros, Sample
 from hub.registry import Registry
 from hub.store import alarms, commissioning, lanes, registry
 from hub.store.pool import Connection, connect
+from hub.testing import eventually
 from tests.runtime.city import PARTITION, fetch, profiles, sample, seed
 
 SECOND = 1_000_000
@@ -258,3 +259,37 @@ async def test_200_alarms_in_a_batch_are_written_with_their_histories(city: str)
         ("raise", 1, 200),
         ("clear", 2, 200),
     ]
+
+
+async def test_a_device_whose_profile_is_not_installed_is_neither_online_nor_ok(city: str) -> None:
+    with psycopg.connect(city) as conn:
+        conn.execute(
+            "update device_state set link_state = 'online', link_cause = '', function_state = 'ok', proven_at = now()"
+        )
+    installed = {name: profile for name, profile in profiles().items() if name != "test-button"}
+    reader = await connect(city, "test")
+    async with reader:
+        for _ in range(2):
+            known = await registry.load(reader, installed, [PARTITION])
+    assert "button-1" not in known.devices
+    query = "select d.id, s.link_state, s.function_state from device_state s join device d on d.key = s.device order by 1 limit 2"
+    assert fetch(city, query) == [("button-1", "unknown", "unproven"), ("edge-1", "online", "ok")]
+    assert fetch(city, "select count(*) from change where payload->>'link_cause' = 'profile_missing'") == [(1,)]
+
+
+async def test_when_lane_and_api_wait_for_each_other_the_lane_judges_again_on_the_same_connection(city: str) -> None:
+    async with owner(city, Lane.URGENT) as lane:
+        await lane.say(sample("button-1", "pressed", True, T0))
+        alarm = fetch(city, "select id from alarm")[0][0]
+        other = await connect(city, "test")
+        async with other:
+            await other.execute("set deadlock_timeout = '1min'")  # the lane is the one that finds out
+            await other.execute("select 1 from alarm where id = %s for update", [alarm])
+            writing = asyncio.ensure_future(lane.say(sample("button-1", "pressed", False, T0 + SECOND)))
+            await eventually(lambda: fetch(city, "select 1 from pg_stat_activity where wait_event_type = 'Lock'"))
+            retiring = asyncio.ensure_future(other.execute("update device_state set admin_since = now()"))
+            with pytest.raises(Conflict, match="waited for each other"):
+                await writing
+            await retiring
+        await lane.say(sample("button-1", "pressed", False, T0 + SECOND))
+    assert fetch(city, "select state from alarm") == [("latched_unack",)]

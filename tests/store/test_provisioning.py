@@ -266,6 +266,18 @@ async def test_what_lies_beyond_the_scope_is_neither_shown_nor_done(conn: Connec
     assert await rows(conn, "select title_en from institution") == ["x"]
 
 
+async def test_a_retired_institution_is_not_taken_over_with_its_past_by_another_division(conn: Connection) -> None:
+    divisions = [*city()["divisions"], {"code": "15", "title": title()}]
+    await apply(conn, city(divisions=divisions))
+    bare: dict[str, Any] = {name: [] for name in ("zones", "positions", "edges", "endpoints", "devices")}
+    await apply(conn, {"institutions": [institution(retired=True, **bare)]})
+    taken = {"institutions": [institution(division="15", filing_number=None, **bare)]}
+    stranger = Principal("s", "Stranger", Role.INSTALLER, Scope(divisions=("15",)))
+    with pytest.raises(Forbidden, match="'sun' is not within your scope"):
+        await apply(conn, taken, who=stranger)
+    await apply(conn, taken)
+
+
 # what others learn ----------------------------------------------------------------------------------------------------
 
 

@@ -20,11 +20,12 @@ from hub.core.provisioning.records import (
     policy_of,
 )
 from hub.errors import BadInput
-from hub.model import LIFE_SAFETY, Priority, SignalClass
+from hub.model import LIFE_SAFETY, SECOND, Priority, SignalClass
 
 Check = Callable[[Declaration], Iterator[Problem]]
 _TYPED = (Noun.INSTITUTION, Noun.REGISTER_ENTRY)
 _RESERVED = frozenset({"hub"})
+_FIRST_WORD = 60 * SECOND
 _PROVES = ("profile", "position", "endpoint", "settings")
 """When one of these fields of a device changes, what its function test proved no longer holds."""
 
@@ -127,8 +128,12 @@ def _other_owners(d: Declaration) -> Iterator[Problem]:
 
 
 def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
+    def owner(name: str) -> str:
+        # one that is not in the manifest may be beyond the caller's scope: it is not named
+        return repr(name) if name in d.listed else "another institution"
+
     filed: dict[str, str] = {}
-    outer = {name: owner for name, owner in d.current.external.items() if owner not in d.listed}
+    outer = {name: has for name, has in d.current.external.items() if has not in d.listed}
     for key, fields in d.current.live.items():
         if key.noun is Noun.INSTITUTION and key.id not in d.listed and fields["filing_number"] is not None:
             filed[fields["filing_number"]] = key.id
@@ -137,11 +142,11 @@ def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
             continue
         number = record.fields["filing_number"]
         if number is not None and filed.setdefault(number, record.key.id) != record.key.id:
-            yield Problem(at(record, "filing_number"), f"{number!r} is that of {filed[number]!r}", "twice")
+            yield Problem(at(record, "filing_number"), f"{number!r} is that of {owner(filed[number])}", "twice")
         for scheme, value in record.fields["external_ids"].items():
             if outer.setdefault((scheme, value), record.key.id) != record.key.id:
                 where = at(record, "external_ids", scheme)
-                yield Problem(where, f"{value!r} is that of {outer[scheme, value]!r}", "twice")
+                yield Problem(where, f"{value!r} is that of {owner(outer[scheme, value])}", "twice")
 
 
 def _devices_that_cannot_be(d: Declaration) -> Iterator[Problem]:
@@ -303,6 +308,23 @@ def _nothing_behind(d: Declaration) -> Iterator[Problem]:
             yield Problem(record.pointer, f"no device is behind endpoint {record.key.id!r}", "unused")
 
 
+def _falls_silent(d: Declaration) -> Iterator[Problem]:
+    """A policy for fire or panic that begins late, or ends while nobody has answered."""
+    for record in d.of(Noun.POLICY):
+        classes = [name.value for name in sorted(LIFE_SAFETY) if name.value in record.fields["signal_classes"]]
+        delays = [step["delay"] for step in record.fields["steps"]]
+        if record.retired or not classes or not delays:
+            continue
+        what = " or ".join(classes)
+        rounds = record.fields["max_rounds"]
+        if rounds is not None:
+            message = f"after {rounds} rounds nobody is told any more of a {what} alarm that nobody has acknowledged"
+            yield Problem(at(record, "max_rounds"), message, "falls-silent")
+        if min(delays) > _FIRST_WORD:
+            message = f"of a {what} alarm nobody is told in the first {min(delays) // SECOND} seconds"
+            yield Problem(at(record, "steps"), message, "late")
+
+
 def _to_be_tested_again(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.DEVICE):
         before = d.current.live.get(record.key)
@@ -330,7 +352,14 @@ _ERRORS: tuple[Check, ...] = (
     _responders_and_policies,
     _nobody_would_be_told,
 )
-_WARNINGS: tuple[Check, ...] = (_misplaced, _unplaced, _not_on_the_register, _nothing_behind, _to_be_tested_again)
+_WARNINGS: tuple[Check, ...] = (
+    _misplaced,
+    _unplaced,
+    _not_on_the_register,
+    _nothing_behind,
+    _falls_silent,
+    _to_be_tested_again,
+)
 
 
 def errors_of(declaration: Declaration) -> Iterable[Problem]:

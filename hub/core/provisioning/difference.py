@@ -96,4 +96,4 @@ def applied(current: Current, changes: Iterable[Change]) -> Current:
             external = {name: owner for name, owner in external.items() if owner != change.key.id}
             if change.after is not None:
                 external.update(dict.fromkeys(change.after["external_ids"].items(), change.key.id))
-    return Current(live, owners, external, current.groups, current.guarded)
+    return Current(live, owners, external, current.groups, current.guarded, current.retired)

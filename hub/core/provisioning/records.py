@@ -132,6 +132,8 @@ class Current:
     """groups of the institutions in `live`, for the question of scope"""
     guarded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     """division and profiles of the urgent devices of institutions that the manifest does not list: policies must go on covering them"""
+    retired: Mapping[str, str] = field(default_factory=dict)
+    """division of every retired institution that the manifest lists: who makes it again has its past"""
 
 
 _STEP = ("responder", "channel", "delay", "repeat_every", "repeat_times")

@@ -103,7 +103,8 @@ where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetiti
 select is_paged(state, signal_class, priority), state from alarm where id = %(alarm)s for share
 
 -- name: lock_escalation
-select institution, urgency, plan, first_round, round, round_started_at, policy::text, policy_version
+select institution, urgency, plan, first_round, round, round_started_at, policy::text, policy_version,
+       exists (select from escalation_step s where s.alarm = escalation.alarm and s.round = escalation.round and s.state = 'done')
 from escalation
 where alarm = %(alarm)s and state = 'running'
 for update

@@ -28,6 +28,9 @@ where i.retired_at is null
        or r.filing_number = any (%(filing_numbers)s)
        or i.key in (select p.institution from policy p where p.retired_at is null))
 
+-- name: retired_institutions
+select id::text as id, division from institution where id::text = any (%(listed)s) and retired_at is not null
+
 -- name: memberships
 select i.id::text as institution, array_agg(m.group_id::text) as groups
 from group_member m join institution i on i.key = m.institution

@@ -22,6 +22,21 @@ join device d on d.key = c.device
 join institution i on i.key = d.institution
 where i.partition = any(%s)
 
+-- name: mark_unreadable
+with told as (
+    update device_state s set link_state = 'unknown', link_cause = 'profile_missing', link_since = now(),
+        function_state = 'unproven', function_reason = 'the profile is not installed', function_since = now()
+    from (select device from device_state where device = any (%s::int[]) and link_cause <> 'profile_missing'
+          order by device for update) n
+    where s.device = n.device
+    returning s.device
+)
+insert into change (kind, institution, payload)
+select 'device_state', d.institution,
+       jsonb_build_object('device', d.id, 'link_state', 'unknown', 'link_cause', 'profile_missing', 'function_state', 'unproven',
+                          'function_reason', 'the profile is not installed')
+from told t join device d on d.key = t.device order by d.key
+
 -- name: accounts
 select c.name, c.password_hash from client c join device d on d.key = c.device
 where c.password_hash is not null and c.revoked_at is null and d.retired_at is null

@@ -280,6 +280,7 @@ create table alarm (
 -- at most one active alarm per device, definition and instance: by an index, not by good intentions
 create unique index alarm_active on alarm (device, definition, instance) where ended_at is null;
 create index alarm_recent on alarm (raised_at desc, id desc);
+create index alarm_device on alarm (device, raised_at desc, id desc);
 
 create table alarm_transition (
     alarm uuid not null references alarm,
