@@ -29,8 +29,8 @@ class OwnBroker:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             self.port: int = probe.getsockname()[1]
-        users = "".join(f"{user}:{mosquitto_hash(PASSWORD)}\n" for user in ("hub", "reader"))
-        (folder / "passwords").write_text(users)
+        self._passwords = folder / "passwords"
+        self._set_passwords(PASSWORD)
         (folder / "acl").write_text(ACL)
         for name in ("passwords", "acl"):
             (folder / name).chmod(0o600)
@@ -42,7 +42,12 @@ class OwnBroker:
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def _set_passwords(self, password: str) -> None:
+        users = "".join(f"{user}:{mosquitto_hash(password)}\n" for user in ("hub", "reader"))
+        self._passwords.write_text(users)
+
+    def start(self, password: str = PASSWORD) -> None:
+        self._set_passwords(password)
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self._accepts, 10.0)
 

@@ -1,6 +1,6 @@
-"""Modbus TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
+"""Modbus TCP, RTU and RTU over TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
 
-`settings` is what people write, `plan` and `values` and `frame` are pure, `link` is the connection and alone imports pymodbus.
+`settings` is what people write, `plan` and `values` and `frame` are pure, `line` is the connection and alone imports pymodbus, `link` reads points.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,16 @@ class ModbusDriver:
     Device: type[BaseModel] = ModbusDevice
     Address: type[BaseModel] = ModbusAddress
 
+    def __init__(self) -> None:
+        self._doubtful: dict[str, set[int]] = {}
+        """of each serial line by name: units that owe an answer from an earlier link, one entry an endpoint"""
+
     def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AbstractAsyncContextManager[Link]:
-        """A context that yields a link which polls and writes; entering raises LinkDown."""
+        """A context that yields a link which polls and writes; entering raises LinkDown or AccessDenied."""
         from drivers.modbus.link import connect  # pymodbus is loaded only where a link is made
 
-        return connect(endpoint, bindings)
+        doubtful = self._doubtful.setdefault(endpoint.name, set()) if endpoint.is_rtu else set()
+        return connect(endpoint, bindings, doubtful)
 
 
 driver = ModbusDriver()

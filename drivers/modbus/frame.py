@@ -1,8 +1,8 @@
-"""Whether the bytes a Modbus TCP peer sent are the answer to what was asked. Pure.
+"""Whether the bytes a Modbus peer sent are the answer to what was asked. Pure.
 
 pymodbus 3.16.1 waits for a time-out on most nonsense, takes a short answer for a good one, and tears the connection down from inside the
 event loop on a function code it does not know; so every received byte passes `judge` first. Source: MODBUS Messaging on TCP/IP
-Implementation Guide V1.0b, 3.1.3 (MBAP header), and Modbus Application Protocol V1.1b3, section 6 (PDUs).
+Implementation Guide V1.0b, 3.1.3 (MBAP header), MODBUS over Serial Line V1.02, 2.5.1 (RTU), and Modbus Application Protocol V1.1b3, section 6 (PDUs).
 """
 
 from enum import Enum
@@ -13,6 +13,7 @@ _LONGEST = 254
 """Most that the header's length field may say: unit and a PDU of 253 bytes."""
 _READ_BITS = frozenset({1, 2})
 _READ_REGISTERS = frozenset({3, 4})
+_WRITES = frozenset({5, 6, 15, 16})
 
 
 class Asked(NamedTuple):
@@ -66,6 +67,61 @@ def judge(received: bytes, asked: Asked) -> Verdict:
             wrong = _fault(frame[6], frame[HEADER:], asked)
             return Verdict(Stage.WHOLE, frame) if wrong is None else Verdict(Stage.NONSENSE, reason=wrong)
     return Verdict(Stage.NOTHING)
+
+
+def asked_by_rtu(request: bytes) -> Asked:
+    """The same of an RTU frame, which has no transaction."""
+    return Asked(0, request[0], request[1], int.from_bytes(request[2:4]), int.from_bytes(request[4:6]))
+
+
+def judge_rtu(received: bytes, asked: Asked) -> Verdict:
+    """The same over RTU. A good frame of another unit is its late answer and passed over; nothing tells one of the same unit's."""
+    rest = received
+    while rest:
+        size = _rtu_size(rest)
+        if size is None:
+            return Verdict(Stage.NONSENSE, reason=f"function {rest[1]} is none that we ask for")
+        if len(rest) < size:
+            return Verdict(Stage.CUT, reason=f"the frame ends after {len(rest)} of {size} bytes")
+        frame, rest = rest[:size], rest[size:]
+        if _checksum(frame[:-2]) != frame[-2:]:
+            return Verdict(Stage.NONSENSE, reason="the checksum is wrong")
+        if frame[0] != asked.unit:
+            continue
+        wrong = _fault(frame[0], frame[1:-2], asked)
+        if wrong is None and rest:
+            wrong = f"{len(rest)} bytes more behind the answer: it may be an older question's"
+        return Verdict(Stage.WHOLE, frame) if wrong is None else Verdict(Stage.NONSENSE, reason=wrong)
+    return Verdict(Stage.NOTHING)
+
+
+def _rtu_size(frame: bytes) -> int | None:
+    """Bytes of the frame that begins here, as far as can be told; None for a function that we never ask for."""
+    function = frame[1] if len(frame) > 1 else 1
+    if function & 0x7F not in _READ_BITS | _READ_REGISTERS | _WRITES:
+        return None
+    if function & 0x80:
+        return 5
+    if function in _WRITES:
+        return 8
+    return 5 + (frame[2] if len(frame) > 2 else 0)
+
+
+def _checksum(frame: bytes) -> bytes:
+    """CRC-16 of Modbus, low byte first (MODBUS over Serial Line V1.02, 6.2.2)."""
+    value = 0xFFFF
+    for byte in frame:
+        value = value >> 8 ^ _CRC[(value ^ byte) & 0xFF]
+    return value.to_bytes(2, "little")
+
+
+def _crc_entry(value: int) -> int:
+    for _ in range(8):
+        value = value >> 1 ^ (0xA001 if value & 1 else 0)
+    return value
+
+
+_CRC = tuple(_crc_entry(byte) for byte in range(256))
 
 
 def _fault(unit: int, pdu: bytes, asked: Asked) -> str | None:

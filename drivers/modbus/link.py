@@ -1,182 +1,46 @@
-"""The live connection to a Modbus endpoint: the only file that knows pymodbus (its API changes in minor versions).
+"""Reading and writing points over a line: blocks are planned, asked for, decoded; who spoils a block is found.
 
-pymodbus carries frames and counts transactions; what it leaves to others is done here: every received byte is judged before it is
-decoded (`_Tap`), a lost connection ends the request that waits for it, and nothing reconnects behind the runtime's back.
-RTU gets its own client and its own judge in `open_client` and `_Tap`; planning, decoding and the reading of blocks stay.
+Planning and decoding are pure and stand beside; the line knows the protocol's time-outs.
 """
 
-import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
-from pymodbus.pdu import ModbusPDU
-
-from drivers.modbus.frame import Asked, Stage, asked_by, judge
+from drivers.modbus.line import Garbled, Line, Outcome, Refused, Silent, Values, opened
 from drivers.modbus.plan import Block, Lessons, Limits, Point, halve, learn, limits_of, misfit, plan
-from drivers.modbus.settings import BIT_TABLES, ModbusAddress, ModbusDevice, ModbusEndpoint
+from drivers.modbus.settings import ModbusAddress, ModbusDevice, ModbusEndpoint
 from drivers.modbus.values import decode, encode
 from hub.driver import Binding
 from hub.errors import BadInput, LinkDown, ProtocolFault
-from hub.model import Micros, Sample, Scalar, Series
+from hub.model import Sample, Scalar, Series
 
-# pymodbus logs an error for every request that timed out; the runtime logs once when a link goes and once when it is back
-logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL + 1)
-
-_EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "server device failure",
-    5: "acknowledge: the device needs longer",
-    6: "server device busy",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
-}
 _ONE_POINT_SPOILS = frozenset({2, 3, 4})
 """Exception codes that one bad address in a request can cause."""
 _GATEWAY = frozenset({10, 11})
 """Exception codes that mean: the gateway lives, the unit does not."""
-_QUIET_S = 0.05
-"""After nonsense, what still comes in this time is thrown away, so that it is not taken for the next answer."""
-_BUFFER = 1 << 20
-"""Above what asyncio reads at once (256 KiB): pymodbus drops a larger buffer unseen, and the bytes would miss in quarantine."""
 _PLANS = 64
 """Sets of series whose plan is kept; the runtime asks for the same few sets again and again."""
 
 
-class Values(NamedTuple):
-    """A good answer."""
-
-    at: Micros
-    words: Sequence[int]
-
-
-class Refused(NamedTuple):
-    """An exception answer."""
-
-    code: int
-
-    @property
-    def reason(self) -> str:
-        """The code in words."""
-        return f"the device refused: {_EXCEPTIONS.get(self.code, 'exception')} ({self.code})"
-
-
-class Silent(NamedTuple):
-    """No answer within the time-out."""
-
-    reason: str
-
-
-class Garbled(NamedTuple):
-    """An answer that is none."""
-
-    reason: str
-    payload: bytes
-    slow: bool = False
-    """whether it took the whole time-out to see"""
-
-
-Outcome = Values | Refused | Silent | Garbled
-
-
-class _NonsenseError(Exception):
-    """Put into the waiting request by the tap."""
-
-
-class _Tap:
-    """Sees every packet before pymodbus does; lets only the whole, right answer through."""
-
-    def __init__(self) -> None:
-        self.asked: Asked | None = None
-        self.received = b""
-        self.fail: Callable[[Exception], None] = lambda error: None
-
-    def packet(self, sending: bool, data: bytes) -> bytes:
-        """pymodbus' trace hook; `data` is all that came since the request was sent."""
-        if sending:
-            self.asked, self.received = asked_by(data), b""
-            return data
-        if self.asked is None:
-            return b""
-        self.received = data
-        verdict = judge(data, self.asked)
-        if verdict.stage is Stage.NONSENSE:
-            self.fail(_NonsenseError(verdict.reason))
-        return verdict.frame
-
-    def connection(self, up: bool) -> None:
-        """pymodbus' hook for connections: whoever waits must not wait for the time-out."""
-        if not up:
-            self.fail(ConnectionException("the peer closed the connection"))
-
-
-def open_client(endpoint: ModbusEndpoint, tap: _Tap) -> AsyncModbusTcpClient:
-    """A client that is not connected yet, never repeats a request and never reconnects."""
-    client = AsyncModbusTcpClient(
-        endpoint.host,
-        port=endpoint.port,
-        timeout=endpoint.timeout_s,
-        retries=0,
-        reconnect_delay=0,
-        trace_packet=tap.packet,
-        trace_connect=tap.connection,
-    )
-    client.set_max_no_responses(1 << 30)
-    client.ctx.max_buffer_size = _BUFFER
-
-    def fail(error: Exception) -> None:
-        if not client.ctx.response_future.done():
-            client.ctx.response_future.set_exception(error)
-
-    tap.fail = fail
-    return client
-
-
 @asynccontextmanager
-async def connect(endpoint: ModbusEndpoint, bindings: Sequence[Binding]) -> AsyncIterator["ModbusLink"]:
-    """A link to the endpoint; raises LinkDown when nothing listens there within the time-out."""
-    tap = _Tap()
-    client = open_client(endpoint, tap)
-    try:
-        await _open(endpoint, client)
-        # a request that waits is failed through this future; until the first one there is nobody to tell
-        client.ctx.response_future.cancel()
-        yield ModbusLink(endpoint, bindings, client, tap)
-    finally:
-        transport: Any = client.ctx.transport
-        client.close()
-        if transport is not None:
-            transport.abort()
-            await asyncio.sleep(0)  # the loop closes the socket in its next turn
+async def connect(
+    endpoint: ModbusEndpoint, bindings: Sequence[Binding], doubtful: set[int]
+) -> AsyncIterator["ModbusLink"]:
+    """A link to the endpoint; raises LinkDown when nothing is there, AccessDenied when its port may not be opened.
 
-
-async def _open(endpoint: ModbusEndpoint, client: AsyncModbusTcpClient) -> None:
-    try:
-        async with asyncio.timeout(endpoint.timeout_s):
-            await client.ctx.call_create()  # not client.connect(): it swallows the reason
-    except TimeoutError:
-        raise LinkDown(f"{endpoint.name}: no connection within {endpoint.timeout_s} s") from None
-    except OSError as error:
-        raise LinkDown(f"{endpoint.name}: {error.strerror or error}") from None
+    `doubtful` outlives the link: see `drivers.modbus.line.opened`.
+    """
+    async with opened(endpoint, doubtful) as line:
+        yield ModbusLink(endpoint, bindings, line)
 
 
 class ModbusLink:
     """PollLink and WriteLink over one connection, one request at a time."""
 
-    def __init__(
-        self, endpoint: ModbusEndpoint, bindings: Sequence[Binding], client: AsyncModbusTcpClient, tap: _Tap
-    ) -> None:
+    def __init__(self, endpoint: ModbusEndpoint, bindings: Sequence[Binding], line: Line) -> None:
         self._endpoint = endpoint
-        self._client = client
-        self._tap = tap
-        self._turn = asyncio.Lock()
+        self._line = line
         self._bindings = {binding.series: binding for binding in bindings}
         units: dict[int, list[ModbusDevice]] = {}
         for binding in bindings:
@@ -187,7 +51,7 @@ class ModbusLink:
         for series, binding in self._bindings.items():
             address: ModbusAddress = binding.address
             unit = binding.device.unit
-            reason = misfit(address, binding.kind, self._limits[unit])
+            reason = misfit(address, binding.kind, self._limits[unit]) or _misplaced(unit, endpoint)
             if reason is not None:
                 self._misfits[series] = reason
             self._points[series] = Point(series, unit, address.table, address.address, address.width)
@@ -239,7 +103,6 @@ class ModbusLink:
                 self._count_silence(block.unit, outcome)
                 turn.dead[block.unit] = outcome.reason
             case Garbled():
-                self._silent.clear()
                 turn.fault = turn.fault or outcome
                 if outcome.slow:
                     turn.dead[block.unit] = outcome.reason
@@ -284,7 +147,10 @@ class ModbusLink:
         address: ModbusAddress = binding.address
         if address.table not in ("coil", "holding") or series in self._misfits:
             raise BadInput(self._misfits.get(series, f"a {address.table} cannot be written"), address.name)
-        outcome = await self._ask_to_set(binding, encode(value, address, binding.device))
+        outcome = await self._line.write(
+            binding.device.unit, address.table, address.address, encode(value, address, binding.device)
+        )
+        self._hear(outcome)
         if isinstance(outcome, Refused):
             raise BadInput(outcome.reason, f"{self._endpoint.name} {address.name}", code="refused")
         self._raise_unless_answered(outcome)
@@ -295,70 +161,20 @@ class ModbusLink:
             return decode(seen.words, address, binding.device, binding.kind).raw
         return None
 
+    async def _ask_for(self, block: Block) -> Outcome:
+        outcome = await self._line.read(block.unit, block.table, block.first, block.size)
+        self._hear(outcome)
+        return outcome
+
+    def _hear(self, outcome: Outcome) -> None:
+        if not isinstance(outcome, Silent):
+            self._silent.clear()
+
     def _raise_unless_answered(self, outcome: Outcome) -> None:
         if isinstance(outcome, Silent):
             raise LinkDown(f"{self._endpoint.name}: {outcome.reason}")
         if isinstance(outcome, Garbled):
             raise ProtocolFault(outcome.reason, outcome.payload, self._endpoint.name)
-
-    async def _ask_for(self, block: Block) -> Outcome:
-        ask: Callable[..., Awaitable[ModbusPDU]] = {
-            "coil": self._client.read_coils,
-            "discrete": self._client.read_discrete_inputs,
-            "input": self._client.read_input_registers,
-            "holding": self._client.read_holding_registers,
-        }[block.table]
-        outcome = await self._exchange(block.unit, lambda: ask(block.first, count=block.size, device_id=block.unit))
-        if isinstance(outcome, Values):
-            # answers over TCP are judged before; this holds for every transport: a short answer is no answer
-            words = outcome.words[: block.size] if block.table in BIT_TABLES else outcome.words
-            if len(words) != block.size:
-                return Garbled(f"{len(words)} values instead of {block.size}", self._tap.received)
-            return Values(outcome.at, words)
-        return outcome
-
-    async def _ask_to_set(self, binding: Binding, words: list[int]) -> Outcome:
-        at, unit = binding.address.address, binding.device.unit
-        if binding.address.table == "coil":
-            return await self._exchange(unit, lambda: self._client.write_coil(at, bool(words[0]), device_id=unit))
-        if len(words) == 1:
-            return await self._exchange(unit, lambda: self._client.write_register(at, words[0], device_id=unit))
-        return await self._exchange(unit, lambda: self._client.write_registers(at, words, device_id=unit))
-
-    async def _exchange(self, unit: int, ask: Callable[[], Awaitable[ModbusPDU]]) -> Outcome:
-        """One question and its outcome; raises LinkDown when the connection is gone."""
-        async with self._turn:
-            try:
-                pdu = await ask()
-            except _NonsenseError as error:
-                garbled = Garbled(f"unit {unit}: {error}", self._tap.received)
-                self._tap.asked = None
-                await asyncio.sleep(_QUIET_S)
-                return garbled
-            except ConnectionException as error:
-                raise LinkDown(f"{self._endpoint.name}: {error.string.removeprefix('[Connection] ')}") from None
-            except ModbusIOException:
-                return self._no_answer(unit)
-            except ModbusException as error:
-                return Garbled(f"unit {unit}: {error.string}", self._tap.received)
-            finally:
-                self._tap.asked = None
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # Python 3.11's wait_for, inside pymodbus, forgets a cancellation that meets the answer
-            raise asyncio.CancelledError
-        self._silent.clear()
-        if pdu.isError():
-            return Refused(pdu.exception_code)
-        return Values(_now(), pdu.registers or [int(bit) for bit in pdu.bits])
-
-    def _no_answer(self, unit: int) -> Silent | Garbled:
-        received = self._tap.received
-        if received and self._tap.asked is not None:
-            verdict = judge(received, self._tap.asked)
-            if verdict.stage is Stage.CUT:
-                return Garbled(f"unit {unit}: {verdict.reason}", received, slow=True)
-        return Silent(f"unit {unit} did not answer within {self._endpoint.timeout_s} s")
 
 
 class _Turn:
@@ -378,5 +194,14 @@ def _all_fail(block: Block, turn: _Turn, reason: str) -> frozenset[Series]:
     return frozenset()
 
 
-def _now() -> Micros:
+def _misplaced(unit: int, endpoint: ModbusEndpoint) -> str | None:
+    """Why a unit cannot be asked over this transport (MODBUS over Serial Line V1.02, 2.2)."""
+    if not endpoint.is_rtu or 1 <= unit <= 247:
+        return None
+    return f"unit {unit}: a serial line has units 1 to 247" + (
+        "; 0 is everybody, and nobody answers" if unit == 0 else ""
+    )
+
+
+def _now() -> int:
     return time.time_ns() // 1000

@@ -27,19 +27,55 @@ class _Model(BaseModel):
 
 
 class ModbusEndpoint(_Model):
-    """A Modbus TCP device or gateway. Modbus TCP knows no credentials: keep it inside the institution's own network."""
+    """A Modbus TCP device or gateway, a serial line, or a serial server that passes RTU frames on over TCP.
 
-    transport: Literal["tcp"] = "tcp"
-    """RTU and RTU over TCP are not there yet"""
-    host: str = Field(min_length=1, max_length=253)
+    Modbus knows no credentials: keep it inside the institution's own network.
+    """
+
+    transport: Literal["tcp", "rtu", "rtu_over_tcp"] = "tcp"
+    host: str | None = Field(default=None, min_length=1, max_length=253)
+    """of `tcp` and `rtu_over_tcp`"""
     port: int = Field(default=502, ge=1, le=65535)
+    device: str | None = Field(default=None, pattern=r"^/[!-~]+$", max_length=200)
+    """of `rtu`: the serial port's absolute path"""
+    baudrate: int = Field(default=9600, ge=50, le=4_000_000)
+    parity: Literal["N", "E", "O"] = "N"
+    stopbits: Literal[1, 2] = 1
     timeout_s: float = Field(default=2.0, ge=0.05, le=30.0)
     """how long connecting, and then each answer, may take; above the slowest device's response time"""
+    late_s: float = Field(default=1.0, ge=0.05, le=10.0)
+    """over RTU: how long after the time-out an answer may still come; the line is left alone for so long"""
+
+    @model_validator(mode="after")
+    def _keys_of_the_transport(self) -> "ModbusEndpoint":
+        needed, others = ("host", {"device", "baudrate", "parity", "stopbits"})
+        if self.transport == "rtu":
+            needed, others = "device", {"host", "port"}
+        if self.transport == "tcp":
+            others |= {"late_s"}
+        if getattr(self, needed) is None:
+            raise ValueError(f"{needed}: transport {self.transport} needs it")
+        strange = others & self.model_fields_set
+        if strange:
+            raise ValueError(f"{min(strange)}: transport {self.transport} has none")
+        return self
 
     @property
     def name(self) -> str:
         """How errors name this endpoint."""
-        return f"modbus {self.host}:{self.port}"
+        return f"modbus {self.device}" if self.device is not None else f"modbus {self.host}:{self.port}"
+
+    @property
+    def is_rtu(self) -> bool:
+        """Frames without transaction numbers, with a checksum."""
+        return self.transport != "tcp"
+
+    @property
+    def frame_gap_s(self) -> float:
+        """Silence between two frames, seconds: 3.5 characters of 11 bits, 1.75 ms from 19,200 baud up (Serial Line V1.02, 2.5.1.1)."""
+        if self.transport != "rtu":
+            return 0.0
+        return 0.00175 if self.baudrate > 19_200 else 3.5 * 11 / self.baudrate
 
 
 class Forbidden(_Model):

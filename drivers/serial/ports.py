@@ -71,5 +71,7 @@ async def close(writer: asyncio.StreamWriter) -> None:
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):
             await writer.wait_closed()
-    except (OSError, TimeoutError):
+    except TimeoutError:
         writer.transport.abort()
+    except OSError:
+        pass  # it has ended already: to abort a serial transport then raises inside the loop

@@ -37,7 +37,7 @@ from drivers.snmp.settings import SnmpEndpoint
 from drivers.snmp.usm import DIGESTS, authenticity_fault, localized_key
 from drivers.snmp.values import Raw, batches, decode, halves, oid_of
 from hub.driver import Binding
-from hub.errors import AccessDenied, LinkDown, ProtocolFault
+from hub.errors import AccessDenied, DriverError, LinkDown, ProtocolFault
 from hub.model import Micros, Sample, Series
 
 T = TypeVar("T")
@@ -171,6 +171,10 @@ async def connect(endpoint: SnmpEndpoint, bindings: Sequence[Binding]) -> AsyncI
     try:
         await link.greet()
         yield link
+    except DriverError as error:
+        # what it was raised from has frames that hold the session, and with it the socket, for as long as somebody holds the error
+        error.__context__ = None
+        raise
     finally:
         link.let_go()
 

@@ -17,10 +17,12 @@ from hub.model import Delivery, Reject, Sample, Series
 
 
 class LampEndpoint(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     host: str
     port: int
     password: SecretStr = SecretStr("")
+    idle_timeout: float = 120.0
+    """seconds without a line after which the bus counts as gone"""
 
 
 class LampDevice(BaseModel):
@@ -32,13 +34,16 @@ class LampAddress(BaseModel):
 
 
 class LampLink:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, known: set[Series]) -> None:
-        self._reader, self._writer, self._known = reader, writer, known
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle_timeout: float) -> None:
+        self._reader, self._writer, self._idle_timeout = reader, writer, idle_timeout
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         while True:
             try:
-                line = await self._reader.readuntil(b"\n")
+                async with asyncio.timeout(self._idle_timeout):
+                    line = await self._reader.readuntil(b"\n")
+            except TimeoutError:
+                raise LinkDown(f"the lamp bus has said nothing for {self._idle_timeout:g} s") from None
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
                 raise LinkDown(f"the lamp bus went: {error}") from None
             yield self._read(line)
@@ -47,6 +52,8 @@ class LampLink:
         try:
             said = json.loads(line)
             series = Series(said["device"], said.get("point", "level"))
+            if not isinstance(said["value"], bool | int | float | str):
+                raise TypeError("the value is no scalar")
             sample = Sample(series, int(said["at"]), said["value"])
             number = int(said["n"])
         except (ValueError, KeyError, TypeError) as error:
@@ -75,7 +82,7 @@ class Lampbus:
         except OSError as error:
             raise LinkDown(f"{endpoint.host}:{endpoint.port}: {error}") from None
         try:
-            yield LampLink(reader, writer, {binding.series for binding in bindings})
+            yield LampLink(reader, writer, endpoint.idle_timeout)
         finally:
             writer.close()
             with contextlib.suppress(OSError):

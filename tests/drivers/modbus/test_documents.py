@@ -15,8 +15,9 @@ FOLDER = Path(drivers.modbus.__file__).parent
 
 def test_the_sample_is_accepted() -> None:
     sample = yaml.safe_load((FOLDER / "sample.yaml").read_text("utf-8"))
-    assert sample["endpoint"]["driver"] == driver.name
-    driver.Endpoint.model_validate(sample["endpoint"]["settings"])
+    for key in ("endpoint", "line", "serial_server"):
+        assert sample[key]["driver"] == driver.name
+        driver.Endpoint.model_validate(sample[key]["settings"])
     driver.Device.model_validate(sample["device"])
     for name, point in sample["points"].items():
         title = {"zh": name, "en": name}

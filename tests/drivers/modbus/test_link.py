@@ -1,9 +1,7 @@
 """The link against pyModbusTCP's server, an implementation that shares no code with pymodbus."""
 
 import asyncio
-import os
 import struct
-import threading
 import time
 from collections.abc import Iterator
 
@@ -14,7 +12,6 @@ from drivers.simulator.modbus import ModbusDevice
 from hub.driver import Binding, PollLink, WriteLink
 from hub.errors import BadInput, LinkDown
 from hub.model import Sample, Series
-from hub.testing import eventually
 from tests.drivers.modbus.peers import IndependentServer, binding, endpoint, free_port, holding, independent_server
 
 
@@ -155,33 +152,6 @@ async def test_a_refused_connection_says_so() -> None:
     with pytest.raises(LinkDown, match=rf"modbus 127\.0\.0\.1:{port}: .*refused|{port}"):
         async with driver.connect(endpoint(port), [holding(1)]):
             pass
-
-
-async def test_an_error_of_the_caller_inside_the_link_stays_what_it_is(peer: IndependentServer) -> None:
-    with pytest.raises(TimeoutError, match="mine"):
-        async with driver.connect(endpoint(peer.port), [holding(1)]):
-            raise TimeoutError("mine")
-
-
-def _open_sockets() -> set[str]:
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
-
-
-async def test_connecting_and_leaving_twice_leaves_no_task_no_socket_and_no_thread(peer: IndependentServer) -> None:
-    tasks, threads, sockets = asyncio.all_tasks(), threading.active_count(), _open_sockets()
-    for _ in range(2):
-        assert (await read_all(peer, [holding(1)]))["h1"].raw == 0
-    assert asyncio.all_tasks() == tasks
-    # the server's threads and sockets for these two connections end by themselves
-    await eventually(lambda: threading.active_count() == threads and _open_sockets() == sockets)
 
 
 async def test_a_device_that_was_unplugged_is_found_again_when_it_is_back() -> None:

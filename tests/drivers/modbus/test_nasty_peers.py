@@ -228,26 +228,6 @@ async def test_a_read_cancelled_in_the_middle_leaves_a_link_that_can_be_left_or_
     await eventually(lambda: asyncio.all_tasks() == before)
 
 
-async def test_leaving_in_the_middle_of_a_read_is_clean() -> None:
-    asked = asyncio.Event()
-
-    def never(request: bytes) -> None:
-        asked.set()
-
-    async with scripted(never) as port:
-
-        async def life() -> None:
-            async with driver.connect(endpoint(port, timeout_s=20), [holding(1)]) as link:
-                assert isinstance(link, PollLink)
-                await link.read([holding(1).series])
-
-        task = asyncio.create_task(life())
-        await asked.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
 async def test_a_refused_or_garbled_write_is_told_apart() -> None:
     answers: list[Answer] = [
         lambda request: request[:4] + b"\0\3" + request[6:7] + b"\x86\x03",

@@ -12,7 +12,7 @@ import pytest
 
 from drivers.serial import Address, Device, Endpoint, driver
 from drivers.serial import gb26875_2011 as gb
-from drivers.serial.link import ListeningLink, SerialLink
+from drivers.serial.link import ListeningLink
 from drivers.simulator.fire_panel import FirePanel
 from drivers.simulator.line_device import LineDevice
 from drivers.simulator.wire import Caller, Pty, TcpPort, Wire
@@ -336,27 +336,6 @@ async def test_points_of_the_other_protocol_are_refused_by_name(tmp_path: Path) 
     with pytest.raises(AccessDenied, match="12 hexadecimal"):
         async with driver.connect(panel_at(str(tmp_path)), [stranger]):
             pytest.fail("was opened")
-
-
-async def test_to_be_cancelled_in_the_middle_of_a_read_leaves_nothing_and_to_connect_again_works(wire: Wire) -> None:
-    await wire.plug()
-    before, tasks = open_files(), len(asyncio.all_tasks())
-
-    async def run(waiting: asyncio.Event) -> None:
-        async with driver.connect(lines(wire.port), [TEMPERATURE]) as link:
-            assert isinstance(link, SerialLink)
-            waiting.set()
-            await anext(link.deliveries())
-
-    for _ in range(2):
-        waiting = asyncio.Event()
-        task = asyncio.create_task(run(waiting))
-        await asyncio.wait_for(waiting.wait(), 5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await eventually(lambda: len(asyncio.all_tasks()) == tasks)
-        await eventually(lambda: open_files() == before)
 
 
 async def test_to_settle_after_the_far_end_has_gone_is_no_error(wire: Wire) -> None:

@@ -56,18 +56,23 @@ class Snmpd:
         self._values: dict[str, list[str]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "values.py").write_text(_PASS)
-        (folder / "snmpd.conf").write_text(
+        self.configure(AUTH_KEY)
+        self._write()
+
+    def configure(self, auth_key: str) -> None:
+        """All users' authentication key; while it is stopped and has forgotten its engine."""
+        self.auth_key = auth_key
+        (self._folder / "snmpd.conf").write_text(
             "\n".join(
                 [
-                    f"agentaddress udp:{HOST}:{port}",
+                    f"agentaddress udp:{HOST}:{self.port}",
                     f"rocommunity public {HOST}",
-                    *(f"createUser {name} {a} {AUTH_KEY} {p} {PRIV_KEY}" for name, (a, p) in USERS.items()),
+                    *(f"createUser {name} {a} {auth_key} {p} {PRIV_KEY}" for name, (a, p) in USERS.items()),
                     *(f"rouser {name} priv" for name in USERS if name != "powerless"),
-                    f"pass_persist .{ROOT} {sys.executable} {folder}/values.py {folder}/values.json",
+                    f"pass_persist .{ROOT} {sys.executable} {self._folder}/values.py {self._folder}/values.json",
                 ]
             )
         )
-        self._write()
 
     def _write(self) -> None:
         fresh = self._folder / "values.new"
@@ -80,6 +85,11 @@ class Snmpd:
         self._values[oid] = [kind, str(value)]
         self._write()
         return oid
+
+    def unset(self, tail: str) -> None:
+        """Have no ROOT.tail any more."""
+        del self._values[f"{ROOT}.{tail}"]
+        self._write()
 
     async def start(self) -> None:
         with (self._folder / "log").open("ab") as log:

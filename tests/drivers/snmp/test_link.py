@@ -1,8 +1,6 @@
 """The link against net-snmp's snmpd, an implementation that shares no code with gufo-snmp."""
 
 import asyncio
-import os
-import threading
 import time
 from typing import Any
 
@@ -12,7 +10,6 @@ from drivers.snmp import driver
 from hub.driver import Binding, PollLink
 from hub.errors import AccessDenied, LinkDown
 from hub.model import Sample, Series
-from hub.testing import eventually
 from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, free_port, v2c, v3
 
 UPTIME = "1.3.6.1.2.1.1.3.0"
@@ -190,28 +187,3 @@ async def test_concurrent_reads_of_one_link_keep_apart(agent: Snmpd) -> None:
         assert isinstance(link, PollLink)
         read = await asyncio.gather(*(link.read([one.series]) for one in bindings for _ in range(5)))
     assert [samples[0].raw for samples in read] == [number for number in range(1, 11) for _ in range(5)]
-
-
-def _open_sockets() -> set[str]:
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
-
-
-async def test_connecting_and_leaving_twice_leaves_no_task_no_socket_and_no_thread(agent: Snmpd) -> None:
-    before = asyncio.all_tasks(), threading.active_count(), _open_sockets()
-    for _ in range(2):
-        assert (await read(v3(agent.port), [binding(UPTIME)]))[0].error is None
-    await eventually(lambda: (asyncio.all_tasks(), threading.active_count(), _open_sockets()) == before)
-
-
-async def test_an_error_of_the_caller_inside_the_link_stays_what_it_is(agent: Snmpd) -> None:
-    with pytest.raises(TimeoutError, match="mine"):
-        async with driver.connect(v2c(agent.port), [binding(UPTIME)]):
-            raise TimeoutError("mine")

@@ -197,29 +197,6 @@ async def test_a_read_cancelled_in_the_middle_leaves_a_link_that_can_be_used_and
     await eventually(lambda: asyncio.all_tasks() == before)
 
 
-async def test_leaving_in_the_middle_of_a_read_is_clean() -> None:
-    asked = asyncio.Event()
-
-    def answer(request: bytes) -> list[bytes]:
-        if UPTIME in parse(request)[1]:
-            return [answered(request)]
-        asked.set()
-        return []
-
-    async with scripted(answer) as port:
-
-        async def life() -> None:
-            async with driver.connect(v2c(port, timeout_s=20), THREE) as link:
-                assert isinstance(link, PollLink)
-                await link.read([THREE[0].series])
-
-        task = asyncio.create_task(life())
-        await asked.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), min_size=1, max_size=3), st.integers(1, 99))
 def test_any_datagram_is_a_fault_a_silence_or_an_answer_and_nothing_reaches_the_loop(

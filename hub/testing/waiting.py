@@ -1,4 +1,4 @@
-"""What tests of this hub and of third-party drivers share. Nothing here is imported by the running hub."""
+"""Waiting for a condition with a deadline, instead of sleeping."""
 
 import asyncio
 import inspect
