@@ -13,10 +13,10 @@ import structlog
 
 from hub.core.backoff import full_jitter
 from hub.errors import Conflict, LinkDown
-from hub.model import Lane, Micros
+from hub.model import Lane
 from hub.mqtt import Broker
 from hub.profiles import Profile
-from hub.registry import Registry, partition_of
+from hub.registry import Device, Registry, partition_of
 from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
 from hub.store import registry as stored
 from hub.store.leases import try_lease
@@ -164,8 +164,7 @@ class Partitions:
 
     def _spread(self, registry: Registry) -> None:
         """Give each partition its part."""
-        parts = {n: Registry(registry.partitions, {}, {}) for n in self._numbers}
-        devices: dict[int, dict[str, object]] = {n: {} for n in self._numbers}
+        devices: dict[int, dict[str, Device]] = {n: {} for n in self._numbers}
         home: dict[str, int] = {}
         for device in registry.devices.values():
             number = home.get(device.institution)
@@ -175,10 +174,4 @@ class Partitions:
                 devices[number][device.id] = device
         for n in self._numbers:
             clients = {name: client for name, client in registry.clients.items() if client.partition == n}
-            parts[n] = Registry(registry.partitions, devices[n], clients)  # type: ignore[arg-type]
-            self.shared[n].registry = parts[n]
-
-
-def observed(partitions: Partitions) -> dict[str, Micros]:
-    """When each client was last heard, over all partitions."""
-    return {client: at for shared in partitions.shared.values() for client, at in shared.clients.items()}
+            self.shared[n].registry = Registry(registry.partitions, devices[n], clients)
