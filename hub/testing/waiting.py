@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 
-async def eventually(condition: Callable[[], Any | Awaitable[Any]], deadline: float = 5.0, every: float = 0.01) -> Any:
+async def eventually(condition: Callable[[], Any | Awaitable[Any]], deadline: float = 20.0, every: float = 0.01) -> Any:
     """Wait until `condition()` is true (it may be a coroutine function); returns what it gave.
 
     Looks again `every` seconds; raises AssertionError that names the condition when it does not hold within `deadline` seconds.
@@ -26,7 +26,7 @@ async def eventually(condition: Callable[[], Any | Awaitable[Any]], deadline: fl
         await asyncio.sleep(every)
 
 
-def wait_until(condition: Callable[[], Any], deadline: float = 5.0, every: float = 0.01) -> Any:
+def wait_until(condition: Callable[[], Any], deadline: float = 20.0, every: float = 0.01) -> Any:
     """`eventually` for code without a loop: block until `condition()` is true and return what it gave; AssertionError after `deadline` seconds."""
     until = time.monotonic() + deadline
     while not (seen := condition()):

@@ -209,7 +209,7 @@ async def test_bodies_held_at_one_time_are_bounded_and_given_back() -> None:
     scope = {"type": "http", "method": "POST", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
     guarded = guard.Guard(app, max_held=100)
     first = asyncio.create_task(guarded(scope, receive, send))
-    await asyncio.wait_for(inside.wait(), 5)
+    await asyncio.wait_for(inside.wait(), 20)
     await guarded(scope, receive, send)
     assert statuses == [503]
     release.set()

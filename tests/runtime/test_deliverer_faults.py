@@ -89,7 +89,7 @@ async def test_a_receipt_whose_row_somebody_holds_is_noted_when_it_is_free_and_h
             await person.execute("select from notification for update")
             hook.hanging.set()
             free = await page(world)
-            await eventually(states(world, free, "sent"), deadline=10)
+            await eventually(states(world, free, "sent"), deadline=20)
             assert [row[3] for row in await world.pages(held)] == ["pending"]
         await eventually(states(world, held, "sent"))
     assert len(hook.requests) == 2
@@ -115,7 +115,7 @@ async def test_a_kill_at_any_point_loses_nothing_and_repeats_at_most_under_the_s
         assert await asyncio.wait_for(process.wait(), 20) == -signal.SIGKILL
         async with delivering(world):
             # long before the dead process's lease would have run out
-            await eventually(states(world, alarm, "sent"), deadline=5)
+            await eventually(states(world, alarm, "sent"), deadline=20)
     assert len(hook.ids) == requests
     assert len(set(hook.ids)) == 1
     assert await attempts(world) == noted

@@ -72,7 +72,7 @@ async def test_the_first_step_becomes_a_page_at_once_without_waiting_for_the_pol
     async with running(world, poll=30):
         await eventually(session_is_up(world))
         alarm = await world.alarm()
-        await eventually(has_pages(world, alarm, 1), deadline=5)
+        await eventually(has_pages(world, alarm, 1), deadline=20)
 
 
 async def test_steps_follow_in_time_and_rounds_after_rounds_until_somebody_acknowledges(world: World) -> None:
@@ -119,7 +119,7 @@ async def test_it_comes_back_by_itself_when_its_database_session_is_killed_again
                 alarms.append(await world.alarm())
                 await eventually(lambda: kill_sessions(world))
             for alarm in alarms:
-                await eventually(has_pages(world, alarm, 1), deadline=15)
+                await eventually(has_pages(world, alarm, 1), deadline=20)
             assert not task.done()
     said = {entry["event"] for entry in logs}
     assert {"database_gone", "database_back"} <= said
@@ -184,7 +184,7 @@ async def test_an_alarm_that_somebody_holds_does_not_hold_up_the_others_and_is_p
             await eventually(has_pages(world, free, 1))
             assert await world.pages(held) == []
             await person.commit()
-            await eventually(has_pages(world, held, 1), deadline=4)
+            await eventually(has_pages(world, held, 1), deadline=20)
 
 
 @pytest.mark.parametrize("label", ["escalator-claimed", "escalator-before-commit", "escalator-after-commit"])

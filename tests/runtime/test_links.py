@@ -11,7 +11,6 @@ import pytest
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from hub.core import backoff
 from hub.driver import Binding, Link
 from hub.errors import AccessDenied, AnxinError, LinkDown, ProtocolFault
 from hub.model import Delivery, Lane, Micros, Reject, Sample, Series
@@ -19,6 +18,8 @@ from hub.runtime import links
 from hub.runtime.drivers import LinkPlan
 from hub.runtime.links import LinkRunner
 from hub.testing import eventually
+
+pytestmark = pytest.mark.usefixtures("no_long_pauses")
 
 NOW = 1_795_296_000_000_000
 SMOKE, DOOR, UPS = Series("smoke-1", "smoke"), Series("door-1", "open"), Series("ups-1", "charge")
@@ -141,13 +142,6 @@ async def running(the_plan: LinkPlan, sink: Sink) -> AsyncIterator[LinkRunner]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-@pytest.fixture(autouse=True)
-def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(random, "random", lambda: 0.01)
-    monkeypatch.setattr(backoff, "SHORTEST", 0.001)
-    monkeypatch.setattr(backoff, "DENIED", 1000.0)
 
 
 async def test_points_are_polled_and_each_sample_takes_its_devices_lane() -> None:
@@ -359,7 +353,7 @@ async def test_a_delivery_of_nothing_but_garbage_is_stored_as_bulk_and_settled()
     sink, reject = Sink(), Reject(NOW, "fake:/line-1", "frame", "no end", b"@@")
     driver = FakeDriver(lambda _: Speaking(Delivery([], [reject], settle)))
     async with running(plan(driver), sink) as runner:
-        await asyncio.wait_for(settled.wait(), 5)
+        await asyncio.wait_for(settled.wait(), 20)
         await eventually(lambda: runner.counters.rejects == 1)
     assert sink.taken == [(Lane.BULK, [], [reject])]
 

@@ -15,6 +15,8 @@ from hub.runtime import links
 from hub.testing import eventually
 from tests.runtime.test_links import DOOR, NOW, SMOKE, Asked, FakeDriver, Sink, Speaking, good, plan, running
 
+pytestmark = pytest.mark.usefixtures("no_long_pauses")
+
 
 class PanicError(BaseException):
     """As extension modules raise (pyo3's PanicException is no Exception)."""

@@ -167,11 +167,11 @@ async def test_the_wait_ends_when_a_step_is_written_and_when_the_database_goes(w
     pid = await session_of(timers)
     waiting = asyncio.create_task(timers.wait(30), name="waiting")
     alarm = await world.alarm()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 20)
     assert await timers.claim(10, LEASE) == [alarm]
     await timers.wait(0.01)
     waiting = asyncio.create_task(timers.wait(30), name="waiting")
     await kill(world, pid)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 20)
     with pytest.raises(LinkDown):
         await timers.claim(10, LEASE)

@@ -108,7 +108,7 @@ async def test_mbpoll_reads_our_peer_so_that_what_the_driver_proves_on_it_holds(
     process = await asyncio.create_subprocess_exec(
         str(peers.program("mbpoll")), *options, str(bus.endpoint.device), stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 10)
+    said, _ = await asyncio.wait_for(process.communicate(), 20)
     assert b"[5]: \t101" in said
 
 

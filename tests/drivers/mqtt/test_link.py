@@ -70,7 +70,7 @@ def publish(peers: Prefix, broker: OwnBroker) -> Publish:
             ),
             stdin=asyncio.subprocess.PIPE,
         )
-        await asyncio.wait_for(process.communicate(payload), 10)
+        await asyncio.wait_for(process.communicate(payload), 20)
         assert process.returncode == 0
 
     return run
@@ -83,7 +83,7 @@ async def stream(broker: OwnBroker, *bound: Binding, **more: Any) -> AsyncIterat
 
 
 async def following(deliveries: AsyncIterator[Delivery]) -> Delivery:
-    return await asyncio.wait_for(anext(deliveries), 5)
+    return await asyncio.wait_for(anext(deliveries), 20)
 
 
 def values(delivery: Delivery) -> dict[str, object]:
@@ -234,7 +234,7 @@ async def test_a_peer_that_is_no_broker_is_link_down() -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(LinkDown):
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(20):
                 async with driver.connect(Endpoint(host=HOST, port=port), bindings()):
                     pytest.fail("was connected")
 
@@ -252,7 +252,7 @@ async def test_to_be_cancelled_in_the_middle_of_waiting_leaves_nothing_and_to_co
     for _ in range(2):
         waiting.clear()
         task = asyncio.create_task(run())
-        await asyncio.wait_for(waiting.wait(), 5)
+        await asyncio.wait_for(waiting.wait(), 20)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
