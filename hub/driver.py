@@ -19,7 +19,7 @@ keeps no unbounded queue, reads the clock only to set `Sample.at`, and puts no s
 All three models forbid unknown keys. Several devices may share one endpoint; the runtime runs one link and one task per endpoint.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -84,6 +84,7 @@ class WriteLink(Protocol):
 
 
 Link = PollLink | PushLink
+"""A link may be both: it is asked and speaks by itself (an agent that is polled and sends traps)."""
 
 
 class Driver(Protocol):
@@ -96,4 +97,43 @@ class Driver(Protocol):
 
     def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AbstractAsyncContextManager[Link]:
         """Connect on entering, disconnect on leaving. Raises `LinkDown` or `AccessDenied` on entering."""
+        ...
+
+
+class FoundPoint(NamedTuple):
+    """One value that a found device has."""
+
+    name: str
+    """a suggestion, `[a-z][a-z0-9_]{0,39}` where the protocol has a name for it"""
+    address: Mapping[str, Any]
+    """settings of the driver's `Address` model"""
+    raw: Scalar | None
+    """what it gave just now"""
+
+
+class Found(NamedTuple):
+    """One device that discovery saw, as a manifest would name it. Holds no secret: who edits the manifest puts them in."""
+
+    name: str
+    """a suggestion for the device's id"""
+    endpoint: Mapping[str, Any]
+    """settings of the driver's `Endpoint` model, without its secrets; equal for devices behind one endpoint"""
+    device: Mapping[str, Any]
+    """settings of the driver's `Device` model"""
+    says: str
+    """what it says of itself, in one line; empty where it says nothing"""
+    marks: Mapping[str, str] = {}
+    """by which a profile's `recognised_by` may know it: `sysobjectid`, `topic`, `manufacturer`, `model` …"""
+    points: Sequence[FoundPoint] = ()
+
+
+@runtime_checkable
+class Discoverer(Protocol):
+    """An optional extra of a driver: look for devices, only where `search` says and no faster than it says."""
+
+    Search: type[BaseModel]
+    """where to look and how fast: ranges without defaults, a bounded number of questions, questions a second; unknown keys refused"""
+
+    def discover(self, search: Any) -> AsyncIterator[Found]:
+        """Devices as they are found; ends by itself. Raises `LinkDown`, `AccessDenied` or `BadInput`; closing it leaves nothing behind."""
         ...

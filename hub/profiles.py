@@ -205,6 +205,8 @@ class Profile(_Model):
     source: str = Field(min_length=1)
     """the public document it was made from"""
     driver: Annotated[str, Field(pattern=IDENTIFIER)]
+    recognised_by: dict[Annotated[str, Field(pattern=_POINT)], str] = Field(default_factory=dict)
+    """marks of a found device (`hub.driver.Found.marks`) and the pattern that each must match, `*` and `?` as in file names"""
     device: dict[str, Any] = Field(default_factory=dict)
     """defaults of the driver's device settings; a manifest's settings win"""
     liveness: Liveness

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from hub.engine import Prefix, Running, ensure, ensure_peers, mosquitto_hash, read_passwords, running, write_passwords
@@ -28,6 +29,8 @@ from hub.store.migrate import upgrade
 from hub.testing import wait_until
 
 START_SECONDS = 45.0
+settings.register_profile("house", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("house")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

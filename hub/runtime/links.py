@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import structlog
 
@@ -43,7 +43,17 @@ STEADY: Micros = 30_000_000
 """a link that stood this long was a good one: the back-off starts over"""
 IDLE = 3600.0
 
-_UnderWay = asyncio.Queue[tuple[Delivery, "asyncio.Future[list[None]]"]]
+
+class _Handed(NamedTuple):
+    """A delivery that is with the sink."""
+
+    delivery: Delivery
+    stored: "asyncio.Future[list[None]]"
+    polled: bool
+    """nobody will say it again"""
+
+
+_UnderWay = asyncio.Queue[_Handed]
 
 
 class Sink(Protocol):
@@ -124,9 +134,12 @@ class LinkRunner:
         under_way: _UnderWay = asyncio.Queue(UNDER_WAY)
         async with self._entered() as link:
             self._say_up()
-            reading = self._poll(link, under_way) if isinstance(link, PollLink) else self._listen(link, under_way)
-            settling = self._settle(under_way, isinstance(link, PollLink))
-            parts = [asyncio.create_task(_outcome(part)) for part in (settling, reading)]
+            work = [self._settle(under_way)]
+            if isinstance(link, PollLink):
+                work.append(self._poll(link, under_way))
+            if isinstance(link, PushLink):
+                work.append(self._listen(link, under_way))
+            parts = [asyncio.create_task(_outcome(part)) for part in work]
             first: set[asyncio.Task[BaseException]] = set()
             try:
                 first, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -188,19 +201,19 @@ class LinkRunner:
             samples = error.samples  # the driver knows whose nonsense it was: the others lose nothing
         now = _ticks()
         self._schedule.answered(turn, samples, now - started, now)
-        await self._store(Delivery(samples), under_way)
+        await self._store(Delivery(samples), under_way, polled=True)
 
     async def _listen(self, link: PushLink, under_way: _UnderWay) -> NoReturn:
         deliveries = link.deliveries()
         try:
             async for delivery in deliveries:
-                await self._store(delivery, under_way)
+                await self._store(delivery, under_way, polled=False)
         finally:
             if isinstance(deliveries, AsyncGenerator):
                 await deliveries.aclose()
         raise LinkDown("the stream of deliveries ended")
 
-    async def _store(self, delivery: Delivery, under_way: _UnderWay) -> None:
+    async def _store(self, delivery: Delivery, under_way: _UnderWay, *, polled: bool) -> None:
         """Hand to the sink, each sample in its device's lane. Rejects go as bulk: garbage must never stand before an alarm."""
         lanes: dict[Lane, list[Sample]] = {lane: [] for lane in Lane}
         for sample in delivery.samples:
@@ -212,22 +225,22 @@ class LinkRunner:
         # the order of the calls is kept: each starts as a task of its own here
         stored = asyncio.gather(*puts)
         stored.add_done_callback(_look_at_end)
-        await under_way.put((delivery, stored))
+        await under_way.put(_Handed(delivery, stored, polled))
 
     def _named(self, source: str) -> str:
         """Driver and endpoint first, so that whoever reads quarantine knows whose line it was."""
         own = self.plan.source
         return source if source.startswith(own) else f"{own} {source}".rstrip()
 
-    async def _settle(self, under_way: _UnderWay, polls: bool) -> NoReturn:
+    async def _settle(self, under_way: _UnderWay) -> NoReturn:
         """In the order of arrival, whatever lane each took. What a poll brought and the sink refused is lost, counted and said."""
         while True:
-            delivery, stored = await under_way.get()
+            delivery, stored, polled = await under_way.get()
             count = len(delivery.samples)
             try:
                 await stored
             except AnxinError as error:
-                if not polls:
+                if not polled:
                     raise
                 self.counters.dropped += count
                 self._say_dropped(str(error), samples=count)
@@ -316,7 +329,7 @@ def _telling(errors: Sequence[BaseException]) -> BaseException:
 def _abandon(under_way: _UnderWay) -> None:
     """What is with the sink stays with it and may still be written; its source is not told, and sends it again."""
     while not under_way.empty():
-        _, stored = under_way.get_nowait()
+        stored = under_way.get_nowait().stored
         if not stored.cancel() and not stored.cancelled():
             stored.exception()
 

@@ -383,3 +383,34 @@ async def test_a_dead_device_on_a_shared_line_gets_a_slower_turn() -> None:
     assert [DOOR] in turns_of_dead
     assert len(turns_of_dead) <= 4
     assert runner._schedule.dead == ["door-1"]
+
+
+class Both(Asked, Speaking):
+    """An agent that is polled and sends traps."""
+
+    def __init__(self, answer: Callable[[Series, int], Sample | Exception], *deliveries: Delivery) -> None:
+        Asked.__init__(self, answer)
+        Speaking.__init__(self, *deliveries)
+
+
+async def test_a_link_that_is_asked_and_speaks_by_itself_is_heard_both_ways() -> None:
+    sink = Sink()
+    settled = asyncio.Event()
+
+    async def settle() -> None:
+        settled.set()
+
+    link = Both(good, Delivery([Sample(UPS, NOW, 7)], settle=settle))
+    async with running(plan(FakeDriver(lambda _: link), SMOKE, UPS), sink):
+        await eventually(lambda: link.asked >= 2 and settled.is_set())
+    assert {7, 1} <= {sample.raw for sample in sink.samples()}
+    assert link.closed
+
+
+async def test_of_such_a_link_what_was_polled_is_given_up_and_what_was_pushed_is_sent_again() -> None:
+    sink = Sink(refuse=True)
+    link = Both(good, Delivery([Sample(UPS, NOW, 7)]))
+    driver = FakeDriver(lambda number: link if number == 1 else Asked(good))
+    async with running(plan(driver), sink) as runner:
+        await eventually(lambda: driver.entered >= 2)
+        await eventually(lambda: runner.counters.dropped > 0)
