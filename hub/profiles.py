@@ -63,6 +63,12 @@ class Kind(StrEnum):
     FIRE_PANEL = "fire_panel"
     PANIC_BUTTON = "panic_button"
     UPS = "ups"
+    GAS_DETECTOR = "gas_detector"
+    ALARM_PANEL = "alarm_panel"
+    ENVIRONMENT_SENSOR = "environment_sensor"
+    UV_LAMP = "uv_lamp"
+    BREAKER = "breaker"
+    NETWORK_SWITCH = "network_switch"
     EDGE = "edge"
     OTHER = "other"
 

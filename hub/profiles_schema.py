@@ -20,6 +20,12 @@ _KINDS_ZH = {
     "fire_panel": "火灾报警控制器",
     "panic_button": "一键报警按钮",
     "ups": "不间断电源",
+    "gas_detector": "可燃气体探测器",
+    "alarm_panel": "报警主机",
+    "environment_sensor": "环境传感器",
+    "uv_lamp": "紫外消毒灯控制器",
+    "breaker": "智能断路器",
+    "network_switch": "交换机",
     "edge": "边缘网关",
     "other": "其他",
 }

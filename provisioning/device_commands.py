@@ -22,6 +22,12 @@ _WHAT_TO_DO: Mapping[str, tuple[str, str]] = {
     "camera": ("无需操作", "nothing to do"),
     "recorder": ("无需操作", "nothing to do"),
     "ups": ("无需操作", "nothing to do"),
+    "gas_detector": ("用测试气体触发探测器", "set it off with test gas now"),
+    "alarm_panel": ("在主机上触发一个测试防区", "set off a test zone at the panel now"),
+    "environment_sensor": ("无需操作", "nothing to do"),
+    "uv_lamp": ("无需操作", "nothing to do"),
+    "breaker": ("无需操作", "nothing to do"),
+    "network_switch": ("无需操作", "nothing to do"),
 }
 _KINDS = {
     "camera": "摄像机",
@@ -31,6 +37,12 @@ _KINDS = {
     "fire_panel": "火警主机",
     "panic_button": "报警按钮",
     "ups": "UPS",
+    "gas_detector": "燃气探测",
+    "alarm_panel": "报警主机",
+    "environment_sensor": "环境",
+    "uv_lamp": "紫外灯",
+    "breaker": "断路器",
+    "network_switch": "交换机",
     "edge": "网关",
     "other": "其他",
 }

@@ -193,6 +193,12 @@ KindName = Literal[
     "fire_panel",
     "panic_button",
     "ups",
+    "gas_detector",
+    "alarm_panel",
+    "environment_sensor",
+    "uv_lamp",
+    "breaker",
+    "network_switch",
     "edge",
     "other",
 ]
