@@ -1,0 +1,123 @@
+"""What discovery found becomes a manifest that an installer can edit, whatever the field said of itself."""
+
+import re
+from typing import Any
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.config import data_folder
+from hub.core.discovery import CHOOSE, manifest_text, recognised, suggest
+from hub.driver import Found, FoundPoint
+from hub.manifest import Endpoint
+from hub.model import IDENTIFIER
+from hub.profiles import Profile, load_profiles
+
+PROFILES = load_profiles([data_folder("device-profiles")])
+
+
+def found(name: str = "Unit 1", **changes: Any) -> Found:
+    made = Found(name, {"host": "192.0.2.7", "port": 502}, {"unit": 1}, "")
+    return made._replace(**changes)
+
+
+def read(*devices: Found, secrets: dict[str, str] | None = None) -> Any:
+    (institution,) = yaml.safe_load(manifest_text("modbus", devices, PROFILES, secrets or {}))["institutions"]
+    return institution
+
+
+def marked(profile: str, **patterns: str) -> Profile:
+    base = next(one for one in PROFILES.values() if one.driver == "modbus")
+    return base.model_copy(update={"profile": profile, "recognised_by": patterns})
+
+
+def test_devices_behind_the_same_settings_share_an_endpoint() -> None:
+    institution = read(found(), found(device={"unit": 2}), found(endpoint={"host": "192.0.2.8", "port": 502}))
+    assert [endpoint["id"] for endpoint in institution["endpoints"]] == ["modbus", "modbus-2"]
+    assert [device["endpoint"] for device in institution["devices"]] == ["modbus", "modbus", "modbus-2"]
+    assert [device["settings"] for device in institution["devices"]] == [{"unit": 1}, {"unit": 2}, {"unit": 1}]
+
+
+def test_two_that_call_themselves_the_same_get_ids_of_their_own() -> None:
+    assert [device["id"] for device in read(found(), found(), found(name="门"))["devices"]] == [
+        "unit-1",
+        "unit-1-2",
+        "device",
+    ]
+
+
+def test_a_device_that_nobody_recognised_has_a_profile_that_every_plan_refuses() -> None:
+    (device,) = read(found(marks={"vendor": "nobody"}))["devices"]
+    assert device["profile"] == CHOOSE
+    assert CHOOSE not in PROFILES
+
+
+def test_the_most_particular_profile_is_chosen_and_every_mark_must_match() -> None:
+    profiles = {
+        name: marked(name, **patterns)
+        for name, patterns in {
+            "any": {"vendor": "ACME*"},
+            "this": {"vendor": "ACME*", "product": "D-1*"},
+            "other": {"vendor": "ACME*", "product": "E*"},
+            "unmarked": {},
+        }.items()
+    }
+    one = found(marks={"vendor": "ACME Ltd", "product": "D-17"})
+    assert recognised(one, profiles, "modbus") == ("this", "any")
+    assert recognised(one, profiles, "snmp") == ()
+    assert "# also fits: any" in manifest_text("modbus", [one], profiles, {})
+
+
+def test_secrets_are_named_by_their_variable() -> None:
+    (endpoint,) = read(found(), secrets={"password": "${env:ANXIN_MODBUS_PASSWORD}"})["endpoints"]
+    assert endpoint["settings"]["password"] == "${env:ANXIN_MODBUS_PASSWORD}"
+
+
+def test_the_points_of_an_unknown_device_are_shown_as_comments() -> None:
+    text = manifest_text(
+        "modbus", [found(points=[FoundPoint(f"p{n}", {"holding": n}, n) for n in range(50)])], PROFILES, {}
+    )
+    assert "# p0: {holding: 0} gave 0" in text
+    assert "# and 10 points more" in text
+
+
+def test_with_nothing_found_it_is_still_a_manifest() -> None:
+    assert read() == {
+        "id": "choose-an-institution",
+        "edges": [{"id": "choose-an-edge"}],
+        "endpoints": [],
+        "devices": [],
+    }
+
+
+TEXT = st.text(max_size=300)
+SETTINGS = st.dictionaries(st.text(max_size=20), st.one_of(st.integers(), st.booleans(), TEXT), max_size=4)
+ANYTHING = st.builds(
+    Found,
+    TEXT,
+    SETTINGS,
+    SETTINGS,
+    TEXT,
+    st.dictionaries(TEXT, TEXT, max_size=3),
+    st.lists(st.builds(FoundPoint, TEXT, SETTINGS, TEXT), max_size=3),
+)
+
+
+@given(st.lists(ANYTHING, max_size=5))
+def test_whatever_the_field_says_the_manifest_says_what_was_found_and_nothing_else(devices: list[Found]) -> None:
+    institution = read(*devices)
+    endpoints, suggestions = suggest("modbus", devices, PROFILES)
+    assert {one["id"]: one.get("settings", {}) for one in institution["endpoints"]} == dict(endpoints)
+    assert [one.get("settings", {}) for one in institution["devices"]] == [dict(one.device) for one in devices]
+    assert len({one.id for one in suggestions}) == len(devices)
+    for endpoint in institution["endpoints"]:
+        assert Endpoint.model_fields.keys() >= endpoint.keys()
+    text = manifest_text("modbus", devices, PROFILES, {})
+    assert all(sign == "\n" or sign.isprintable() for sign in text)
+
+
+@given(TEXT)
+def test_every_name_becomes_an_identifier(name: str) -> None:
+    _, (suggestion,) = suggest("modbus", [found(name=name)], PROFILES)
+    assert re.match(IDENTIFIER, suggestion.id)
