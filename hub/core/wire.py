@@ -58,6 +58,11 @@ class Topic(NamedTuple):
         return f"{ROOT}/{self.partition}/{self.client}/{self.direction}/{self.lane}"
 
 
+def configuration_topic(partition: int, client: str) -> str:
+    """Where the hub keeps a client's configuration, retained (docs/protocol.md)."""
+    return f"{ROOT}/{partition}/{client}/down/config"
+
+
 class Numbered(NamedTuple):
     """A good sample and its number in the message: what `event` and `quarantine` call n."""
 

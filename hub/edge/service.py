@@ -11,12 +11,12 @@ import structlog
 
 from hub.bundle import Bundle
 from hub.edge.intake import Intake
+from hub.edge.site import Site, broker_of
 from hub.edge.spool import BULK_BUDGET, SpoolFailed, open_spool
 from hub.edge.uplink import Uplink
 from hub.model import Lane, Micros, Sample, Series
-from hub.mqtt import Broker
 from hub.runtime.drivers import LinkPlan
-from hub.runtime.links import LinkRunner, wall_clock
+from hub.runtime.links import wall_clock
 
 log = structlog.get_logger()
 
@@ -44,22 +44,23 @@ async def run_edge(
 async def _run(
     bundle: Bundle, plans: list[LinkPlan], intake: Intake, stop: asyncio.Event, clock: Callable[[], Micros]
 ) -> None:
-    broker = Broker(bundle.broker.host, bundle.broker.port, bundle.broker.username, bundle.broker.password)
-    client = bundle.broker.username
+    broker = broker_of(bundle)
     log.info("edge.start", edge=bundle.edge, institution=bundle.institution, broker=str(broker), links=len(plans))
     async with asyncio.TaskGroup() as tasks:
         writers = [tasks.create_task(intake.run(lane), name=f"spool-{lane}") for lane in Lane]
-        uplink = tasks.create_task(Uplink(broker, bundle.partition, client, intake, clock).run(), name="uplink")
-        sources = [
-            tasks.create_task(LinkRunner(plan, intake, clock).run(), name=f"link-{plan.endpoint_id}") for plan in plans
-        ]
-        sources.extend(tasks.create_task(_beat(bundle, lane, intake, clock), name=f"beat-{lane}") for lane in Lane)
+        uplink = Uplink(broker, bundle.partition, bundle.broker.username, intake, clock)
+        carrying = tasks.create_task(uplink.run(), name="uplink")
+        site = Site(tasks, uplink, intake, clock, bundle)
+        await site.adopt(bundle, plans)
+        beats = [tasks.create_task(_beat(site, lane, intake, clock), name=f"beat-{lane}") for lane in Lane]
         await stop.wait()
         log.info("edge.stop", edge=bundle.edge)
-        await _end(sources)
+        leaving = tasks.create_task(site.leave(), name="leave")
+        await _end(beats)
+        await asyncio.wait([leaving], timeout=LEAVE_LIMIT)
         await intake.close()
         await asyncio.wait(writers, timeout=LEAVE_LIMIT)
-        await _end([uplink, *writers])
+        await _end([leaving, carrying, *writers])
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:
@@ -68,13 +69,12 @@ async def _end(tasks: "list[asyncio.Task[None]]") -> None:
     await asyncio.wait(tasks, timeout=LEAVE_LIMIT)
 
 
-async def _beat(bundle: Bundle, lane: Lane, intake: Intake, clock: Callable[[], Micros]) -> None:
+async def _beat(site: Site, lane: Lane, intake: Intake, clock: Callable[[], Micros]) -> None:
     """The edge names itself as a device: its beat in both lanes, and with the bulk one how much waits and was given up.
 
     The beat's value is the edge's uptime in whole seconds: silence of a device from before is not judged after a restart.
     """
     loop = asyncio.get_running_loop()
-    every = bundle.beat / 1_000_000
     started = due = loop.time()
     while True:
         values = {"beat": int(loop.time() - started)}
@@ -84,8 +84,10 @@ async def _beat(bundle: Bundle, lane: Lane, intake: Intake, clock: Callable[[], 
             values["dropped"] = intake.depth(Lane.BULK).dropped
         at = clock()
         try:
-            await intake.put(lane, [Sample(Series(bundle.edge, point), at, value) for point, value in values.items()])
+            await intake.put(
+                lane, [Sample(Series(site.bundle.edge, point), at, value) for point, value in values.items()]
+            )
         except SpoolFailed as error:
             log.error("edge.beat_dropped", lane=lane, reason=str(error))
-        due = max(due + every, loop.time())
+        due = max(due + site.bundle.beat / 1_000_000, loop.time())
         await asyncio.sleep(due - loop.time())

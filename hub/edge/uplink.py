@@ -12,12 +12,13 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 import structlog
 
 from hub.core.backoff import Backoff
 from hub.core.window import Past, Verdict, Window
-from hub.core.wire import Confirmation, Topic, decode_confirm, properties_of
+from hub.core.wire import Confirmation, Topic, configuration_topic, decode_confirm, properties_of
 from hub.crash import point
 from hub.edge.intake import Intake
 from hub.edge.spool import Message, SpoolFailed
@@ -45,19 +46,39 @@ class Uplink:
     ) -> None:
         self.connected = asyncio.Event()
         """set while a session is open"""
-        self._broker = broker
+        self.configuration: bytes | None = None
+        """the newest message on the topic of the configuration; whoever takes it puts None here"""
+        self.configured = asyncio.Event()
+        """set when one came; who waits clears it"""
+        self.confirmed_at = _now()
+        """when the hub last confirmed anything urgent (an edge beats there), by the loop's clock; at first, when this began"""
         self._client = client
         self._intake = intake
         self._clock = clock
-        self._up = {lane: str(Topic(partition, client, "up", lane)) for lane in Lane}
-        self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
+        self._moved = asyncio.Event()
+        self._aim(broker, partition)
         self._past = {lane: Past(intake.inherited(lane)) for lane in Lane}
         self._backoff = Backoff(longest=LONGEST)
         self._said_down = False
 
+    def _aim(self, broker: Broker, partition: int) -> None:
+        client = self._client
+        self._broker = broker
+        self._up = {lane: str(Topic(partition, client, "up", lane)) for lane in Lane}
+        self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
+        self._configuration = configuration_topic(partition, client)
+
+    def move(self, broker: Broker, partition: int) -> None:
+        """Go on at another broker, at once; what the hub can know of the streams is kept (`Past`)."""
+        self._aim(broker, partition)
+        self._backoff.reset()
+        self._said_down = False
+        self._moved.set()
+
     async def run(self) -> None:
         """Carry until cancelled; raises SpoolBroken when the spool is damaged."""
         while True:
+            self._moved.clear()
             started = asyncio.get_running_loop().time()
             try:
                 await self._attend()
@@ -69,12 +90,18 @@ class Uplink:
                     self._backoff.reset()
                 pause = self._backoff.next(random.random())
                 self._say_down(error, pause)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._moved.wait()
+
+    async def _leave_when_moved(self) -> NoReturn:
+        await self._moved.wait()
+        raise LinkDown("the configuration names another broker")
 
     async def _attend(self) -> None:
         """One session's life."""
         async with session(self._broker, client_id=self._client, clean_start=True, session_expiry=0) as live:
-            for topic in self._down:
+            for topic in (*self._down, self._configuration):
                 await live.subscribe(topic)
             log.info("uplink.up", broker=str(self._broker))
             self._said_down = False
@@ -89,6 +116,7 @@ class Uplink:
                         )
                         tasks.create_task(carrier.run(), name=f"uplink-{lane}")
                     tasks.create_task(self._hear(live, windows), name="uplink-hear")
+                    tasks.create_task(self._leave_when_moved(), name="uplink-move")
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from None  # the first to fall cancelled the others
             finally:
@@ -97,6 +125,11 @@ class Uplink:
     async def _hear(self, live: Session, windows: dict[Lane, Window]) -> None:
         while True:
             for incoming in await live.take(100):
+                if incoming.topic == self._configuration:
+                    self.configuration = incoming.payload
+                    self.configured.set()
+                    live.settle(incoming)
+                    continue
                 lane = self._down.get(incoming.topic)
                 try:
                     confirmation = decode_confirm(incoming.payload)
@@ -113,6 +146,8 @@ class Uplink:
             return
         past = self._past[lane]
         past.heard = True
+        if lane is Lane.URGENT:
+            self.confirmed_at = _now()
         known = past.known
         verdict = window.confirm(confirmation.upto, known, _now())
         if verdict is Verdict.PROGRESS:

@@ -19,9 +19,9 @@ import structlog
 
 from hub.core.backoff import Backoff
 from hub.core.polling import Schedule, Turn
-from hub.driver import Link, PollLink, PushLink
-from hub.errors import AccessDenied, AnxinError, LinkDown, ProtocolFault
-from hub.model import Delivery, Lane, Micros, Reject, Sample
+from hub.driver import Link, PollLink, PushLink, WriteLink
+from hub.errors import AccessDenied, AnxinError, BadInput, LinkDown, ProtocolFault
+from hub.model import Delivery, Lane, Micros, Reject, Sample, Scalar, Series
 from hub.runtime.drivers import LinkPlan
 
 log = structlog.get_logger()
@@ -30,6 +30,8 @@ ENTER_LIMIT = 60.0
 """seconds that a driver has to connect"""
 READ_LIMIT = 120.0
 """seconds that one turn may take before the link is given up; a driver has its own, shorter time-outs"""
+WRITE_LIMIT = 15.0
+"""seconds that a driver has to write one value and read it back"""
 SETTLE_LIMIT = 30.0
 """seconds that a driver has to confirm one delivery to its source"""
 LEAVE_LIMIT = 5.0
@@ -100,6 +102,7 @@ class LinkRunner:
         self._said_down = False
         self._said_dropped = False
         self._entered_at: Micros | None = None
+        self._link: Link | None = None
 
     async def run(self) -> None:
         """Enter the link, keep it, leave it, pause, again; until cancelled.
@@ -114,6 +117,30 @@ class LinkRunner:
             finally:
                 await self._end([connection])
             await self._take_end(connection.result())
+
+    async def write(self, series: Series, value: Scalar) -> Scalar | None:
+        """Write a raw value over the link that stands now; returns what the device then says, None where it cannot be read.
+
+        Raises LinkDown where there is no link or no answer, BadInput where the point cannot be written or the device refuses.
+        """
+        link = self._link
+        if link is None:
+            raise LinkDown("the link is down")
+        if not isinstance(link, WriteLink):
+            raise BadInput(f"the driver {self.plan.driver.name!r} writes nothing", "/".join(series))
+        writing = asyncio.create_task(link.write(series, value))
+        try:
+            await asyncio.wait([writing], timeout=WRITE_LIMIT)
+        finally:
+            writing.cancel()
+        if not writing.done() or writing.cancelled():
+            raise LinkDown(f"the driver did not write within {WRITE_LIMIT:g} s")
+        error = writing.exception()
+        if error is None or isinstance(error, AnxinError):
+            return writing.result()
+        self.counters.bugs += 1
+        self._log.error("driver.bug", error=repr(error), traceback="".join(traceback.format_exception(error)))
+        raise LinkDown(f"a bug in the driver: {error!r}")
 
     async def _take_end(self, error: BaseException) -> None:
         """What ended a connection is said, and waited out."""
@@ -134,6 +161,7 @@ class LinkRunner:
         under_way: _UnderWay = asyncio.Queue(UNDER_WAY)
         async with self._entered() as link:
             self._say_up()
+            self._link = link
             work = [self._settle(under_way)]
             if isinstance(link, PollLink):
                 work.append(self._poll(link, under_way))
@@ -145,6 +173,7 @@ class LinkRunner:
                 first, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self.counters.up = False
+                self._link = None
                 await self._end(parts)
                 _abandon(under_way)
             raise _telling([part.result() for part in parts if part in first or _failed(part)])
