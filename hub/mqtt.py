@@ -24,6 +24,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import aiomqtt
+import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -31,6 +32,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import SecretStr
 
 from hub.errors import AccessDenied, BadInput, DriverError, LinkDown
+
+log = structlog.get_logger()
 
 UserProperties = tuple[tuple[str, str], ...]
 
@@ -145,7 +148,7 @@ class Session:
         self.resumed = False
         """the broker had kept this client's session"""
         self.discarded = 0
-        """messages of QoS 0 that found the queue full"""
+        """messages of QoS 0 that found the queue full; said when it begins, and how many when the session is left"""
         self._broker = broker
         self._client = client
         self._inner = _paho(client)
@@ -194,6 +197,10 @@ class Session:
     def _on_message(self, client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:
         if len(self._queue) >= self._queue_limit:
             if message.qos == 0:
+                if self.discarded == 0:
+                    log.warning(
+                        "mqtt.discarding", broker=str(self._broker), topic=message.topic, queue=self._queue_limit
+                    )
                 self.discarded += 1
                 return
             self._fail("the broker sends more than the Receive Maximum allows")
@@ -420,6 +427,8 @@ async def session(
             yield live
         finally:
             live._fail("the session was left")
+            if live.discarded:
+                log.warning("mqtt.discarded", broker=str(broker), messages=live.discarded)
             client.timeout = LEAVE_TIMEOUT
             with contextlib.suppress(aiomqtt.MqttError):
                 await client.__aexit__(None, None, None)

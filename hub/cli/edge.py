@@ -38,6 +38,7 @@ def run(config: Path, spool: Path | None, log_level: str = "info", log_format: s
     from hub.bundle import read_bundle
     from hub.edge.service import run_edge
     from hub.edge.spool import SpoolFailed
+    from hub.edge.watchdog import watching
     from hub.runtime.drivers import plan_links
 
     try:
@@ -51,14 +52,17 @@ def run(config: Path, spool: Path | None, log_level: str = "info", log_format: s
 
     async def main() -> None:
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
 
-        def begin_to_stop() -> None:
+        def begin_to_stop(number: int, frame: object) -> None:
+            # not by the loop, which a driver may be blocking: then the alarm ends the process as it stands
             signal.alarm(STOP_LIMIT)
-            stop.set()
+            loop.call_soon_threadsafe(stop.set)
 
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, begin_to_stop)
-        await run_edge(bundle, plans, folder, stop)
+            signal.signal(number, begin_to_stop)
+        with watching():
+            await run_edge(bundle, plans, folder, stop)
 
     try:
         asyncio.run(main())

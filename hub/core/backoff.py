@@ -9,6 +9,8 @@ FIRST = 1.0
 LONGEST = 30.0
 DENIED = 300.0
 """seconds between tries where a person must act first"""
+DENIED_URGENT = 60.0
+"""the same where a fire or a press may be behind it: it must be found again soon after somebody corrected the password"""
 SHORTEST = 0.05
 
 
@@ -23,6 +25,7 @@ class Backoff:
 
     first: float = FIRST
     longest: float = LONGEST
+    denied_longest: float = DENIED
     failures: int = 0
 
     def next(self, chance: float) -> float:
@@ -33,7 +36,7 @@ class Backoff:
     def denied(self, chance: float) -> float:
         """Seconds to wait after credentials were refused: long, whatever the history."""
         self.failures += 1
-        return DENIED * (0.5 + 0.5 * chance)
+        return self.denied_longest * (0.5 + 0.5 * chance)
 
     def reset(self) -> None:
         """It works again."""

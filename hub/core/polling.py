@@ -3,7 +3,11 @@
 Every point keeps its own interval without drift; what is due together is read together. A device that gave nothing but errors, or that was
 part of an answer that was nonsense as a whole, is read by itself from then on, until it is well again. While it stays dead it gets a
 slower turn: its reading takes `cost` seconds (mostly its time-out), and with n dead devices it comes again after n · cost / `SHARE`, so
-that all the dead together cost the line at most `SHARE` of its time.
+that all the dead together cost the line at most `SHARE` of its time. Three things bend that rule:
+
+- dead devices of the urgent lane have most of the share (`URGENT_PART`): a smoke detector must be found again before a thermometer;
+- one of those comes again after `LONGEST_URGENT` at the latest, for which the dead may cost up to `MOST` of the line, no more;
+- on a line where nobody is well nobody can be slowed down: there the dead wait for cost / `ALONE`.
 
 Time comes in as whole microseconds of a monotonic clock, chance as a number from 0 to 1.
 """
@@ -16,8 +20,16 @@ from hub.model import Micros, Sample, Series
 
 SHARE = 0.05
 """of a line's time that dead devices may cost (DESIGN.md, Drivers)"""
+URGENT_PART = 0.8
+"""of `SHARE`, for dead devices of the urgent lane, where there are others too"""
+MOST = 0.2
+"""of a line's time that dead devices of the urgent lane may cost, so that none is forgotten for longer than `LONGEST_URGENT`"""
+ALONE = 0.5
+"""the same as `SHARE` for a line on which no device is well"""
 LONGEST: Micros = 600_000_000
 """between two tries of a dead device, whatever it costs"""
+LONGEST_URGENT: Micros = 120_000_000
+"""the same for one of the urgent lane, as long as `MOST` allows it"""
 SHORTEST: Micros = 10_000
 """Poll intervals below this are read as this."""
 
@@ -32,9 +44,10 @@ class Turn(NamedTuple):
 
 @dataclass(slots=True)
 class Schedule:
-    """What is due on one link. `every` gives each point's interval."""
+    """What is due on one link. `every` gives each point's interval, `urgent` the devices of the urgent lane."""
 
     every: Mapping[Series, Micros]
+    urgent: frozenset[str] = frozenset()
     _due: dict[Series, Micros] = field(default_factory=dict)
     _apart: dict[str, Micros] = field(default_factory=dict)
     """devices that are read by themselves, and when they may be again"""
@@ -92,4 +105,24 @@ class Schedule:
 
     def _slow(self, device: str, cost: Micros, now: Micros) -> None:
         self._dead.add(device)
-        self._apart[device] = now + min(LONGEST, int(len(self._dead) * cost / SHARE))
+        self._apart[device] = now + slower_turn(
+            cost,
+            urgent=len(self._dead & self.urgent),
+            bulk=len(self._dead - self.urgent),
+            is_urgent=device in self.urgent,
+            alone=len(self._dead) == len({series.device for series in self.every}),
+        )
+
+
+def slower_turn(cost: Micros, *, urgent: int, bulk: int, is_urgent: bool, alone: bool) -> Micros:
+    """After how long one of `urgent` + `bulk` dead devices is tried again when a try costs `cost`; `alone`: nobody on the line is well."""
+    if alone:
+        return min(LONGEST, int((urgent + bulk) * cost / ALONE))
+    if urgent == 0 or bulk == 0:
+        part, rivals = 1.0, urgent + bulk
+    else:
+        part, rivals = (URGENT_PART, urgent) if is_urgent else (1 - URGENT_PART, bulk)
+    fair = int(rivals * cost / (part * SHARE))
+    if is_urgent:
+        fair = min(fair, max(LONGEST_URGENT, int(urgent * cost / MOST)))
+    return min(LONGEST, fair)

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import structlog
 
-from hub.core.backoff import Backoff
+from hub.core.backoff import DENIED_URGENT, Backoff
 from hub.core.window import Past, Verdict, Window
 from hub.core.wire import Confirmation, Topic, configuration_topic, decode_confirm, properties_of
 from hub.crash import point
@@ -58,7 +58,7 @@ class Uplink:
         self._moved = asyncio.Event()
         self._aim(broker, partition)
         self._past = {lane: Past(intake.inherited(lane)) for lane in Lane}
-        self._backoff = Backoff(longest=LONGEST)
+        self._backoff = Backoff(longest=LONGEST, denied_longest=DENIED_URGENT)
         self._said_down = False
 
     def _aim(self, broker: Broker, partition: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import structlog
 
-from hub.core.backoff import Backoff
+from hub.core.backoff import DENIED_URGENT, Backoff
 from hub.core.polling import Schedule, Turn
 from hub.driver import Link, PollLink, PushLink, WriteLink
 from hub.errors import AccessDenied, AnxinError, BadInput, LinkDown, ProtocolFault
@@ -96,8 +96,8 @@ class LinkRunner:
         self.counters = Counters()
         self._sink = sink
         self._clock = clock
-        self._backoff = Backoff(longest=LONGEST_URGENT) if plan.urgent else Backoff()
-        self._schedule = Schedule(plan.every)
+        self._backoff = Backoff(longest=LONGEST_URGENT, denied_longest=DENIED_URGENT) if plan.urgent else Backoff()
+        self._schedule = Schedule(plan.every, frozenset(d for d, lane in plan.lanes.items() if lane is Lane.URGENT))
         self._log = log.bind(endpoint=plan.endpoint_id, driver=plan.driver.name)
         self._said_down = False
         self._said_dropped = False

@@ -1,9 +1,11 @@
 """Polling on a clock that the tests turn by hand."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.polling import LONGEST, SHARE, Schedule, Turn
+from hub.core.polling import LONGEST, LONGEST_URGENT, MOST, SHARE, Schedule, Turn, slower_turn
 from hub.model import Micros, Sample, Series
 
 SECOND = 1_000_000
@@ -20,8 +22,8 @@ def answers(turn: Turn, dead: set[str] = frozenset()) -> list[Sample]:  # type: 
 class Line:
     """A line with a clock: every healthy device answers in 5 ms, a dead one costs a second."""
 
-    def __init__(self, every: dict[Series, Micros], dead: set[str]) -> None:
-        self.schedule = Schedule(every)
+    def __init__(self, every: dict[Series, Micros], dead: set[str], urgent: frozenset[str] = frozenset()) -> None:
+        self.schedule = Schedule(every, urgent)
         self.schedule.start(0, 0.0)
         self.now, self.dead = 0, dead
         self.reads: list[tuple[Micros, Series]] = []
@@ -152,3 +154,41 @@ def test_a_dead_device_is_tried_again_within_ten_minutes_whatever_it_costs(cost:
     wake = schedule.next()
     assert wake is not None
     assert wake <= LONGEST
+
+
+def longest_wait(times: list[Micros], begun: Micros, until: Micros) -> Micros:
+    between = [begun, *(at for at in times if begun <= at < until), until]
+    return max(b - a for a, b in itertools.pairwise(between))
+
+
+def test_a_dead_smoke_detector_among_dead_thermometers_is_tried_every_two_minutes() -> None:
+    """Twenty dead things of a second each would let everyone wait 400 s by the plain rule."""
+    dead = {f"d{n}" for n in range(20)} | {"smoke"}
+    smoke = Series("smoke", "x")
+    every = {A: SECOND, smoke: SECOND, **{Series(name, "x"): SECOND for name in dead}}
+    line = Line(every, dead, frozenset({"smoke"}))
+    line.run(3600 * SECOND)
+    assert longest_wait(line.times(smoke), 600 * SECOND, 3600 * SECOND) <= LONGEST_URGENT + 2 * SECOND
+    # the twenty were dead in company first; after that the line is slowed by less than a twentieth
+    assert len([at for at in line.times(A) if at >= 600 * SECOND]) > (1 - SHARE) * 3000
+
+
+def test_one_silent_unit_of_thirty_with_a_long_time_out_costs_less_than_a_twentieth_also_when_it_is_urgent() -> None:
+    turn = slower_turn(4 * SECOND, urgent=1, bulk=0, is_urgent=True, alone=False)
+    assert turn <= LONGEST_URGENT
+    assert 4 * SECOND / turn <= SHARE
+
+
+@given(st.integers(1, 60 * SECOND), st.integers(1, 30), st.integers(0, 30))
+def test_dead_urgent_devices_come_again_in_time_or_cost_all_that_they_may(cost: int, urgent: int, bulk: int) -> None:
+    turn = slower_turn(cost, urgent=urgent, bulk=bulk, is_urgent=True, alone=False)
+    assert turn <= max(LONGEST_URGENT, urgent * cost / MOST)
+    assert turn <= LONGEST
+    if turn < LONGEST_URGENT:
+        assert urgent * cost / turn <= SHARE * 1.001 + 1e-3
+
+
+def test_on_a_line_where_nobody_is_well_the_dead_wait_only_twice_what_a_try_costs() -> None:
+    line = Line({B: SECOND}, {"b"})
+    line.run(100 * SECOND)
+    assert len(line.times(B)) >= 30

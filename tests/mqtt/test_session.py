@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from hub.errors import AccessDenied, BadInput, DriverError, LinkDown
@@ -359,3 +360,17 @@ def test_what_is_no_address_is_refused_without_showing_its_password(url: str) ->
         parse_broker(url)
     assert "hidden" not in str(caught.value)
     assert not isinstance(caught.value, DriverError)
+
+
+async def test_messages_of_qos_0_that_find_the_queue_full_are_counted_and_said_once_and_in_sum(
+    broker: OwnBroker,
+) -> None:
+    with structlog.testing.capture_logs() as said:
+        async with broker.session("slow", receive_maximum=1) as slow, broker.session("fast") as fast:
+            await slow.subscribe("n", qos=0)
+            for number in range(10):
+                await fast.publish("n", str(number).encode(), qos=0)
+            await eventually(lambda: slow.discarded == 8)
+            assert [message.payload for message in await take_all(slow, 2)] == [b"0", b"1"]
+    lines = [(line["event"], line.get("messages")) for line in said if line["event"].startswith("mqtt.")]
+    assert lines == [("mqtt.discarding", None), ("mqtt.discarded", 8)]

@@ -203,16 +203,19 @@ async def test_pauses_grow_and_start_over_once_samples_came(monkeypatch: pytest.
     assert runner._backoff.failures <= 2
 
 
-async def test_refused_credentials_wait_longest() -> None:
+@pytest.mark.parametrize(("series", "least", "most"), [(DOOR, 150, 300), (SMOKE, 30, 60)])
+async def test_refused_credentials_wait_longest_but_a_fire_lines_password_is_tried_again_within_a_minute(
+    series: Series, least: float, most: float
+) -> None:
     def enter(number: int) -> Link:
         raise AccessDenied("wrong community")
 
     with structlog.testing.capture_logs() as said:
         driver = FakeDriver(enter)
-        async with running(plan(driver), Sink()) as runner:
+        async with running(plan(driver, series), Sink()) as runner:
             await eventually(lambda: runner.counters.lost == 1)
     assert driver.entered == 1
-    assert said[0]["pause"] > 100
+    assert max(least, links.LONGEST_URGENT) <= said[0]["pause"] <= most
 
 
 async def test_nonsense_goes_to_quarantine_with_its_bytes_and_the_link_stays() -> None:
