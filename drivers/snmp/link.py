@@ -12,7 +12,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from gufo.snmp import (
     Aes128Key,
@@ -33,9 +33,9 @@ from gufo.snmp import (
 from gufo.snmp.aio import SnmpSession
 
 from drivers.snmp.frame import envelope_fault
-from drivers.snmp.settings import SnmpEndpoint
+from drivers.snmp.settings import SnmpAddress, SnmpEndpoint
 from drivers.snmp.usm import DIGESTS, authenticity_fault, localized_key
-from drivers.snmp.values import Raw, batches, decode, halves, oid_of
+from drivers.snmp.values import Raw, batches, decode, halves, oid_of, takes_int
 from hub.driver import Binding
 from hub.errors import AccessDenied, DriverError, LinkDown, ProtocolFault
 from hub.model import Micros, Sample, Series
@@ -46,6 +46,7 @@ _ALIVE = "1.3.6.1.2.1.1.3.0"
 """sysUpTime.0: every agent has it, and an agent that hides it still answers."""
 _REFRESH_S = 100.0
 """Silence after which the engine's time is asked for again: it must be within 150 s (RFC 3414, section 2.2.3)."""
+_ABSENT: Any = object()
 _LARGEST = 4080
 """Bytes of an answer that gufo-snmp takes; what is longer arrives cut off."""
 _AUTH = {"sha": Sha1Key, "sha224": Sha224Key, "sha256": Sha256Key, "sha384": Sha384Key, "sha512": Sha512Key}
@@ -68,7 +69,8 @@ class _GarbledError(Exception):
 class _Session(SnmpSession):
     """A session that keeps the last datagram, ends when it is told, and whose time-out is the caller's.
 
-    `_recv` and `_fd` are private to gufo-snmp (pinned below 0.14); a test fails when this override is not called any more.
+    `_recv`, `_sock` and `_fd` are private to gufo-snmp (pinned below 0.14); a test fails when this override is not called any more.
+    One reader stands at the loop for the session's whole life: what comes while nobody waits belongs to an earlier request and is dropped.
     """
 
     def __init__(self, address: str, endpoint: SnmpEndpoint, **settings: Any) -> None:
@@ -80,53 +82,64 @@ class _Session(SnmpSession):
         self._digest = DIGESTS[endpoint.auth]
         self._key: bytes | None = None
         self._peek = socket.socket(fileno=self._fd)
+        self._receive: Callable[[], Any] | None = None
+        self._answer: asyncio.Future[Any] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._fd, self._readable)
 
     async def _recv(self, receiver: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        while True:
-            ready: asyncio.Future[None] = loop.create_future()
-            loop.add_reader(self._fd, _wake, ready)
-            try:
-                await ready
-            finally:
-                loop.remove_reader(self._fd)
-            try:
-                self.datagram = self._peek.recv(_LARGEST + 1, socket.MSG_PEEK)
-                if len(self.datagram) <= _LARGEST:
-                    fault = envelope_fault(self.datagram)
-                    if fault is not None:
-                        self._peek.recv(1)
-                        raise SnmpDecodeError(fault)
-                self.forged = self._forgery(self.datagram)
-                if self.forged:
-                    self._peek.recv(1)
-                    continue  # the true answer may be on its way
-                return receiver()
-            except BlockingIOError:
-                continue  # it was for an earlier request
-            except BaseException as error:
-                if type(error).__module__ != "pyo3_runtime":
-                    raise
-                # the Rust code ran off the end of a malformed answer; this type is no Exception and cannot be imported
-                raise SnmpDecodeError("malformed") from None
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._receive, self._answer = receiver, answer
+        try:
+            return await answer
+        finally:
+            self._receive = self._answer = None
+            del answer, receiver  # an error that is kept must hold neither them nor, by them, the socket
 
-    def _forgery(self, message: bytes) -> str:
-        """Why a version 3 message is not believed, else empty."""
-        if self._auth_key is None or len(message) > _LARGEST:
-            return ""  # a cut message is refused by gufo-snmp
-        engine_id = b"" if self._key is not None else self.get_engine_id()
-        if engine_id:
+    def _readable(self) -> None:
+        """One datagram, or the error that the last one sent has met."""
+        receive, answer = self._receive, self._answer
+        try:
+            if receive is None or answer is None or answer.done():
+                self._peek.recv(1)
+                return
+            message = self.datagram = self._peek.recv(_LARGEST + 1, socket.MSG_PEEK)
+            if len(message) <= _LARGEST:  # a cut message is refused by gufo-snmp
+                fault = envelope_fault(message)
+                if fault is not None:
+                    self._peek.recv(1)
+                    raise SnmpDecodeError(fault)
+                if self._auth_key is not None and (forged := self._forgery(message)):
+                    self.forged = forged
+                    self._peek.recv(1)
+                    return  # the true answer may be on its way
+            answer.set_result(receive())
+        except BlockingIOError:
+            return  # it was for an earlier request
+        except Exception as error:  # noqa: BLE001 -- who waits for the answer has it
+            if answer is not None and not answer.done():
+                answer.set_exception(error)
+        except BaseException as error:
+            if type(error).__module__ != "pyo3_runtime":
+                raise
+            # the Rust code ran off the end of a malformed answer; this type is no Exception and cannot be imported
+            if answer is not None and not answer.done():
+                answer.set_exception(SnmpDecodeError("malformed"))
+        finally:
+            del self, receive, answer
+
+    def _forgery(self, message: bytes) -> str | None:
+        """Why a version 3 message is not believed, else None."""
+        if self._key is None and (engine_id := self.get_engine_id()):
+            assert self._auth_key is not None
             self._key = localized_key(self._digest, self._auth_key.get_secret_value().encode(), engine_id)
-        return authenticity_fault(message, self._digest, self._key) or ""
+        return authenticity_fault(message, self._digest, self._key)
 
     def release(self) -> None:
         """Let go of the file descriptor, which is gufo-snmp's."""
+        self._loop.remove_reader(self._fd)
+        self._receive = self._answer = None
         self._peek.detach()
-
-
-def _wake(ready: "asyncio.Future[None]") -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 def _user(endpoint: SnmpEndpoint) -> User:
@@ -187,10 +200,11 @@ class SnmpLink:
         self._session = session
         self._turn = asyncio.Lock()
         self._fresh_until = 0.0
-        self._bindings = {binding.series: binding for binding in bindings}
-        self._oids = {series: oid_of(one.address, one.device) for series, one in self._bindings.items()}
+        self._points = {one.series: _Point.of(one) for one in bindings}
         self._apart: dict[str, None] = {}
         """OIDs that had no value when they were asked alone, the one to be asked alone next first"""
+        self._planned: _Plan | None = None
+        """of the last read: the runtime asks for the same points again and again"""
 
     def let_go(self) -> None:
         """Close the socket: gufo-snmp does it with the session's last reference. The link cannot be used any more."""
@@ -222,19 +236,25 @@ class SnmpLink:
         A point that the agent does not have is an error of that point. When a request gets no answer and sysUpTime gets none either,
         LinkDown; ProtocolFault, with all samples in it, when a request was answered with nonsense; AccessDenied when the agent refuses us.
         """
-        asked = dict.fromkeys(oid for oid in map(self._oids.get, series) if oid is not None)
+        plan = self._planned
+        if plan is None or plan.asked != series:
+            plan = self._planned = self._plan(series)
         found = _Found()
-        for batch in batches((oid for oid in asked if oid not in self._apart), self._endpoint.max_varbinds):
+        for batch in plan.together:
             await self._read_batch(batch, found)
-        await self._read_apart([oid for oid in self._apart if oid in asked], found)
-        samples = [self._sample(one, found) for one in series]
+        await self._read_apart(plan.apart, found)
+        samples = [self._sample(point, found) for point in plan.points]
         if found.fault is not None:
             raise ProtocolFault(str(found.fault), found.fault.payload, self._endpoint.name, samples)
         return samples
 
+    def _plan(self, series: Sequence[Series]) -> "_Plan":
+        points = [self._points.get(one) or _Point.unbound(one) for one in series]
+        oids = dict.fromkeys(point.oid for point in points if point.oid is not None)
+        together = batches((oid for oid in oids if oid not in self._apart), self._endpoint.max_varbinds)
+        return _Plan(list(series), points, together, [oid for oid in self._apart if oid in oids])
+
     async def _read_batch(self, batch: Sequence[str], found: "_Found") -> None:
-        if not batch:
-            return
         values = await self._try(batch, found)
         if values is None:
             return
@@ -243,7 +263,7 @@ class SnmpLink:
             return  # what is missing the agent does not have: noSuchObject, noSuchInstance
         # none of them: all unknown, or one of them made the agent refuse the whole request (tooBig, genErr), which gufo-snmp does not tell
         if len(batch) == 1:
-            self._apart[batch[0]] = None
+            self._apart[batch[0]], self._planned = None, None
             return
         for half in halves(batch):
             await self._read_batch(half, found)
@@ -258,10 +278,11 @@ class SnmpLink:
             values = await self._try((first,), found) if len(oids) > 1 else {}
             found.take(values or {})
             del self._apart[first]
-            self._apart[first] = None
+            self._apart[first], self._planned = None, None
         for oid in oids:
             if oid in found.values:
                 del self._apart[oid]
+                self._planned = None
 
     async def _try(self, batch: Sequence[str], found: "_Found") -> dict[str, Raw] | None:
         """The agent's answer to one request; None after putting the reason into `found`."""
@@ -285,17 +306,17 @@ class SnmpLink:
         except _GarbledError as error:
             raise ProtocolFault(str(error), error.payload, self._endpoint.name) from None
 
-    def _sample(self, series: Series, found: "_Found") -> Sample:
-        binding, oid = self._bindings.get(series), self._oids.get(series)
-        if binding is None:
-            return Sample(series, _now(), None, "this link has no such point")
-        if oid is None:
-            return Sample(series, _now(), None, f"{binding.address.oid} is indexed and the device has no index")
-        if oid not in found.values:
-            return Sample(series, _now(), None, found.reasons.get(oid, f"{oid}: no such object or instance"))
-        at, raw = found.values[oid]
-        value = decode(raw, binding.address, binding.kind)
-        return Sample(series, at, value.raw, value.error)
+    def _sample(self, point: "_Point", found: "_Found") -> Sample:
+        if point.oid is None:
+            return Sample(point.series, _now(), None, point.unreadable)
+        raw = found.values.get(point.oid, _ABSENT)
+        if type(raw) is int and point.takes_int:
+            return Sample(point.series, found.at[point.oid], raw)
+        if raw is _ABSENT:
+            reason = found.reasons.get(point.oid) or f"{point.oid}: no such object or instance"
+            return Sample(point.series, _now(), None, reason)
+        value = decode(raw, point.address, point.kind)
+        return Sample(point.series, found.at[point.oid], value.raw, value.error)
 
     async def _get(self, oids: Sequence[str]) -> dict[str, Raw]:
         """One GET, sent again where nothing comes; raises _SilentError, _GarbledError, LinkDown, AccessDenied."""
@@ -344,18 +365,53 @@ class SnmpLink:
         return f"{self._endpoint.name}: the agent refuses {who}"
 
 
+class _Point(NamedTuple):
+    """One point, and what can be known of it before it is asked for."""
+
+    series: Series
+    address: SnmpAddress
+    kind: str
+    oid: str | None
+    """None where it cannot be asked for, and then `unreadable` says why"""
+    takes_int: bool
+    unreadable: str = ""
+
+    @classmethod
+    def of(cls, binding: Binding) -> "_Point":
+        """The point of a binding."""
+        address: SnmpAddress = binding.address
+        oid = oid_of(address, binding.device)
+        unreadable = "" if oid is not None else f"{address.oid} is indexed and the device has no index"
+        return cls(binding.series, address, binding.kind, oid, takes_int(address, binding.kind), unreadable)
+
+    @classmethod
+    def unbound(cls, series: Series) -> "_Point":
+        """A series that this link does not know."""
+        return cls(series, SnmpAddress(oid=_ALIVE), "str", None, False, "this link has no such point")
+
+
+class _Plan(NamedTuple):
+    """How one set of points is read."""
+
+    asked: list[Series]
+    points: list[_Point]
+    together: list[tuple[str, ...]]
+    apart: list[str]
+
+
 class _Found:
     """What one call of `read` has so far."""
 
     def __init__(self) -> None:
-        self.values: dict[str, tuple[Micros, Raw]] = {}
+        self.values: dict[str, Raw] = {}
+        self.at: dict[str, Micros] = {}
         self.reasons: dict[str, str] = {}
         self.fault: _GarbledError | None = None
 
     def take(self, values: dict[str, Raw]) -> None:
         """Add an answer."""
-        at = _now()
-        self.values |= {oid: (at, raw) for oid, raw in values.items()}
+        self.at |= dict.fromkeys(values, _now())
+        self.values |= values
 
     def fail(self, oids: Sequence[str], reason: str) -> None:
         """Say why these have no value."""

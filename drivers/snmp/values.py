@@ -40,6 +40,11 @@ def halves(batch: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(batch[:middle]), tuple(batch[middle:])
 
 
+def takes_int(address: SnmpAddress, kind: str) -> bool:
+    """Whether `decode` gives every whole number as it is."""
+    return kind in ("int", "float") and (address.type is None or address.type in _NUMBERS)
+
+
 def decode(raw: Raw, address: SnmpAddress, kind: str) -> Value:
     """The value of what gufo-snmp gives: int for numbers, bytes for OCTET STRING, str for OID and IpAddress."""
     if address.type in _NUMBERS and (isinstance(raw, bool) or not isinstance(raw, int)):
