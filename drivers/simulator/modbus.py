@@ -14,7 +14,7 @@ Only addresses that were set exist: others are answered with exception 2, units 
 
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -100,6 +100,11 @@ class ModbusDevice:
         if self._server is not None:
             server, self._server = self._server, None
             await server.shutdown()  # type: ignore[no-untyped-call]
+
+    def fill(self, places: Mapping[tuple[int, str, int], int]) -> None:
+        """Set many at once: unit, `coil`, `discrete`, `input` or `holding`, address → value."""
+        for (unit, table, address), value in places.items():
+            self._set(unit, table, address, value, 0xFFFF if table in ("input", "holding") else 1)
 
     def set_holding(self, unit: int, address: int, value: int) -> None:
         """Set a holding register, 0 to 65535; it exists from then on."""

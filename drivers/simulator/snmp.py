@@ -13,7 +13,7 @@ which must not delay the hub's loop, and 0.7 s to load). The driver's tests use 
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -25,7 +25,8 @@ _PROGRAM = Path(__file__).with_name("snmp_agent.py")
 _WAIT_S = 20.0
 """For the process to load and for each of its answers; a loaded machine is slow."""
 
-Kind = Literal["integer", "gauge", "counter", "counter64", "timeticks", "string", "oid", "ip"]
+Kind = Literal["integer", "gauge", "counter", "counter64", "timeticks", "string", "octets", "oid", "ip"]
+"""`octets` are written in hexadecimal"""
 
 
 class SnmpUser(NamedTuple):
@@ -79,6 +80,10 @@ class SnmpAgent:
     async def set(self, oid: str, kind: Kind, value: int | str) -> None:
         """Set what a GET of `oid` gives."""
         await self._tell({"set": [oid, kind, value]})
+
+    async def fill(self, variables: Iterable[tuple[str, str, int | str]]) -> None:
+        """Know these (OID, kind, value) and nothing else."""
+        await self._tell({"fill": [list(variable) for variable in variables]})
 
     async def remove(self, oid: str) -> None:
         """Make `oid` unknown."""

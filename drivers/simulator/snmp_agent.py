@@ -1,7 +1,7 @@
 """The process behind `drivers.simulator.snmp.SnmpAgent`: a pysnmp command responder on loopback, told by JSON lines on its standard input.
 
 The first line is `{"port": 0, "community": …, "users": [[name, auth, auth_key, priv, priv_key], …]}`; then `{"set": [oid, type, value]}`,
-`{"remove": oid}`, `{"plug": true}`, `{"plug": false}`, `{"garble": hex}`. Every line is answered by one: `{"port": …}`. It ends with its input.
+`{"fill": [[oid, type, value], …]}`, `{"remove": oid}`, `{"plug": true}`, `{"plug": false}`, `{"garble": hex}`. Every line is answered by one: `{"port": …}`. It ends with its input.
 Run as a file; imports nothing of ours.
 """
 
@@ -47,6 +47,13 @@ Oid = tuple[int, ...]
 def parse(oid: str) -> Oid:
     """The arcs of a dotted OID."""
     return tuple(int(arc) for arc in oid.strip(".").split("."))
+
+
+def made(kind: str, value: Any) -> Any:
+    """A value of one of `_TYPES`."""
+    if kind == "octets":
+        return rfc1902.OctetString(bytes.fromhex(value))
+    return _TYPES[kind](value.encode() if kind == "string" else value)
 
 
 class _Values(AbstractMibInstrumController):  # type: ignore[misc]
@@ -110,7 +117,9 @@ class _Agent:
         ((name, told),) = command.items()
         if name == "set":
             oid, kind, value = told
-            self.values.values[parse(oid)] = _TYPES[kind](value.encode() if kind == "string" else value)
+            self.values.values[parse(oid)] = made(kind, value)
+        elif name == "fill":
+            self.values.values = {parse(oid): made(kind, value) for oid, kind, value in told}
         elif name == "remove":
             del self.values.values[parse(told)]
         elif name == "plug":
