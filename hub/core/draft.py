@@ -30,6 +30,7 @@ from hub.core.commissioning import Trial
 from hub.core.health import Faults, diagnose, function_of
 from hub.core.liveness import Beat, Verdict
 from hub.core.normalise import Latest
+from hub.core.wire import Items
 from hub.model import (
     LIFE_SAFETY,
     AdminState,
@@ -46,6 +47,8 @@ from hub.registry import Device, Registry
 
 HOUR: Micros = 3_600_000_000
 BEAT_POINT = "beat"
+SHORTEST_SILENCE: Micros = 1_000_000
+"""below it nobody asks the profile: this is done for every sample"""
 
 
 class Message(NamedTuple):
@@ -57,6 +60,7 @@ class Message(NamedTuple):
     stream: str
     seq: int
     payload: bytes
+    items: Items | None = None
 
 
 class Key(NamedTuple):
@@ -118,19 +122,48 @@ class Streamed(NamedTuple):
     lane: Lane
     upto: int
     newest_at: Micros | None
+    counted: int | None = 0
+    """items accounted for so far; None after a message that declared nothing: the next declaration is a new beginning"""
+    given: int | None = None
+    """items that the client has given numbers, as far as it has said"""
+    beat_at: Micros | None = None
+    """the edge's newest beat in this lane: its watermark"""
+    drop_from: Micros | None = None
+    """since when readings were given up by the client, while nothing whole has come after them"""
+    drop_items: int = 0
 
 
 @dataclass
 class Tally:
-    """Conservation: every sample of a stream ends in exactly one of these."""
+    """Conservation: produced + surplus is the sum of all others, every item in exactly one of them."""
 
     produced: int = 0
+    """samples and rejects: as the client declares them, else as they came"""
     stored: int = 0
     suppressed: int = 0
     events: int = 0
     beats: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    dropped: int = 0
+    """given up and declared by the client's full spool"""
+    missing: int = 0
+    """declared as produced, and nowhere: an imbalance"""
+    surplus: int = 0
+    """came, and was never declared: an imbalance"""
+
+
+class Gap(NamedTuple):
+    """A period whose readings are known to be missing: of one device, or of all that a client's lane carries."""
+
+    client: str
+    lane: Lane
+    device: str | None
+    since: Micros
+    until: Micros
+    cause: str
+    """`dropped` by a full spool, `edge` off or stalled, `device` silent"""
+    items: int | None = None
 
 
 @dataclass
@@ -149,6 +182,10 @@ class State:
     """when anything of a client was last received; not stored, for the same reason"""
     faults: dict[str, Faults] = field(default_factory=dict)
     """what is wrong with a device; computed again from `latest` at a start (`remember_faults`)"""
+    marks: dict[str, Micros] = field(default_factory=dict)
+    """the newest beat of an edge in this lane over all its streams, by its device id; stored with the stream"""
+    edge_gaps: dict[str, tuple[Micros, Micros]] = field(default_factory=dict)
+    """the newest gap of an edge: the silence of its devices in it is its own"""
     taken: set[UUID] = field(default_factory=set)
     """ids that ended alarms have: a device whose clock stands still gives all its presses the same time"""
 
@@ -195,6 +232,11 @@ class Draft:
         self.expired: dict[UUID, tuple[str, str]] = {}
         """function tests that ran out, with the device and what was missing"""
         self.changes: list[Change] = []
+        self.gaps: list[Gap] = []
+        self.marks: dict[str, Micros] = {}
+        self.edge_gaps: dict[str, tuple[Micros, Micros]] = {}
+        self.runs: list[tuple[int, str]] = []
+        """where the readings of a message begin in `readings`, and its stream"""
         self.tallies: dict[str, Tally] = defaultdict(Tally)
         self.confirm: dict[tuple[str, Lane, str], int] = {}
         self.messages = 0
@@ -247,6 +289,8 @@ class Draft:
         state.live.update(self.live)
         state.streams.update(self.streams)
         state.beats.update(self.beats)
+        state.marks.update(self.marks)
+        state.edge_gaps.update(self.edge_gaps)
         state.clients.update(self.clients)
         state.faults.update(self.faults)
         state.tests.update(self.tests)
@@ -359,7 +403,31 @@ class Draft:
             at = min(max(at, beat.at), latest)
             heard = None if heard is not None and heard > latest else heard  # the clock of the edge went back
         if heard is None or at > heard:
+            if heard is not None and at - heard > SHORTEST_SILENCE:
+                self._note_silence(device, heard, at)
             self.live[device.id] = live._replace(heard=at)
+
+    def _note_silence(self, device: Device, since: Micros, until: Micros) -> None:
+        """The device said nothing for longer than its profile allows; not its fault while its edge was away."""
+        own = device.profile.liveness.offline_after
+        if device.is_edge or until - since <= own:
+            return
+        away = self.edge_gaps.get(device.client) or self.state.edge_gaps.get(device.client)
+        if away is None or since < away[0] - own or until > away[1] + own:
+            self.gaps.append(Gap(device.client, device.lane, device.id, since, until, "device"))
+
+    def mark(self, edge: Device, lane: Lane, at: Micros) -> None:
+        """An edge's beat in this lane. They follow one another in its stream whatever waited, so a hole between two is a time without it."""
+        before = self.mark_of(edge.id)
+        if before is not None and at - before > edge.profile.liveness.offline_after:
+            self.edge_gaps[edge.id] = (before, at)
+            self.gaps.append(Gap(edge.client, lane, None, before, at, "edge"))
+        self.marks[edge.id] = at
+
+    def mark_of(self, client: str) -> Micros | None:
+        """The newest beat of an edge in this lane."""
+        found = self.marks.get(client)
+        return self.state.marks.get(client) if found is None else found
 
     def check_health(self, device: Device, reading: Reading) -> None:
         """Add or remove what this reading says is wrong with the device."""

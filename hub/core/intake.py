@@ -4,20 +4,24 @@
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hub.core import wire
 from hub.core.commissioning import belongs, missing, observe
-from hub.core.draft import Change, Draft, EventRow, Message, Quarantined, State, Streamed
+from hub.core.draft import Change, Draft, EventRow, Gap, Message, Quarantined, State, Streamed
 from hub.core.liveness import Beat
 from hub.core.normalise import Latest, moved, normalise, worth_a_row
 from hub.errors import BadInput
-from hub.model import Micros, Quality, Reading, Reject, Sample, Series
+from hub.model import Lane, Micros, Quality, Reading, Reject, Sample, Series
 from hub.profiles import Point, Record
 from hub.registry import Device, Registry
 
 BEAT_POINT = "beat"
 LONGEST_UPTIME = 1e9
 """seconds; what an edge says beyond it is nonsense that must not overflow"""
+MAX_ITEMS = wire.MAX_SAMPLES + wire.MAX_REJECTS
+MOST_OFF = 10**9
+"""items that one message may be out of balance by; a lying client must not make the hour's sum overflow"""
 
 
 def take_in(
@@ -43,24 +47,87 @@ def take_message(draft: Draft, message: Message, refused: frozenset[tuple[str, i
     if message.seq != upto + 1:
         draft.confirm[confirm] = upto
         return
-    newest = None if streamed is None else streamed.newest_at
-    newest = _take_payload(draft, message, newest, refused)
-    draft.streams[message.stream] = Streamed(message.client, message.lane, message.seq, newest)
+    before = Streamed(message.client, message.lane, 0, None) if streamed is None else streamed
+    if before.drop_items:  # who seems silent meanwhile was not
+        draft.edge_gaps[message.client] = (before.drop_from or 0, draft.now)
+    came = _take_payload(draft, message, refused)
+    draft.streams[message.stream] = _moved_on(draft, message, before, came)
     draft.confirm[confirm] = message.seq
     draft.messages += 1
 
 
-def _take_payload(
-    draft: Draft, message: Message, newest: Micros | None, refused: frozenset[tuple[str, int, int]]
-) -> Micros | None:
+class _Came(NamedTuple):
+    """What a message held: how many items, and the event times of what was taken of them."""
+
+    items: int
+    whole: bool
+    """it could be read; else it is in quarantine as a whole"""
+    oldest: Micros | None = None
+    newest: Micros | None = None
+
+
+def _moved_on(draft: Draft, message: Message, before: Streamed, came: _Came) -> Streamed:
+    """The stream after a message: what the client declares is held against what came, and what it gave up becomes a gap."""
     tally = draft.tallies[message.stream]
+    counted, declared = before.counted, message.items
+    dropped = 0 if declared is None else declared.dropped
+    here = came.items + dropped
+    if declared is not None and counted is not None:
+        said = declared.through - counted
+        if not came.whole and 1 <= said <= MAX_ITEMS:  # garbage as a whole: how much it was only the client knows
+            tally.produced += said - here
+            tally.quarantined += said - here
+            here = said
+        if said != here:
+            off = max(-here, min(said - here, MOST_OFF))
+            tally.missing += max(0, off)
+            tally.produced += off
+            tally.surplus += max(0, -off)
+    drop_from, drop_items = before.drop_from, before.drop_items
+    if dropped:
+        tally.produced += dropped
+        tally.dropped += dropped
+        drop_from = before.newest_at if drop_items == 0 else drop_from
+        drop_items += dropped
+    elif drop_items and came.oldest is not None and came.newest is not None:
+        since = came.oldest if drop_from is None else drop_from
+        until = came.oldest if came.oldest > since else max(came.newest, since)
+        draft.gaps.append(Gap(message.client, message.lane, None, since, until, "dropped", drop_items))
+        drop_from, drop_items = None, 0
+    newest = came.newest
+    if newest is None or (before.newest_at is not None and before.newest_at > newest):
+        newest = before.newest_at
+    counted, given = (None, before.given) if declared is None else (declared.through, declared.given)
+    return Streamed(
+        message.client,
+        message.lane,
+        message.seq,
+        newest,
+        counted,
+        given,
+        draft.mark_of(message.client),
+        drop_from,
+        drop_items,
+    )
+
+
+def _take_payload(draft: Draft, message: Message, refused: frozenset[tuple[str, int, int]]) -> _Came:
+    tally = draft.tallies[message.stream]
+    draft.runs.append((len(draft.readings), message.stream))
+    oldest: Micros | None = None
+    newest: Micros | None = None
     try:
         up = wire.decode_up(message.payload)
     except BadInput as error:
         tally.produced += 1
         _quarantine(draft, message, -1, error)
-        return newest
-    tally.produced += len(up.samples) + len(up.rejects) + len(up.refused)
+        return _Came(1, whole=False)
+    if message.items is not None and message.items.dropped and not up.samples and not up.refused:
+        for n, reject in up.rejects:  # the declaration itself, which stands for items and is none
+            _quarantine_reject(draft, message, n, reject)
+        tally.quarantined -= len(up.rejects)
+        return _Came(0, whole=True)
+    tally.produced += up.total
     for n, code, reason, payload in up.refused:
         _quarantine(draft, message, n, BadInput(reason, f"samples[{n}]", code), payload)
     for n, reject in up.rejects:
@@ -74,7 +141,8 @@ def _take_payload(
             _quarantine(draft, message, n, error, wire.encode_sample(sample))
         else:
             newest = reading.at if newest is None else max(newest, reading.at)
-    return newest
+            oldest = reading.at if oldest is None else min(oldest, reading.at)
+    return _Came(up.total, whole=True, oldest=oldest, newest=newest)
 
 
 def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Reading:
@@ -90,16 +158,17 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
         raise BadInput(f"this device belongs on the {device.lane} lane", _where(series), "point")
     reading = normalise(sample, point, draft.now, message.lane)
     if sample.error is None:
-        _note_beat(draft, device, reading)
+        _note_beat(draft, device, reading, message.lane)
         if device.lane is message.lane:  # an edge beats in both lanes and lives in its own
             draft.hear(device, reading.at)
     return _keep(draft, message, n, device, point, reading)
 
 
-def _note_beat(draft: Draft, device: Device, reading: Reading) -> None:
+def _note_beat(draft: Draft, device: Device, reading: Reading, lane: Lane) -> None:
     if device.is_edge and reading.series.point == BEAT_POINT and reading.value is not None:
         uptime = min(max(reading.value, 0.0), LONGEST_UPTIME)
         draft.beats[device.id] = Beat(reading.at, draft.now, int(uptime * 1_000_000))
+        draft.mark(device, lane, reading.at)
 
 
 def _keep(draft: Draft, message: Message, n: int, device: Device, point: Point, reading: Reading) -> Reading:

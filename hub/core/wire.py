@@ -29,6 +29,10 @@ QUARANTINED_BYTES = 4_096
 
 STREAM_PROPERTY = "stream"
 SEQUENCE_PROPERTY = "seq"
+ITEMS_PROPERTY = "items"
+DROPPED_PROPERTY = "dropped"
+MAX_ITEMS = 10**15
+"""of a stream; a client that writes more writes nonsense"""
 
 _INT64 = Meta(ge=-(2**63), le=2**63 - 1)
 _IDENTIFIER = IDENTIFIER.removesuffix("$") + r"\Z"  # `$` would let a line feed follow
@@ -43,6 +47,7 @@ _Time = Annotated[int, _INT64]
 _TOPIC = re.compile(rf"{ROOT}/(0|[1-9][0-9]{{0,4}})/({_IDENTIFIER[1:-2]})/(up|down)/(urgent|bulk)")
 _STREAM_NAME = re.compile(_STREAM)
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
+_ITEMS = re.compile(r"(0|[1-9][0-9]{0,14})/(0|[1-9][0-9]{0,14})")
 _identifier, _point, _instance, _code = (re.compile(p) for p in (_IDENTIFIER, _POINT, _INSTANCE, _CODE))
 
 
@@ -61,6 +66,17 @@ class Topic(NamedTuple):
 def configuration_topic(partition: int, client: str) -> str:
     """Where the hub keeps a client's configuration, retained (docs/protocol.md)."""
     return f"{ROOT}/{partition}/{client}/down/config"
+
+
+class Items(NamedTuple):
+    """What a client says of how much it has produced; an item is a sample or a reject."""
+
+    through: int
+    """items of the stream up to and with this message, as they were written"""
+    given: int
+    """items of the stream up to the newest number given when this message was sent: the rest waits in the spool"""
+    dropped: int = 0
+    """items of this message whose content was given up; what it holds then is the declaration, and no item"""
 
 
 class Numbered(NamedTuple):
@@ -182,9 +198,29 @@ def parse_properties(properties: Iterable[tuple[str, str]], lane: Lane) -> tuple
     return stream, int(number)
 
 
-def properties_of(stream: str, seq: int) -> tuple[tuple[str, str], ...]:
+def parse_items(properties: Iterable[tuple[str, str]]) -> Items | None:
+    """What the client declares, None where it declares nothing or nonsense: a message is never refused for its book-keeping."""
+    given = dict(properties)
+    if ITEMS_PROPERTY not in given:
+        return None
+    found = _ITEMS.fullmatch(given[ITEMS_PROPERTY])
+    if found is None:
+        return None
+    dropped = 0
+    if DROPPED_PROPERTY in given:
+        written = given[DROPPED_PROPERTY]
+        dropped = int(written) if written.isascii() and written.isdecimal() and len(written) <= 4 else 0
+    items = Items(int(found[1]), int(found[2]), dropped)
+    return items if items.through <= items.given and dropped <= MAX_SAMPLES + MAX_REJECTS else None
+
+
+def properties_of(stream: str, seq: int, items: Items | None = None) -> tuple[tuple[str, str], ...]:
     """The user properties of message `seq` of `stream`."""
-    return ((STREAM_PROPERTY, stream), (SEQUENCE_PROPERTY, str(seq)))
+    place = ((STREAM_PROPERTY, stream), (SEQUENCE_PROPERTY, str(seq)))
+    if items is None:
+        return place
+    declared = (ITEMS_PROPERTY, f"{items.through}/{items.given}")
+    return (*place, declared, (DROPPED_PROPERTY, str(items.dropped))) if items.dropped else (*place, declared)
 
 
 # upward, read ---------------------------------------------------------------------------------------------------

@@ -125,6 +125,10 @@ class Intake:
         """See `Spool.inherited`."""
         return self._spool.inherited(lane)
 
+    def items(self, lane: Lane) -> int:
+        """See `Spool.items`."""
+        return self._spool.items(lane)
+
     def stream(self, lane: Lane) -> str:
         """The name of the lane's stream."""
         return self._spool.stream(lane)

@@ -35,13 +35,17 @@ create table if not exists stream (
     stream text not null,
     last integer not null default 0,
     confirmed integer not null default 0,
-    dropped integer not null default 0
+    dropped integer not null default 0,
+    items integer not null default 0
 ) strict;
 create table if not exists message (
     lane text not null,
     seq integer not null,
     samples integer not null,
     payload blob not null,
+    items integer not null default 0,
+    through integer not null default 0,
+    dropped integer not null default 0,
     primary key (lane, seq)
 ) strict;
 create index if not exists message_whole on message (lane, seq) where samples > 0 or length(payload) > 256;
@@ -53,16 +57,23 @@ select seq, samples, length(payload) from message
 where lane = ? and (samples > 0 or length(payload) > 256) order by seq limit ?
 """
 _GIVE_UP = """
-update message set samples = 0, payload = ?
+update message set samples = 0, dropped = items, payload = ?
 where lane = ? and seq between ? and ? and (samples > 0 or length(payload) > 256)
 """
+_INSERT = "insert into message (lane, seq, samples, payload, items, through) values (?, ?, ?, ?, ?, ?)"
 _EMPTY = join_up((), ())
 _DECLARATION = 256
 RUN = 1000
 """messages that one declaration stands for at most"""
 SLACK = 512
 """at least this part of the budget is freed at once, so that a full spool is not busy with every append"""
-_FORMAT = 1
+_FORMAT = 2
+_FROM_1 = """
+alter table stream add column items integer not null default 0;
+alter table message add column items integer not null default 0;
+alter table message add column through integer not null default -1;
+alter table message add column dropped integer not null default 0;
+"""
 
 
 class SpoolFailed(AnxinError):
@@ -78,6 +89,10 @@ class Message(NamedTuple):
 
     seq: int
     payload: bytes
+    through: int = 0
+    """samples and rejects of the stream up to and with this message, as they were written; -1: by a version that did not count"""
+    dropped: int = 0
+    """of this message, whose content was given up"""
 
 
 class Depth(NamedTuple):
@@ -101,6 +116,7 @@ class Spool:
         self._streams: dict[Lane, str] = {}
         self._depth: dict[Lane, Depth] = {}
         self._inherited: dict[Lane, int | None] = {}
+        self._items: dict[Lane, int] = {}
         made = "insert into stream (lane, stream) values (?, ?) on conflict do nothing"
         with self._transaction():
             fresh = {lane: self._db.execute(made, (lane, _stream_name(lane))).rowcount == 1 for lane in Lane}
@@ -109,11 +125,11 @@ class Spool:
             self._inherited[lane] = None if fresh[lane] else self.last(lane)
 
     def _load(self, lane: Lane) -> None:
-        stream, dropped = self._one("select stream, dropped from stream where lane = ?", lane)
+        stream, dropped, items = self._one("select stream, dropped, items from stream where lane = ?", lane)
         count = (
             "select count(*), coalesce(sum(samples), 0), coalesce(sum(length(payload)), 0) from message where lane = ?"
         )
-        self._streams[lane] = stream
+        self._streams[lane], self._items[lane] = stream, items
         messages, samples, size = self._one(count, lane)
         self._depth[lane] = Depth(messages, samples, size, dropped)
 
@@ -124,6 +140,10 @@ class Spool:
     def depth(self, lane: Lane) -> Depth:
         """How much waits in this lane."""
         return self._depth[lane]
+
+    def items(self, lane: Lane) -> int:
+        """Samples and rejects that were given numbers since the stream began: what the edge has produced."""
+        return self._items[lane]
 
     def inherited(self, lane: Lane) -> int | None:
         """The highest number that stood here when the spool was opened; None for a stream that began since."""
@@ -148,27 +168,30 @@ class Spool:
         with self._transaction():
             if excess > 0:
                 dropped, freed = self._drop_oldest(lane, max(excess, self._budget // SLACK))
-            last: int = self._one("select last from stream where lane = ?", lane)[0]
-            self._db.executemany(
-                "insert into message (lane, seq, samples, payload) values (?, ?, ?, ?)",
-                [(lane, last + n, m.samples, m.payload) for n, m in enumerate(messages, 1)],
-            )
-            last += len(messages)
-            self._db.execute("update stream set last = ? where lane = ?", (last, lane))
+            last, items = self._one("select last, items from stream where lane = ?", lane)
+            for message in messages:
+                last += 1
+                held = message.samples + message.rejects
+                items += held
+                row = (lane, last, message.samples, message.payload, held, items)
+                self._db.execute(_INSERT, row)
+            self._db.execute("update stream set last = ?, items = ? where lane = ?", (last, items, lane))
+        self._items[lane] = items
         samples = depth.samples + sum(message.samples for message in messages) - dropped
         size = depth.bytes + added - freed
         self._depth[lane] = Depth(depth.messages + len(messages), samples, size, depth.dropped + dropped)
         if freed > 0:
             log.error("spool.dropped", lane=lane, samples=dropped, total=depth.dropped + dropped)
-        return last
+        return int(last)
 
     def unconfirmed(self, lane: Lane, after: int, limit: int) -> list[Message]:
         """The first `limit` unconfirmed messages with a number above `after`."""
         with _translated():
             rows = self._db.execute(
-                "select seq, payload from message where lane = ? and seq > ? order by seq limit ?", (lane, after, limit)
+                "select seq, payload, through, dropped from message where lane = ? and seq > ? order by seq limit ?",
+                (lane, after, limit),
             )
-            return [Message(seq, payload) for seq, payload in rows]
+            return [Message(*row) for row in rows]
 
     def confirm(self, lane: Lane, upto: int) -> int:
         """Let go of everything up to `upto`; returns how many messages that were. A number not given yet is never let go of."""
@@ -197,12 +220,18 @@ class Spool:
         """A new stream for what is unconfirmed, numbered from 1: for a hub that no longer knows the old one. Returns its name."""
         stream = _stream_name(lane)
         with self._transaction():
-            rows = self._db.execute("select seq from message where lane = ? order by seq", (lane,)).fetchall()
-            for number, (seq,) in enumerate(rows, 1):  # upwards, and never above the old number: nothing collides
-                self._db.execute("update message set seq = ? where lane = ? and seq = ?", (number, lane, seq))
+            query = "select seq, items, through from message where lane = ? order by seq"
+            rows = self._db.execute(query, (lane,)).fetchall()
+            through = 0
+            renumber = "update message set seq = ?, through = ? where lane = ? and seq = ?"
+            for number, (seq, items, counted) in enumerate(
+                rows, 1
+            ):  # upwards, and never above the old number: nothing collides
+                through += items
+                self._db.execute(renumber, (number, -1 if counted < 0 else through, lane, seq))
             self._db.execute(
-                "update stream set stream = ?, last = ?, confirmed = 0, dropped = 0 where lane = ?",
-                (stream, len(rows), lane),
+                "update stream set stream = ?, last = ?, confirmed = 0, dropped = 0, items = ? where lane = ?",
+                (stream, len(rows), through, lane),
             )
         self._load(lane)
         self._inherited[lane] = None
@@ -231,7 +260,8 @@ class Spool:
 
     def _replace(self, lane: Lane, seq: int, reject: Reject) -> int:
         payload = join_up((), (encode_reject(reject),))
-        self._db.execute("update message set samples = 0, payload = ? where lane = ? and seq = ?", (payload, lane, seq))
+        given_up = "update message set samples = 0, dropped = items, payload = ? where lane = ? and seq = ?"
+        self._db.execute(given_up, (payload, lane, seq))
         return len(payload)
 
     def _one(self, query: str, *arguments: object) -> Any:
@@ -305,10 +335,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         if found != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
         (version,) = connection.execute("pragma user_version").fetchone()
-        if version not in (0, _FORMAT):
+        if version not in (0, 1, _FORMAT):
             raise sqlite3.OperationalError(f"its format is {version}, this program knows {_FORMAT}")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"pragma user_version = {_FORMAT:d}")
+        upgrade = _FROM_1 if version == 1 else ""
+        connection.executescript(f"begin; {upgrade} {_SCHEMA} pragma user_version = {_FORMAT:d}; commit;")
     except BaseException:
         connection.close()
         raise

@@ -18,7 +18,16 @@ import structlog
 
 from hub.core.backoff import DENIED_URGENT, Backoff
 from hub.core.window import Past, Verdict, Window
-from hub.core.wire import Confirmation, Topic, configuration_topic, decode_confirm, properties_of
+from hub.core.wire import (
+    MAX_REJECTS,
+    MAX_SAMPLES,
+    Confirmation,
+    Items,
+    Topic,
+    configuration_topic,
+    decode_confirm,
+    properties_of,
+)
 from hub.crash import point
 from hub.edge.intake import Intake
 from hub.edge.spool import Message, SpoolFailed
@@ -237,16 +246,24 @@ class _Carrier:
             for task in on_the_line:
                 task.cancel()
 
+    def _properties(self, stream: str, message: Message) -> tuple[tuple[str, str], ...]:
+        """Its place, and how much the stream holds up to it and as a whole (docs/protocol.md: conservation)."""
+        if message.through < 0:
+            return properties_of(stream, message.seq)
+        given = max(self._intake.items(self._lane), message.through)
+        items = Items(message.through, given, min(message.dropped, MAX_SAMPLES + MAX_REJECTS))
+        return properties_of(stream, message.seq, items)
+
     async def _post(self, stream: str, message: Message) -> None:
         try:
-            await self._live.post(self._topic, message.payload, user_properties=properties_of(stream, message.seq))
+            await self._live.post(self._topic, message.payload, user_properties=self._properties(stream, message))
         except BadInput as error:
             await self._give_up(message, error)
         point("edge-after-publish")
 
     async def _publish(self, stream: str, message: Message) -> None:
         try:
-            await self._live.publish(self._topic, message.payload, user_properties=properties_of(stream, message.seq))
+            await self._live.publish(self._topic, message.payload, user_properties=self._properties(stream, message))
         except BadInput as error:
             await self._give_up(message, error)
         point("edge-after-publish")

@@ -15,7 +15,7 @@ def has_rows(draft: Draft) -> bool:
     return bool(
         draft.streams or draft.live or draft.watches or draft.latest or draft.tests or draft.touched
         or draft.quarantined or draft.events or draft.readings or draft.passed or draft.expired or draft.changes
-        or draft.tallies
+        or draft.tallies or draft.gaps
     )  # fmt: skip
 
 
@@ -74,4 +74,4 @@ def _addressed(item: Incoming, lane: Lane) -> Message:
     if topic.direction != "up" or topic.lane is not lane:
         raise BadInput("not a topic of this protocol", f"topic {item.topic[:200]!r}", code="topic")
     stream, seq = wire.parse_properties(item.properties, topic.lane)
-    return Message(item.topic, topic.client, topic.lane, stream, seq, item.payload)
+    return Message(item.topic, topic.client, topic.lane, stream, seq, item.payload, wire.parse_items(item.properties))

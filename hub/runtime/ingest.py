@@ -62,6 +62,8 @@ class Counters:
     messages: int = 0
     readings: int = 0
     quarantined: int = 0
+    unbalanced: int = 0
+    """items that a client declared and that came in no message, or the other way round"""
     batches: int = 0
     conflicts: int = 0
     database_losses: int = 0
@@ -262,6 +264,11 @@ class LaneIngest:
         self.counters.messages += draft.messages
         self.counters.readings += len(draft.readings)
         self.counters.quarantined += len(draft.quarantined)
+        for stream, tally in draft.tallies.items():
+            if tally.missing or tally.surplus:
+                self.counters.unbalanced += tally.missing + tally.surplus
+                off = {"missing": tally.missing, "surplus": tally.surplus}
+                _log.error("ingest.unbalanced", lane=self.name, stream=stream, **off)
 
     def _tried(self, messages: Sequence[Message], refused: Refused) -> Callable[[Refused], Awaitable[bool | None]]:
         return lambda left_out: self._fits(messages, refused | left_out)
@@ -328,6 +335,7 @@ class LaneIngest:
         self._state, self._series = loaded.state, loaded.series
         self._state.streams = self._foreign | self._state.streams
         self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
+        self._state.edge_gaps = before.edge_gaps
         for device, trial in self._state.tests.items():
             seen = before.tests.get(device)
             if seen is not None and seen.id == trial.id:

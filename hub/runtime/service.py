@@ -134,7 +134,16 @@ class _IngestMetrics:
 
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus-client at each scrape."""
-        names = ("messages", "readings", "quarantined", "batches", "conflicts", "database_losses", "broker_losses")
+        names = (
+            "messages",
+            "readings",
+            "quarantined",
+            "unbalanced",
+            "batches",
+            "conflicts",
+            "database_losses",
+            "broker_losses",
+        )
         labels = ["partition", "lane"]
         for name in names:
             family = CounterMetricFamily(f"anxin_ingest_{name}", f"{name} of a lane since the start", labels=labels)

@@ -48,8 +48,9 @@ class Keeper:
         return gone or await self._delete("quarantine_beyond", rows=rows, limit=limit)
 
     async def drop_tallies(self, keep: timedelta, limit: int) -> int:
-        """Delete the counts of hours older than `keep`."""
-        return await self._delete("tallies", keep=keep, limit=limit)
+        """Delete the counts of hours and the gaps older than `keep`."""
+        gone = await self._delete("tallies", keep=keep, limit=limit)
+        return gone or await self._delete("gaps", keep=keep, limit=limit)
 
     async def _delete(self, name: LiteralString, **values: object) -> int:
         with translated():

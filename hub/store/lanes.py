@@ -1,7 +1,10 @@
 """One lane of one partition in the database: load its state, commit a draft in one transaction."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from hub.core.alarms import Alarm, AlarmState, Watch
 from hub.core.commissioning import Trial
-from hub.core.draft import HOUR, Draft, Key, Live, State, Streamed
+from hub.core.draft import HOUR, Draft, Key, Live, State, Streamed, Tally
 from hub.core.liveness import Verdict
 from hub.core.normalise import Latest
 from hub.errors import Conflict
@@ -74,8 +77,11 @@ async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
             verdict = Verdict(LinkState(link), cause)
             about = FunctionState(function), reason, to_micros(function_since), proven
             state.live[device] = Live(_micros(heard), verdict, to_micros(since), *about)
-        for stream, client, _, upto, newest in await rows("streams"):
-            state.streams[stream] = Streamed(client, lane, upto, _micros(newest))
+        for row in await rows("streams"):
+            stream, streamed = _streamed(row)
+            state.streams[stream] = streamed
+            if streamed.beat_at is not None:
+                state.marks[streamed.client] = max(streamed.beat_at, state.marks.get(streamed.client, 0))
         requested = _sort_tests(state, await rows("tests"))
         state.alarms = await load_alarms(conn, partition, lane)
     return Loaded(state, series, requested)
@@ -113,7 +119,14 @@ async def streams_named(conn: Connection, names: Sequence[str]) -> dict[str, Str
     """These streams, whoever they belong to."""
     async with conn.transaction():
         rows = await (await conn.execute(_SQL["streams_named"], [list(names)])).fetchall()
-    return {name: Streamed(client, Lane(lane), upto, _micros(newest)) for name, client, lane, upto, newest in rows}
+    return dict(map(_streamed, rows))
+
+
+def _streamed(row: Sequence[Any]) -> tuple[str, Streamed]:
+    """A row of the queries `streams` and `streams_named`."""
+    name, client, lane, upto, newest, counted, given, beat, drop_from, drop_items = row
+    place = client, Lane(lane), upto, _micros(newest)
+    return name, Streamed(*place, counted, given, _micros(beat), _micros(drop_from), drop_items)
 
 
 async def requested_tests(conn: Connection, partition: int, lane: Lane) -> list[Trial]:
@@ -184,15 +197,15 @@ async def _write(
     draft: Draft,
     series: SeriesKeys,
     before_commit: Callable[[], None],
-    store: Callable[[Cursor, list[Reading], SeriesKeys], Any],
+    store: Callable[[Cursor, list[Reading], SeriesKeys], Awaitable[list[int]]],
 ) -> None:
     fresh = dict(series)
     async with conn.transaction(), conn.cursor() as cur:
         await _lock_devices(cur, draft)
         await _add_series(cur, draft, fresh)
         await _move_streams(cur, draft)
-        if draft.readings:
-            await store(cur, draft.readings, fresh)
+        doubled = await store(cur, draft.readings, fresh) if draft.readings else []
+        await _put_tallies(cur, draft, doubled)
         await _put_events(cur, draft)
         await _put_quarantine(cur, draft)
         await _put_states(cur, draft, fresh)
@@ -231,15 +244,33 @@ async def _move_streams(cur: Cursor, draft: Draft) -> None:
         names = list(draft.streams)
         rows = list(draft.streams.values())
         columns: list[list[Any]] = [names, [r.client for r in rows], [r.lane for r in rows], [r.upto for r in rows]]
-        await cur.execute(_SQL["move_streams"], [*columns, [_moment(r.newest_at) for r in rows]])
+        columns += [[_moment(r.newest_at) for r in rows], [r.counted for r in rows], [r.given for r in rows]]
+        columns += [[_moment(r.beat_at) for r in rows], [_moment(r.drop_from) for r in rows]]
+        await cur.execute(_SQL["move_streams"], [*columns, [r.drop_items for r in rows]])
         if cur.rowcount != len(names):
             raise Overtaken(names)
+
+
+_TALLIED = tuple(field.name for field in fields(Tally))
+
+
+async def _put_tallies(cur: Cursor, draft: Draft, doubled: Sequence[int]) -> None:
+    """The hour's counts. Readings that the table had already (numbers in `doubled`) were judged as stored and are duplicates."""
     if draft.tallies:
         hour = to_datetime(draft.now // HOUR * HOUR)
-        tallies = list(draft.tallies.values())
-        names = ["produced", "stored", "suppressed", "events", "beats", "duplicates", "quarantined"]
-        counts = [[getattr(tally, name) for tally in tallies] for name in names]
-        await cur.execute(_SQL["tally"], [list(draft.tallies), [hour] * len(tallies), *counts])
+        starts = [start for start, _ in draft.runs]
+        again = Counter(draft.runs[bisect_right(starts, n) - 1][1] for n in doubled)
+        counts = {name: [getattr(tally, name) for tally in draft.tallies.values()] for name in _TALLIED}
+        for place, stream in enumerate(draft.tallies):
+            counts["stored"][place] -= again[stream]
+            counts["duplicates"][place] += again[stream]
+        await cur.execute(_SQL["tally"], [list(draft.tallies), [hour] * len(draft.tallies), *counts.values()])
+    if draft.gaps:
+        gaps, devices = draft.gaps, draft.registry.devices
+        keys = [None if gap.device is None else devices[gap.device].key for gap in gaps]
+        columns: list[list[Any]] = [[gap.client for gap in gaps], [gap.lane for gap in gaps], keys]
+        columns += [[to_datetime(gap.since) for gap in gaps], [to_datetime(gap.until) for gap in gaps]]
+        await cur.execute(_SQL["gaps"], [*columns, [gap.cause for gap in gaps], [gap.items for gap in gaps]])
 
 
 async def _put_events(cur: Cursor, draft: Draft) -> None:

@@ -300,3 +300,63 @@ def test_killed_at_any_instant_nothing_that_was_said_to_be_safe_is_missing(tmp_p
             assert said <= last <= said + 1
             assert values(spool, Lane.URGENT) == [(n, n) for n in range(confirmed + 1, last + 1)]
             assert [type(message) for message in spool.unconfirmed(Lane.URGENT, 0, 1)] in ([], [Message])
+
+
+# conservation -------------------------------------------------------------------------------------------------------
+
+
+def counted(spool: Spool, lane: Lane) -> list[tuple[int, int]]:
+    return [(message.through, message.dropped) for message in spool.unconfirmed(lane, 0, 10_000)]
+
+
+def test_it_counts_what_it_gave_numbers_over_restarts_and_confirmations(tmp_path: Path) -> None:
+    reject = Reject(1, "line", "checksum", "wrong")
+    with open_spool(tmp_path, clock) as spool:
+        spool.append(Lane.BULK, [*messages(1), *pack([Sample(LAMP, n, n) for n in range(3)], [reject])])
+        assert counted(spool, Lane.BULK) == [(1, 0), (5, 0)]
+        spool.confirm(Lane.BULK, 1)
+    with open_spool(tmp_path, clock) as spool:
+        assert spool.items(Lane.BULK) == 5
+        spool.append(Lane.BULK, messages(4))
+        assert counted(spool, Lane.BULK) == [(5, 0), (6, 0)]
+
+
+def test_what_it_dropped_and_what_could_not_be_sent_stays_counted(tmp_path: Path) -> None:
+    with open_spool(tmp_path, clock, budget=100_000) as spool:
+        for n in range(3000):
+            spool.append(Lane.BULK, messages(n))
+        spool.replace(Lane.BULK, 3000, Reject(7, "edge:uplink", "mqtt-size", "too large"))
+        found, depth = counted(spool, Lane.BULK), spool.depth(Lane.BULK)
+    assert [through for through, _ in found] == list(range(1, 3001))
+    assert sum(dropped for _, dropped in found) == depth.dropped + 1 > 1
+
+
+def test_a_stream_that_begins_anew_counts_what_it_takes_along(spool: Spool) -> None:
+    for n in range(4):
+        spool.append(Lane.BULK, pack([Sample(LAMP, n, n)] * 3))
+    spool.confirm(Lane.BULK, 2)
+    spool.restart(Lane.BULK)
+    assert counted(spool, Lane.BULK) == [(3, 0), (6, 0)]
+    assert spool.items(Lane.BULK) == 6
+
+
+def test_a_spool_of_the_version_that_did_not_count_is_taken_over_with_what_it_holds(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "spool.db")
+    old.executescript(
+        """
+        create table stream (lane text primary key, stream text not null, last integer not null default 0,
+            confirmed integer not null default 0, dropped integer not null default 0) strict;
+        create table message (lane text not null, seq integer not null, samples integer not null, payload blob not null,
+            primary key (lane, seq)) strict;
+        insert into stream values ('bulk', '00000000-0000-0000-0000-000000000001-bulk', 8, 7, 2);
+        pragma user_version = 1;
+        """
+    )
+    old.execute("insert into message values ('bulk', 8, 1, ?)", (messages(8)[0].payload,))
+    old.commit()
+    old.close()
+    with open_spool(tmp_path, clock) as spool:
+        assert values(spool, Lane.BULK) == [(8, 8)]
+        assert spool.append(Lane.BULK, messages(9)) == 9
+        assert counted(spool, Lane.BULK) == [(-1, 0), (1, 0)]
+        assert spool.stream(Lane.BULK).startswith("00000000")

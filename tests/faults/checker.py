@@ -18,7 +18,7 @@ select d.id, e.point, e.value::bigint, count(*) from event e
 """
 _UNBALANCED = """
 select count(*) from stream_tally
-    where produced <> stored + suppressed + events + beats + duplicates + quarantined
+    where produced <> stored + suppressed + events + beats + duplicates + quarantined + dropped or missing + surplus > 0
 """
 _OCCURRENCES = "select coalesce(sum(occurrences), 0), count(*) from alarm where definition = 'pressed'"
 _PAGES = "select id::text, alarm::text, round, step, repetition, state from notification"

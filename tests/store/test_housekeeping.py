@@ -125,8 +125,12 @@ async def test_quarantine_is_bounded_by_age_and_by_number_and_the_newest_stay(pl
 async def test_tallies_go_after_400_days(place: Place, keeper: Keeper) -> None:
     for days in (401, 399, 0):
         place.do("insert into stream_tally values ('s', now() - %s * interval '1 day', 1, 1, 0, 0, 0, 0, 0)", days)
-    assert (await _sweep(keeper)).tallies == 1
+        columns = "(client, lane, since, until, cause, noted_at)"
+        values = "('edge-1', 'bulk', now(), now(), 'edge', now() - %s * interval '1 day')"
+        place.do(f"insert into gap {columns} values {values}", days)
+    assert (await _sweep(keeper)).tallies == 2
     assert place.one("select count(*) from stream_tally") == 2
+    assert place.one("select count(*) from gap") == 2
 
 
 async def test_what_must_be_kept_for_years_is_never_touched(place: Place, keeper: Keeper) -> None:

@@ -238,6 +238,42 @@ async def test_a_device_whose_clock_stands_still_costs_its_neighbours_nothing(ci
     assert fetch(city, "select count(distinct value) from reading") == [(150,)]
 
 
+async def test_late_readings_that_the_table_has_already_are_counted_as_duplicates(city: str) -> None:
+    values = [(20.0, T0), (30.0, T0 + 10 * SECOND), (40.0, T0 + 20 * SECOND)]
+    late = [
+        (20.0, T0),
+        (30.0, T0 + 10 * SECOND),
+        (31.0, T0 + 10 * SECOND),
+        (25.0, T0 + 5 * SECOND),
+        (25.0, T0 + 5 * SECOND),
+    ]
+    async with owner(city, Lane.BULK) as lane:
+        for batch in (values, late):
+            await lane.say(*(sample("heat-1", "celsius", value, at) for value, at in batch))
+    found = fetch(city, "select sum(produced), sum(stored), sum(duplicates) from stream_tally")
+    assert found == [(8, 5, 3)]
+    assert fetch(city, "select count(*) from reading") == [(5,)]
+
+
+async def test_what_a_client_declared_and_its_gaps_are_known_after_a_restart(city: str) -> None:
+    async with owner(city, Lane.BULK) as lane:
+        lane.now = T0 + 3600 * SECOND
+        message = lane.message(sample("edge-1", "beat", 1.0, T0), sample("heat-1", "celsius", 20.0, T0))
+        message = message._replace(items=wire.Items(2, 9))
+        await lane.write(take_in(lane.state, lane.registry, [message], lane.now, frozenset()))
+        dropped = lane.message()._replace(items=wire.Items(6, 9, 4))
+        await lane.write(take_in(lane.state, lane.registry, [dropped], lane.now, frozenset()))
+        await lane.start()
+        assert lane.state.streams[lane.stream] == ("edge-1", Lane.BULK, 2, T0, 6, 9, T0, T0, 4)
+        last = lane.message(sample("edge-1", "beat", 1.0, T0 + 60 * SECOND))._replace(items=wire.Items(8, 9))
+        await lane.write(take_in(lane.state, lane.registry, [last], lane.now, frozenset()))
+    assert fetch(city, "select produced, beats, stored, dropped, missing, surplus from stream_tally") == [
+        (8, 2, 1, 4, 1, 0)
+    ]
+    gaps = fetch(city, "select cause, items, extract(epoch from until - since)::int from gap order by cause")
+    assert gaps == [("dropped", 4, 60), ("edge", None, 60)]
+
+
 async def test_an_alarm_of_a_device_that_is_retired_meanwhile_ends_its_condition(city: str) -> None:
     async with owner(city, Lane.URGENT) as lane:
         await lane.say(sample("button-1", "pressed", True, T0))

@@ -30,6 +30,14 @@ with gone as (
 )
 select count(*) as gone from gone
 
+-- name: gaps
+with gone as (
+    delete from gap
+    where ctid = any (array(select ctid from gap where noted_at < now() - %(keep)s::interval limit %(limit)s))
+    returning 1
+)
+select count(*) as gone from gone
+
 -- name: tallies
 with gone as (
     delete from stream_tally

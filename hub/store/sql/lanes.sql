@@ -22,7 +22,7 @@ from device_state s join device d on d.key = s.device join institution i on i.ke
 where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
 
 -- name: streams
-select m.stream, m.client, m.lane, m.upto, m.newest_at
+select m.stream, m.client, m.lane, m.upto, m.newest_at, m.counted, m.given, m.beat_at, m.drop_from, m.drop_items
 from stream m join client c on c.name = m.client join device d on d.key = c.device
 join institution i on i.key = d.institution
 where i.partition = %(partition)s and m.lane = %(lane)s
@@ -39,24 +39,32 @@ on conflict (device, point, instance) do update set point = excluded.point
 returning key, device, point, instance
 
 -- name: move_streams
-insert into stream (stream, client, lane, upto, newest_at)
-select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[]) order by 1
-on conflict (stream) do update set upto = excluded.upto, newest_at = excluded.newest_at, updated_at = now()
+insert into stream (stream, client, lane, upto, newest_at, counted, given, beat_at, drop_from, drop_items)
+select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[],
+                     %s::timestamptz[], %s::timestamptz[], %s::bigint[]) order by 1
+on conflict (stream) do update set upto = excluded.upto, newest_at = excluded.newest_at, counted = excluded.counted,
+    given = excluded.given, beat_at = excluded.beat_at, drop_from = excluded.drop_from, drop_items = excluded.drop_items,
+    updated_at = now()
 where stream.client = excluded.client and stream.upto < excluded.upto
 
 -- name: streams_named
-select stream, client, lane, upto, newest_at from stream where stream = any (%s::text[])
+select stream, client, lane, upto, newest_at, counted, given, beat_at, drop_from, drop_items from stream where stream = any (%s::text[])
 
 -- name: tally
 insert into stream_tally
-    (stream, hour, produced, stored, suppressed, events, beats, duplicates, quarantined)
+    (stream, hour, produced, stored, suppressed, events, beats, duplicates, quarantined, dropped, missing, surplus)
 select * from unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
-                     %s::bigint[], %s::bigint[]) order by 1
+                     %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) order by 1
 on conflict (stream, hour) do update set
     produced = stream_tally.produced + excluded.produced, stored = stream_tally.stored + excluded.stored,
     suppressed = stream_tally.suppressed + excluded.suppressed, events = stream_tally.events + excluded.events,
     beats = stream_tally.beats + excluded.beats, duplicates = stream_tally.duplicates + excluded.duplicates,
-    quarantined = stream_tally.quarantined + excluded.quarantined
+    quarantined = stream_tally.quarantined + excluded.quarantined, dropped = stream_tally.dropped + excluded.dropped,
+    missing = stream_tally.missing + excluded.missing, surplus = stream_tally.surplus + excluded.surplus
+
+-- name: gaps
+insert into gap (client, lane, device, since, until, cause, items)
+select * from unnest(%s::text[], %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[])
 
 -- name: copy_readings
 copy reading (series_id, at, received_at, value, quality) from stdin (format binary)
@@ -71,6 +79,7 @@ copy incoming (n, series_id, at, received_at, value, quality) from stdin (format
 -- name: drop_same
 delete from incoming i using reading r
 where r.series_id = i.series_id and r.at = i.at and r.value is not distinct from i.value and r.quality = i.quality
+returning i.n
 
 -- name: store_staged
 with kept as (
@@ -81,6 +90,7 @@ with kept as (
 )
 delete from incoming i using kept k
 where k.series_id = i.series_id and k.at = i.at and k.value is not distinct from i.value and k.quality = i.quality
+returning i.n, i.series_id, i.at
 
 -- name: put_off
 update incoming set at = at + interval '1 microsecond'
