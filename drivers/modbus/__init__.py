@@ -1,6 +1,6 @@
 """Modbus TCP, RTU and RTU over TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
 
-`settings` is what people write, `plan` and `values` and `frame` are pure, `line` is the connection and alone imports pymodbus, `link` reads points.
+`settings` is what people write, `plan`, `values` and `frame` are pure, `wire` is the connection, `line` asks questions over it, `link` reads points.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class ModbusDriver:
 
     def connect(self, endpoint: Any, bindings: Sequence[Binding]) -> AbstractAsyncContextManager[Link]:
         """A context that yields a link which polls and writes; entering raises LinkDown or AccessDenied."""
-        from drivers.modbus.link import connect  # pymodbus is loaded only where a link is made
+        from drivers.modbus.link import connect  # a serial library is loaded only where a link is made
 
         doubtful = self._doubtful.setdefault(endpoint.name, set()) if endpoint.is_rtu else set()
         return connect(endpoint, bindings, doubtful)

@@ -1,10 +1,11 @@
-"""Whether the bytes a Modbus peer sent are the answer to what was asked. Pure.
+"""Questions as frames, and whether the bytes a Modbus peer sent are the answer to what was asked. Pure.
 
-pymodbus 3.16.1 waits for a time-out on most nonsense, takes a short answer for a good one, and tears the connection down from inside the
-event loop on a function code it does not know; so every received byte passes `judge` first. Source: MODBUS Messaging on TCP/IP
-Implementation Guide V1.0b, 3.1.3 (MBAP header), MODBUS over Serial Line V1.02, 2.5.1 (RTU), and Modbus Application Protocol V1.1b3, section 6 (PDUs).
+Source: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3 (MBAP header), MODBUS over Serial Line V1.02, 2.5.1 (RTU),
+and Modbus Application Protocol V1.1b3, section 6 (PDUs).
 """
 
+import struct
+from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
@@ -14,16 +15,25 @@ _LONGEST = 254
 _READ_BITS = frozenset({1, 2})
 _READ_REGISTERS = frozenset({3, 4})
 _WRITES = frozenset({5, 6, 15, 16})
+_SIMPLE = 6
+"""Up to here a question is an address and one number."""
+REPORT_SERVER = 17
+"""What a unit says of itself, on serial lines (the same, 6.13)."""
+IDENTIFICATION = 43
+"""Encapsulated interface; of its transports only 14, Read Device Identification (the same, 6.21)."""
+_READ_IDENTIFICATION = 14
 
 
 class Asked(NamedTuple):
-    """A request as it was sent. `argument` is the count, or the value of a single write."""
+    """A question. `argument` is the count, the value of a single write, or the first object of an identification."""
 
     transaction: int
     unit: int
     function: int
     address: int
     argument: int
+    values: bytes = b""
+    """what several registers are to hold (function 16)"""
 
 
 class Stage(Enum):
@@ -43,10 +53,55 @@ class Verdict(NamedTuple):
     reason: str = ""
 
 
-def asked_by(request: bytes) -> Asked:
-    """What our own request frame asks (functions 1 to 6, 15, 16)."""
-    number = int.from_bytes
-    return Asked(number(request[:2]), request[6], request[7], number(request[8:10]), number(request[10:12]))
+def tcp_frame(asked: Asked) -> bytes:
+    """The question behind an MBAP header."""
+    transaction, unit, function, address, argument, values = asked
+    if not values and function <= _SIMPLE:
+        return struct.pack(">HHHBBHH", transaction, 0, 6, unit, function, address, argument)
+    body = _question(asked)
+    return struct.pack(">HHHB", transaction, 0, 1 + len(body), unit) + body
+
+
+def rtu_frame(asked: Asked) -> bytes:
+    """The question with its checksum; it has no transaction."""
+    frame = bytes([asked.unit]) + _question(asked)
+    return frame + _checksum(frame)
+
+
+def _question(asked: Asked) -> bytes:
+    if asked.function == REPORT_SERVER:
+        return bytes([REPORT_SERVER])
+    if asked.function == IDENTIFICATION:
+        return bytes([IDENTIFICATION, _READ_IDENTIFICATION, 1, asked.argument])
+    head = struct.pack(">BHH", asked.function, asked.address, asked.argument)
+    return head + bytes([len(asked.values)]) + asked.values if asked.values else head
+
+
+def words_of(frame_or_values: bytes) -> Sequence[int]:
+    """Registers from their bytes."""
+    return struct.unpack(f">{len(frame_or_values) // 2}H", frame_or_values)
+
+
+def bits_of(octets: bytes) -> Sequence[int]:
+    """Eight bits a byte, the lowest first (Modbus Application Protocol V1.1b3, 6.1)."""
+    return [bit for octet in octets for bit in _BITS[octet]]
+
+
+_BITS = tuple(tuple(octet >> place & 1 for place in range(8)) for octet in range(256))
+
+
+def objects_of(pdu: bytes) -> dict[int, bytes] | None:
+    """The objects of an answer to function 43/14, the basic ones at least; None where it is cut or says more than it has."""
+    if len(pdu) < 7 or pdu[0] != IDENTIFICATION or pdu[1] != _READ_IDENTIFICATION:
+        return None
+    found: dict[int, bytes] = {}
+    at = 7
+    for _ in range(pdu[6]):
+        if len(pdu) < at + 2 or len(pdu) < at + 2 + pdu[at + 1]:
+            return None
+        found[pdu[at]] = pdu[at + 2 : at + 2 + pdu[at + 1]]
+        at += 2 + pdu[at + 1]
+    return found if at == len(pdu) else None
 
 
 def judge(received: bytes, asked: Asked) -> Verdict:
@@ -67,11 +122,6 @@ def judge(received: bytes, asked: Asked) -> Verdict:
             wrong = _fault(frame[6], frame[HEADER:], asked)
             return Verdict(Stage.WHOLE, frame) if wrong is None else Verdict(Stage.NONSENSE, reason=wrong)
     return Verdict(Stage.NOTHING)
-
-
-def asked_by_rtu(request: bytes) -> Asked:
-    """The same of an RTU frame, which has no transaction."""
-    return Asked(0, request[0], request[1], int.from_bytes(request[2:4]), int.from_bytes(request[4:6]))
 
 
 def judge_rtu(received: bytes, asked: Asked) -> Verdict:
@@ -98,13 +148,30 @@ def judge_rtu(received: bytes, asked: Asked) -> Verdict:
 def _rtu_size(frame: bytes) -> int | None:
     """Bytes of the frame that begins here, as far as can be told; None for a function that we never ask for."""
     function = frame[1] if len(frame) > 1 else 1
-    if function & 0x7F not in _READ_BITS | _READ_REGISTERS | _WRITES:
+    if function & 0x7F not in _KNOWN:
         return None
     if function & 0x80:
         return 5
     if function in _WRITES:
         return 8
+    if function == IDENTIFICATION:
+        return _identification_size(frame)
     return 5 + (frame[2] if len(frame) > 2 else 0)
+
+
+_KNOWN = _READ_BITS | _READ_REGISTERS | _WRITES | {REPORT_SERVER, IDENTIFICATION}
+
+
+def _identification_size(frame: bytes) -> int:
+    """Its objects are counted and each says its length; as long as they are not all there, one byte more than is there."""
+    if len(frame) < 8:
+        return 10
+    at = 8
+    for _ in range(frame[7]):
+        if len(frame) < at + 2:
+            return at + 4
+        at += 2 + frame[at + 1]
+    return at + 2
 
 
 def _checksum(frame: bytes) -> bytes:
@@ -138,5 +205,9 @@ def _fault(unit: int, pdu: bytes, asked: Asked) -> str | None:
         if said == size and len(pdu) == 2 + size:
             return None
         return f"{len(pdu) - 2} bytes of values ({said} announced) instead of {size}"
+    if asked.function == REPORT_SERVER:
+        return None if len(pdu) > 2 and len(pdu) == 2 + pdu[1] else "a report whose length is wrong"
+    if asked.function == IDENTIFICATION:
+        return None if objects_of(pdu) is not None else "an identification that does not hold together"
     echo = asked.address.to_bytes(2) + asked.argument.to_bytes(2)
     return None if pdu[1:] == echo else f"the echo of the write is {pdu[1:].hex()} instead of {echo.hex()}"

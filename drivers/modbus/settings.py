@@ -117,6 +117,8 @@ class ModbusAddress(_Model):
     """left out: bool for coils and discrete inputs, u16 for registers"""
     bit: int | None = Field(default=None, ge=0, le=15)
     """one bit of a register, 0 the lowest; the point is then a bool"""
+    bits: int | None = Field(default=None, ge=2, le=16)
+    """a bit field: so many bits from `bit` up are a number of their own"""
     length: int | None = Field(default=None, ge=1, le=MOST_REGISTERS)
     """registers of a string, two bytes each"""
     encoding: Literal["ascii", "utf-8", "gb18030"] = "ascii"
@@ -128,8 +130,9 @@ class ModbusAddress(_Model):
     @model_validator(mode="after")
     def _holds_together(self) -> "ModbusAddress":
         if self.table in BIT_TABLES:
-            if self.type not in (None, "bool") or self.bit is not None or self.length is not None:
-                raise ValueError(f"a {self.table} is one bit: it has no type but bool, no bit and no length")
+            others = (self.bit, self.bits, self.length)
+            if self.type not in (None, "bool") or others != (None, None, None):
+                raise ValueError(f"a {self.table} is one bit: it has no type but bool, no bit, no bits and no length")
         else:
             if self.type == "bool":
                 raise ValueError("a register is no bool: name its bit")
@@ -137,6 +140,8 @@ class ModbusAddress(_Model):
                 raise ValueError("length: a string has one, and only a string")
             if self.bit is not None and self.type not in (None, "u16"):
                 raise ValueError("bit: a bit is taken from a single register, type u16")
+            if self.bits is not None and (self.bit is None or self.bit + self.bits > 16):
+                raise ValueError("bits: a bit field begins at `bit` and ends with its register")
         if self.address + self.width - 1 > LAST_ADDRESS:
             raise ValueError(f"address: {self.width} registers from {self.address} go beyond {LAST_ADDRESS}")
         return self
@@ -144,7 +149,7 @@ class ModbusAddress(_Model):
     @cached_property
     def read_as(self) -> str:
         """The type that the raw value is decoded as: one of `Type`."""
-        if self.table in BIT_TABLES or self.bit is not None:
+        if self.table in BIT_TABLES or (self.bit is not None and self.bits is None):
             return "bool"
         return self.type or "u16"
 
@@ -155,5 +160,9 @@ class ModbusAddress(_Model):
 
     @cached_property
     def name(self) -> str:
-        """How errors name this point's place: `holding 100`, `holding 100 bit 3`."""
-        return f"{self.table} {self.address}" + ("" if self.bit is None else f" bit {self.bit}")
+        """How errors name this point's place: `holding 100`, `holding 100 bit 3`, `holding 100 bits 4 to 6`."""
+        if self.bit is None:
+            return f"{self.table} {self.address}"
+        if self.bits is None:
+            return f"{self.table} {self.address} bit {self.bit}"
+        return f"{self.table} {self.address} bits {self.bit} to {self.bit + self.bits - 1}"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.modbus.frame import Asked, Stage, asked_by, judge
+from drivers.modbus.frame import Asked, Stage, judge, tcp_frame
 
 READ = Asked(transaction=7, unit=3, function=3, address=100, argument=2)
 ANSWER = bytes.fromhex("0007 0000 0007 03 03 04 0001 0002".replace(" ", ""))
@@ -14,8 +14,10 @@ def _frame(pdu: str, transaction: int = 7, unit: int = 3) -> bytes:
     return transaction.to_bytes(2) + b"\0\0" + len(body).to_bytes(2) + body
 
 
-def test_our_own_request_is_understood() -> None:
-    assert asked_by(bytes.fromhex("0007000000060303 00640002")) == READ
+def test_a_question_is_framed_as_the_standard_has_it() -> None:
+    assert tcp_frame(READ) == bytes.fromhex("0007000000060303 00640002")
+    several = Asked(transaction=7, unit=3, function=16, address=1, argument=2, values=b"\0\x0a\1\2")
+    assert tcp_frame(several) == bytes.fromhex("00070000000b03 10 0001 0002 04 000a 0102")  # 6.12, its example
 
 
 def test_the_right_answer_is_whole_and_whatever_follows_it_is_left() -> None:

@@ -1,7 +1,6 @@
 """Peers that are silent, late, short, lying or gone: what the link makes of each."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Awaitable
 
@@ -264,9 +263,14 @@ def test_any_bytes_are_a_fault_a_silence_or_an_answer_and_nothing_reaches_the_lo
     assert len(outcomes) == 1
 
 
-async def test_pymodbus_stays_quiet_because_the_runtime_does_the_logging(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    async with scripted(lambda request: None) as port:
-        with pytest.raises(LinkDown):
-            await read(port, [holding(1)], timeout_s=0.3)
-    assert [record for record in caplog.records if record.name.startswith("pymodbus")] == []
+async def test_a_peer_that_never_stops_talking_is_a_fault_and_what_it_says_is_bounded() -> None:
+    """Good frames that answer older questions, without end."""
+
+    def flood(request: bytes) -> bytes:
+        older = (int.from_bytes(request[:2]) ^ 0x8000).to_bytes(2)
+        return answered(older + request[2:], 7) * 40_000
+
+    async with scripted(flood) as port:
+        with pytest.raises(ProtocolFault, match="bytes and no answer in them") as caught:
+            await read(port, [holding(1)], timeout_s=20)
+    assert len(caught.value.payload) == 4096

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.modbus import driver
-from drivers.modbus.frame import Asked, Stage, asked_by_rtu, judge_rtu
+from drivers.modbus.frame import Asked, Stage, judge_rtu, rtu_frame
 from drivers.modbus.settings import ModbusEndpoint
 from hub.core.polling import Schedule
 from hub.driver import Link, PollLink, WriteLink
@@ -52,8 +52,8 @@ def test_the_checksum_is_the_one_of_the_standard() -> None:
     assert checksum(bytes([2, 7])) == bytes([0x41, 0x12])  # MODBUS over Serial Line V1.02, the example of 6.2.2
 
 
-def test_a_question_is_read_from_its_frame() -> None:
-    assert asked_by_rtu(framed(3, 3, 0, 100, 0, 2)) == ASKED
+def test_a_question_has_its_unit_and_its_checksum() -> None:
+    assert rtu_frame(ASKED) == framed(3, 3, 0, 100, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_a_text_is_read_again_without_the_blanks_at_its_end(value: str, device: 
 ANY_ADDRESS = st.one_of(
     st.builds(_register, type=st.sampled_from([*sorted(RANGES), "f32", "f64"]), word_order=ORDERS, byte_order=ORDERS),
     st.builds(_register, bit=st.integers(0, 15)),
+    st.builds(_register, bit=st.integers(0, 8), bits=st.integers(2, 8)),
     st.builds(
         _register,
         type=st.just("string"),
@@ -107,6 +108,20 @@ def test_a_bit_is_counted_from_the_lowest(bit: int) -> None:
     assert decode([0xFFFF ^ 1 << bit], _register(bit=bit), ModbusDevice(), "bool").raw is False
 
 
+def test_bits_are_those_of_the_value_as_read() -> None:
+    swapped = ModbusDevice(byte_order="little")
+    assert decode([0x0100], _register(bit=0), swapped, "bool") == (True, None)
+    assert decode([0x3400], _register(bit=4, bits=2), swapped, "int") == (3, None)
+
+
+@given(st.integers(0, 0xFFFF), st.data())
+def test_a_bit_field_is_a_number_of_its_own(word: int, data: st.DataObject) -> None:
+    bit = data.draw(st.integers(0, 14))
+    bits = data.draw(st.integers(2, 16 - bit))
+    digits = f"{word:016b}"[16 - bit - bits : 16 - bit]
+    assert decode([word], _register(bit=bit, bits=bits), ModbusDevice(), "int") == (int(digits, 2), None)
+
+
 def test_not_a_number_is_an_error_that_names_the_register() -> None:
     (high, low) = struct.unpack(">HH", struct.pack(">f", math.nan))
     value = decode([high, low], _register(type="f32"), ModbusDevice(), "float")
@@ -138,6 +153,7 @@ def test_a_coil_counts_as_1_where_the_profile_wants_a_number() -> None:
         (_register(type="f32"), 1e39),
         (_register(type="f32"), math.inf),
         (_register(bit=3), True),
+        (_register(bit=3, bits=2), 1),
         (_register(type="string", length=1), "abc"),
         (_register(type="string", length=2), "日"),
         (_register(type="string", length=2), "a\0"),
