@@ -10,7 +10,9 @@ from pathlib import Path
 import structlog
 
 from hub.bundle import Bundle
+from hub.edge.configuration import Begun, Configurator, Keeper, begin
 from hub.edge.intake import Intake
+from hub.edge.rules import LocalRules
 from hub.edge.site import Site, broker_of
 from hub.edge.spool import BULK_BUDGET, SpoolFailed, open_spool
 from hub.edge.uplink import Uplink
@@ -34,33 +36,45 @@ async def run_edge(
 ) -> None:
     """Run until `stop` is set; raises SpoolFailed when the spool cannot be had. `folder` holds the spool."""
     with open_spool(folder, clock, budget) as spool:
+        keeper = Keeper(folder)
+        begun = begin(bundle, plans, keeper.load())
         intake = Intake(spool)
         try:
-            await _run(bundle, plans, intake, stop, clock)
+            await _run(bundle, begun, keeper, intake, stop, clock)
         finally:
             intake.shutdown()
 
 
 async def _run(
-    bundle: Bundle, plans: list[LinkPlan], intake: Intake, stop: asyncio.Event, clock: Callable[[], Micros]
+    own: Bundle, begun: Begun, keeper: Keeper, intake: Intake, stop: asyncio.Event, clock: Callable[[], Micros]
 ) -> None:
+    memory, bundle, plans = begun
     broker = broker_of(bundle)
-    log.info("edge.start", edge=bundle.edge, institution=bundle.institution, broker=str(broker), links=len(plans))
+    about = {"institution": bundle.institution, "broker": str(broker), "configuration": bundle.configuration}
+    log.info("edge.start", edge=bundle.edge, **about, links=len(plans))
     async with asyncio.TaskGroup() as tasks:
         writers = [tasks.create_task(intake.run(lane), name=f"spool-{lane}") for lane in Lane]
         uplink = Uplink(broker, bundle.partition, bundle.broker.username, intake, clock)
-        carrying = tasks.create_task(uplink.run(), name="uplink")
-        site = Site(tasks, uplink, intake, clock, bundle)
+        rules = LocalRules(bundle.edge, intake, uplink, clock)
+        site = Site(tasks, uplink, rules, clock, bundle)
         await site.adopt(bundle, plans)
+        configurator = Configurator(keeper, memory, own, begun, site, uplink, intake, clock)
+        others = [
+            tasks.create_task(uplink.run(), name="uplink"),
+            tasks.create_task(rules.run(site.runner), name="rules"),
+        ]
+        if own.trust is not None:
+            others.append(tasks.create_task(configurator.run(), name="configuration"))
         beats = [tasks.create_task(_beat(site, lane, intake, clock), name=f"beat-{lane}") for lane in Lane]
         await stop.wait()
         log.info("edge.stop", edge=bundle.edge)
+        configurator.let_go()
         leaving = tasks.create_task(site.leave(), name="leave")
         await _end(beats)
         await asyncio.wait([leaving], timeout=LEAVE_LIMIT)
         await intake.close()
         await asyncio.wait(writers, timeout=LEAVE_LIMIT)
-        await _end([leaving, carrying, *writers])
+        await _end([leaving, *others, *writers])
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:

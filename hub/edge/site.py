@@ -1,4 +1,4 @@
-"""What an edge runs at this moment, by one bundle: its links and its way up. Another bundle is adopted without a restart.
+"""What an edge runs at this moment, by one bundle: its links, its local rules and its way up. Another bundle is adopted without a restart.
 
 Only what differs is touched: the link of an endpoint that stands in both bundles as it was goes on reading through the change.
 """
@@ -10,11 +10,12 @@ from typing import NamedTuple
 import structlog
 
 from hub.bundle import Bundle, BundleEndpoint
+from hub.edge.rules import LocalRules
 from hub.edge.uplink import Uplink
 from hub.model import Micros
 from hub.mqtt import Broker
 from hub.runtime.drivers import LinkPlan
-from hub.runtime.links import LinkRunner, Sink
+from hub.runtime.links import LinkRunner
 
 log = structlog.get_logger()
 
@@ -32,13 +33,13 @@ class Site:
     """The links that run now; their tasks belong to the group that is handed in."""
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, uplink: Uplink, sink: Sink, clock: Callable[[], Micros], bundle: Bundle
+        self, tasks: asyncio.TaskGroup, uplink: Uplink, rules: LocalRules, clock: Callable[[], Micros], bundle: Bundle
     ) -> None:
         self.bundle = bundle
         """what runs, or is about to"""
         self._tasks = tasks
         self._uplink = uplink
-        self._sink = sink
+        self._rules = rules
         self._clock = clock
         self._links: dict[str, _Running] = {}
 
@@ -46,10 +47,11 @@ class Site:
         """Run by `bundle` from now on; `plans` are its endpoints', in order."""
         before, self.bundle = self.bundle, bundle
         wanted = {endpoint.id: endpoint for endpoint in bundle.endpoints}
+        self._rules.adopt(bundle.local_rules)
         await self._leave([name for name, link in self._links.items() if wanted.get(name) != link.endpoint])
         for endpoint, plan in zip(bundle.endpoints, plans, strict=True):
             if endpoint.id not in self._links:
-                runner = LinkRunner(plan, self._sink, self._clock)
+                runner = LinkRunner(plan, self._rules, self._clock)
                 task = self._tasks.create_task(runner.run(), name=f"link-{endpoint.id}")
                 self._links[endpoint.id] = _Running(endpoint, runner, task)
         if (before.broker, before.partition) != (bundle.broker, bundle.partition):
