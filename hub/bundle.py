@@ -94,8 +94,14 @@ class LocalRule(_Model):
     siren: Identifier
     point: str = Field(min_length=1, max_length=40)
     value: bool | int | float | str
-    after: Duration = Field(ge=MIN_AFTER)
+    after: Duration
     watches: tuple[RuleWatch, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _short_silence_is_no_outage(self) -> "LocalRule":
+        if self.after < MIN_AFTER:
+            raise ValueError(f"after: {MIN_AFTER // 1_000_000} s at least")
+        return self
 
 
 class Trust(_Model):

@@ -29,10 +29,6 @@ from hub.runtime.links import Sink
 
 log = structlog.get_logger()
 
-PROBATION = 120.0
-"""seconds that a new configuration has to bring back what stood before it"""
-STEADY = 10.0
-"""seconds that any new configuration is on trial at least: what ends the process ends it soon"""
 LOOK = 0.2
 """seconds between two looks at a configuration on trial"""
 AGAIN = 600.0
@@ -43,6 +39,18 @@ TELL = 0.5
 """seconds between two tellings at least: whoever offers nonsense must not fill the spool with it"""
 MAX_REASON = 300
 MAX_FILE = 4 * MAX_ENVELOPE
+
+
+class Patience(NamedTuple):
+    """How long a configuration is on trial, seconds."""
+
+    probation: float = 120.0
+    """within which it has to bring back what stood before it"""
+    steady: float = 10.0
+    """at least: what ends the process ends it soon"""
+
+
+PATIENCE = Patience()
 
 
 class Refusal(NamedTuple):
@@ -228,8 +236,7 @@ class Configurator:
         uplink: Uplink,
         sink: Sink,
         clock: Callable[[], Micros],
-        probation: float = PROBATION,
-        steady: float = STEADY,
+        patience: Patience = PATIENCE,
     ) -> None:
         self._keeper = keeper
         self._memory = memory
@@ -239,8 +246,7 @@ class Configurator:
         self._uplink = uplink
         self._sink = sink
         self._clock = clock
-        self._probation = probation
-        self._steady = steady
+        self._probation, self._steady = patience
         self._refused = memory.refused
         self._news = asyncio.Event()
 
@@ -314,7 +320,7 @@ class Configurator:
         moved = (before.broker, before.partition) != (after.broker, after.partition)
         while True:
             missing = (changed & were_up) - self._site.up
-            deaf = moved and self._uplink.confirmed_at <= began
+            deaf = moved and not self._uplink.reached
             waited = loop.time() - began
             if not missing and not deaf and waited >= self._steady:
                 return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from hub.bundle import Bundle
-from hub.edge.configuration import Begun, Configurator, Keeper, begin
+from hub.edge.configuration import PATIENCE, Begun, Configurator, Keeper, Patience, begin
 from hub.edge.intake import Intake
 from hub.edge.rules import LocalRules
 from hub.edge.site import Site, broker_of
@@ -33,6 +33,7 @@ async def run_edge(
     stop: asyncio.Event,
     clock: Callable[[], Micros] = wall_clock,
     budget: int = BULK_BUDGET,
+    patience: Patience = PATIENCE,
 ) -> None:
     """Run until `stop` is set; raises SpoolFailed when the spool cannot be had. `folder` holds the spool."""
     with open_spool(folder, clock, budget) as spool:
@@ -40,13 +41,19 @@ async def run_edge(
         begun = begin(bundle, plans, keeper.load())
         intake = Intake(spool)
         try:
-            await _run(bundle, begun, keeper, intake, stop, clock)
+            await _run(bundle, begun, keeper, intake, stop, clock, patience)
         finally:
             intake.shutdown()
 
 
 async def _run(
-    own: Bundle, begun: Begun, keeper: Keeper, intake: Intake, stop: asyncio.Event, clock: Callable[[], Micros]
+    own: Bundle,
+    begun: Begun,
+    keeper: Keeper,
+    intake: Intake,
+    stop: asyncio.Event,
+    clock: Callable[[], Micros],
+    patience: Patience,
 ) -> None:
     memory, bundle, plans = begun
     broker = broker_of(bundle)
@@ -58,7 +65,7 @@ async def _run(
         rules = LocalRules(bundle.edge, intake, uplink, clock)
         site = Site(tasks, uplink, rules, clock, bundle)
         await site.adopt(bundle, plans)
-        configurator = Configurator(keeper, memory, own, begun, site, uplink, intake, clock)
+        configurator = Configurator(keeper, memory, own, begun, site, uplink, intake, clock, patience)
         others = [
             tasks.create_task(uplink.run(), name="uplink"),
             tasks.create_task(rules.run(site.runner), name="rules"),

@@ -61,6 +61,8 @@ class Uplink:
         """set when one came; who waits clears it"""
         self.confirmed_at = _now()
         """when the hub last confirmed anything urgent (an edge beats there), by the loop's clock; at first, when this began"""
+        self.reached = False
+        """the hub has confirmed something urgent over the broker that is now aimed at"""
         self._client = client
         self._intake = intake
         self._clock = clock
@@ -80,6 +82,7 @@ class Uplink:
     def move(self, broker: Broker, partition: int) -> None:
         """Go on at another broker, at once; what the hub can know of the streams is kept (`Past`)."""
         self._aim(broker, partition)
+        self.reached = False
         self._backoff.reset()
         self._said_down = False
         self._moved.set()
@@ -157,6 +160,7 @@ class Uplink:
         past.heard = True
         if lane is Lane.URGENT:
             self.confirmed_at = _now()
+            self.reached = self.reached or not self._moved.is_set()  # while it is set, the old session speaks
         known = past.known
         verdict = window.confirm(confirmation.upto, known, _now())
         if verdict is Verdict.PROGRESS:

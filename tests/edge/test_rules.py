@@ -1,0 +1,146 @@
+"""Local rules with a real broker that goes, and a real siren: a coil of a Modbus server that we did not write."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import bundle
+from hub.core import backoff, local_rules
+from hub.edge import uplink
+from hub.errors import BadInput
+from hub.model import Lane
+from hub.testing import eventually
+from tests.brokers import OwnBroker
+from tests.edge.fake_hub import FakeHub, serving
+from tests.edge.sites import Device, bundle_in, device, document, endpoint, offer, point, publish, running
+
+TITLE = {"zh": "火", "en": "fire"}
+
+
+@pytest.fixture
+def detector() -> Iterator[Device]:
+    with device() as peer:
+        yield peer
+
+
+@pytest.fixture
+def siren() -> Iterator[Device]:
+    with device() as peer:
+        yield peer
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a minute of silence is the least that a bundle takes: here it is a second and a half."""
+    monkeypatch.setattr(bundle, "MIN_AFTER", 1)
+    monkeypatch.setattr(uplink, "LONGEST", 0.5)
+    monkeypatch.setattr(local_rules, "LONGEST_PAUSE", 0.5)
+    monkeypatch.setattr(random, "random", lambda: 0.01)
+    monkeypatch.setattr(backoff, "SHORTEST", 0.001)
+
+
+def fire_watch(**changes: Any) -> dict[str, Any]:
+    alarm = {
+        "title": TITLE,
+        "class": "fire",
+        "priority": "critical",
+        "point": "smoke",
+        "condition": {"equals": 1},
+        "response": TITLE,
+    }
+    reads = {"title": TITLE, "type": "int"}
+    return {
+        "device": "detector-device",
+        "definition": "fire",
+        "alarm": {**alarm, **changes},
+        "reads": reads,
+        "classes": ["fire"],
+    }
+
+
+def site(broker: OwnBroker, detector: Device, siren: Device, **changes: Any) -> dict[str, Any]:
+    rule = {"id": "siren", "siren": "siren-device", "point": "sounder", "value": True, "after": 1_500_000}
+    return document(
+        broker.port,
+        endpoint("detector", detector.port, point("smoke"), lane="urgent"),
+        endpoint("siren", siren.port, point("sounder", table="coil", writable=True)),
+        **{"local_rules": [{**rule, "watches": [fire_watch()]}], **changes},
+    )
+
+
+def told(hub: FakeHub) -> list[object]:
+    return hub.values(Lane.BULK, "local_siren")
+
+
+async def test_a_fire_while_the_hub_is_away_sounds_the_siren_which_nobody_silences_and_the_centre_learns_of_it(
+    tmp_path: Path, broker: OwnBroker, detector: Device, siren: Device
+) -> None:
+    hub = FakeHub()
+    async with running(site(broker, detector, siren), tmp_path):
+        async with serving(hub, broker.as_user()):
+            detector.set_fire(True)
+            await eventually(lambda: 1 in hub.values(Lane.URGENT, "smoke"))
+            count = len(hub.values(Lane.URGENT, "beat"))
+            await eventually(lambda: len(hub.values(Lane.URGENT, "beat")) > count + 20)
+            assert not siren.siren, "the centre has it"
+        await eventually(lambda: siren.siren)
+        detector.set_fire(False)
+        async with serving(hub, broker.as_user()):
+            await eventually(lambda: told(hub))
+            await eventually(lambda: hub.values(Lane.URGENT, "smoke")[-1] == 0)
+        assert told(hub) == ["siren: siren-device/sounder sounded for detector-device/fire, read back"]
+        assert siren.siren, "neither the end of the fire nor the hub silences it"
+
+
+async def test_a_siren_that_cannot_be_reached_is_tried_again_until_it_can(
+    tmp_path: Path, broker: OwnBroker, detector: Device, siren: Device
+) -> None:
+    siren.server.stop()
+    detector.set_fire(True)
+    hub = FakeHub()
+    async with running(site(broker, detector, siren), tmp_path):
+        async with serving(hub, broker.as_user()):
+            await eventually(lambda: hub.values(Lane.URGENT, "smoke"))
+        await eventually(lambda: detector.handler.reads > 100)
+        siren.server.start()
+        await eventually(lambda: siren.siren, deadline=60)
+        async with serving(hub, broker.as_user()):
+            await eventually(lambda: len(told(hub)) == 2)
+    failed, sounded = told(hub)
+    assert "could not be sounded" in str(failed)
+    assert "sounded for detector-device/fire, read back" in str(sounded)
+
+
+async def test_a_rule_that_comes_with_a_configuration_holds_at_once(
+    tmp_path: Path, broker: OwnBroker, detector: Device, siren: Device
+) -> None:
+    hub = FakeHub()
+    async with running(site(broker, detector, siren, local_rules=[]), tmp_path):
+        async with serving(hub, broker.as_user()):
+            await publish(broker, offer(2, site(broker, detector, siren)))
+            await eventually(lambda: 2 in hub.values(Lane.BULK, "config_version"))
+        detector.set_fire(True)
+        await eventually(lambda: siren.siren)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"watches": [fire_watch(**{"class": "panic"})]}, "for fire"),
+        ({"watches": [{**fire_watch(), "classes": ["fire", "panic"]}]}, "panic"),
+        ({"watches": []}, "watches"),
+        ({"siren": "detector-device", "point": "smoke"}, "no writable point"),
+        ({"siren": "nobody"}, "no writable point"),
+        ({"after": 200_000}, "three beats"),
+        ({"watches": [{**fire_watch(), "device": "elsewhere"}]}, "not read by this edge"),
+    ],
+)
+def test_a_bundle_with_a_rule_that_must_not_be_is_refused(change: dict[str, Any], why: str) -> None:
+    rule = {"id": "siren", "siren": "siren-device", "point": "sounder", "value": True, "after": 120_000_000}
+    sounder = point("sounder", table="coil", writable=True)
+    ends = (endpoint("detector", 1, point("smoke")), endpoint("siren", 2, sounder))
+    with pytest.raises(BadInput, match=why):
+        bundle_in(document(1, *ends, local_rules=[{**rule, "watches": [fire_watch()], **change}]))
