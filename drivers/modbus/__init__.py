@@ -1,16 +1,17 @@
 """Modbus TCP, RTU and RTU over TCP: reads coils, discrete inputs, input and holding registers; writes coils and holding registers.
 
-`settings` is what people write, `plan`, `values` and `frame` are pure, `wire` is the connection, `line` asks questions over it, `link` reads points.
+`settings` is what people write, `plan`, `values` and `frame` are pure, `wire` is the connection, `line` asks questions over it, `link` reads points,
+`search` looks for units.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from pydantic import BaseModel
 
-from drivers.modbus.settings import ModbusAddress, ModbusDevice, ModbusEndpoint
-from hub.driver import Binding, Link
+from drivers.modbus.settings import ModbusAddress, ModbusDevice, ModbusEndpoint, ModbusSearch
+from hub.driver import Binding, Found, Link
 
 
 class ModbusDriver:
@@ -20,6 +21,7 @@ class ModbusDriver:
     Endpoint: type[BaseModel] = ModbusEndpoint
     Device: type[BaseModel] = ModbusDevice
     Address: type[BaseModel] = ModbusAddress
+    Search: type[BaseModel] = ModbusSearch
 
     def __init__(self) -> None:
         self._doubtful: dict[str, set[int]] = {}
@@ -31,6 +33,12 @@ class ModbusDriver:
 
         doubtful = self._doubtful.setdefault(endpoint.name, set()) if endpoint.is_rtu else set()
         return connect(endpoint, bindings, doubtful)
+
+    def discover(self, search: Any) -> AsyncIterator[Found]:
+        """The units in the range of `search` that answer (see hub.driver.Discoverer)."""
+        from drivers.modbus.search import discover
+
+        return discover(search)
 
 
 driver = ModbusDriver()

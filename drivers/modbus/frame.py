@@ -65,7 +65,7 @@ def tcp_frame(asked: Asked) -> bytes:
 def rtu_frame(asked: Asked) -> bytes:
     """The question with its checksum; it has no transaction."""
     frame = bytes([asked.unit]) + _question(asked)
-    return frame + _checksum(frame)
+    return frame + checksum(frame)
 
 
 def _question(asked: Asked) -> bytes:
@@ -134,7 +134,7 @@ def judge_rtu(received: bytes, asked: Asked) -> Verdict:
         if len(rest) < size:
             return Verdict(Stage.CUT, reason=f"the frame ends after {len(rest)} of {size} bytes")
         frame, rest = rest[:size], rest[size:]
-        if _checksum(frame[:-2]) != frame[-2:]:
+        if checksum(frame[:-2]) != frame[-2:]:
             return Verdict(Stage.NONSENSE, reason="the checksum is wrong")
         if frame[0] != asked.unit:
             continue
@@ -174,7 +174,7 @@ def _identification_size(frame: bytes) -> int:
     return at + 2
 
 
-def _checksum(frame: bytes) -> bytes:
+def checksum(frame: bytes) -> bytes:
     """CRC-16 of Modbus, low byte first (MODBUS over Serial Line V1.02, 6.2.2)."""
     value = 0xFFFF
     for byte in frame:

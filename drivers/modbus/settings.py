@@ -4,7 +4,7 @@ Addresses are those of the protocol: the table is named and the number counts fr
 """
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -166,3 +166,38 @@ class ModbusAddress(_Model):
         if self.bits is None:
             return f"{self.table} {self.address} bit {self.bit}"
         return f"{self.table} {self.address} bits {self.bit} to {self.bit + self.bits - 1}"
+
+
+class ModbusSearch(ModbusEndpoint):
+    """The endpoint, the range of unit numbers, and how fast to ask."""
+
+    timeout_s: float = Field(default=0.5, ge=0.05, le=30.0, description="seconds for each answer")
+    late_s: float = Field(default=0.3, ge=0.05, le=10.0, description="over RTU: seconds after it for a late answer")
+    first_unit: int = Field(ge=0, le=255, description="where the range of unit numbers begins")
+    last_unit: int = Field(ge=0, le=255, description="where it ends")
+    per_second: float = Field(default=5.0, gt=0, le=50.0, description="questions a second, at most")
+    table: Table = Field(default="holding", description="of the one address that every number is asked for")
+    address: int = Field(
+        default=0, ge=0, le=LAST_ADDRESS, description="the address itself; no register that reading clears"
+    )
+
+    @model_validator(mode="after")
+    def _a_range_of_the_line(self) -> "ModbusSearch":
+        if self.last_unit < self.first_unit:
+            raise ValueError("last_unit is below first_unit")
+        if self.is_rtu and not (self.first_unit >= 1 and self.last_unit <= 247):
+            raise ValueError("first_unit, last_unit: a serial line has units 1 to 247")
+        return self
+
+    @property
+    def endpoint(self) -> ModbusEndpoint:
+        """The same line as a manifest would name it, but with the time-outs of this search."""
+        own = ModbusEndpoint.model_fields.keys() & self.model_fields_set
+        times = {"timeout_s": self.timeout_s, **({"late_s": self.late_s} if self.is_rtu else {})}
+        return ModbusEndpoint.model_validate({name: getattr(self, name) for name in own} | times)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Of the endpoint, for the manifest: without the short time-outs, which a slow day would not keep."""
+        own = ModbusEndpoint.model_fields.keys() & self.model_fields_set - {"timeout_s", "late_s"}
+        return {name: getattr(self, name) for name in ModbusEndpoint.model_fields if name in own}

@@ -146,7 +146,8 @@ class FieldBus(ContractPeer):
                     answer = self._answer(unit, pdu)
                     frame = head[:4] + (1 + len(answer)).to_bytes(2) + bytes([unit]) + answer
                 else:
-                    question = await reader.readexactly(8)
+                    question = await reader.readexactly(2)
+                    question += await reader.readexactly({17: 2, 43: 5}.get(question[1], 6))
                     assert checksum(question[:-2]) == question[-2:]
                     unit, pdu = question[0], question[1:-2]
                     frame = bytes([unit]) + self._answer(unit, pdu)
@@ -170,6 +171,8 @@ class FieldBus(ContractPeer):
         send(frame)
 
     def _answer(self, unit: int, pdu: bytes) -> bytes:
+        if pdu[0] in (17, 43):
+            return bytes([pdu[0] | 0x80, 1])
         address, count = int.from_bytes(pdu[1:3]), int.from_bytes(pdu[3:5])
         self.asked_for.append((unit, address, count))
         self._question.set()
