@@ -3,14 +3,16 @@
 A frame (6.6): `@@`, serial 2, version 2, send label 6, source 6, target 6, length 2, command 1, data, checksum 1, `##`. Serial, addresses and
 length are little-endian; the checksum is the sum of serial to data modulo 256; data has at most 1024 bytes. Labels (8.2.2) are second,
 minute, hour, day, month, year - 2000, without a zone: Beijing time. Texts are GB 18030.
-The successor family takes effect in 2027 and gets a module of its own.
+Which module reads a frame is said in `gb26875`: the successors of this edition get modules of their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from drivers.serial import framing
+from drivers.serial import gb26875_2011_tables as tables
 from hub.model import Micros, to_micros
 
 START, END = b"@@", b"##"
@@ -46,108 +48,113 @@ class Frame(NamedTuple):
     version: tuple[int, int] = (1, 0)
 
 
-class Garbage(NamedTuple):
-    """Bytes that are no frame; `frame` is what they would be if their checksum were right."""
-
-    octets: bytes
-    code: str
-    reason: str
-    frame: Frame | None = None
+Garbage = framing.Garbage[Frame]
 
 
 class Malformed(ValueError):
-    """A data unit that does not hold what its type and count say."""
+    """A data unit of which nothing can be read."""
 
 
-SYSTEM_BITS: Mapping[str, int] = {
-    "normal": 0,
-    "fire": 1,
-    "fault": 2,
-    "shield": 3,
-    "supervise": 4,
-    "start": 5,
-    "feedback": 6,
-    "delay": 7,
-    "mains_fault": 8,
-    "standby_fault": 9,
-    "bus_fault": 10,
-    "manual": 11,
-    "config_changed": 12,
-    "reset": 13,
-}
-"""8.2.1.1: status of a fire protection system."""
+def _bits(flags: Sequence[tables.Flag]) -> Mapping[str, int]:
+    return {flag.name: bit for bit, flag in enumerate(flags)}
 
-PART_BITS: Mapping[str, int] = {**{name: bit for name, bit in SYSTEM_BITS.items() if bit < 8}, "power_fault": 8}
-"""8.2.1.2: status of a part."""
 
-TRANSMITTER_BITS: Mapping[str, int] = {
-    "normal": 0,
-    "fire": 1,
-    "fault": 2,
-    "mains_fault": 3,
-    "standby_fault": 4,
-    "channel_fault": 5,
-    "line_fault": 6,
-}
-"""8.2.1.8: status of the transmitter itself."""
-
-SYSTEM_OPERATION_BITS: Mapping[str, int] = {
-    "reset": 0,
-    "mute": 1,
-    "manual_alarm": 2,
-    "alarm_cleared": 3,
-    "self_test": 4,
-    "confirm": 5,
-    "test": 6,
-}
-"""8.2.1.4: what a person did at the system."""
-
-TRANSMITTER_OPERATION_BITS: Mapping[str, int] = {
-    **{name: bit for name, bit in SYSTEM_OPERATION_BITS.items() if bit != 5},
-    "duty_answer": 5,
-}
-"""8.2.1.9: what a person did at the transmitter; `duty_answer` answers a duty check (查岗)."""
+SYSTEM_BITS = _bits(tables.SYSTEM_STATUS)
+PART_BITS = _bits(tables.PART_STATUS)
+TRANSMITTER_BITS = _bits(tables.TRANSMITTER_STATUS)
+SYSTEM_OPERATION_BITS = _bits(tables.SYSTEM_OPERATION)
+TRANSMITTER_OPERATION_BITS = _bits(tables.TRANSMITTER_OPERATION)
 
 
 class Kind(NamedTuple):
-    """One type of data unit: its fields and their bytes, then a label each."""
+    """One type of data unit: the fields of its objects in order, whether each is followed by a label, and how many fit a frame."""
 
     name: str
-    size: int
-    bits: Mapping[str, int]
+    fields: tuple[str, ...]
+    labelled: bool
+    most: int
+    bits: Mapping[str, int] = {}
+    command: Command = Command.SEND
 
+
+_SYSTEM = ("system_type", "system")
+_PART = (*_SYSTEM, "part_type", "part")
+_ASKED = (*_SYSTEM, "part")
 
 KINDS: Mapping[int, Kind] = {
-    1: Kind("system", 4, SYSTEM_BITS),
-    2: Kind("part", 40, PART_BITS),
-    4: Kind("system_operation", 4, SYSTEM_OPERATION_BITS),
-    21: Kind("transmitter", 1, TRANSMITTER_BITS),
-    24: Kind("transmitter_operation", 2, TRANSMITTER_OPERATION_BITS),
+    1: Kind("system", (*_SYSTEM, "status2"), True, 102, SYSTEM_BITS),
+    2: Kind("part", (*_PART, "status2", "description"), True, 22, PART_BITS),
+    3: Kind("analog", (*_PART, "quantity", "value"), True, 63),
+    4: Kind("system_operation", (*_SYSTEM, "status", "operator"), True, 102, SYSTEM_OPERATION_BITS),
+    5: Kind("system_version", (*_SYSTEM, "major", "minor"), False, 1),
+    6: Kind("system_config", (*_SYSTEM, "text"), False, 3),
+    7: Kind("part_config", (*_PART, "description"), False, 26),
+    8: Kind("system_clock", _SYSTEM, True, 1),
+    21: Kind("transmitter", ("status",), True, 1, TRANSMITTER_BITS),
+    24: Kind("transmitter_operation", ("status", "operator"), True, 127, TRANSMITTER_OPERATION_BITS),
+    25: Kind("transmitter_version", ("major", "minor"), False, 1),
+    26: Kind("transmitter_config", ("text",), False, 1),
+    28: Kind("transmitter_clock", (), True, 1),
+    61: Kind("read_system", _SYSTEM, False, 102, command=Command.REQUEST),
+    62: Kind("read_part", _ASKED, False, 22, command=Command.REQUEST),
+    63: Kind("read_analog", _ASKED, False, 63, command=Command.REQUEST),
+    64: Kind("read_system_operation", (*_SYSTEM, "records"), True, 1, command=Command.REQUEST),
+    65: Kind("read_system_version", _SYSTEM, False, 1, command=Command.REQUEST),
+    66: Kind("read_system_config", _SYSTEM, False, 3, command=Command.REQUEST),
+    67: Kind("read_part_config", _ASKED, False, 26, command=Command.REQUEST),
+    68: Kind("read_system_clock", _SYSTEM, False, 1, command=Command.REQUEST),
+    81: Kind("read_transmitter", ("reserved",), False, 1, command=Command.REQUEST),
+    84: Kind("read_transmitter_operation", ("records",), True, 1, command=Command.REQUEST),
+    85: Kind("read_transmitter_version", ("reserved",), False, 1, command=Command.REQUEST),
+    86: Kind("read_transmitter_config", ("reserved",), False, 1, command=Command.REQUEST),
+    88: Kind("read_transmitter_clock", ("reserved",), False, 1, command=Command.REQUEST),
+    89: Kind("initialise", ("reserved",), False, 1, command=Command.CONTROL),
+    90: Kind("set_clock", (), True, 1, command=Command.CONTROL),
+    91: Kind("duty_check", ("minutes",), False, 1, command=Command.CONTROL),
 }
-"""Table 3: the types that are read."""
+"""Table 3 with the layouts of 8.3: 1 to 28 go up, 61 to 91 go down. Types 9 to 20, 22, 23, 27, 29 to 60, 69 to 80, 82, 83, 87 and 92 to 127
+are reserved, 128 to 254 a maker's own."""
 
-UNREAD = frozenset({3, 5, 6, 7, 8, 25, 26, 28})
-"""Types of the standard that hold nothing this hub stores: analogue values, versions, configurations, clocks."""
+TYPES: Mapping[str, int] = {kind.name: number for number, kind in KINDS.items()}
+UP: Mapping[str, Kind] = {kind.name: kind for kind in KINDS.values() if kind.command is Command.SEND}
+
+_SIZES = {"part": 4, "status2": 2, "description": 31, "value": 2}
+"""Bytes of the fields that have more than one; `text` has a length byte before it."""
 
 
 class Item(NamedTuple):
-    """One information object. Fields that its type does not have are 0 or empty."""
+    """One information object. Fields that its type does not have are 0 or empty; `label` is empty where there is none."""
 
-    status: int
-    label: bytes
+    status: int = 0
+    label: bytes = b""
     system_type: int = 0
     system: int = 0
     part_type: int = 0
     part: int = 0
     operator: int = 0
     description: str = ""
+    quantity: int = 0
+    """a code of table 6"""
+    value: int = 0
+    """in the quantity's least step"""
+    major: int = 0
+    minor: int = 0
+    records: int = 0
+    """asked for, from `label` on"""
+    minutes: int = 0
+    """that the person on duty has to answer"""
 
 
 class Unit(NamedTuple):
-    """A data unit: its type and its objects, none for a type that is not read."""
+    """A data unit: its type and its objects, none for a type that the standard does not have.
+
+    `fault` says what does not hold although whole objects could be read; `short` is true where objects are missing.
+    """
 
     type: int
     items: tuple[Item, ...]
+    fault: str = ""
+    short: bool = False
 
 
 def encode(frame: Frame) -> bytes:
@@ -187,6 +194,8 @@ def label_of(moment: datetime) -> bytes:
 
 def label_at(label: bytes) -> Micros | None:
     """When a label says it was, None where it is no date."""
+    if len(label) != 6:
+        return None
     second, minute, hour, day, month, year = label
     try:
         return to_micros(datetime(2000 + year, month, day, hour, minute, second, tzinfo=BEIJING).astimezone(UTC))
@@ -199,159 +208,146 @@ def _text(octets: bytes) -> str:
     return octets.split(b"\0", 1)[0].decode("gb18030", "replace").strip()
 
 
-def _item(unit_type: int, body: bytes, label: bytes) -> Item:
-    match unit_type:
-        case 1:
-            return Item(int.from_bytes(body[2:4], "little"), label, body[0], body[1])
-        case 2:
-            part, status = int.from_bytes(body[3:7], "little"), int.from_bytes(body[7:9], "little")
-            return Item(status, label, body[0], body[1], body[2], part, 0, _text(body[9:40]))
-        case 4:
-            return Item(body[2], label, body[0], body[1], operator=body[3])
-        case 24:
-            return Item(body[0], label, operator=body[1])
-        case _:
-            return Item(body[0], label)
-
-
 def decode_unit(data: bytes) -> Unit:
-    """The objects of a data unit; raises Malformed. A type that is not in `KINDS` gives no objects."""
+    """The objects of a data unit; raises Malformed where not even one is whole. A type that is not in `KINDS` gives no objects.
+
+    Objects that are whole are given although the count or the length is wrong: a fire must not be lost to a byte behind it.
+    """
     if len(data) < 2:
         raise Malformed(f"a data unit of {len(data)} bytes has no type and count")
     unit_type, count = data[0], data[1]
     kind = KINDS.get(unit_type)
     if kind is None:
         return Unit(unit_type, ())
-    size = kind.size + 6
-    if count == 0 or len(data) != 2 + count * size:
-        raise Malformed(f"type {unit_type} with {count} objects has {2 + count * size} bytes, this one has {len(data)}")
-    starts = range(2, len(data), size)
-    return Unit(
-        unit_type, tuple(_item(unit_type, data[n : n + size - 6], data[n + size - 6 : n + size]) for n in starts)
-    )
+    items: list[Item] = []
+    at = 2
+    while len(items) < count:
+        end = _end_of_item(kind, data, at)
+        if end is None:
+            break
+        items.append(_item(kind, data[at:end]))
+        at = end
+    if not items:
+        raise Malformed(f"type {unit_type} with {count} objects: not one of them is whole in {len(data)} bytes")
+    if len(items) < count:
+        return Unit(
+            unit_type, tuple(items), f"type {unit_type}: {count} objects are named, {len(items)} are there", True
+        )
+    if at < len(data):
+        return Unit(unit_type, tuple(items), f"type {unit_type}: {len(data) - at} bytes stand behind {count} objects")
+    return Unit(unit_type, tuple(items))
+
+
+def encode_unit(unit_type: int, *items: Item) -> bytes:
+    """The data unit; texts are cut to their field between characters. Raises ValueError when something does not fit."""
+    kind = KINDS.get(unit_type)
+    if kind is None:
+        raise ValueError(f"type {unit_type}: the standard has none")
+    if not 0 < len(items) <= kind.most:
+        raise ValueError(f"type {unit_type}: {len(items)} objects, 1 to {kind.most} go into a frame")
+    return bytes((unit_type, len(items))) + b"".join(_octets(kind, item) for item in items)
+
+
+def _end_of_item(kind: Kind, data: bytes, at: int) -> int | None:
+    for field in kind.fields:
+        if field == "text":
+            if at >= len(data):
+                return None
+            at += data[at]
+        at += _SIZES.get(field, 1)
+    at += 6 if kind.labelled else 0
+    return at if at <= len(data) else None
+
+
+def _item(kind: Kind, body: bytes) -> Item:
+    values: dict[str, Any] = {}
+    at = 0
+    for field in kind.fields:
+        if field == "text":
+            at += 1
+        size = body[at - 1] if field == "text" else _SIZES.get(field, 1)
+        raw = body[at : at + size]
+        at += size
+        if field in ("text", "description"):
+            values["description"] = _text(raw)
+        elif field == "value":
+            values[field] = int.from_bytes(raw, "little", signed=True)
+        elif field != "reserved":
+            values["status" if field == "status2" else field] = int.from_bytes(raw, "little")
+    if kind.labelled:
+        values["label"] = body[at : at + 6]
+    return Item(**values)
+
+
+def _octets(kind: Kind, item: Item) -> bytes:
+    octets = b""
+    for field in kind.fields:
+        size = _SIZES.get(field, 1)
+        try:
+            if field == "description":
+                octets += _cut(item.description, size).ljust(size, b"\0")
+            elif field == "text":
+                text = _cut(item.description, 255)
+                octets += bytes((len(text),)) + text
+            elif field == "reserved":
+                octets += b"\0"
+            else:
+                number: int = getattr(item, "status" if field == "status2" else field)
+                octets += number.to_bytes(size, "little", signed=field == "value")
+        except OverflowError:
+            raise ValueError(f"{field} does not fit {size} bytes") from None
+    if kind.labelled:
+        if len(item.label) != 6:
+            raise ValueError("label: it has six bytes")
+        octets += item.label
+    return octets
+
+
+def _cut(text: str, size: int) -> bytes:
+    """At most `size` bytes of GB 18030, no character in two."""
+    while len(octets := text.encode("gb18030")) > size:
+        text = text[:-1]
+    return octets
 
 
 def part_unit(*items: Item) -> bytes:
     """A data unit of type 2, as a transmitter sends it."""
-    return bytes((2, len(items))) + b"".join(
-        bytes((item.system_type, item.system, item.part_type))
-        + item.part.to_bytes(4, "little")
-        + item.status.to_bytes(2, "little")
-        + item.description.encode("gb18030")[:31].ljust(31, b"\0")
-        + item.label
-        for item in items
-    )
+    return encode_unit(2, *items)
 
 
 def system_unit(*items: Item) -> bytes:
     """A data unit of type 1."""
-    return bytes((1, len(items))) + b"".join(
-        bytes((item.system_type, item.system)) + item.status.to_bytes(2, "little") + item.label for item in items
-    )
+    return encode_unit(1, *items)
 
 
 def operation_unit(status: int, label: bytes, system: int = 1, operator: int = 0) -> bytes:
     """A data unit of type 4, of the fire alarm system."""
-    return bytes((4, 1, 1, system, status, operator)) + label
+    return encode_unit(4, Item(status, label, 1, system, operator=operator))
 
 
 def transmitter_unit(status: int, label: bytes) -> bytes:
     """A data unit of type 21."""
-    return bytes((21, 1, status)) + label
+    return encode_unit(21, Item(status, label))
 
 
-class Scanner:
-    """Finds frames in a stream of bytes, whatever comes between them and however it is cut.
+class FrameShape:
+    """What `framing.Scanner` looks for."""
 
-    `feed` waits for the rest of what may be a frame; `idle`, called when nothing has come for a while, gives up such a candidate as soon as
-    a whole frame stands behind it. So a false start delays the next good frame by that while, and never loses it.
-    The buffer holds at most one frame more than one feed.
-    """
+    start = START
+
+    def at(self, buffer: bytes, at: int) -> framing.Whole[Frame] | Garbage | str | None:
+        """What stands at a start."""
+        return _frame_at(buffer, at)
+
+
+class Scanner(framing.Scanner[Frame]):
+    """Finds frames in a stream of bytes."""
 
     def __init__(self) -> None:
-        self._buffer = b""
-
-    @property
-    def pending(self) -> bool:
-        """True while there is something that may become a frame."""
-        return len(self._buffer) > 0
-
-    def feed(self, octets: bytes) -> list[Frame | Garbage]:
-        """Whole frames and garbage, in order."""
-        self._buffer += octets
-        return list(self._scan())
-
-    def idle(self) -> list[Frame | Garbage]:
-        """Nothing more came for a while: look behind a start that leads nowhere."""
-        found: list[Frame | Garbage] = []
-        at = self._buffer.find(START, 1)
-        while at >= 0:
-            if isinstance(_frame_at(self._buffer, at), Frame):
-                found.append(Garbage(self._buffer[:at], "frame", "a frame that was never finished"))
-                self._buffer = self._buffer[at:]
-                found.extend(self._scan())
-                at = 0
-            at = self._buffer.find(START, at + 1)
-        return found
-
-    def _scan(self) -> Iterator[Frame | Garbage]:
-        buffer, at, clean = self._buffer, 0, 0  # clean: everything before it is already given out
-        while True:
-            start = buffer.find(START, at)
-            if start < 0:
-                at = len(buffer) - 1 if buffer.endswith(START[:1]) and len(buffer) > clean else len(buffer)
-                break
-            at = start
-            found = _frame_at(buffer, at)
-            if found is None:
-                break
-            if isinstance(found, str):
-                at += 1
-                continue
-            if clean < at:
-                yield Garbage(buffer[clean:at], "frame", "bytes that are no frame")
-            if isinstance(found, Garbage):
-                # Only the checksum is wrong. Or the start is a false one, and the frame that it seems to hold is another's.
-                inner = _inner_start(buffer, at, len(found.octets))
-                yield found if inner is None else Garbage(buffer[at:inner], "frame", "bytes that are no frame")
-                clean = at = at + len(found.octets) if inner is None else inner
-                continue
-            end = at + HEADER + len(found.data) + TRAILER
-            twin = _twin_start(buffer, at, end)
-            if twin is not None:  # `@@@@` and a frame is a frame too: four times 64 are 0 modulo 256
-                yield Garbage(buffer[at:twin], "frame", "bytes that are no frame")
-                clean = at = twin
-                continue
-            yield found
-            clean = at = end
-        if clean < at:
-            yield Garbage(buffer[clean:at], "frame", "bytes that are no frame")
-        self._buffer = buffer[max(at, clean) :]
+        super().__init__(FrameShape())
 
 
-def _inner_start(buffer: bytes, at: int, size: int) -> int | None:
-    """A start within a broken frame that may be a frame itself (whole, or not yet)."""
-    start = buffer.find(START, at + 1, at + size)
-    while start >= 0:
-        if not isinstance(_frame_at(buffer, start), str):
-            return start
-        start = buffer.find(START, start + 1, at + size)
-    return None
-
-
-def _twin_start(buffer: bytes, at: int, end: int) -> int | None:
-    """The start of another frame within a frame that has the same end, so that what stands before it is none of it."""
-    start = buffer.find(START, at + 1, end)
-    while start >= 0:
-        found = _frame_at(buffer, start)
-        if isinstance(found, Frame) and start + HEADER + len(found.data) + TRAILER == end:
-            return start
-        start = buffer.find(START, start + 1, end)
-    return None
-
-
-def _frame_at(buffer: bytes, at: int) -> Frame | Garbage | str | None:
-    """What stands at a start: a frame, one with a wrong checksum, the reason why it is none, or None while it is too short to say."""
+def _frame_at(buffer: bytes, at: int) -> framing.Whole[Frame] | Garbage | str | None:
     if len(buffer) < at + HEADER:
         return None
     length = int.from_bytes(buffer[at + 24 : at + 26], "little")
@@ -374,5 +370,5 @@ def _frame_at(buffer: bytes, at: int) -> Frame | Garbage | str | None:
     )
     given, right = buffer[end - 3], sum(body) & 0xFF
     if given != right:
-        return Garbage(buffer[at:end], "checksum", f"checksum is 0x{given:02x}, should be 0x{right:02x}", frame)
-    return frame
+        return framing.Garbage(buffer[at:end], "checksum", f"checksum is 0x{given:02x}, should be 0x{right:02x}", frame)
+    return framing.Whole(frame, end)

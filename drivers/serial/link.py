@@ -1,285 +1,294 @@
-"""The serial driver's I/O: reads octets, hands over deliveries, answers a frame when its content is safe."""
+"""The serial driver's I/O: reads octets of one far end or of many, hands over deliveries, answers when their content is safe."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel
 
-from drivers.serial import gb26875_2011 as gb
-from drivers.serial import settings
-from drivers.serial.lines import Lines, LineSplitter, compile_pattern
-from drivers.serial.panel import Panel
-from drivers.serial.ports import close, host_and_port, opened
-from hub.driver import Binding
-from hub.errors import AccessDenied, LinkDown
-from hub.model import Delivery, Micros, Reject, Sample, settled
+from drivers.serial import discovery, settings
+from drivers.serial.ears import Ear, FrameEar, Heard, LineEar, PanelEar
+from drivers.serial.exchange import Exchange, clock_unit, duty_unit, initialise_unit
+from drivers.serial.frames import Frames
+from drivers.serial.lines import Lines, compile_pattern
+from drivers.serial.panel import Duties, Panel
+from drivers.serial.ports import Datagrams, close, listening, opened
+from hub.driver import Binding, Found
+from hub.errors import AccessDenied, BadInput, LinkDown
+from hub.model import Delivery, Micros, Reject, Scalar, Series, settled
 
 GAP = 0.5
 """Seconds of silence after which a frame that began is no longer waited for when another stands behind it."""
 
 READ = 4096
-MAX_REJECTS = 20
-"""Lines of one read that are kept one by one: a wrong baud rate makes hundreds a second."""
 
 MAX_CALLERS = 64
-"""Transmitters that may be connected to one `listen://` at a time."""
+"""Far ends that may be connected to one `listen://` at a time."""
 
 QUEUED = 16
-"""Deliveries of all callers that wait; then nothing more is read from any of them."""
+"""Deliveries of all far ends that wait; then nothing more is read from any of them."""
 
+TURN = 1.0
+"""Seconds between two looks at what is due."""
 
-class Heard(NamedTuple):
-    """What some octets gave, and the octets that answer them once that is safe."""
-
-    samples: Sequence[Sample]
-    rejects: Sequence[Reject]
-    answer: Callable[[], bytes] | None = None
-
-
-class Ear(Protocol):
-    """One connection's decoder."""
-
-    def feed(self, octets: bytes, now: Micros) -> Iterable[Heard]:
-        """What the octets complete."""
-        ...
-
-    def idle(self, now: Micros) -> Iterable[Heard]:
-        """What can be said after a while of silence."""
-        ...
-
-    @property
-    def pending(self) -> bool:
-        """True while a silence would tell something."""
-        ...
-
-
-class LineEar:
-    """The line protocol: what one read brought goes out together."""
-
-    pending = False
-
-    def __init__(self, lines: Lines, endpoint: settings.Endpoint) -> None:
-        self._lines = lines
-        self._splitter = LineSplitter(endpoint.terminator.encode(endpoint.encoding), endpoint.max_line)
-
-    def feed(self, octets: bytes, now: Micros) -> Iterable[Heard]:
-        """At most one group of samples."""
-        samples: list[Sample] = []
-        rejects: list[Reject] = []
-        for line in self._splitter.feed(octets):
-            more, refused = self._lines.read(line, now)
-            samples += more
-            rejects += refused
-        if len(rejects) > MAX_REJECTS:
-            rest = f"{len(rejects) - MAX_REJECTS} more lines of the same moment were refused"
-            rejects[MAX_REJECTS:] = [Reject(now, rejects[0].source, "flood", rest, octets[:4096])]
-        return (Heard(samples, rejects),) if samples or rejects else ()
-
-    def idle(self, now: Micros) -> Iterable[Heard]:
-        """A line without its end says nothing."""
-        return ()
-
-
-class PanelEar:
-    """GB/T 26875.3: one frame, one delivery, one answer."""
-
-    def __init__(self, panel: Panel) -> None:
-        self._panel = panel
-        self._scanner = gb.Scanner()
-
-    @property
-    def pending(self) -> bool:
-        """True while there may be half a frame."""
-        return self._scanner.pending
-
-    def feed(self, octets: bytes, now: Micros) -> Iterable[Heard]:
-        """Every frame and every garbage in order."""
-        return [self._heard(found, now) for found in self._scanner.feed(octets)]
-
-    def idle(self, now: Micros) -> Iterable[Heard]:
-        """Frames that stood behind a false start."""
-        return [self._heard(found, now) for found in self._scanner.idle()]
-
-    def _heard(self, found: gb.Frame | gb.Garbage, now: Micros) -> Heard:
-        samples, rejects, command = self._panel.hear(found, now)
-        frame = found if isinstance(found, gb.Frame) else found.frame
-        if command is None or frame is None:
-            return Heard(samples, rejects)
-        return Heard(samples, rejects, partial(_answer, frame, command))
-
-
-def _answer(frame: gb.Frame, command: gb.Command) -> bytes:
-    return gb.encode(gb.reply(frame, command, gb.label_of(datetime.now(UTC))))
+Send = Callable[[bytes], Awaitable[None]]
 
 
 def _now() -> Micros:
     return time.time_ns() // 1000
 
 
-async def _send(writer: asyncio.StreamWriter, answer: Callable[[], bytes]) -> None:
-    """Send an answer; when the far end has gone it will send its frame again, so that is no error."""
+async def _write(writer: asyncio.StreamWriter, octets: bytes) -> None:
+    """Send; when the far end has gone it will send its frame again, so that is no error."""
+    if writer.is_closing():
+        return
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(5):
-            writer.write(answer())
+            writer.write(octets)
             await writer.drain()
 
 
-def _delivery(heard: Heard, writer: asyncio.StreamWriter) -> Delivery:
-    settle: Callable[[], Awaitable[None]] = settled
-    if heard.answer is not None:
-        settle = partial(_send, writer, heard.answer)
-    return Delivery(heard.samples, heard.rejects, settle)
-
-
-async def _hear(
-    endpoint: settings.Endpoint, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ear: Ear
-) -> AsyncGenerator[Delivery, None]:
-    """Deliveries of one connection until it ends, by LinkDown."""
-    clock = asyncio.get_running_loop().time
-    silent_at = clock() + endpoint.idle_timeout
-    ask_at = clock() if endpoint.query is not None else float("inf")
-    while True:
-        if clock() >= ask_at:
-            await _ask(endpoint, writer)
-            ask_at = clock() + endpoint.query_every
-        until = min(silent_at, ask_at, clock() + GAP if ear.pending else silent_at)
-        heard: Iterable[Heard]
-        try:
-            async with asyncio.timeout_at(until):
-                octets = await reader.read(READ)
-        except TimeoutError:
-            if clock() >= silent_at:
-                raise LinkDown(f"{endpoint.port}: nothing heard for {endpoint.idle_timeout:g} s") from None
-            heard = ear.idle(_now())
-        except OSError as error:
-            raise LinkDown(f"{endpoint.port}: {error}") from None
-        else:
-            if not octets:
-                raise LinkDown(f"{endpoint.port}: the far end has gone")
-            silent_at = clock() + endpoint.idle_timeout
-            heard = ear.feed(octets, _now())
-        for one in heard:
-            if one.samples or one.rejects:
-                yield _delivery(one, writer)
-            elif one.answer is not None:  # nothing in it that would have to be safe first
-                await _send(writer, one.answer)
-
-
-async def _ask(endpoint: settings.Endpoint, writer: asyncio.StreamWriter) -> None:
-    assert endpoint.query is not None
-    try:
-        async with asyncio.timeout(5):
-            writer.write((endpoint.query + endpoint.terminator).encode(endpoint.encoding))
-            await writer.drain()
-    except (OSError, TimeoutError) as error:
-        raise LinkDown(f"{endpoint.port}: the query could not be sent ({error})") from None
+async def _confirm(send: Send, answer: Callable[[], bytes]) -> None:
+    await send(answer())
 
 
 class SerialLink:
-    """Push link over one open port."""
+    """Push link over one open port, over all that call a port, or over all that send to one; writes what the protocol can command."""
 
     def __init__(
-        self, endpoint: settings.Endpoint, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ear: Ear
+        self, endpoint: settings.Endpoint, ear: Callable[[], Ear], panel: Panel | None, query: Sequence[bytes]
     ) -> None:
-        self._parts = (endpoint, reader, writer, ear)
-
-    def deliveries(self) -> AsyncIterator[Delivery]:
-        """What the far end says; ends by raising LinkDown when it has gone or is silent for too long."""
-        return _hear(*self._parts)
-
-
-class ListeningLink:
-    """Push link that the far ends call (`listen://`): it goes on when one of them goes."""
-
-    def __init__(self, endpoint: settings.Endpoint, ear: Callable[[], Ear]) -> None:
         self._endpoint = endpoint
         self._ear = ear
-        self._queue: asyncio.Queue[Delivery] = asyncio.Queue(QUEUED)
-        self._callers: set[asyncio.Task[None]] = set()
+        self._panel = panel
+        self._query = query
+        self._exchange = Exchange(endpoint)
+        self._ready: deque[Delivery | BaseException] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Semaphore(QUEUED)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._callers = 0
+        self._said_full = self._left = False
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        """What all callers say, each caller's in its order."""
+        """What all far ends say, each one's in its order; raises LinkDown when the one that there is has gone."""
         while True:
-            yield await self._queue.get()
+            while not self._ready:
+                self._news.clear()
+                await self._news.wait()
+            one = self._ready.popleft()
+            if isinstance(one, BaseException):
+                raise one
+            self._room.release()
+            yield one
 
-    def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A far end has called."""
-        if len(self._callers) >= MAX_CALLERS:
-            writer.transport.abort()
-            return
-        task = asyncio.create_task(self._listen_to(reader, writer), name=f"caller of {self._endpoint.port}")
-        self._callers.add(task)
-        task.add_done_callback(self._callers.discard)
+    async def write(self, series: Series, value: Scalar) -> Scalar | None:
+        """Command a transmitter; it confirms, and there is nothing to read back.
 
-    async def _listen_to(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with contextlib.aclosing(_hear(self._endpoint, reader, writer, self._ear())) as deliveries:
-                with contextlib.suppress(LinkDown):
-                    async for delivery in deliveries:
-                        await self._queue.put(delivery)
-        finally:
-            await close(writer)
+        Raises BadInput when the point commands nothing, the value does not fit or the transmitter denies, ProtocolFault when it is silent.
+        """
+        where = f"{self._endpoint.port} {series.device}/{series.point}"
+        found = self._panel.binding_of(series) if self._panel is not None else None
+        if found is None or found[1].address.item not in settings.COMMANDS:
+            raise BadInput("this point commands nothing", where)
+        address = found[0] if found[0] is not None else self._exchange.only()
+        if address is None:
+            raise BadInput("the device has no transmitter address, and not just one transmitter was heard", where)
+        assert self._panel is not None
+        if found[1].address.item != "duty_check":
+            if value is not True:
+                raise BadInput("it is commanded by true", where)
+            unit = clock_unit if found[1].address.item == "set_clock" else initialise_unit
+            await self._exchange.command(address, unit)
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 255:
+            raise BadInput("a duty check has 1 to 255 minutes", where)
+        await self._exchange.command(address, partial(duty_unit, value))
+        await self._offer(Heard(self._panel.duty_sent(address, value, _now()), ()), None)
+        return None
+
+    def start(self, work: Awaitable[None], name: str) -> "asyncio.Task[None]":
+        """A task of this link; what it raises ends the link."""
+        task = asyncio.ensure_future(work)
+        assert isinstance(task, asyncio.Task)
+        task.set_name(name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._ready.append(error)
+            self._news.set()
 
     async def leave(self) -> None:
-        """End every caller's task."""
-        callers = list(self._callers)
-        for task in callers:
+        """End every task."""
+        self._left = True
+        await self._exchange.leave()
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        if callers:
-            await asyncio.wait(callers)
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def keep_time(self) -> None:
+        """What is due without anybody having spoken."""
+        assert self._panel is not None
+        while True:
+            await asyncio.sleep(TURN)
+            self._exchange.turn()
+            for missed in self._panel.overdue(_now()):
+                await self._offer(Heard(missed, ()), None)
+
+    def called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A far end has called."""
+        if self._left or self._callers >= MAX_CALLERS:
+            writer.transport.abort()
+            if not self._said_full and not self._left:
+                self._said_full = True
+                reason = f"{MAX_CALLERS} far ends are connected, no more are taken"
+                self.start(self._offer(self._rejected("callers", reason), None), "full")
+            return
+        self._callers += 1
+        self.start(self._serve(reader, writer), f"caller of {self._endpoint.port}")
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(LinkDown):
+                await self.hear(reader, writer)
+        finally:
+            self._callers -= 1
+            self._said_full = False
+            await close(writer)
+
+    async def hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One far end until it ends, by LinkDown."""
+        endpoint, ear, send = self._endpoint, self._ear(), partial(_write, writer)
+        clock = asyncio.get_running_loop().time
+        silent_at = clock() + endpoint.idle_timeout
+        asked = 0
+        ask_at = clock() if self._query else float("inf")
+        while True:
+            if clock() >= ask_at:
+                await self._ask(writer, self._query[asked % len(self._query)])
+                asked += 1
+                ask_at = clock() + endpoint.query_every
+            until = min(silent_at, ask_at, clock() + GAP if ear.pending else silent_at)
+            heard: Iterable[Heard]
+            try:
+                async with asyncio.timeout_at(until):
+                    octets = await reader.read(READ)
+            except TimeoutError:
+                if clock() >= silent_at:
+                    raise LinkDown(f"{endpoint.port}: nothing heard for {endpoint.idle_timeout:g} s") from None
+                await self._take(ear.idle(_now()), send)
+            except OSError as error:
+                raise LinkDown(f"{endpoint.port}: {error}") from None
+            else:
+                if not octets:
+                    raise LinkDown(f"{endpoint.port}: the far end has gone")
+                heard = ear.feed(octets, _now())
+                await self._take(heard, send)
+                silent_at = clock() + endpoint.idle_timeout
+
+    async def hear_datagrams(self, datagrams: Datagrams) -> None:
+        """All that send to a port; a datagram is heard by itself, so a far end's rubbish is nobody else's."""
+        while True:
+            octets, send = await datagrams.next()
+            ear, now = self._ear(), _now()
+            await self._take([*ear.feed(octets, now), *ear.end(now)], send)
+            if (lost := datagrams.lost()) > 0:
+                reason = f"{lost} datagrams came quicker than they could be taken"
+                await self._offer(self._rejected("flood", reason), None)
+
+    async def _take(self, heard: Iterable[Heard], send: Send) -> None:
+        for one in heard:
+            if one.frame is not None:
+                self._exchange.heard(one.frame, send, one.ask)
+            if one.samples or one.rejects:
+                await self._offer(one, send)
+            elif one.answer is not None:  # nothing in it that would have to be safe first
+                await send(one.answer())
+
+    async def _offer(self, heard: Heard, send: Send | None) -> None:
+        settle = settled if send is None or heard.answer is None else partial(_confirm, send, heard.answer)
+        await self._room.acquire()
+        self._ready.append(Delivery(heard.samples, heard.rejects, settle))
+        self._news.set()
+
+    def _rejected(self, code: str, reason: str) -> Heard:
+        return Heard((), (Reject(_now(), self._endpoint.port, code, reason),))
+
+    async def _ask(self, writer: asyncio.StreamWriter, octets: bytes) -> None:
+        try:
+            async with asyncio.timeout(5):
+                writer.write(octets)
+                await writer.drain()
+        except (OSError, TimeoutError) as error:
+            raise LinkDown(f"{self._endpoint.port}: the query could not be sent ({error})") from None
 
 
 class SerialDriver:
-    """The driver `serial`: a line protocol by regular expression, and GB/T 26875.3."""
+    """The driver `serial`: a line protocol by regular expression, binary frames by a profile's description, and GB/T 26875.3."""
 
     name = "serial"
     Endpoint: type[BaseModel] = settings.Endpoint
     Device: type[BaseModel] = settings.Device
     Address: type[BaseModel] = settings.Address
+    Search: type[BaseModel] = discovery.Search
+
+    def __init__(self) -> None:
+        self._duties: dict[str, Duties] = {}
 
     @contextlib.asynccontextmanager
-    async def connect(
-        self, endpoint: settings.Endpoint, bindings: Sequence[Binding]
-    ) -> AsyncIterator[SerialLink | ListeningLink]:
+    async def connect(self, endpoint: settings.Endpoint, bindings: Sequence[Binding]) -> AsyncIterator[SerialLink]:
         """Open the port, or listen; raises LinkDown, or AccessDenied where a setting or a permission must be changed."""
-        ear = _ears(endpoint, bindings)
-        if not endpoint.port.startswith("listen://"):
-            async with opened(endpoint) as (reader, writer):
-                yield SerialLink(endpoint, reader, writer, ear())
-            return
-        link = ListeningLink(endpoint, ear)
-        host, port = host_and_port(endpoint.port)
-        try:
-            server = await asyncio.start_server(link.answer, host, port)
-        except OSError as error:
-            raise LinkDown(f"{endpoint.port}: {error}") from None
-        try:
-            yield link
-        finally:
-            server.close()
-            await link.leave()
-            await server.wait_closed()
+        link = self._link(endpoint, bindings)
+        async with contextlib.AsyncExitStack() as stack:
+            if endpoint.port.startswith("listen://"):
+                await stack.enter_async_context(listening(endpoint.port, link.called))
+            elif endpoint.port.startswith("udp://"):
+                datagrams = await stack.enter_async_context(Datagrams.bound(endpoint.port))
+                link.start(link.hear_datagrams(datagrams), f"datagrams to {endpoint.port}")
+            else:
+                reader, writer = await stack.enter_async_context(opened(endpoint))
+                link.start(link.hear(reader, writer), f"far end of {endpoint.port}")
+            if endpoint.protocol == "gb26875":
+                link.start(link.keep_time(), f"time of {endpoint.port}")
+            try:
+                yield link
+            finally:
+                await link.leave()
 
+    def discover(self, search: discovery.Search) -> AsyncIterator[Found]:
+        """What talks on a line, or who calls a port; see `discovery`."""
+        return discovery.discover(search)
 
-def _ears(endpoint: settings.Endpoint, bindings: Sequence[Binding]) -> Callable[[], Ear]:
-    lines = endpoint.protocol == "lines"
-    for binding in bindings:
-        if (binding.address.pattern is not None) != lines:
-            wanted = "pattern" if lines else "item"
-            raise AccessDenied(
-                f"{endpoint.port}: protocol {endpoint.protocol} needs {wanted} in the address of {binding.series}"
-            )
-    if lines:
-        patterns = [compile_pattern(binding.address.pattern) for binding in bindings]
-        ignored = [compile_pattern(text) for text in endpoint.ignore]
-        known = Lines(bindings, patterns, ignored, endpoint.encoding, endpoint.port)
-        return partial(LineEar, known, endpoint)
-    try:
-        return partial(PanelEar, Panel(bindings, endpoint.port))
-    except ValueError as error:
-        raise AccessDenied(f"{endpoint.port}: {error}") from None
+    def _link(self, endpoint: settings.Endpoint, bindings: Sequence[Binding]) -> SerialLink:
+        wanted = {"lines": "pattern", "frames": "octets", "gb26875": "item"}[endpoint.protocol]
+        for binding in bindings:
+            if getattr(binding.address, wanted) is None:
+                raise AccessDenied(
+                    f"{endpoint.port}: protocol {endpoint.protocol} needs {wanted} in the address of {binding.series}"
+                )
+        devices = [binding.device for binding in bindings]
+        try:
+            if endpoint.protocol == "lines":
+                shape = settings.line_shape(endpoint, devices)
+                patterns = [compile_pattern(binding.address.pattern) for binding in bindings]
+                ignored = [compile_pattern(text) for text in shape.ignore]
+                lines = Lines(bindings, patterns, ignored, shape.encoding, endpoint.port)
+                asked = [] if shape.query is None else [(shape.query + shape.terminator).encode(shape.encoding)]
+                return SerialLink(endpoint, partial(LineEar, lines, shape), None, asked)
+            if endpoint.protocol == "frames":
+                frames = Frames(bindings, settings.frame_shape(endpoint, devices), endpoint.port)
+                return SerialLink(endpoint, partial(FrameEar, frames), None, [one.octets for one in endpoint.queries])
+            duties = self._duties.setdefault(endpoint.port, {})
+            panel = Panel(bindings, endpoint.port, endpoint.edition, duties)
+            return SerialLink(endpoint, partial(PanelEar, panel), panel, [])
+        except ValueError as error:
+            raise AccessDenied(f"{endpoint.port}: {error}") from None

@@ -17,7 +17,8 @@ class FirePanel:
     """One transmitter with one fire alarm system. While plugged in it sends its own status (type 21) every `beat` seconds.
 
     `patience` is how long it waits for a confirmation (the standard allows up to 10 s). Counts: `sent` frames in all, `confirmed`, `denied`,
-    `repeated`, and `given_up` after `REPEATS` repeats. `clock_error` seconds are added to every label.
+    `repeated`, and `given_up` after `REPEATS` repeats. `clock_error` seconds are added to every label, until a centre sets the clock.
+    `commanded` names what the centre asked and commanded.
     """
 
     def __init__(
@@ -33,6 +34,9 @@ class FirePanel:
         self.sent = self.confirmed = self.denied = self.repeated = self.given_up = 0
         self.clock_error = 0.0
         self.transmitter_status = 1
+        self.deaf = self.denies = False
+        self.commanded: list[str] = []
+        self._parts: dict[tuple[int, int, int], gb.Item] = {}
         self._source = int(address, 16)
         self._centre = int(centre, 16)
         self._beat = beat
@@ -85,6 +89,7 @@ class FirePanel:
         """Send a part's status (type 2; 42 is a point smoke detector); True when it was confirmed."""
         status = 1 | fire << gb.PART_BITS["fire"] | fault << gb.PART_BITS["fault"]
         item = gb.Item(status, self.label(), 1, system, part_type, part, 0, description)
+        self._parts[1, system, part] = item
         return await self.send(gb.part_unit(item))
 
     async def system(self, *bits: str, system: int = 1) -> bool:
@@ -132,12 +137,46 @@ class FirePanel:
                 await self.send(gb.transmitter_unit(self.transmitter_status, self.label()))
             await asyncio.sleep(self._beat)
 
+    async def answer_duty(self, operator: int = 1) -> bool:
+        """Press the button that answers a duty check (type 24); True when it was confirmed."""
+        bit = gb.TRANSMITTER_OPERATION_BITS["duty_answer"]
+        return await self.send(gb.encode_unit(24, gb.Item(1 << bit, self.label(), operator=operator)))
+
+    async def _obey(self, frame: gb.Frame) -> None:
+        """Answer a request by what was said last, and a command by doing it; `deaf` ignores both, `denies` denies."""
+        unit = gb.decode_unit(frame.data)
+        self.commanded.append(gb.KINDS[unit.type].name)
+        if self.deaf:
+            return
+        if self.denies:
+            await self._answer(frame, gb.Command.DENY)
+        elif unit.type == gb.TYPES["read_transmitter"]:
+            await self._answer(frame, gb.Command.ANSWER, gb.transmitter_unit(self.transmitter_status, self.label()))
+        elif unit.type == gb.TYPES["read_part"]:
+            places = [(item.system_type, item.system, item.part) for item in unit.items]
+            items = [self._parts[place]._replace(label=self.label()) for place in places if place in self._parts]
+            await self._answer(frame, gb.Command.ANSWER, gb.part_unit(*items))
+        elif frame.command == gb.Command.CONTROL:
+            if unit.type == gb.TYPES["set_clock"]:
+                told = gb.label_at(unit.items[0].label)
+                assert told is not None
+                self.clock_error = told / 1_000_000 - datetime.now(UTC).timestamp()
+            await self._answer(frame, gb.Command.CONFIRM)
+        else:
+            await self._answer(frame, gb.Command.DENY)
+
+    async def _answer(self, frame: gb.Frame, command: gb.Command, data: bytes = b"") -> None:
+        await self.wire.write(gb.encode(gb.reply(frame, command, self.label())._replace(data=data)))
+
     async def _listen(self) -> None:
         scanner = gb.Scanner()
         reader = self.wire.reader
         while octets := await reader.read(4096):
             for found in scanner.feed(octets):
                 if not isinstance(found, gb.Frame) or found.target != self._source:
+                    continue
+                if found.command in (gb.Command.CONTROL, gb.Command.REQUEST):
+                    await self._obey(found)
                     continue
                 self.confirmed += found.command == gb.Command.CONFIRM
                 self.denied += found.command == gb.Command.DENY

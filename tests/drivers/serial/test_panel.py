@@ -7,20 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.serial.framing import Garbage
 from drivers.serial.gb26875_2011 import (
     PART_BITS,
+    SYSTEM_BITS,
     SYSTEM_OPERATION_BITS,
     Command,
     Frame,
-    Garbage,
     Item,
+    decode_unit,
+    encode_unit,
     label_of,
     operation_unit,
     part_unit,
     system_unit,
     transmitter_unit,
 )
-from drivers.serial.panel import Panel
+from drivers.serial.panel import Duties, Panel
 from drivers.serial.settings import Address, Device
 from hub.driver import Binding
 from hub.model import SECOND, Series, to_micros
@@ -137,13 +140,151 @@ def test_transmitters_on_one_line_are_told_apart_by_their_address() -> None:
     assert stranger.samples == []
     assert (stranger.rejects[0].code, stranger.answer) == ("device", Command.DENY)
     assert "0000000000a3" in stranger.rejects[0].reason
+    assert panel.hear(frame(part_unit(part()), source=0xA3), NOW) == ([], [], Command.DENY, ())
+
+
+def test_a_heartbeat_without_a_data_unit_is_a_beat_and_is_confirmed() -> None:
+    panel = Panel([bind("beat", "int", item="frame"), bind("skew", "float", item="clock_skew")], "line")
+    heard = panel.hear(frame(b"", sent=-7), NOW)
+    assert [(s.series.point, s.raw) for s in heard.samples] == [("beat", 1), ("skew", -7.0)]
+    assert (heard.rejects, heard.answer) == ([], Command.CONFIRM)
+    assert [s.raw for s in panel.hear(frame(b"", command=Command.CONFIRM), NOW).samples] == [1]
+
+
+def test_a_fire_in_front_of_bytes_that_nobody_explains_is_read_and_they_are_kept() -> None:
+    panel = Panel([bind("fire", item="part", bit="fire")], "line")
+    heard = panel.hear(frame(part_unit(part()) + b"\0\0"), NOW)
+    assert [s.raw for s in heard.samples] == [True]
+    assert (heard.rejects[0].code, heard.answer) == ("unit", Command.CONFIRM)
+    short = b"\x02\x02" + part_unit(part())[2:]
+    heard = panel.hear(frame(short), NOW)
+    assert [s.raw for s in heard.samples] == [True]
+    assert (heard.rejects[0].code, heard.answer) == ("unit", Command.DENY)
+
+
+def test_analogue_values_come_in_their_unit_and_one_that_cannot_be_is_an_error() -> None:
+    panel = Panel(
+        [
+            bind("temperature", "float", item="analog", quantity="temperature"),
+            bind("gas", "float", item="analog", quantity="gas", part_type=[10, 11]),
+        ],
+        "line",
+    )
+    items = [
+        Item(0, label(), 1, 1, 31, 5, quantity=3, value=-123),
+        Item(0, label(), 1, 1, 11, 6, quantity=6, value=250),
+        Item(0, label(), 1, 1, 11, 7, quantity=6, value=1001),
+        Item(0, label(), 1, 1, 12, 8, quantity=6, value=1),
+        Item(0, label(), 1, 1, 31, 5, quantity=200, value=1),
+    ]
+    samples = panel.hear(frame(encode_unit(3, *items)), NOW).samples
+    assert [(s.series.point, s.series.instance, s.raw) for s in samples] == [
+        ("temperature", "1-5", -12.3),
+        ("gas", "1-6", 25.0),
+        ("gas", "1-7", None),
+    ]
+    assert "not within 0 to 100" in (samples[-1].error or "")
+
+
+def test_versions_configurations_and_clocks_are_points() -> None:
+    panel = Panel(
+        [
+            bind("version", "str", item="transmitter_version"),
+            bind("panel_version", "str", item="system_version"),
+            bind("config", "str", item="transmitter_config"),
+            bind("panel_config", "str", item="system_config"),
+            bind("place", "str", item="part_config"),
+            bind("panel_clock", "float", item="system_clock"),
+            bind("clock", "float", item="transmitter_clock"),
+        ],
+        "line",
+    )
+    seen: dict[tuple[str, str], object] = {}
+    for unit in (
+        encode_unit(25, Item(major=1, minor=2)),
+        encode_unit(5, Item(system_type=1, system=1, major=3, minor=4)),
+        encode_unit(26, Item(description="一号楼")),
+        encode_unit(6, Item(system_type=1, system=1, description="两回路")),
+        encode_unit(7, Item(system_type=1, system=1, part_type=42, part=9, description="午睡室")),
+        encode_unit(8, Item(label=label(30), system_type=1, system=1)),
+        encode_unit(28, Item(label=label(-30))),
+    ):
+        seen |= {(s.series.point, s.series.instance): s.raw for s in panel.hear(frame(unit), NOW).samples}
+    assert seen == {
+        ("version", ""): "1.2",
+        ("panel_version", ""): "3.4",
+        ("config", ""): "一号楼",
+        ("panel_config", ""): "两回路",
+        ("place", "1-9"): "午睡室",
+        ("panel_clock", ""): 30.0,
+        ("clock", ""): -30.0,
+    }
+
+
+ANSWERED = SYSTEM_OPERATION_BITS["confirm"]
+"""The same bit is `duty_answer` at the transmitter."""
+DUTY = [
+    bind("check", "int", item="duty_check"),
+    bind("took", "float", item="duty_time"),
+    bind("missed", item="duty_missed"),
+]
+
+
+def operated(bit: int, at: float) -> Frame:
+    return frame(encode_unit(24, Item(1 << bit, label(at), operator=3)), sent=at)
+
+
+def test_the_answer_to_a_duty_check_is_timed_by_our_clock_and_the_same_when_it_is_sent_again() -> None:
+    panel = Panel(DUTY, "line")
+    assert [(s.series.point, s.raw) for s in panel.duty_sent(0xA1, 10, NOW)] == [("check", 10)]
+    assert panel.hear(operated(0, 20), NOW + 20 * SECOND).samples == []
+    first = panel.hear(operated(ANSWERED, 95), NOW + 95 * SECOND).samples
+    assert [(s.series.point, s.raw) for s in first] == [("took", 95.0), ("missed", False)]
+    again = panel.hear(operated(ANSWERED, 95), NOW + 105 * SECOND).samples
+    assert again == first
+    assert panel.hear(operated(ANSWERED, 200), NOW + 200 * SECOND).samples == []
+    assert panel.overdue(NOW + 3600 * SECOND) == []
+
+
+def test_a_duty_check_that_nobody_answers_is_said_once_even_over_a_new_link() -> None:
+    duties: Duties = {}
+    Panel(DUTY, "line", "auto", duties).duty_sent(0xA1, 1, NOW)
+    panel = Panel(DUTY, "line", "auto", duties)
+    assert panel.overdue(NOW + 59 * SECOND) == []
+    ((took, missed),) = panel.overdue(NOW + 60 * SECOND)
+    assert (took.series.point, took.raw, took.error) == ("took", None, "no answer within 60 s")
+    assert (missed.series.point, missed.raw) == ("missed", True)
+    assert panel.overdue(NOW + 61 * SECOND) == []
+
+
+def test_a_reset_clears_nothing_but_asks_what_was_not_at_rest_in_that_system() -> None:
+    panel = Panel([bind("fire", item="part", bit="fire"), bind("reset", item="system_operation", bit="reset")], "line")
+    panel.hear(frame(part_unit(part(), part(part=24), part(part=25), part(part=9, system=2))), NOW)
+    panel.hear(frame(part_unit(part(1, part=24), part(1 | 1 << PART_BITS["fault"], part=25))), NOW)
+    heard = panel.hear(frame(operation_unit(1 << SYSTEM_OPERATION_BITS["reset"], label())), NOW)
+    assert [(s.series.point, s.raw) for s in heard.samples] == [("reset", True)]
+    (unit,) = heard.ask
+    assert [(item.system, item.part) for item in decode_unit(unit).items] == [(1, 23), (1, 25)]
+    answer = panel.hear(frame(part_unit(part(1)), command=Command.ANSWER), NOW)
+    assert [(s.series.instance, s.raw) for s in answer.samples] == [("1-23", False)]
+
+
+def test_the_question_after_a_reset_is_cut_to_frames_that_the_standard_allows() -> None:
+    panel = Panel([bind("fire", item="part", bit="fire")], "line")
+    for start in range(0, 50, 10):
+        panel.hear(frame(part_unit(*(part(part=start + n) for n in range(10)))), NOW)
+    system_reset = system_unit(part(1 | 1 << SYSTEM_BITS["reset"]))
+    assert [len(decode_unit(unit).items) for unit in panel.hear(frame(system_reset), NOW).ask] == [22, 22, 6]
 
 
 @pytest.mark.parametrize(
     ("found", "code", "answer"),
     [
         (frame(b"\x02\x01short"), "unit", Command.DENY),
-        (frame(b""), "unit", Command.DENY),
+        (frame(b"\x02"), "unit", Command.DENY),
+        (frame(b"\x02\x01short", command=Command.ANSWER), "unit", None),
+        (frame(b"\x51\x01\x00"), "type", Command.DENY),
+        (frame(part_unit(part()))._replace(version=(2, 0)), "version", Command.DENY),
         (frame(b"", command=Command.REQUEST), "command", Command.DENY),
         (frame(b"", command=200), "command", Command.DENY),
         (frame(b"\x80\x01 of a maker"), "type", Command.CONFIRM),
@@ -152,7 +293,9 @@ def test_transmitters_on_one_line_are_told_apart_by_their_address() -> None:
         (Garbage(b"@@", "checksum", "wrong", frame(b"", command=Command.CONFIRM)), "checksum", None),
     ],
 )
-def test_what_cannot_be_taken_is_kept_and_answered(found: Frame | Garbage, code: str, answer: Command | None) -> None:
+def test_what_cannot_be_taken_is_kept_and_answered(
+    found: "Frame | Garbage[Frame]", code: str, answer: Command | None
+) -> None:
     heard = Panel([bind("fire", item="part", bit="fire")], "line").hear(found, NOW)
     assert heard.samples == []
     assert heard.answer == answer
@@ -163,8 +306,8 @@ def test_what_cannot_be_taken_is_kept_and_answered(found: Frame | Garbage, code:
 
 def test_types_that_hold_nothing_of_ours_are_confirmed_and_answers_are_not() -> None:
     panel = Panel([bind("fire", item="part", bit="fire")], "line")
-    assert panel.hear(frame(b"\x05\x01\x01\x01\x02\x03"), NOW) == ([], [], Command.CONFIRM)
-    assert panel.hear(frame(b"", command=Command.CONFIRM), NOW) == ([], [], None)
+    assert panel.hear(frame(b"\x05\x01\x01\x01\x02\x03"), NOW) == ([], [], Command.CONFIRM, ())
+    assert panel.hear(frame(b"", command=Command.CONFIRM), NOW) == ([], [], None, ())
     answered = panel.hear(frame(part_unit(part()), command=Command.ANSWER), NOW)
     assert (len(answered.samples), answered.answer) == (1, None)
 

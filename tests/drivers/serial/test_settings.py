@@ -28,7 +28,7 @@ PANEL = {"port": "/dev/ttyS0", "protocol": "gb26875"}
         (Endpoint, {**PANEL, "max_line": 100}, "max_line"),
         (Endpoint, {**PANEL, "query": "?"}, "query"),
         (Device, {"id": 1}, "id"),
-        (Address, {}, "exactly one of pattern and item"),
+        (Address, {}, "exactly one of pattern, octets and item"),
         (Address, {"pattern": "(?P<value>x)", "item": "part"}, "exactly one"),
         (Address, {"pattern": "T=(.*)"}, r"'T=(.*)'"),
         (Address, {"pattern": "T=((?P<value>"}, "T=((?P<value>"),
