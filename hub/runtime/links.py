@@ -41,6 +41,9 @@ UNDER_WAY = 512
 LONGEST_URGENT = 10.0
 """seconds of the longest pause where a fire or panic device is behind the link"""
 
+BELIEVED = 2
+"""refusals in a row that credentials which have worked outlive: on a bad line a garbled question and a lost answer look like one"""
+
 STEADY: Micros = 30_000_000
 """a link that stood this long was a good one: the back-off starts over"""
 IDLE = 3600.0
@@ -103,6 +106,8 @@ class LinkRunner:
         self._said_dropped = False
         self._entered_at: Micros | None = None
         self._link: Link | None = None
+        self._denials = 0
+        """refusals in a row"""
 
     async def run(self) -> None:
         """Enter the link, keep it, leave it, pause, again; until cancelled.
@@ -145,7 +150,9 @@ class LinkRunner:
     async def _take_end(self, error: BaseException) -> None:
         """What ended a connection is said, and waited out."""
         if isinstance(error, AccessDenied):
-            await self._pause(error, self._backoff.denied(random.random()))
+            self._denials += 1
+            believed = self.counters.samples > 0 and self._denials <= BELIEVED
+            await self._pause(error, self._next_pause() if believed else self._backoff.denied(random.random()))
         elif isinstance(error, AnxinError):
             if isinstance(error, ProtocolFault):  # on entering or from a listening link; one from a poll keeps the link
                 await self._take_fault(error)
@@ -278,6 +285,7 @@ class LinkRunner:
                 await delivery.settle()
             self._said_dropped = False
             self._backoff.reset()
+            self._denials = 0
             self.counters.samples += count
             self.counters.unread += sum(sample.error is not None for sample in delivery.samples)
             self.counters.rejects += len(delivery.rejects)

@@ -218,6 +218,19 @@ async def test_refused_credentials_wait_longest_but_a_fire_lines_password_is_tri
     assert max(least, links.LONGEST_URGENT) <= said[0]["pause"] <= most
 
 
+async def test_credentials_that_have_worked_are_believed_for_two_refusals_a_bad_line_looks_like_one() -> None:
+    def enter(number: int) -> Link:
+        if number in (1, 4):
+            return Asked(lambda series, asked: good(series, asked) if asked < 3 else LinkDown("cut"))
+        raise AccessDenied("a digest is wrong")
+
+    with structlog.testing.capture_logs() as said:
+        async with running(plan(FakeDriver(enter), DOOR), Sink()) as runner:
+            await eventually(lambda: runner.counters.lost == 7)
+    pauses = [line["pause"] for line in said if line["event"] == "link.down"]
+    assert max(pauses[:6]) < 1 < 150 <= pauses[6], "the third refusal in a row is one"
+
+
 async def test_nonsense_goes_to_quarantine_with_its_bytes_and_the_link_stays() -> None:
     def answer(series: Series, asked: int) -> Sample | Exception:
         return ProtocolFault("checksum is wrong", b"@@\x01") if asked == 1 else good(series, asked)
