@@ -53,6 +53,9 @@ class PollLink(Protocol):
     async def read(self, series: Sequence[Series]) -> Sequence[Sample]:
         """One sample for every series asked, in any order; a point that failed alone gives a Sample with `error`.
 
+        A point whose instances are known only at run time gives one sample an instance, and where they cannot be listed one with `error`
+        and no instance; a point that only ever speaks by itself (a link that is a PushLink too) gives none.
+
         Raises `LinkDown` when the endpoint is gone, `ProtocolFault` when an answer is nonsense as a whole: with the bytes,
         and in its `samples` what this read has all the same.
         """

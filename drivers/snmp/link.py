@@ -1,237 +1,62 @@
-"""The live connection to an SNMP agent: the only file that knows gufo-snmp.
+"""The link to an agent: what is asked together, what becomes of the answers, tables and restarts.
 
-gufo-snmp 0.13 encodes, decodes and encrypts; what it leaves to others is done here: time-outs and retries as a whole, the bytes of nonsense
-and the digest of what is received (`_Session`), refreshing the engine's time, telling wrong credentials from a dead agent, and finding the
-point that spoils a request.
-SET and traps get a link of their own over pysnmp; this one only polls.
+`session` asks, `values` decodes, `memory` remembers. Traps and informs come by `listener` and mean what `traps` says, SET goes by `writing`.
 """
 
 import asyncio
-import ipaddress
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple
 
-from gufo.snmp import (
-    Aes128Key,
-    Aes192Key,
-    Aes256Key,
-    KeyExpansion,
-    Sha1Key,
-    Sha224Key,
-    Sha256Key,
-    Sha384Key,
-    Sha512Key,
-    SnmpAuthError,
-    SnmpDecodeError,
-    SnmpError,
-    SnmpVersion,
-    User,
-)
-from gufo.snmp.aio import SnmpSession
-
-from drivers.snmp.frame import envelope_fault
+from drivers.snmp.listener import Ear, Listener, Listeners
+from drivers.snmp.memory import AgentMemory, Memory
+from drivers.snmp.reboots import BOOTS, UPTIME, Life, began_anew
+from drivers.snmp.session import LARGEST, Agent, GarbledError, Rows, SilentError, connected
 from drivers.snmp.settings import SnmpAddress, SnmpEndpoint
-from drivers.snmp.usm import DIGESTS, authenticity_fault, localized_key
-from drivers.snmp.values import Raw, batches, decode, halves, oid_of, takes_int
+from drivers.snmp.traps import Rules
+from drivers.snmp.values import Raw, batches, decode, halves, oid_of, row_names, takes_int
+from drivers.snmp.writing import Unanswered, encoded_value, same_value, set_value
 from hub.driver import Binding
-from hub.errors import AccessDenied, DriverError, LinkDown, ProtocolFault
-from hub.model import Micros, Sample, Series
+from hub.errors import BadInput, LinkDown, ProtocolFault
+from hub.model import Delivery, Micros, Reject, Sample, Scalar, Series
 
-T = TypeVar("T")
-
-_ALIVE = "1.3.6.1.2.1.1.3.0"
-"""sysUpTime.0: every agent has it, and an agent that hides it still answers."""
-_REFRESH_S = 100.0
-"""Silence after which the engine's time is asked for again: it must be within 150 s (RFC 3414, section 2.2.3)."""
 _ABSENT: Any = object()
-_LARGEST = 4080
-"""Bytes of an answer that gufo-snmp takes; what is longer arrives cut off."""
-_AUTH = {"sha": Sha1Key, "sha224": Sha224Key, "sha256": Sha256Key, "sha384": Sha384Key, "sha512": Sha512Key}
-_PRIV = {"aes128": Aes128Key, "aes192": Aes192Key, "aes256": Aes256Key}
-_EXPANSION = {"blumenthal": KeyExpansion.Blumenthal, "cisco": KeyExpansion.Cisco}
 
 
-class _SilentError(Exception):
-    """No answer to any of the tries."""
-
-
-class _GarbledError(Exception):
-    """An answer that is none; `payload` is the datagram."""
-
-    def __init__(self, reason: str, payload: bytes) -> None:
-        super().__init__(reason)
-        self.payload = payload
-
-
-class _Session(SnmpSession):
-    """A session that keeps the last datagram, ends when it is told, and whose time-out is the caller's.
-
-    `_recv`, `_sock` and `_fd` are private to gufo-snmp (pinned below 0.14); a test fails when this override is not called any more.
-    One reader stands at the loop for the session's whole life: what comes while nobody waits belongs to an earlier request and is dropped.
-    """
-
-    def __init__(self, address: str, endpoint: SnmpEndpoint, **settings: Any) -> None:
-        super().__init__(address, endpoint.port, **settings)
-        self.datagram = b""
-        self.forged = ""
-        """why the last message that was not believed was not; its bytes are in `datagram`"""
-        self._auth_key = endpoint.auth_key
-        self._digest = DIGESTS[endpoint.auth]
-        self._key: bytes | None = None
-        self._peek = socket.socket(fileno=self._fd)
-        self._receive: Callable[[], Any] | None = None
-        self._answer: asyncio.Future[Any] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._fd, self._readable)
-
-    async def _recv(self, receiver: Callable[[], T]) -> T:
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._receive, self._answer = receiver, answer
-        try:
-            return await answer
-        finally:
-            self._receive = self._answer = None
-            del answer, receiver  # an error that is kept must hold neither them nor, by them, the socket
-
-    def _readable(self) -> None:
-        """One datagram, or the error that the last one sent has met."""
-        receive, answer = self._receive, self._answer
-        try:
-            if receive is None or answer is None or answer.done():
-                self._peek.recv(1)
-                return
-            message = self.datagram = self._peek.recv(_LARGEST + 1, socket.MSG_PEEK)
-            if len(message) <= _LARGEST:  # a cut message is refused by gufo-snmp
-                fault = envelope_fault(message)
-                if fault is not None:
-                    self._peek.recv(1)
-                    raise SnmpDecodeError(fault)
-                if self._auth_key is not None and (forged := self._forgery(message)):
-                    self.forged = forged
-                    self._peek.recv(1)
-                    return  # the true answer may be on its way
-            answer.set_result(receive())
-        except BlockingIOError:
-            return  # it was for an earlier request
-        except Exception as error:  # noqa: BLE001 -- who waits for the answer has it
-            if answer is not None and not answer.done():
-                answer.set_exception(error)
-        except BaseException as error:
-            if type(error).__module__ != "pyo3_runtime":
-                raise
-            # the Rust code ran off the end of a malformed answer; this type is no Exception and cannot be imported
-            if answer is not None and not answer.done():
-                answer.set_exception(SnmpDecodeError("malformed"))
-        finally:
-            del self, receive, answer
-
-    def _forgery(self, message: bytes) -> str | None:
-        """Why a version 3 message is not believed, else None."""
-        if self._key is None and (engine_id := self.get_engine_id()):
-            assert self._auth_key is not None
-            self._key = localized_key(self._digest, self._auth_key.get_secret_value().encode(), engine_id)
-        return authenticity_fault(message, self._digest, self._key)
-
-    def release(self) -> None:
-        """Let go of the file descriptor, which is gufo-snmp's."""
-        self._loop.remove_reader(self._fd)
-        self._receive = self._answer = None
-        self._peek.detach()
-
-
-def _user(endpoint: SnmpEndpoint) -> User:
-    assert endpoint.user is not None
-    assert endpoint.auth_key is not None
-    assert endpoint.priv_key is not None
-    return User(
-        endpoint.user,
-        auth_key=_AUTH[endpoint.auth](endpoint.auth_key.get_secret_value().encode()),
-        priv_key=_PRIV[endpoint.priv](endpoint.priv_key.get_secret_value().encode()),
-        key_expansion=_EXPANSION[endpoint.key_expansion],
-    )
-
-
-async def _address(endpoint: SnmpEndpoint) -> str:
-    try:
-        return str(ipaddress.ip_address(endpoint.host))
-    except ValueError:
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(endpoint.timeout_s):
-            found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_DGRAM)
-        return str(found[0][4][0])
-
-
-async def _open(endpoint: SnmpEndpoint) -> _Session:
-    try:
-        address = await _address(endpoint)
-        if endpoint.community is not None:
-            community = endpoint.community.get_secret_value()
-            return _Session(address, endpoint, community=community, version=SnmpVersion.v2c)
-        return _Session(address, endpoint, user=_user(endpoint), version=SnmpVersion.v3)
-    except TimeoutError:
-        raise LinkDown(f"{endpoint.name}: the name was not resolved within {endpoint.timeout_s} s") from None
-    except OSError as error:
-        raise LinkDown(f"{endpoint.name}: {error.strerror or error}") from None
+_PAUSE_S = 1.0
+"""Between two rounds of questions that traps ask for: a storm of them must not become one at the agent."""
 
 
 @asynccontextmanager
-async def connect(endpoint: SnmpEndpoint, bindings: Sequence[Binding]) -> AsyncIterator["SnmpLink"]:
+async def connect(
+    endpoint: SnmpEndpoint, bindings: Sequence[Binding], memory: Memory, listeners: Listeners
+) -> AsyncIterator["SnmpLink"]:
     """A link to the agent; raises LinkDown when it does not answer, AccessDenied when it refuses user or keys."""
-    link = SnmpLink(endpoint, bindings, await _open(endpoint))
-    try:
-        await link.greet()
-        yield link
-    except DriverError as error:
-        # what it was raised from has frames that hold the session, and with it the socket, for as long as somebody holds the error
-        error.__context__ = None
-        raise
-    finally:
-        link.let_go()
+    async with connected(endpoint) as agent:
+        known = memory.of(endpoint.host, endpoint.port)
+        if endpoint.traps is None:
+            yield SnmpLink(endpoint, bindings, agent, known)
+            return
+        with listeners.hear(endpoint, agent.address) as (listener, ear):
+            yield ListeningLink(endpoint, bindings, agent, known, listener, ear)
 
 
 class SnmpLink:
-    """A PollLink to one agent, one request at a time."""
+    """A PollLink to one agent."""
 
-    def __init__(self, endpoint: SnmpEndpoint, bindings: Sequence[Binding], session: _Session) -> None:
+    def __init__(self, endpoint: SnmpEndpoint, bindings: Sequence[Binding], agent: Agent, memory: AgentMemory) -> None:
         self._endpoint = endpoint
-        self._session = session
-        self._turn = asyncio.Lock()
-        self._fresh_until = 0.0
+        self._agent = agent
+        self._memory = memory
         self._points = {one.series: _Point.of(one) for one in bindings}
         self._apart: dict[str, None] = {}
         """OIDs that had no value when they were asked alone, the one to be asked alone next first"""
         self._planned: _Plan | None = None
         """of the last read: the runtime asks for the same points again and again"""
 
-    def let_go(self) -> None:
-        """Close the socket: gufo-snmp does it with the session's last reference. The link cannot be used any more."""
-        self._session.release()
-        del self._session
-
-    async def greet(self) -> None:
-        """The first exchange: proves that the agent is there and takes our credentials."""
-        try:
-            await self._get((_ALIVE,))
-        except _SilentError as error:
-            self._explain_silence(str(error))
-        except _GarbledError as error:
-            raise LinkDown(f"{self._endpoint.name}: what answers is no SNMP agent of ours: {error}") from None
-
-    def _explain_silence(self, reason: str) -> NoReturn:
-        """An agent that just told us its engine id, unencrypted, and then says nothing cannot decrypt our questions."""
-        if self._endpoint.version == "2c":
-            raise LinkDown(f"{self._endpoint.name}: {reason} (a wrong community looks the same)")
-        if not self._session.get_engine_id():
-            raise LinkDown(f"{self._endpoint.name}: {reason}")
-        raise AccessDenied(
-            f"{self._endpoint.name}: the agent is there and does not answer user {self._endpoint.user}: is priv_key or priv wrong?"
-        )
-
     async def read(self, series: Sequence[Series]) -> Sequence[Sample]:
-        """One sample for every series asked.
+        """One sample for every series asked; of a table one for every row, of a point that only traps raise none.
 
         A point that the agent does not have is an error of that point. When a request gets no answer and sysUpTime gets none either,
         LinkDown; ProtocolFault, with all samples in it, when a request was answered with nonsense; AccessDenied when the agent refuses us.
@@ -244,15 +69,25 @@ class SnmpLink:
             await self._read_batch(batch, found)
         await self._read_apart(plan.apart, found)
         samples = [self._sample(point, found) for point in plan.points]
+        if plan.reboots:
+            samples += self._reboots(plan.reboots, found)
+        columns: dict[str, Rows | str] = {}
+        for point in plan.tables:
+            samples += await self._table(point, columns, found)
         if found.fault is not None:
             raise ProtocolFault(str(found.fault), found.fault.payload, self._endpoint.name, samples)
         return samples
 
     def _plan(self, series: Sequence[Series]) -> "_Plan":
         points = [self._points.get(one) or _Point.unbound(one) for one in series]
-        oids = dict.fromkeys(point.oid for point in points if point.oid is not None)
+        plain = [point for point in points if point.is_plain]
+        reboots = [point.series for point in points if point.address.reboot]
+        tables = [point for point in points if point.address.table is not None and point.oid is not None]
+        oids = dict.fromkeys(point.oid for point in plain if point.oid is not None)
+        if reboots:
+            oids |= dict.fromkeys((UPTIME, BOOTS))
         together = batches((oid for oid in oids if oid not in self._apart), self._endpoint.max_varbinds)
-        return _Plan(list(series), points, together, [oid for oid in self._apart if oid in oids])
+        return _Plan(list(series), plain, reboots, tables, together, [oid for oid in self._apart if oid in oids])
 
     async def _read_batch(self, batch: Sequence[str], found: "_Found") -> None:
         values = await self._try(batch, found)
@@ -261,7 +96,8 @@ class SnmpLink:
         found.take(values)
         if values:
             return  # what is missing the agent does not have: noSuchObject, noSuchInstance
-        # none of them: all unknown, or one of them made the agent refuse the whole request (tooBig, genErr), which gufo-snmp does not tell
+        # none of them: all unknown, or one of them made the agent refuse the whole request (tooBig, genErr, in version 1 noSuchName),
+        # which gufo-snmp does not tell
         if len(batch) == 1:
             self._apart[batch[0]], self._planned = None, None
             return
@@ -277,34 +113,26 @@ class SnmpLink:
             first = oids[0]
             values = await self._try((first,), found) if len(oids) > 1 else {}
             found.take(values or {})
-            del self._apart[first]
+            self._apart.pop(first, None)  # another read of this link may have done it
             self._apart[first], self._planned = None, None
         for oid in oids:
             if oid in found.values:
-                del self._apart[oid]
+                self._apart.pop(oid, None)
                 self._planned = None
 
     async def _try(self, batch: Sequence[str], found: "_Found") -> dict[str, Raw] | None:
         """The agent's answer to one request; None after putting the reason into `found`."""
         try:
-            return await self._get(batch)
-        except _GarbledError as error:
-            if len(error.payload) > _LARGEST and len(batch) > 1:
+            return await self._agent.get(batch)
+        except GarbledError as error:
+            if len(error.payload) > LARGEST and len(batch) > 1:
                 return {}  # too long for the library: shorter questions get shorter answers
             found.fault = found.fault or error
             found.fail(batch, str(error))
-        except _SilentError as error:
-            await self._get_sign_of_life(str(error))
+        except SilentError as error:
+            await self._agent.prove_alive(str(error))
             found.fail(batch, f"the agent answers, but not to this: {error}")
         return None
-
-    async def _get_sign_of_life(self, reason: str) -> None:
-        try:
-            await self._get((_ALIVE,))
-        except _SilentError:
-            raise LinkDown(f"{self._endpoint.name}: {reason}") from None
-        except _GarbledError as error:
-            raise ProtocolFault(str(error), error.payload, self._endpoint.name) from None
 
     def _sample(self, point: "_Point", found: "_Found") -> Sample:
         if point.oid is None:
@@ -318,51 +146,182 @@ class SnmpLink:
         value = decode(raw, point.address, point.kind)
         return Sample(point.series, found.at[point.oid], value.raw, value.error)
 
-    async def _get(self, oids: Sequence[str]) -> dict[str, Raw]:
-        """One GET, sent again where nothing comes; raises _SilentError, _GarbledError, LinkDown, AccessDenied."""
-        async with self._turn:
-            refreshed = False
-            tries = self._endpoint.retries + 1
-            while tries:
-                try:
-                    async with asyncio.timeout(self._endpoint.timeout_s):
-                        return await self._exchange(oids)
-                except TimeoutError:
-                    tries -= 1
-                except SnmpAuthError:
-                    if refreshed or self._endpoint.version == "2c":
-                        raise AccessDenied(self._denial()) from None
-                    # an agent that restarted counts its time anew: ask for it once before blaming the credentials
-                    refreshed, self._fresh_until = True, 0.0
-                except SnmpDecodeError as error:
-                    raise _GarbledError(f"the answer is no SNMP message: {error}", self._session.datagram) from None
-                except ConnectionRefusedError:
-                    raise LinkDown(f"{self._endpoint.name}: nothing listens there") from None
-                except (OSError, SnmpError) as error:
-                    raise LinkDown(f"{self._endpoint.name}: {error}") from None
-        if self._session.forged:
-            raise _GarbledError(self._session.forged, self._session.datagram)
-        raise _SilentError(
-            f"no answer to {self._endpoint.retries + 1} requests within {self._endpoint.timeout_s} s each"
-        )
+    def _reboots(self, asked: Sequence[Series], found: "_Found") -> list[Sample]:
+        """Whether the agent began anew since it was last asked; the first time it is not known, and so false."""
+        ticks, boots = found.values.get(UPTIME), found.values.get(BOOTS)
+        if not isinstance(ticks, int):
+            reason = found.reasons.get(UPTIME) or f"{UPTIME}: no such object or instance"
+            return [Sample(one, _now(), None, reason) for one in asked]
+        life = Life(time.monotonic(), ticks, boots if isinstance(boots, int) else None)
+        anew = self._memory.life is not None and began_anew(self._memory.life, life)
+        self._memory.life = life
+        return [Sample(one, found.at[UPTIME], anew) for one in asked]
 
-    async def _exchange(self, oids: Sequence[str]) -> dict[str, Raw]:
+    # ---- writing ----
+
+    async def write(self, series: Series, value: Scalar) -> Scalar | None:
+        """SET the raw `value` (before the profile's scale) and read it back. A SET whose answer is lost is judged by the reading."""
+        point = self._points.get(series)
+        if point is None or not point.writable:
+            raise BadInput("this point is not writable", "/".join(series))
+        if point.oid is None or point.address.oid is None:
+            raise BadInput(
+                "only a single value of the agent can be written", f"{self._endpoint.name} {point.address.name}"
+            )
+        encoded = encoded_value(value, point.address, point.kind)
+        unanswered = ""
+        try:
+            await set_value(self._endpoint, self._agent.address, point.oid, encoded)
+        except Unanswered as error:
+            unanswered = str(error)
+        found = _Found()
+        await self._read_batch((point.oid,), found)
+        seen = self._sample(point, found)
+        if unanswered and not same_value(seen.raw, value):
+            raise LinkDown(f"{self._endpoint.name}: {unanswered} (a wrong community for writing looks the same)")
+        return seen.raw
+
+    # ---- tables ----
+
+    async def _table(self, point: "_Point", columns: "dict[str, Rows | str]", found: "_Found") -> list[Sample]:
+        """One sample for each row, an error for each row that has gone; where there is none at all, one error without instance."""
+        assert point.oid is not None
+        rows = await self._column(point.oid, point.address.rows, columns, found)
+        if isinstance(rows, str):
+            return self._failed_table(point, rows)
+        if rows.more:
+            return self._failed_table(point, f"{point.oid}: the table has more than {point.address.rows} rows")
+        labels: dict[str, Raw] = {}
+        if point.label is not None:
+            named = await self._column(point.label, point.address.rows, columns, found)
+            if isinstance(named, str):  # under other names they would be other rows
+                return self._failed_table(point, named)
+            labels = dict(named.values)
+        at = _now()
+        names = row_names((index for index, _ in rows.values), labels)
+        gone = self._note_rows(point, names)
+        samples = [
+            Sample(point.series._replace(instance=one), at, None, f"{point.oid}: the row has gone") for one in gone
+        ]
+        for index, raw in rows.values:
+            value = decode(raw, point.address, point.kind)
+            samples.append(Sample(point.series._replace(instance=names[index]), at, value.raw, value.error))
+        return samples or [Sample(point.series, at, None, f"{point.oid}: the table has no rows")]
+
+    async def _column(self, column: str, most: int, columns: "dict[str, Rows | str]", found: "_Found") -> Rows | str:
+        """A column, walked once in a read, or why it could not be."""
+        known = columns.get(column)
+        if known is None:
+            try:
+                known = await self._agent.walk(column, most)
+            except GarbledError as error:
+                found.fault = found.fault or error
+                known = f"{column}: {error}"
+            except SilentError as error:
+                await self._agent.prove_alive(str(error))
+                known = f"{column}: the agent answers, but not to this: {error}"
+            columns[column] = known
+        return known
+
+    def _note_rows(self, point: "_Point", names: dict[str, str]) -> list[str]:
+        """Remember the rows that are there; returns those that were and are not."""
+        before = self._memory.rows.get(point.series, {})
+        here = set(names.values())
+        gone = self._memory.gone.pop(point.series, {}) | dict.fromkeys(before.values())
+        left = [one for one in gone if one not in here][-point.address.rows :]
+        self._memory.rows[point.series] = names
+        if left:
+            self._memory.gone[point.series] = dict.fromkeys(left)
+        return left
+
+    def _failed_table(self, point: "_Point", reason: str) -> list[Sample]:
+        """No row is good any more when the table cannot be read."""
+        known = self._memory.rows.get(point.series, {}).values() or ("",)
+        every = (*known, *self._memory.gone.get(point.series, ()))
+        return [Sample(point.series._replace(instance=one), _now(), None, reason) for one in every]
+
+
+class ListeningLink(SnmpLink):
+    """A PollLink that is a PushLink too: what the agent sends by itself, and what it answers when it is asked because of that."""
+
+    def __init__(
+        self,
+        endpoint: SnmpEndpoint,
+        bindings: Sequence[Binding],
+        agent: Agent,
+        memory: AgentMemory,
+        listener: Listener,
+        ear: Ear,
+    ) -> None:
+        super().__init__(endpoint, bindings, agent, memory)
+        self._listener = listener
+        self._ear = ear
+        self._rules = Rules(bindings)
+
+    async def deliveries(self) -> AsyncGenerator[Delivery, None]:
+        """What notifications raise, at once; then the agent's own answers for the points that they name. Raises as `read` does."""
         loop = asyncio.get_running_loop()
-        self._session.datagram, self._session.forged = b"", ""
-        if self._endpoint.version == "3" and loop.time() >= self._fresh_until:
-            await self._session.refresh()
-            self._fresh_until = loop.time() + _REFRESH_S
-        values: dict[str, Raw] = dict(await self._session.get_many(oids))
-        self._fresh_until = loop.time() + _REFRESH_S
-        return values
+        ask: dict[Series, None] = {}
+        not_before = 0.0
+        hearing = asyncio.create_task(self._ear.ready.wait(), name="snmp.hear")
+        asking: asyncio.Task[Delivery] | None = None
+        try:
+            while True:
+                if asking is None and ask and loop.time() >= not_before:
+                    asking = asyncio.create_task(self._ask(list(ask)), name="snmp.ask")
+                    ask.clear()
+                waits = max(0.0, not_before - loop.time()) if asking is None and ask else None
+                under_way: set[asyncio.Task[Any]] = {hearing} if asking is None else {hearing, asking}
+                await asyncio.wait(under_way, timeout=waits, return_when=asyncio.FIRST_COMPLETED)
+                if hearing.done():
+                    self._ear.ready.clear()
+                    while (delivery := self._next(ask)) is not None:
+                        yield delivery
+                    hearing = asyncio.create_task(self._ear.ready.wait(), name="snmp.hear")
+                if asking is not None and asking.done():
+                    not_before = loop.time() + _PAUSE_S
+                    answered, asking = asking.result(), None
+                    yield answered
+        finally:
+            left = [hearing] if asking is None else [hearing, asking]
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
-    def _denial(self) -> str:
-        who = (
-            "the community"
-            if self._endpoint.version == "2c"
-            else f"user {self._endpoint.user} (name, auth, auth_key or its rights)"
-        )
-        return f"{self._endpoint.name}: the agent refuses {who}"
+    def _next(self, ask: dict[Series, None]) -> Delivery | None:
+        """The oldest notification that waits, with the rejects until then; None where there is nothing. Adds to `ask`."""
+        ear = self._ear
+        lost, ear.lost = ear.lost, 0
+        rejects = [ear.rejects.popleft() for _ in range(len(ear.rejects))]
+        if lost:
+            ask |= dict.fromkeys(self._rules.points)
+            rejects.append(
+                Reject(_now(), self._endpoint.name, "trap-overflow", f"{lost} traps came faster than they were taken")
+            )
+        if not ear.heard:
+            return Delivery((), rejects) if rejects else None
+        heard = ear.heard.popleft()
+        meaning = self._rules.apply(heard.said, heard.at, self._memory.rows)
+        ask |= dict.fromkeys(meaning.ask)
+        if not meaning.known:
+            reason = f"no point of the profile names the trap {heard.said.trap}"
+            self._listener.refuse(
+                [ear], Reject(heard.at, self._endpoint.name, "trap-unmapped", reason, heard.payload[:4096])
+            )
+        if heard.acknowledge is None:
+            return Delivery(meaning.samples, rejects)
+        acknowledge = heard.acknowledge
+
+        async def settle() -> None:
+            acknowledge()
+
+        return Delivery(meaning.samples, rejects, settle)
+
+    async def _ask(self, series: list[Series]) -> Delivery:
+        try:
+            return Delivery(await self.read(series))
+        except ProtocolFault as error:
+            return Delivery(error.samples, [Reject(_now(), error.source, "protocol", str(error), error.payload)])
 
 
 class _Point(NamedTuple):
@@ -374,20 +333,40 @@ class _Point(NamedTuple):
     oid: str | None
     """None where it cannot be asked for, and then `unreadable` says why"""
     takes_int: bool
+    label: str | None = None
+    """the column that names the rows"""
     unreadable: str = ""
+    writable: bool = False
 
     @classmethod
     def of(cls, binding: Binding) -> "_Point":
         """The point of a binding."""
         address: SnmpAddress = binding.address
         oid = oid_of(address, binding.device)
-        unreadable = "" if oid is not None else f"{address.oid} is indexed and the device has no index"
-        return cls(binding.series, address, binding.kind, oid, takes_int(address, binding.kind), unreadable)
+        label = address.label
+        if label is not None and address.indexed:
+            label = f"{label}.{binding.device.index}"
+        unreadable = "" if oid is not None else f"{address.name} is indexed and the device has no index"
+        return cls(
+            binding.series,
+            address,
+            binding.kind,
+            oid,
+            takes_int(address, binding.kind),
+            label,
+            unreadable,
+            binding.writable,
+        )
 
     @classmethod
     def unbound(cls, series: Series) -> "_Point":
         """A series that this link does not know."""
-        return cls(series, SnmpAddress(oid=_ALIVE), "str", None, False, "this link has no such point")
+        return cls(series, SnmpAddress(oid=UPTIME), "str", None, False, None, "this link has no such point")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one value of the agent; what cannot be asked for at all gets its error there too."""
+        return self.address.oid is not None or (self.address.table is not None and self.oid is None)
 
 
 class _Plan(NamedTuple):
@@ -395,6 +374,8 @@ class _Plan(NamedTuple):
 
     asked: list[Series]
     points: list[_Point]
+    reboots: list[Series]
+    tables: list[_Point]
     together: list[tuple[str, ...]]
     apart: list[str]
 
@@ -406,7 +387,7 @@ class _Found:
         self.values: dict[str, Raw] = {}
         self.at: dict[str, Micros] = {}
         self.reasons: dict[str, str] = {}
-        self.fault: _GarbledError | None = None
+        self.fault: GarbledError | None = None
 
     def take(self, values: dict[str, Raw]) -> None:
         """Add an answer."""

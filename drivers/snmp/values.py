@@ -1,8 +1,11 @@
 """What an agent's answer says, and which points are asked together. Pure: any answer gives a value or a reason."""
 
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 from drivers.snmp.settings import SnmpAddress, SnmpDevice
 from hub.model import Scalar
@@ -10,6 +13,9 @@ from hub.model import Scalar
 Raw = bool | int | float | str | bytes | None
 _LONGEST = 1024
 """Characters of a text that travels (docs/protocol.md)."""
+_LONGEST_NAME = 80
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._:/-]+")
+"""docs/protocol.md, `samples[].i`."""
 _NUMBERS = frozenset({"integer", "gauge", "counter", "timeticks"})
 _TEXTS = frozenset({"oid", "ip"})
 
@@ -22,10 +28,43 @@ class Value(NamedTuple):
 
 
 def oid_of(address: SnmpAddress, device: SnmpDevice) -> str | None:
-    """The OID to ask for; None when the point is indexed and its device has no index."""
-    if not address.indexed:
-        return address.oid
-    return None if device.index is None else f"{address.oid}.{device.index}"
+    """The OID to ask for, of a table its column; None when there is none or it is indexed and the device has no index."""
+    place = address.oid or address.table
+    if place is None or not address.indexed:
+        return place
+    return None if device.index is None else f"{place}.{device.index}"
+
+
+def row_names(indices: Iterable[str], labels: Mapping[str, Raw]) -> dict[str, str]:
+    """The instance of each row: its label in the letters that an instance may have, else its index. All of them differ.
+
+    Rows of one label are told apart by their index behind it, all of them, so that none changes its name when another goes.
+    """
+    said = {index: instance_of(labels.get(index)) for index in indices}
+    often = Counter(said.values())
+    names = {index: name if name and often[name] == 1 else "" for index, name in said.items()}
+    taken = set(names.values())
+    for index, name in names.items():
+        if not name:
+            named = _shortened(f"{said[index]}.{index}" if said[index] else index)
+            names[index] = named if named not in taken else _shortened(f"{named}.{index}", always=True)
+            taken.add(names[index])
+    return names
+
+
+def instance_of(label: Raw) -> str:
+    """A name that an instance may have; empty where nothing is left of it."""
+    if isinstance(label, bytes):
+        label = label.rstrip(b"\0").decode("utf-8", "replace")
+    if not isinstance(label, str | int):
+        return ""
+    return _shortened(_NOT_IN_NAMES.sub("-", str(label)).lstrip("._:/-").rstrip("-"))
+
+
+def _shortened(name: str, *, always: bool = False) -> str:
+    if len(name) <= _LONGEST_NAME and not always:
+        return name
+    return f"{name[: _LONGEST_NAME - 9]}.{crc32(name.encode()):08x}"
 
 
 def batches(oids: Iterable[str], most: int) -> list[tuple[str, ...]]:
@@ -61,7 +100,7 @@ def decode(raw: Raw, address: SnmpAddress, kind: str) -> Value:
         try:
             raw = raw.rstrip(b"\0").decode(address.encoding)
         except UnicodeDecodeError as error:
-            return Value(None, f"{address.oid}: byte {error.start} of the string is not {address.encoding}")
+            return Value(None, f"{address.name}: byte {error.start} of the string is not {address.encoding}")
     return _wrong(raw, address) if raw is None else _as_kind(raw, address, kind)
 
 
@@ -69,24 +108,24 @@ def _wrong(raw: Raw, address: SnmpAddress) -> Value:
     came = {int: "a number", bytes: "an octet string", str: "an OID or address", float: "a float"}.get(
         type(raw), "nothing usable"
     )
-    return Value(None, f"{address.oid}: the agent gives {came}, the profile says {address.type or 'a value'}")
+    return Value(None, f"{address.name}: the agent gives {came}, the profile says {address.type or 'a value'}")
 
 
 def _as_kind(raw: bool | int | float | str, address: SnmpAddress, kind: str) -> Value:
     if kind == "str":
         text = str(raw)
         if len(text) > _LONGEST:
-            return Value(None, f"{address.oid}: a text of {len(text)} characters, more than {_LONGEST}")
-        return Value(None, f"{address.oid}: a NUL in the text") if "\0" in text else Value(text)
+            return Value(None, f"{address.name}: a text of {len(text)} characters, more than {_LONGEST}")
+        return Value(None, f"{address.name}: a NUL in the text") if "\0" in text else Value(text)
     if isinstance(raw, str):
         number = _number(raw)
         if number is None:
-            return Value(None, f"{address.oid}: {raw[:40]!r} is no number")
+            return Value(None, f"{address.name}: {raw[:40]!r} is no number")
         raw = number
     if not math.isfinite(raw):
-        return Value(None, f"{address.oid}: {raw} is not finite")
+        return Value(None, f"{address.name}: {raw} is not finite")
     if kind == "bool":
-        return Value(bool(raw)) if raw in (0, 1) else Value(None, f"{address.oid}: {raw} is neither 0 nor 1")
+        return Value(bool(raw)) if raw in (0, 1) else Value(None, f"{address.name}: {raw} is neither 0 nor 1")
     return Value(int(raw) if isinstance(raw, bool) else raw)
 
 

@@ -192,14 +192,12 @@ class State:
     def remember_faults(self, registry: Registry) -> None:
         """What is wrong with the devices, from their newest readings as they were stored."""
         faults: dict[str, Faults] = {}
-        for series, latest in self.latest.items():
+        for series, latest in sorted(self.latest.items(), key=lambda one: one[1].at):  # as they came
             device = registry.devices.get(series.device)
             if device is not None:
                 reading = Reading(series, latest.at, latest.at, latest.value, latest.text, latest.quality)
-                found = diagnose(faults.get(device.id, {}), device.profile, reading)
-                if found:
-                    faults[device.id] = found
-        self.faults = faults
+                faults[device.id] = diagnose(faults.get(device.id, {}), device.profile, reading)
+        self.faults = {device: found for device, found in faults.items() if found}
 
 
 class Draft:

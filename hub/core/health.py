@@ -27,6 +27,8 @@ def diagnose(faults: Faults, profile: Profile, reading: Reading) -> Faults:
         bad = FunctionState.DEGRADED, f"{series.point}: {reading.quality.name.lower()}"
     _note(updated, (series.point, series.instance, -1), bad)
     if reading.quality.is_good:
+        # what says that none of the rows could be read stands without instance; a row that can be takes it back
+        updated.pop((series.point, "", -1), None)
         for n, row in enumerate(profile.health):
             if row.point == series.point:
                 key = (series.point, series.instance, n)

@@ -79,10 +79,12 @@ class Schedule:
         )
 
     def answered(self, turn: Turn, samples: Iterable[Sample], cost: Micros, now: Micros) -> None:
-        """What a turn brought and how long it took."""
-        good = {sample.series.device for sample in samples if sample.error is None}
-        for device in {series.device for series in turn.series}:
-            if device in good:
+        """What a turn brought and how long it took. A device of which nothing came has only points that speak by themselves."""
+        heard: dict[str, bool] = {}
+        for sample in samples:
+            heard[sample.series.device] = heard.get(sample.series.device, False) or sample.error is None
+        for device in {series.device for series in turn.series} & heard.keys():
+            if heard[device]:
                 self._apart.pop(device, None)
                 self._dead.discard(device)
             elif turn.alone is None:

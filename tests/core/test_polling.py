@@ -192,3 +192,14 @@ def test_on_a_line_where_nobody_is_well_the_dead_wait_only_twice_what_a_try_cost
     line = Line({B: SECOND}, {"b"})
     line.run(100 * SECOND)
     assert len(line.times(B)) >= 30
+
+
+def test_a_device_of_which_a_turn_brought_nothing_is_not_taken_for_dead() -> None:
+    """It was asked for points that only ever speak by themselves."""
+    schedule = Schedule({A: SECOND, B: 60 * SECOND})
+    schedule.start(0, 0.0)
+    for now in range(0, 10 * SECOND, SECOND):
+        for turn in schedule.turns(now):
+            assert turn.alone is None
+            schedule.answered(turn, [Sample(one, 0, 1) for one in turn.series if one != B], 5_000, now)
+    assert schedule.dead == []

@@ -24,6 +24,9 @@ USERS = {
     "sha": ("SHA", "AES"),
     "sha256": ("SHA-256", "AES"),
     "sha512": ("SHA-512", "AES256"),
+    "long": ("SHA", "AES256"),
+    "reeder": ("SHA", "AES256C"),
+    "writer": ("SHA-256", "AES"),
     "powerless": ("SHA-256", "AES"),
 }
 
@@ -34,7 +37,11 @@ while (line := sys.stdin.readline()):
         print("PONG", flush=True)
         continue
     oid = sys.stdin.readline().strip().lstrip(".")
-    found = json.load(open(sys.argv[1])).get(oid) if line.strip() == "get" else None
+    known = json.load(open(sys.argv[1]))
+    if line.strip() == "getnext":
+        arcs = lambda one: [int(arc) for arc in one.split(".")]
+        oid = min((one for one in known if arcs(one) > arcs(oid)), key=arcs, default="")
+    found = known.get(oid) if line.strip() in ("get", "getnext") else None
     print("NONE" if found is None else "\\n".join(["." + oid, *found]), flush=True)
 """
 
@@ -49,7 +56,9 @@ def free_port() -> int:
 class Snmpd:
     """net-snmp's agent with `pass_persist` values below ROOT."""
 
-    def __init__(self, program: str, folder: Path, port: int) -> None:
+    def __init__(self, program: str, folder: Path, port: int, host: str = HOST) -> None:
+        folder.mkdir(exist_ok=True)
+        self.host = host
         self.port = port
         self._program = program
         self._folder = folder
@@ -65,10 +74,12 @@ class Snmpd:
         (self._folder / "snmpd.conf").write_text(
             "\n".join(
                 [
-                    f"agentaddress udp:{HOST}:{self.port}",
-                    f"rocommunity public {HOST}",
+                    f"agentaddress udp:{self.host}:{self.port}",
+                    "rocommunity public 127.0.0.0/8",
+                    "rwcommunity private 127.0.0.0/8",
                     *(f"createUser {name} {a} {auth_key} {p} {PRIV_KEY}" for name, (a, p) in USERS.items()),
-                    *(f"rouser {name} priv" for name in USERS if name != "powerless"),
+                    *(f"rouser {name} priv" for name in USERS if name not in ("powerless", "writer")),
+                    "rwuser writer priv",
                     f"pass_persist .{ROOT} {sys.executable} {self._folder}/values.py {self._folder}/values.json",
                 ]
             )
@@ -111,7 +122,7 @@ class Snmpd:
         assert self._process is not None
         assert self._process.poll() is None, (self._folder / "log").read_text()
         local = [line.split()[1] for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
-        return f"0100007F:{self.port:04X}" in local
+        return f"{int.from_bytes(socket.inet_aton(self.host), 'little'):08X}:{self.port:04X}" in local
 
     def forget_engine(self) -> None:
         """Lose engine id and boots, as a device without memory does; while it is stopped."""
@@ -161,7 +172,14 @@ def v2c(port: int, **settings: Any) -> Any:
 
 
 def v3(port: int, user: str = "sha256", **settings: Any) -> Any:
-    auth, priv = {"sha": ("sha", "aes128"), "sha512": ("sha512", "aes256")}.get(user, ("sha256", "aes128"))
+    auth, priv = {
+        "sha": ("sha", "aes128"),
+        "sha512": ("sha512", "aes256"),
+        "long": ("sha", "aes256"),
+        "reeder": ("sha", "aes256"),
+    }.get(user, ("sha256", "aes128"))
+    if user == "reeder":
+        settings = {"key_expansion": "cisco"} | settings
     return driver.Endpoint.model_validate(
         {"host": HOST, "port": port, "user": user, "auth": auth, "priv": priv}
         | {"auth_key": AUTH_KEY, "priv_key": PRIV_KEY, "timeout_s": 1}

@@ -33,10 +33,10 @@ class _Relay(asyncio.DatagramProtocol):
 
 
 class _Agent(ContractPeer):
-    def __init__(self, agent: Snmpd) -> None:
+    def __init__(self, agent: Snmpd, **settings: Any) -> None:
         self.agent = agent
         self.number = free_port()
-        self.endpoint = v3(self.number, timeout_s=0.5)
+        self.endpoint = v3(self.number, timeout_s=0.5, **settings)
         self.bindings = [binding(f"{ROOT}.{number}.0") for number in (1, 2)]
         self.values = {}
         self._next = 100
@@ -113,6 +113,17 @@ class TestSnmpContract(DriverContract):
     @pytest.fixture
     async def peer(self, agent: Snmpd) -> AsyncIterator[ContractPeer]:
         peer = _Agent(agent)
+        await peer.start()
+        yield peer
+        await peer.refuse()
+
+
+class TestSnmpContractWithTraps(TestSnmpContract):
+    """The same promises by a link that listens too."""
+
+    @pytest.fixture
+    async def peer(self, agent: Snmpd) -> AsyncIterator[ContractPeer]:
+        peer = _Agent(agent, traps={"host": HOST, "port": free_port()})
         await peer.start()
         yield peer
         await peer.refuse()

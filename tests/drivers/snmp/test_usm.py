@@ -65,7 +65,7 @@ async def test_every_answer_of_net_snmp_is_believed_and_none_after_a_change_of_a
     async with wire(agent) as between, driver.connect(v3(between.port, user), [ONE]) as link:
         assert isinstance(link, PollLink)
         await link.read([ONE.series])
-        engine_id = link._session.get_engine_id()  # type: ignore[attr-defined]
+        engine_id = link._agent.engine_id  # type: ignore[attr-defined]
     answer = between.heard[-1]
     digest = DIGESTS[user]
     key = localized_key(digest, AUTH_KEY.encode(), engine_id)

@@ -1,0 +1,130 @@
+"""SET against net-snmp's snmpd: written, read back, refused, and nothing left of it."""
+
+import gc
+import os
+from typing import Any
+
+import pytest
+
+from drivers.snmp import driver
+from drivers.snmp.settings import SnmpAddress
+from drivers.snmp.writing import encoded_value
+from hub.driver import Binding, WriteLink
+from hub.errors import AccessDenied, BadInput, LinkDown
+from hub.model import Scalar
+from tests.drivers.snmp.agent import Snmpd, binding, v2c, v3
+
+CONTACT, TRAPS_ON = "1.3.6.1.2.1.1.4.0", "1.3.6.1.2.1.11.30.0"
+"""sysContact.0 (DisplayString), snmpEnableAuthenTraps.0 (INTEGER, 1 enabled, 2 disabled); RFC 3418."""
+
+
+def writable(oid: str, kind: str = "str", **address: Any) -> Binding:
+    return binding(oid, kind, **address)._replace(writable=True)
+
+
+async def write(endpoint: Any, bound: Binding, value: Scalar) -> Scalar | None:
+    async with driver.connect(endpoint, [bound]) as link:
+        assert isinstance(link, WriteLink)
+        return await link.write(bound.series, value)
+
+
+def writers(port: int) -> list[Any]:
+    return [
+        v2c(port, write_community="private"),
+        v2c(port, version="1", write_community="private"),
+        v3(port, "writer"),
+    ]
+
+
+async def test_a_value_is_written_and_read_back_by_every_version(agent: Snmpd) -> None:
+    for number, endpoint in enumerate(writers(agent.port)):
+        assert await write(endpoint, writable(CONTACT), f"保安 {number}") == f"保安 {number}"
+        assert await write(endpoint, writable(TRAPS_ON, "int"), 2 - number % 2) == 2 - number % 2
+
+
+async def test_a_truth_is_written_as_one_and_two(agent: Snmpd) -> None:
+    endpoint = v3(agent.port, "writer")
+    for value in (True, False):
+        assert await write(endpoint, writable(TRAPS_ON, "bool", type="truth"), value) is value
+
+
+async def test_a_value_that_the_agent_does_not_take_is_refused_with_its_reason(agent: Snmpd) -> None:
+    for endpoint, reason in zip(writers(agent.port), ("wrongValue", "badValue", "wrongValue"), strict=True):
+        with pytest.raises(BadInput, match=reason):
+            await write(endpoint, writable(TRAPS_ON, "int"), 3)
+
+
+async def test_a_point_that_cannot_be_written_is_refused_before_anything_is_sent(agent: Snmpd) -> None:
+    endpoint = v3(agent.port, "writer")
+    for bound, value in (
+        (binding(CONTACT, "str"), "x"),
+        (writable(TRAPS_ON, "int"), "one"),
+        (writable(TRAPS_ON, "int"), 2**31),
+        (writable(TRAPS_ON, "int", type="gauge"), -1),
+        (writable(TRAPS_ON, "bool", type="truth"), 2),
+        (writable(CONTACT, "str", type="ip"), "192.0.2"),
+        (writable(CONTACT, "str", type="oid"), "sysContact"),
+        (writable(CONTACT, "str", type="hex"), "xx"),
+        (writable(CONTACT, "str", encoding="latin-1"), "安"),
+    ):
+        with pytest.raises(BadInput):
+            await write(endpoint, bound, value)
+
+
+async def test_a_user_who_may_only_read_is_denied_and_a_community_that_may_only_read_too(agent: Snmpd) -> None:
+    with pytest.raises(AccessDenied, match="does not let us write"):
+        await write(v3(agent.port), writable(CONTACT), "x")
+    with pytest.raises(AccessDenied, match="does not let us write"):
+        await write(v2c(agent.port), writable(CONTACT), "x")
+
+
+async def test_a_write_whose_answer_is_lost_is_judged_by_what_is_read(agent: Snmpd) -> None:
+    """snmpd is silent towards an unknown community."""
+    endpoint = v2c(agent.port, write_community="wrong")
+    with pytest.raises(LinkDown, match="wrong community for writing"):
+        await write(endpoint, writable(TRAPS_ON, "int"), 1 if await write(endpoint_of(agent), writable(TRAPS_ON, "int"), 2) == 2 else 2)  # fmt: skip
+    assert await write(endpoint, writable(TRAPS_ON, "int"), 2) == 2  # it is so already
+
+
+def endpoint_of(agent: Snmpd) -> Any:
+    return v2c(agent.port, write_community="private")
+
+
+@pytest.mark.parametrize("user", ["long", "reeder", "sha512"])
+async def test_keys_longer_than_a_digest_are_made_as_the_agent_makes_them(agent: Snmpd, user: str) -> None:
+    """Refused, because these users may only read: but by an answer that was encrypted with such a key."""
+    with pytest.raises(AccessDenied, match="does not let us write"):
+        await write(v3(agent.port, user), writable(CONTACT), "x")
+
+
+async def test_two_hundred_links_that_write_leave_nothing_behind(agent: Snmpd) -> None:
+    endpoint, bound = endpoint_of(agent), writable(TRAPS_ON, "int")
+
+    async def round_of(count: int) -> tuple[int, int]:
+        for _ in range(count):
+            assert await write(endpoint, bound, 2) == 2
+        gc.collect()
+        return len(gc.get_objects()), len(os.listdir("/proc/self/fd"))
+
+    objects, files = await round_of(10)
+    more_objects, more_files = await round_of(200)
+    assert more_files <= files
+    assert more_objects - objects < 200
+
+
+@pytest.mark.parametrize(
+    ("value", "settings", "octets"),
+    [
+        (5, {"type": "gauge"}, "420105"),
+        (2**32 - 1, {"type": "gauge"}, "420500ffffffff"),
+        (-129, {}, "0202ff7f"),
+        (True, {"type": "truth"}, "020101"),
+        ("00:1b", {"type": "hex"}, "0402001b"),
+        ("192.0.2.1", {"type": "ip"}, "4004c0000201"),
+        ("1.3.6.1", {"type": "oid"}, "06032b0601"),
+        ("安", {"type": "string", "encoding": "gb18030"}, "0402b0b2"),
+        (7, {"type": "string"}, "040137"),
+    ],
+)
+def test_values_are_encoded_in_the_type_of_the_point(value: Scalar, settings: dict[str, Any], octets: str) -> None:
+    assert encoded_value(value, SnmpAddress(oid="1.3.6.1.4.1.9", **settings), "int").hex() == octets
