@@ -41,8 +41,10 @@ class Sieve:
         return passed
 
     def _turn(self, now: Micros) -> list[Reject]:
-        if now // MINUTE == self._minute:
-            return []
+        return [] if now // MINUTE == self._minute else self.end(now)
+
+    def end(self, now: Micros) -> list[Reject]:
+        """The minute is over: what was counted in it."""
         counts = [_summary(source, code, count, now) for (source, code), count in self._counted.items()]
         self._minute = now // MINUTE
         self._kept.clear()

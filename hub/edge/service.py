@@ -4,6 +4,7 @@ A driver's failure stops nothing; the failure of a part of the edge itself ends 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from hub.edge.spool import BULK_BUDGET, SpoolFailed, open_spool
 from hub.edge.uplink import Uplink
 from hub.model import Lane, Micros, Sample, Series
 from hub.runtime.drivers import LinkPlan
-from hub.runtime.links import wall_clock
+from hub.runtime.links import Held, wall_clock
 
 log = structlog.get_logger()
 
@@ -35,15 +36,15 @@ async def run_edge(
     budget: int = BULK_BUDGET,
     patience: Patience = PATIENCE,
 ) -> None:
-    """Run until `stop` is set; raises SpoolFailed when the spool cannot be had. `folder` holds the spool."""
-    with open_spool(folder, clock, budget) as spool:
+    """Run until `stop` is set; raises SpoolRefused when the spool in `folder` is not ours to use. A disk that takes nothing ends no edge."""
+    intake = Intake(None, clock=clock, reopen=lambda: open_spool(folder, clock, budget))
+    try:
+        intake.begin()
         keeper = Keeper(folder)
         begun = begin(bundle, plans, keeper.load())
-        intake = Intake(spool)
-        try:
-            await _run(bundle, begun, keeper, intake, stop, clock, patience)
-        finally:
-            intake.shutdown()
+        await _run(bundle, begun, keeper, intake, stop, clock, patience)
+    finally:
+        intake.shutdown()
 
 
 async def _run(
@@ -61,6 +62,7 @@ async def _run(
     log.info("edge.start", edge=bundle.edge, **about, links=len(plans))
     async with asyncio.TaskGroup() as tasks:
         writers = [tasks.create_task(intake.run(lane), name=f"spool-{lane}") for lane in Lane]
+        watch = tasks.create_task(intake.watch(), name="spool-watch")
         uplink = Uplink(broker, bundle.partition, bundle.broker.username, intake, clock)
         rules = LocalRules(bundle.edge, intake, uplink, clock)
         site = Site(tasks, uplink, rules, clock, bundle)
@@ -81,7 +83,18 @@ async def _run(
         await asyncio.wait([leaving], timeout=LEAVE_LIMIT)
         await intake.close()
         await asyncio.wait(writers, timeout=LEAVE_LIMIT)
-        await _end([leaving, *others, *writers])
+        await _empty_memory(intake)
+        await _end([leaving, *others, watch, *writers])
+
+
+async def _empty_memory(intake: Intake) -> None:
+    """What only memory has goes with the process: a moment for the hub or the disk to take it, then it is said."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LEAVE_LIMIT):
+            while intake.waiting_in_memory:
+                await asyncio.sleep(0.05)
+    if intake.waiting_in_memory:
+        log.critical("edge.memory_lost", samples=intake.waiting_in_memory)
 
 
 async def _end(tasks: "list[asyncio.Task[None]]") -> None:
@@ -102,12 +115,16 @@ async def _beat(site: Site, lane: Lane, intake: Intake, clock: Callable[[], Micr
         if lane is Lane.BULK:
             values["spool_urgent"] = intake.depth(Lane.URGENT).messages
             values["spool_bulk"] = intake.depth(Lane.BULK).messages
-            values["dropped"] = intake.depth(Lane.BULK).dropped
+            values["dropped"] = intake.depth(Lane.BULK).dropped + site.dropped
+            values["disk"] = int(intake.failing)
+            values["held"] = intake.waiting_in_memory
+            values["given_up"] = intake.given_up
         at = clock()
+        samples = [Sample(Series(site.bundle.edge, point), at, value) for point, value in values.items()]
         try:
-            await intake.put(
-                lane, [Sample(Series(site.bundle.edge, point), at, value) for point, value in values.items()]
-            )
+            await intake.put(lane, samples, hold=True)
+        except Held:
+            pass  # it goes up from memory
         except SpoolFailed as error:
             log.error("edge.beat_dropped", lane=lane, reason=str(error))
         due = max(due + site.bundle.beat / 1_000_000, loop.time())

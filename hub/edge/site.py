@@ -42,6 +42,7 @@ class Site:
         self._rules = rules
         self._clock = clock
         self._links: dict[str, _Running] = {}
+        self._dropped = 0
 
     async def adopt(self, bundle: Bundle, plans: Sequence[LinkPlan]) -> None:
         """Run by `bundle` from now on; `plans` are its endpoints', in order."""
@@ -66,6 +67,11 @@ class Site:
         """The endpoints whose links are up."""
         return frozenset(name for name, link in self._links.items() if link.runner.counters.up)
 
+    @property
+    def dropped(self) -> int:
+        """Samples that were polled and that the spool did not take, since the process began."""
+        return self._dropped + sum(link.runner.counters.dropped for link in self._links.values())
+
     def runner(self, device: str) -> LinkRunner | None:
         """The link behind which a device is."""
         for link in self._links.values():
@@ -74,7 +80,9 @@ class Site:
         return None
 
     async def _leave(self, names: Sequence[str]) -> None:
-        tasks = [self._links.pop(name).task for name in names]
+        left_links = [self._links.pop(name) for name in names]
+        self._dropped += sum(link.runner.counters.dropped for link in left_links)
+        tasks = [link.task for link in left_links]
         if not tasks:
             return
         for task in tasks:

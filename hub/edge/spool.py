@@ -6,25 +6,30 @@ that writes its message. Knows nothing of the loop or of MQTT; every call blocks
 
 Bulk is bounded by a budget: when it is full the oldest messages give up their content, and the last of each run becomes a declaration of
 how much was dropped, all under their own numbers, so that the stream has no gap and the loss is seen in the hub's quarantine. What is
-left of a message are some fifty bytes. The urgent lane is never dropped.
+left of a message are some fifty bytes. The urgent lane on the disk is never dropped, and has its own room there (`hub.edge.disk`).
+
+`memory_spool` is the same thing without a disk, for what an edge must send while its disk takes nothing. There both lanes are bounded.
 """
 
 import contextlib
 import fcntl
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
 from hub.core.batching import Packed
 from hub.core.wire import encode_reject, join_up
+from hub.edge.disk import Disk
 from hub.errors import AnxinError
 from hub.model import Lane, Micros, Reject
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 BULK_BUDGET = 512 * 1024 * 1024
 """Bytes of bulk payloads: about five months of an institution with fifteen devices."""
@@ -60,7 +65,7 @@ _GIVE_UP = """
 update message set samples = 0, dropped = items, payload = ?
 where lane = ? and seq between ? and ? and (samples > 0 or length(payload) > 256)
 """
-_INSERT = "insert into message (lane, seq, samples, payload, items, through) values (?, ?, ?, ?, ?, ?)"
+_INSERT = "insert into message (lane, seq, samples, payload, items, through, dropped) values (?, ?, ?, ?, ?, ?, ?)"
 _EMPTY = join_up((), ())
 _DECLARATION = 256
 RUN = 1000
@@ -74,10 +79,19 @@ alter table message add column items integer not null default 0;
 alter table message add column through integer not null default -1;
 alter table message add column dropped integer not null default 0;
 """
+PAGE = 4096
+WAL = 8 * 1024 * 1024
+"""bytes that the write-ahead log keeps of the disk after a flood"""
+MEMORY: Mapping[Lane, int] = MappingProxyType({Lane.URGENT: 32 * 1024 * 1024, Lane.BULK: 256 * 1024})
+"""bytes of payloads that may wait in memory while the disk takes nothing: urgent ones, and in bulk what the edge says of itself"""
 
 
 class SpoolFailed(AnxinError):
     """The disk does not take or give what was asked (full, read-only, broken): nothing of this call is safe; try again later."""
+
+
+class SpoolRefused(SpoolFailed):
+    """The spool is not ours to use: another process has it, a newer program made it, or there can be none at this place."""
 
 
 class SpoolBroken(AnxinError):
@@ -95,6 +109,17 @@ class Message(NamedTuple):
     """of this message, whose content was given up"""
 
 
+class Row(NamedTuple):
+    """A message without its place: what one spool hands to another."""
+
+    payload: bytes
+    samples: int
+    items: int
+    """samples and rejects, as they were written"""
+    dropped: int
+    """of these, when the content was given up"""
+
+
 class Depth(NamedTuple):
     """How a lane stands."""
 
@@ -109,10 +134,21 @@ class Depth(NamedTuple):
 class Spool:
     """An open spool; `open_spool()` makes it. Calls must not overlap."""
 
-    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], Micros], budget: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        clock: Callable[[], Micros],
+        budgets: Mapping[Lane, int],
+        disk: Disk | None = None,
+    ) -> None:
+        self.disk = disk
+        self.written = dict.fromkeys(Lane, 0)
+        """bytes of payloads appended since it was opened"""
+        self.lost = dict.fromkeys(Lane, 0)
+        """samples given up since it was opened"""
         self._db = connection
         self._clock = clock
-        self._budget = budget
+        self._budgets = budgets
         self._streams: dict[Lane, str] = {}
         self._depth: dict[Lane, Depth] = {}
         self._inherited: dict[Lane, int | None] = {}
@@ -160,29 +196,77 @@ class Spool:
         return number
 
     def append(self, lane: Lane, messages: Sequence[Packed]) -> int:
-        """Write messages under the next numbers; when it returns they are on the disk. Returns the last number given."""
+        """Write messages under the next numbers; when it returns they are on the disk. Returns the last number given.
+
+        Bulk that would take the room kept for alarms is refused when dropping older bulk makes none.
+        """
+        return self.take_over(lane, [Row(m.payload, m.samples, m.samples + m.rejects, 0) for m in messages])
+
+    def take_over(self, lane: Lane, rows: Sequence[Row]) -> int:
+        """Like `append`, for messages that stood in another spool."""
+        if lane is Lane.URGENT:
+            return self._with_reserve(lambda: self._append(lane, rows))
+        return self._append(lane, rows)
+
+    def _append(self, lane: Lane, rows: Sequence[Row]) -> int:
         depth = self._depth[lane]
-        added = sum(len(message.payload) for message in messages)
-        excess = depth.bytes + added - self._budget if lane is Lane.BULK else 0
+        added = sum(len(row.payload) for row in rows)
+        excess = self._excess(lane, added)
         dropped = freed = 0
         with self._transaction():
             if excess > 0:
-                dropped, freed = self._drop_oldest(lane, max(excess, self._budget // SLACK))
+                budget = self._budgets.get(lane, 0)
+                dropped, freed = self._drop_oldest(lane, max(excess, budget // SLACK))
+                if freed < excess and self.disk is not None and self._room() < added:
+                    raise SpoolFailed("the disk is nearly full: what room is left is kept for alarms")
             last, items = self._one("select last, items from stream where lane = ?", lane)
-            for message in messages:
+            for row in rows:
                 last += 1
-                held = message.samples + message.rejects
-                items += held
-                row = (lane, last, message.samples, message.payload, held, items)
-                self._db.execute(_INSERT, row)
+                items += row.items
+                self._db.execute(_INSERT, (lane, last, row.samples, row.payload, row.items, items, row.dropped))
             self._db.execute("update stream set last = ?, items = ? where lane = ?", (last, items, lane))
         self._items[lane] = items
-        samples = depth.samples + sum(message.samples for message in messages) - dropped
+        samples = depth.samples + sum(row.samples for row in rows) - dropped
         size = depth.bytes + added - freed
-        self._depth[lane] = Depth(depth.messages + len(messages), samples, size, depth.dropped + dropped)
+        self._depth[lane] = Depth(depth.messages + len(rows), samples, size, depth.dropped + dropped)
+        self.written[lane] += added
         if freed > 0:
+            self.lost[lane] += dropped
             log.error("spool.dropped", lane=lane, samples=dropped, total=depth.dropped + dropped)
         return int(last)
+
+    def _excess(self, lane: Lane, added: int) -> int:
+        """Bytes that must go before `added` may come: over the budget, or, for bulk, over what the disk has to spare."""
+        over = self._depth[lane].bytes + added - self._budgets[lane] if lane in self._budgets else 0
+        return max(over, added - self._room()) if lane is Lane.BULK and self.disk is not None else over
+
+    def _room(self) -> int:
+        """Bytes that bulk may still take: of the disk, and what the file holds of pages that were let go of."""
+        if self.disk is None:
+            return 0
+        free: int = self._one("pragma freelist_count")[0]
+        return self.disk.room + free * PAGE
+
+    def left(self, lane: Lane) -> int:
+        """Bytes that this lane can still take before something is dropped."""
+        over = self._budgets.get(lane, 0) - self._depth[lane].bytes
+        return max(0, over if self.disk is None else min(over, self._room()))
+
+    def probe(self, lane: Lane) -> None:
+        """Whether the disk takes this lane's messages: writes and syncs one page, or raises SpoolFailed."""
+        with self._transaction():
+            self._db.execute("update stream set last = last where lane = ?", (lane,))
+        if lane is Lane.BULK and self.disk is not None and self._room() <= 0 and self._depth[lane].samples == 0:
+            raise SpoolFailed("the disk is nearly full: what room is left is kept for alarms")
+
+    def _with_reserve(self, work: Callable[[], T]) -> T:
+        """What must succeed on a full disk: once more in the room of the reserve."""
+        try:
+            return work()
+        except SpoolFailed:
+            if self.disk is None or not self.disk.give_up_reserve():
+                raise
+            return work()
 
     def unconfirmed(self, lane: Lane, after: int, limit: int) -> list[Message]:
         """The first `limit` unconfirmed messages with a number above `after`."""
@@ -193,8 +277,17 @@ class Spool:
             )
             return [Message(*row) for row in rows]
 
+    def rows(self, lane: Lane, limit: int) -> list[tuple[int, Row]]:
+        """The first `limit` unconfirmed messages with their numbers, for another spool to take over."""
+        query = "select seq, payload, samples, items, dropped from message where lane = ? order by seq limit ?"
+        with _translated():
+            return [(seq, Row(*row)) for seq, *row in self._db.execute(query, (lane, limit))]
+
     def confirm(self, lane: Lane, upto: int) -> int:
         """Let go of everything up to `upto`; returns how many messages that were. A number not given yet is never let go of."""
+        return self._with_reserve(lambda: self._confirm(lane, upto))
+
+    def _confirm(self, lane: Lane, upto: int) -> int:
         with self._transaction():
             upto = min(upto, self.last(lane))
             gone = "from message where lane = ? and seq <= ?"
@@ -212,13 +305,23 @@ class Spool:
 
     def replace(self, lane: Lane, seq: int, reject: Reject) -> None:
         """Put a reject in the place of a message that can never be sent, so that its number is kept."""
-        with self._transaction():
-            self._replace(lane, seq, reject)
+
+        def work() -> None:
+            with self._transaction():
+                self._replace(lane, seq, reject)
+
+        self._with_reserve(work)
         self._load(lane)
 
     def restart(self, lane: Lane) -> str:
         """A new stream for what is unconfirmed, numbered from 1: for a hub that no longer knows the old one. Returns its name."""
         stream = _stream_name(lane)
+        self._with_reserve(lambda: self._restart(lane, stream))
+        self._load(lane)
+        self._inherited[lane] = None
+        return stream
+
+    def _restart(self, lane: Lane, stream: str) -> None:
         with self._transaction():
             query = "select seq, items, through from message where lane = ? order by seq"
             rows = self._db.execute(query, (lane,)).fetchall()
@@ -233,9 +336,6 @@ class Spool:
                 "update stream set stream = ?, last = ?, confirmed = 0, dropped = 0, items = ? where lane = ?",
                 (stream, len(rows), through, lane),
             )
-        self._load(lane)
-        self._inherited[lane] = None
-        return stream
 
     def _drop_oldest(self, lane: Lane, wanted: int) -> tuple[int, int]:
         """Inside a transaction: make the oldest messages give up their content until `wanted` bytes are free; returns samples and bytes."""
@@ -297,33 +397,59 @@ def _stream_name(lane: Lane) -> str:
 
 @contextlib.contextmanager
 def open_spool(folder: Path, clock: Callable[[], Micros], budget: int = BULK_BUDGET) -> Iterator[Spool]:
-    """The spool in `folder`, made when it is not there; raises SpoolFailed when it cannot be had or another process has it.
+    """The spool in `folder`, made when it is not there; raises SpoolFailed when it cannot be had, SpoolRefused when it never will.
 
     A file that is corrupt is moved aside under a name with the time in it, said loudly, and a new stream begins: what it held is lost to us,
     and a number of the old stream must never be used again.
     """
     path = folder / "spool.db"
+    there = _is_there(path)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "lock").open("a")
     except OSError as error:
-        raise SpoolFailed(f"{folder}: the spool cannot be made: {error.strerror}") from None
+        # an edge that never had a spool here was set up wrongly; one that had goes on without
+        failed = SpoolFailed if there else SpoolRefused
+        raise failed(f"{folder}: the spool cannot be made: {error.strerror}") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise SpoolFailed(f"{folder}: another process uses this spool") from None
+            raise SpoolRefused(f"{folder}: another process uses this spool") from None
         try:
             connection = _connect(path)
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
                 raise SpoolFailed(f"{path}: the spool cannot be opened: {error}") from None
             _move_aside(path, clock(), str(error))
-            connection = _connect(path)
+            connection = _connect_anew(path)
         try:
-            yield Spool(connection, clock, budget)
+            disk = Disk(folder)
+            disk.keep_reserve()
+            yield Spool(connection, clock, {Lane.BULK: budget}, disk)
         finally:
             connection.close()
+
+
+def memory_spool(clock: Callable[[], Micros], budgets: Mapping[Lane, int] = MEMORY) -> Spool:
+    """A spool that is gone with the process."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.executescript(_SCHEMA)
+    return Spool(connection, clock, budgets)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _connect_anew(path: Path) -> sqlite3.Connection:
+    try:
+        return _connect(path)
+    except sqlite3.DatabaseError as error:
+        raise SpoolFailed(f"{path}: the spool cannot be opened: {error}") from None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -331,12 +457,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
+        connection.execute(f"pragma journal_size_limit = {WAL:d}")
         (found,) = connection.execute("pragma quick_check(1)").fetchone()
         if found != "ok":
             raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
         (version,) = connection.execute("pragma user_version").fetchone()
         if version not in (0, 1, _FORMAT):
-            raise sqlite3.OperationalError(f"its format is {version}, this program knows {_FORMAT}")
+            raise SpoolRefused(f"{path}: its format is {version}, this program knows {_FORMAT}")
         upgrade = _FROM_1 if version == 1 else ""
         connection.executescript(f"begin; {upgrade} {_SCHEMA} pragma user_version = {_FORMAT:d}; commit;")
     except BaseException:
@@ -352,9 +479,22 @@ def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
 def _move_aside(path: Path, now: Micros, reason: str) -> None:
     aside = path.with_name(f"spool.corrupt-{now}.db")
     log.critical("spool.corrupt", path=str(path), moved_to=str(aside), reason=reason, lost="what was not confirmed")
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    except OSError as error:
+        raise SpoolFailed(f"{path}: damaged, and it cannot be moved aside: {error.strerror}") from None
 
 
-__all__ = ["BULK_BUDGET", "Depth", "Message", "Spool", "SpoolBroken", "SpoolFailed", "open_spool"]
+__all__ = [
+    "BULK_BUDGET",
+    "Depth",
+    "Message",
+    "Spool",
+    "SpoolBroken",
+    "SpoolFailed",
+    "SpoolRefused",
+    "memory_spool",
+    "open_spool",
+]

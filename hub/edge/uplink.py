@@ -6,6 +6,9 @@ Only a confirmation lets go of a message; what the broker acknowledges means not
 One session, because the broker ties a device's client id to its user name (DESIGN.md: nobody takes another's session). Urgent still never
 waits behind bulk: each lane has its own task and window, and bulk puts at most `PIPE` bytes that the broker has not acknowledged onto the
 line. Why: docs/decisions/0010-one-session-an-edge.md.
+
+Beside the spool on the disk there is the one in memory (`hub.edge.intake`), with streams of its own. Each lane of each is a `_Leg` with its own
+task; what a disk does to one leg stops no other, and never ends the session.
 """
 
 import asyncio
@@ -29,8 +32,8 @@ from hub.core.wire import (
     properties_of,
 )
 from hub.crash import point
-from hub.edge.intake import Intake
-from hub.edge.spool import Message, SpoolFailed
+from hub.edge.intake import Intake, Shelf
+from hub.edge.spool import Message, SpoolBroken, SpoolFailed
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import Lane, Micros, Reject
 from hub.mqtt import Broker, Session, session
@@ -43,6 +46,8 @@ PIPE = 64 * 1024
 """bytes of bulk on the line without the broker's acknowledgement, or one message if it is larger: half a second of a line of 1 Mbit/s"""
 LONGEST = 5.0
 """seconds of the longest pause: an alarm must not wait long for a broker that is back"""
+DISK_PAUSE = 1.0
+"""seconds between two tries of a disk that does not give or let go of messages"""
 STEADY = 30.0
 """seconds after which a session counts as good and the back-off starts over"""
 
@@ -68,7 +73,8 @@ class Uplink:
         self._clock = clock
         self._moved = asyncio.Event()
         self._aim(broker, partition)
-        self._past = {lane: Past(intake.inherited(lane)) for lane in Lane}
+        self._pasts: dict[str, Past] = {}
+        """of the streams that there are, over all sessions"""
         self._backoff = Backoff(longest=LONGEST, denied_longest=DENIED_URGENT)
         self._said_down = False
 
@@ -88,7 +94,7 @@ class Uplink:
         self._moved.set()
 
     async def run(self) -> None:
-        """Carry until cancelled; raises SpoolBroken when the spool is damaged."""
+        """Carry until cancelled."""
         while True:
             self._moved.clear()
             started = asyncio.get_running_loop().time()
@@ -97,7 +103,7 @@ class Uplink:
             except AccessDenied as error:
                 pause = self._backoff.denied(random.random())
                 self._say_down(error, pause)
-            except (LinkDown, BadInput, SpoolFailed) as error:
+            except (LinkDown, BadInput) as error:
                 if asyncio.get_running_loop().time() - started > STEADY:
                     self._backoff.reset()
                 pause = self._backoff.next(random.random())
@@ -120,21 +126,34 @@ class Uplink:
             self.connected.set()
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    windows = {}
-                    for lane in Lane:
-                        windows[lane] = Window(await self._intake.confirmed(lane), _now())
-                        carrier = _Carrier(
-                            lane, self._up[lane], windows[lane], self._past[lane], live, self._intake, self._clock
-                        )
-                        tasks.create_task(carrier.run(), name=f"uplink-{lane}")
-                    tasks.create_task(self._hear(live, windows), name="uplink-hear")
+                    legs: list[_Leg] = []
+                    tasks.create_task(self._hear(live, legs), name="uplink-hear")
+                    tasks.create_task(self._carry(live, legs), name="uplink-carry")
                     tasks.create_task(self._leave_when_moved(), name="uplink-move")
             except BaseExceptionGroup as group:
-                raise group.exceptions[0] from None  # the first to fall cancelled the others
+                raise _first(group) from None  # the first to fall cancelled the others
             finally:
                 self.connected.clear()
 
-    async def _hear(self, live: Session, windows: dict[Lane, Window]) -> None:
+    async def _carry(self, live: Session, legs: "list[_Leg]") -> None:
+        """The legs of the memory, and those of the disk that is there; another disk, other legs."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._intake.disk_moved.clear()
+                shelves = [shelf for shelf in (self._intake.memory, self._intake.disk) if shelf is not None]
+                legs[:] = [leg for leg in legs if leg.shelf in shelves]
+                streams = {shelf.spool.stream(lane) for shelf in shelves for lane in Lane}
+                for gone in self._pasts.keys() - streams:
+                    del self._pasts[gone]
+                for shelf in shelves:
+                    for lane in Lane:
+                        if not any(leg.shelf is shelf and leg.lane is lane for leg in legs):
+                            leg = _Leg(lane, self._up[lane], self._pasts, live, shelf, self._intake, self._clock)
+                            legs.append(leg)
+                            tasks.create_task(leg.run(), name=f"uplink-{lane}")
+                await self._intake.disk_moved.wait()
+
+    async def _hear(self, live: Session, legs: "list[_Leg]") -> None:
         while True:
             for incoming in await live.take(100):
                 if incoming.topic == self._configuration:
@@ -148,40 +167,19 @@ class Uplink:
                 except BadInput as error:
                     log.warning("uplink.garbage", topic=incoming.topic, reason=str(error))
                 else:
-                    if lane is not None:
-                        await self._confirm(lane, windows[lane], confirmation)
+                    self._confirm(lane, legs, confirmation)
                 live.settle(incoming)
 
-    async def _confirm(self, lane: Lane, window: Window, confirmation: Confirmation) -> None:
-        if confirmation.stream != self._intake.stream(lane):
-            log.debug("uplink.other_stream", lane=lane, stream=confirmation.stream)
-            return
-        past = self._past[lane]
-        past.heard = True
-        if lane is Lane.URGENT:
-            self.confirmed_at = _now()
-            self.reached = self.reached or not self._moved.is_set()  # while it is set, the old session speaks
-        known = past.known
-        verdict = window.confirm(confirmation.upto, known, _now())
-        if verdict is Verdict.PROGRESS:
-            point("edge-before-confirm-delete")
-            await self._intake.confirm(lane, confirmation.upto)
-            self._backoff.reset()
-        elif verdict is Verdict.BACK:
-            log.info("uplink.repeated", lane=lane, after=window.confirmed, cause="gap or repetition")
-        elif verdict is Verdict.ANEW:
-            after = await self._intake.restart(lane)
-            window.restart(_now())
-            past.inherited, past.highest = None, 0
-            log.error(
-                "uplink.stream_anew",
-                lane=lane,
-                before=confirmation.stream,
-                after=after,
-                hub=confirmation.upto,
-                sent=known,
-            )
-        self._intake.appended[lane].set()
+    def _confirm(self, lane: Lane | None, legs: "list[_Leg]", confirmation: Confirmation) -> None:
+        for leg in legs:
+            if leg.lane is lane and leg.stream == confirmation.stream:
+                if lane is Lane.URGENT:
+                    self.confirmed_at = _now()
+                    self.reached = self.reached or not self._moved.is_set()  # while it is set, the old session speaks
+                if leg.confirm(confirmation):
+                    self._backoff.reset()
+                return
+        log.debug("uplink.other_stream", lane=lane, stream=confirmation.stream)
 
     def _say_down(self, error: Exception, pause: float) -> None:
         say = log.debug if self._said_down else log.warning
@@ -189,45 +187,121 @@ class Uplink:
         self._said_down = True
 
 
-class _Carrier:
-    """Sends one lane's messages within one session."""
+class _Leg:
+    """Sends one lane's messages of one shelf within one session, and lets go of what is confirmed."""
 
     def __init__(
         self,
         lane: Lane,
         topic: str,
-        window: Window,
-        past: Past,
+        pasts: dict[str, Past],
         live: Session,
+        shelf: Shelf,
         intake: Intake,
         clock: Callable[[], Micros],
     ) -> None:
-        self._lane = lane
+        self.lane = lane
+        self.shelf = shelf
         self._topic = topic
-        self._window = window
-        self._past = past
+        self._pasts = pasts
         self._live = live
         self._intake = intake
         self._clock = clock
-        self._wake = intake.appended[lane]
+        self._wake = shelf.appended[lane]
+        self._window: Window | None = None
+        self._stream = self.stream
+        self._past = self._find_past()
+        self._upto = 0
+        """confirmed, and not let go of yet"""
+        self._anew: Confirmation | None = None
+        self._said = False
+
+    @property
+    def stream(self) -> str:
+        """As it is called now."""
+        return self.shelf.spool.stream(self.lane)
+
+    def _find_past(self) -> Past:
+        return self._pasts.setdefault(self._stream, Past(self.shelf.spool.inherited(self.lane)))
 
     async def run(self) -> None:
-        """Until the session ends, which raises."""
+        """Until the session ends, which raises, or the shelf is no more."""
+        while True:
+            try:
+                await self._attend()
+            except SpoolBroken as error:
+                self._intake.lose_disk(self.shelf, error)
+                return
+            except SpoolFailed as error:
+                self._say_failed(error)
+                await asyncio.sleep(DISK_PAUSE)
+
+    async def _attend(self) -> None:
+        if self._window is None:
+            self._window = Window(await self.shelf.confirmed(self.lane), _now())
         window = self._window
         while True:
             self._wake.clear()
+            await self._tend(window)
             if window.expire(_now()):
-                log.info("uplink.repeated", lane=self._lane, after=window.confirmed, cause="no confirmation")
-            stream = self._intake.stream(self._lane)
-            room = self._past.allowed(window.sent, window.room)
-            chunk = await self._intake.unconfirmed(self._lane, window.sent, min(CHUNK, room))
-            await self._send(stream, chunk)
+                log.info("uplink.repeated", lane=self.lane, after=window.confirmed, cause="no confirmation")
+            stream = self._stream
+            room = self._past.allowed(window.sent, window.room) if self.shelf.sendable[self.lane] else 0
+            chunk = await self.shelf.unconfirmed(self.lane, window.sent, min(CHUNK, room))
+            await self._send(window, stream, chunk)
             if not chunk:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(window.wait(_now())):
                         await self._wake.wait()
 
-    async def _send(self, stream: str, chunk: list[Message]) -> None:
+    def confirm(self, confirmation: Confirmation) -> bool:
+        """The hub says how far it is; what follows from it is done by `run`. Whether that was progress."""
+        window, past = self._window, self._past
+        if window is None:
+            return False
+        past.heard = True
+        verdict = window.confirm(confirmation.upto, past.known, _now())
+        if verdict is Verdict.PROGRESS:
+            self._upto = confirmation.upto
+        elif verdict is Verdict.BACK:
+            log.info("uplink.repeated", lane=self.lane, after=window.confirmed, cause="gap or repetition")
+        elif verdict is Verdict.ANEW:
+            self._anew = confirmation
+        self._wake.set()
+        return verdict is Verdict.PROGRESS
+
+    async def _tend(self, window: Window) -> None:
+        """Let go of what is confirmed; begin anew what the hub does not know. A disk that cannot let go stops no sending."""
+        if self._stream != self.stream:  # what memory had was written to the disk
+            self._begin_anew(window)
+        if self._anew is not None:
+            said, known = self._anew, self._past.known
+            after = await self.shelf.restart(self.lane)
+            self._begin_anew(window)
+            log.error("uplink.stream_anew", lane=self.lane, before=said.stream, after=after, hub=said.upto, sent=known)
+        if self._upto:
+            upto = self._upto
+            point("edge-before-confirm-delete")
+            try:
+                await self.shelf.confirm(self.lane, upto)
+            except SpoolFailed as error:
+                self._say_failed(error)  # the hub has it: at worst it is sent once more after a restart
+            else:
+                self._said = False
+            self._upto = self._upto if self._upto > upto else 0
+
+    def _begin_anew(self, window: Window) -> None:
+        window.restart(_now())
+        self._pasts.pop(self._stream, None)
+        self._stream, self._anew, self._upto = self.stream, None, 0
+        self._past = self._find_past()
+
+    def _say_failed(self, error: SpoolFailed) -> None:
+        say = log.debug if self._said else log.error
+        say("uplink.spool_failed", lane=self.lane, reason=str(error))
+        self._said = True
+
+    async def _send(self, window: Window, stream: str, chunk: list[Message]) -> None:
         """Urgent onto the line as it comes; bulk as much as `PIPE` holds, then only when the broker has taken that."""
         on_the_line: list[asyncio.Task[None]] = []
         size = 0
@@ -237,10 +311,13 @@ class _Carrier:
                     await asyncio.gather(*on_the_line)
                     on_the_line, size = [], 0
                 # going back or beginning anew may have happened meanwhile
-                if stream != self._intake.stream(self._lane) or not self._window.take(message.seq, _now()):
+                if stream != self.stream or self._anew is not None or not self.shelf.sendable[self.lane]:
+                    break
+                if not window.take(message.seq, _now()):
                     break
                 self._past.highest = max(self._past.highest, message.seq)
-                if self._lane is Lane.URGENT:
+                self.shelf.sent[self.lane] = max(self.shelf.sent[self.lane], message.seq)
+                if self.lane is Lane.URGENT:
                     await self._post(stream, message)
                 else:
                     on_the_line.append(asyncio.create_task(self._publish(stream, message)))
@@ -254,7 +331,9 @@ class _Carrier:
         """Its place, and how much the stream holds up to it and as a whole (docs/protocol.md: conservation)."""
         if message.through < 0:
             return properties_of(stream, message.seq)
-        given = max(self._intake.items(self._lane), message.through)
+        # what waits in memory may go to the disk's stream instead: it is not said to be in this one
+        given = message.through if self.shelf is self._intake.memory else self.shelf.spool.items(self.lane)
+        given = max(given, message.through)
         items = Items(message.through, given, min(message.dropped, MAX_SAMPLES + MAX_REJECTS))
         return properties_of(stream, message.seq, items)
 
@@ -276,10 +355,15 @@ class _Carrier:
         """The broker takes less than the protocol says: this one can never be sent, and must not stand before the rest."""
         if error.code != "mqtt-size":
             raise error
-        log.error("uplink.unsendable", lane=self._lane, seq=message.seq, reason=error.reason)
+        log.error("uplink.unsendable", lane=self.lane, seq=message.seq, reason=error.reason)
         reject = Reject(self._clock(), "edge:uplink", "mqtt-size", error.reason, message.payload[:4096])
-        await self._intake.replace(self._lane, message.seq, reject)
+        await self.shelf.replace(self.lane, message.seq, reject)
         raise LinkDown("a message was replaced, the window starts again")
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _now() -> float:

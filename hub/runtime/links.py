@@ -32,6 +32,8 @@ READ_LIMIT = 120.0
 """seconds that one turn may take before the link is given up; a driver has its own, shorter time-outs"""
 WRITE_LIMIT = 15.0
 """seconds that a driver has to write one value and read it back"""
+HELD_LIMIT = 30.0
+"""seconds that a push source waits for what the sink has in memory only; then its link ends, and it says it again"""
 SETTLE_LIMIT = 30.0
 """seconds that a driver has to confirm one delivery to its source"""
 LEAVE_LIMIT = 5.0
@@ -49,11 +51,24 @@ STEADY: Micros = 30_000_000
 IDLE = 3600.0
 
 
+class Held(AnxinError):
+    """The sink has it in memory only and sends it from there: a kill would lose it, so nobody may be told that it is safe.
+
+    `safe` ends when it is safe after all, or is cancelled when it was given up.
+    """
+
+    def __init__(self, reason: str, safe: "asyncio.Future[None]") -> None:
+        super().__init__(reason)
+        self.safe = safe
+
+
 class _Handed(NamedTuple):
     """A delivery that is with the sink."""
 
     delivery: Delivery
-    stored: "asyncio.Future[list[None]]"
+    parts: Sequence[int]
+    """samples of each call of `put`"""
+    stored: "asyncio.Future[list[BaseException | None]]"
     polled: bool
     """nobody will say it again"""
 
@@ -65,7 +80,10 @@ class Sink(Protocol):
     """Where samples go."""
 
     async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
-        """Returns when all of it is safe; raises an AnxinError when it is not. Keeps the order of the calls."""
+        """Returns when all of it is safe; raises Held when it is only on its way, another AnxinError when it was not taken.
+
+        Keeps the order of the calls.
+        """
         ...
 
 
@@ -84,6 +102,8 @@ class Counters:
     rejects: int = 0
     dropped: int = 0
     """polled samples that the sink could not take"""
+    held: int = 0
+    """samples that the sink had in memory only"""
 
 
 def wall_clock() -> Micros:
@@ -104,6 +124,7 @@ class LinkRunner:
         self._log = log.bind(endpoint=plan.endpoint_id, driver=plan.driver.name)
         self._said_down = False
         self._said_dropped = False
+        self._undeclared = 0
         self._entered_at: Micros | None = None
         self._link: Link | None = None
         self._denials = 0
@@ -255,13 +276,14 @@ class LinkRunner:
         for sample in delivery.samples:
             lanes[self.plan.lanes.get(sample.series.device, Lane.BULK)].append(sample)
         puts = [self._sink.put(Lane.URGENT, lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []
+        parts = [len(lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []
         if lanes[Lane.BULK] or delivery.rejects:
             rejects = [reject._replace(source=self._named(reject.source)) for reject in delivery.rejects]
             puts.append(self._sink.put(Lane.BULK, lanes[Lane.BULK], rejects))
+            parts.append(len(lanes[Lane.BULK]))
         # the order of the calls is kept: each starts as a task of its own here
-        stored = asyncio.gather(*puts)
-        stored.add_done_callback(_look_at_end)
-        await under_way.put(_Handed(delivery, stored, polled))
+        stored = asyncio.gather(*puts, return_exceptions=True)
+        await under_way.put(_Handed(delivery, parts, stored, polled))
 
     def _named(self, source: str) -> str:
         """Driver and endpoint first, so that whoever reads quarantine knows whose line it was."""
@@ -269,26 +291,50 @@ class LinkRunner:
         return source if source.startswith(own) else f"{own} {source}".rstrip()
 
     async def _settle(self, under_way: _UnderWay) -> NoReturn:
-        """In the order of arrival, whatever lane each took. What a poll brought and the sink refused is lost, counted and said."""
+        """In the order of arrival, whatever lane each took."""
         while True:
-            delivery, stored, polled = await under_way.get()
-            count = len(delivery.samples)
-            try:
-                await stored
-            except AnxinError as error:
-                if not polled:
-                    raise
-                self.counters.dropped += count
-                self._say_dropped(str(error), samples=count)
+            handed = await under_way.get()
+            delivery = handed.delivery
+            taken = await self._outcome_of(handed)
+            if taken is None:
                 continue
             async with _limit(SETTLE_LIMIT, "did not settle"):
                 await delivery.settle()
-            self._said_dropped = False
             self._backoff.reset()
             self._denials = 0
-            self.counters.samples += count
+            self.counters.samples += len(delivery.samples)
             self.counters.unread += sum(sample.error is not None for sample in delivery.samples)
             self.counters.rejects += len(delivery.rejects)
+            if taken:
+                self._said_dropped = False
+                await self._declare()
+
+    async def _outcome_of(self, handed: _Handed) -> bool | None:
+        """Wait until it is safe: True; False where memory had to do for something polled. None: something polled was not taken."""
+        outcome: bool | None = True
+        for samples, end in zip(handed.parts, await handed.stored, strict=True):
+            if isinstance(end, Held):
+                self.counters.held += samples
+                if not handed.polled:
+                    await _until_safe(end)
+                outcome = False if outcome is True else outcome
+            elif isinstance(end, AnxinError) and handed.polled:
+                self.counters.dropped += samples
+                self._undeclared += samples
+                self._say_dropped(str(end), samples=samples)
+                outcome = None
+            elif end is not None:
+                raise end
+        return outcome
+
+    async def _declare(self) -> None:
+        """The sink takes again: how much of what was polled it did not take stands in the stream itself."""
+        if self._undeclared == 0:
+            return
+        reason = f"{self._undeclared} samples were dropped while the spool took nothing"
+        with contextlib.suppress(AnxinError):
+            await self._sink.put(Lane.BULK, (), (Reject(self._clock(), self.plan.source, "dropped", reason),))
+            self._undeclared = 0
 
     async def _take_fault(self, error: ProtocolFault) -> None:
         self.counters.faults += 1
@@ -363,15 +409,14 @@ def _telling(errors: Sequence[BaseException]) -> BaseException:
     return next((error for error in errors if not isinstance(error, AnxinError)), errors[0])
 
 
+async def _until_safe(held: Held) -> None:
+    """What the sink has in memory only is safe once the hub has it; until then its source is not told so."""
+    await asyncio.wait([held.safe], timeout=HELD_LIMIT)
+    if not held.safe.done() or held.safe.cancelled():
+        raise held
+
+
 def _abandon(under_way: _UnderWay) -> None:
     """What is with the sink stays with it and may still be written; its source is not told, and sends it again."""
     while not under_way.empty():
-        stored = under_way.get_nowait().stored
-        if not stored.cancel() and not stored.cancelled():
-            stored.exception()
-
-
-def _look_at_end(stored: "asyncio.Future[list[None]]") -> None:
-    """What nobody waits for any more, because the link was left, is no error of ours."""
-    if not stored.cancelled():
-        stored.exception()
+        under_way.get_nowait().stored.cancel()

@@ -32,7 +32,7 @@ def spool(tmp_path: Path) -> Iterator[Spool]:
 
 @contextlib.asynccontextmanager
 async def running_intake(spool: Spool) -> AsyncIterator[Intake]:
-    intake = Intake(spool)
+    intake = Intake(spool, clock=lambda: NOW)
     async with asyncio.TaskGroup() as tasks:
         for lane in Lane:
             tasks.create_task(intake.run(lane))

@@ -27,12 +27,13 @@ def spooled(spool: Spool, lane: Lane) -> list[list[object]]:
 
 async def test_when_put_returns_it_is_in_the_spool(spool: Spool, run_intake: RunIntake) -> None:
     async with run_intake(spool) as intake:
+        assert intake.disk is not None
         await intake.put(Lane.URGENT, lamp(1), [Reject(1, "line-1", "checksum", "wrong")])
-        (message,) = await intake.unconfirmed(Lane.URGENT, 0, 10)
+        (message,) = await intake.disk.unconfirmed(Lane.URGENT, 0, 10)
         up = decode_up(message.payload)
         assert (len(up.samples), len(up.rejects)) == (1, 1)
-        assert intake.appended[Lane.URGENT].is_set()
-        assert not intake.appended[Lane.BULK].is_set()
+        assert intake.disk.appended[Lane.URGENT].is_set()
+        assert not intake.disk.appended[Lane.BULK].is_set()
 
 
 async def test_what_several_links_read_at_the_same_time_shares_one_bulk_message(
@@ -91,30 +92,6 @@ async def test_what_waits_in_memory_is_bounded_and_who_comes_later_waits(spool: 
     await task
     intake.shutdown()
     assert [value for message in spooled(spool, Lane.URGENT) for value in message] == list(range(30))
-
-
-class FullSpool(Spool):
-    """Real but for its disk."""
-
-    def __init__(self, inner: Spool) -> None:
-        self.inner, self.full = inner, True
-
-    def append(self, lane: Lane, messages: Sequence[Packed]) -> int:
-        if self.full:
-            raise SpoolFailed("the spool cannot be used: database or disk is full")
-        return self.inner.append(lane, messages)
-
-
-async def test_a_disk_that_is_full_is_said_to_each_who_waits_and_the_next_one_is_tried_again(
-    spool: Spool, run_intake: RunIntake
-) -> None:
-    full = FullSpool(spool)
-    async with run_intake(full) as intake:
-        results = await asyncio.gather(*(intake.put(Lane.URGENT, lamp(n)) for n in range(3)), return_exceptions=True)
-        assert [type(result) for result in results] == [SpoolFailed] * 3
-        full.full = False
-        await intake.put(Lane.URGENT, lamp(7))
-    assert spooled(spool, Lane.URGENT) == [[7]]
 
 
 async def test_one_who_gives_up_waiting_disturbs_nobody(spool: Spool, run_intake: RunIntake) -> None:

@@ -48,8 +48,9 @@ async def test_a_sample_of_the_wrong_make_becomes_a_reject_and_its_neighbours_ar
     sample: Sample, spool: Spool, run_intake: RunIntake
 ) -> None:
     async with run_intake(spool) as intake:
+        assert intake.disk is not None
         await intake.put(Lane.BULK, [GOOD, sample, GOOD])
-        (message,) = await intake.unconfirmed(Lane.BULK, 0, 10)
+        (message,) = await intake.disk.unconfirmed(Lane.BULK, 0, 10)
     up = decode_up(message.payload)
     assert [numbered.sample for numbered in up.samples] == [GOOD, GOOD]
     assert [numbered.reject.code for numbered in up.rejects] == ["sample"]

@@ -206,7 +206,7 @@ def test_a_spool_of_a_newer_program_is_refused_and_left_alone(tmp_path: Path) ->
     connection.close()
     with pytest.raises(SpoolFailed, match="99"), open_spool(tmp_path, clock):
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "spool.db"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "reserve", "spool.db"]
 
 
 def test_a_full_disk_refuses_the_append_keeps_what_is_there_and_gives_no_number_away(spool: Spool) -> None:

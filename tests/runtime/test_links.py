@@ -16,7 +16,7 @@ from hub.errors import AccessDenied, AnxinError, LinkDown, ProtocolFault
 from hub.model import Delivery, Lane, Micros, Reject, Sample, Series
 from hub.runtime import links
 from hub.runtime.drivers import LinkPlan
-from hub.runtime.links import LinkRunner
+from hub.runtime.links import Held, LinkRunner
 from hub.testing import eventually
 
 pytestmark = pytest.mark.usefixtures("no_long_pauses")
@@ -348,6 +348,59 @@ async def test_a_push_source_is_not_told_that_what_the_sink_refused_is_safe() ->
         sink.refuse = False
         await eventually(lambda: settled == [1])
     assert runner.counters.samples == 1
+
+
+class HoldingSink(Sink):
+    """Has everything urgent in memory only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.safe: list[asyncio.Future[None]] = []
+
+    async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
+        await super().put(lane, samples, rejects)
+        if lane is Lane.URGENT:
+            self.safe.append(asyncio.get_running_loop().create_future())
+            raise Held("the disk takes nothing", self.safe[-1])
+
+
+async def test_a_push_source_is_told_only_when_what_was_in_memory_is_safe() -> None:
+    settled = list[int]()
+
+    async def settle() -> None:
+        settled.append(1)
+
+    sink = HoldingSink()
+    driver = FakeDriver(lambda _: Speaking(Delivery([Sample(SMOKE, NOW, 1)], settle=settle)))
+    async with running(plan(driver), sink) as runner:
+        await eventually(lambda: len(sink.safe) == 1)
+        assert settled == []
+        sink.safe[0].set_result(None)
+        await eventually(lambda: settled == [1])
+    assert (runner.counters.held, runner.counters.samples, driver.entered) == (1, 1, 1)
+
+
+async def test_a_push_source_whose_message_nobody_makes_safe_says_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "HELD_LIMIT", 0.05)
+    sink = HoldingSink()
+    driver = FakeDriver(lambda _: Speaking(Delivery([Sample(SMOKE, NOW, 1)])))
+    async with running(plan(driver), sink) as runner:
+        await eventually(lambda: driver.entered >= 3)
+    assert runner.counters.samples == 0
+
+
+async def test_polling_goes_on_while_memory_has_to_do_and_what_bulk_lost_is_declared_afterwards() -> None:
+    sink = HoldingSink()
+    async with running(plan(FakeDriver(lambda _: Asked(good))), sink) as runner:
+        await eventually(lambda: runner.counters.held >= 5)
+        assert runner.counters.dropped == 0
+    refusing = Sink(refuse=True)
+    async with running(plan(FakeDriver(lambda _: Asked(good)), DOOR), refusing) as runner:
+        await eventually(lambda: runner.counters.dropped >= 5)
+        refusing.refuse = False
+        await eventually(lambda: len(refusing.rejects) == 1)
+        assert refusing.rejects[0].code == "dropped"
+        assert refusing.rejects[0].reason.startswith(f"{runner.counters.dropped} samples")
 
 
 async def test_what_a_poll_brought_and_the_sink_refused_is_counted_and_the_link_stays() -> None:
