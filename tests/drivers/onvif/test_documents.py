@@ -31,7 +31,7 @@ def test_the_readme_names_every_key(model: type[BaseModel]) -> None:
     assert [key for key in model.model_fields if f"`{key}`" not in readme and f"{key}=" not in readme] == []
 
 
-@pytest.mark.parametrize(("name", "library"), [("onvif", "aiohttp")])
+@pytest.mark.parametrize(("name", "library"), [("onvif", "aiohttp"), ("rtsp", "av")])
 def test_without_the_extra_a_bundle_that_names_the_driver_is_refused_by_name(name: str, library: str) -> None:
     program = (
         f"import sys; sys.modules[{library!r}] = None\n"
