@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from hub.engine import ensure
+from tests.faults import field_soak
 from tests.faults.checker import Report
 from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, kill_at_labels, kill_at_random, settle
 from tests.faults.stand import Stand
@@ -32,7 +33,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--no-labels", action="store_true", help="random kills only, no labelled crash points")
     parser.add_argument("--keep", type=Path, help="an empty folder for ledgers and logs, kept afterwards")
+    field = parser.add_argument_group("the field", "many sites with bad lines, instead of one stand")
+    field.add_argument(
+        "--field", action="store_true", help="simulated sites; conservation must be exact on every stream"
+    )
+    field.add_argument("--sites", type=int, default=20)
+    field.add_argument("--minutes", type=float, default=30.0)
+    field.add_argument("--out", type=Path, help="a file for the report as JSON")
     options = parser.parse_args()
+    if options.field:
+        return field_soak.main(options.sites, 60 * options.minutes, options.seed, options.keep, options.out)
     ensure()
     started = time.monotonic()
     print(f"soak: {options.kills} kills, seed {options.seed}", file=sys.stderr)
