@@ -28,7 +28,7 @@ from tests.pages import ROOT, blocks, inline, rows, section, text
 OPERATIONS, PROTOCOL, PROVISIONING = "docs/operations.md", "docs/protocol.md", "provisioning/README.md"
 DOCUMENTS = ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md", OPERATIONS, PROTOCOL, PROVISIONING]
 COMMANDS: dict[str, Any] = {"anxin": typer.main.get_command(anxin), "anxinctl": typer.main.get_command(anxinctl)}
-SCRIPTS = {"--once", "--json", "--kills", "--seed", "--strict"}
+SCRIPTS = {"--once", "--json", "--kills", "--seed", "--strict", "--field", "--sites", "--minutes", "--out"}
 """Options of scripts/demo, scripts/soak and mypy that are named by themselves."""
 
 
