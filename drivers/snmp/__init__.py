@@ -1,9 +1,10 @@
-"""SNMP: polls agents by v3 (authPriv) and, where somebody accepted it, v2c.
+"""SNMP: asks agents by version 3 (authPriv) and, where somebody accepted it, 2c and 1; hears their traps and informs; writes; looks for them.
 
-`settings` is what people write, `values` is pure, `link` is the connection and alone imports gufo-snmp.
+`settings` is what people write; `link` plans and keeps a connection, `session` alone imports gufo-snmp, `listener` has the socket for traps,
+`writing` sends a SET, `search` looks for agents. Pure are `values`, `reboots`, `traps`, `ber`, `message`, `usm` and `frame`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -11,8 +12,8 @@ from pydantic import BaseModel
 
 from drivers.snmp.listener import Listeners
 from drivers.snmp.memory import Memory
-from drivers.snmp.settings import SnmpAddress, SnmpDevice, SnmpEndpoint
-from hub.driver import Binding, Link
+from drivers.snmp.settings import SnmpAddress, SnmpDevice, SnmpEndpoint, SnmpSearch
+from hub.driver import Binding, Found, Link
 
 
 class SnmpDriver:
@@ -22,6 +23,7 @@ class SnmpDriver:
     Endpoint: type[BaseModel] = SnmpEndpoint
     Device: type[BaseModel] = SnmpDevice
     Address: type[BaseModel] = SnmpAddress
+    Search: type[BaseModel] = SnmpSearch
 
     def __init__(self) -> None:
         self._memory = Memory()
@@ -32,6 +34,12 @@ class SnmpDriver:
         from drivers.snmp.link import connect  # gufo-snmp is loaded only where a link is made
 
         return connect(endpoint, bindings, self._memory, self._listeners)
+
+    def discover(self, search: Any) -> AsyncIterator[Found]:
+        """Agents in the ranges of a `SnmpSearch`, as they answer."""
+        from drivers.snmp.search import discover
+
+        return discover(search)
 
 
 driver = SnmpDriver()

@@ -37,6 +37,7 @@ from drivers.snmp.values import Raw
 from hub.errors import AccessDenied, DriverError, LinkDown, ProtocolFault
 
 T = TypeVar("T")
+Pace = Callable[[], Awaitable[None]]
 
 ALIVE = "1.3.6.1.2.1.1.3.0"
 """sysUpTime.0: every agent has it, and an agent that hides it still answers."""
@@ -187,9 +188,9 @@ class Rows(NamedTuple):
 
 
 @asynccontextmanager
-async def connected(endpoint: SnmpEndpoint) -> AsyncIterator["Agent"]:
-    """The agent, greeted; raises LinkDown when it does not answer, AccessDenied when it refuses user or keys."""
-    agent = Agent(endpoint, await _open(endpoint))
+async def connected(endpoint: SnmpEndpoint, pace: Pace | None = None) -> AsyncIterator["Agent"]:
+    """The agent, greeted; each question waits for `pace` first. Raises LinkDown when it does not answer, AccessDenied when it refuses user or keys."""
+    agent = Agent(endpoint, await _open(endpoint), pace)
     try:
         await agent.greet()
         yield agent
@@ -204,9 +205,10 @@ async def connected(endpoint: SnmpEndpoint) -> AsyncIterator["Agent"]:
 class Agent:
     """Questions to one agent, one request at a time."""
 
-    def __init__(self, endpoint: SnmpEndpoint, session: _Session) -> None:
+    def __init__(self, endpoint: SnmpEndpoint, session: _Session, pace: Pace | None = None) -> None:
         self._endpoint = endpoint
         self._session = session
+        self._pace = pace
         self._turn = asyncio.Lock()
         self._fresh_until = 0.0
 
@@ -298,6 +300,8 @@ class Agent:
             refreshed = False
             tries = self._endpoint.retries + 1
             while tries:
+                if self._pace is not None:
+                    await self._pace()
                 try:
                     async with asyncio.timeout(self._endpoint.timeout_s):
                         return await self._exchange(question)

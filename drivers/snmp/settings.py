@@ -6,12 +6,14 @@ Version 3 with authentication and privacy is the rule. Versions 1 and 2c send th
 
 import ipaddress
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 _OID = re.compile(r"^\.?\d{1,10}(\.\d{1,10})*$")
 _LAST_ARC = 2**32 - 1
+MOST_ADDRESSES = 1024
+"""of one search: four networks of 256"""
 _LONGEST_OID = 128
 """Arcs of an OBJECT IDENTIFIER (RFC 3416, section 4.1)."""
 
@@ -61,16 +63,13 @@ class SnmpTraps(_Model):
     """folder that keeps the listener's engine id and boots, so that senders of version 3 informs know it again after a restart"""
 
 
-class SnmpEndpoint(_Model):
-    """An SNMP agent."""
+class SnmpAccess(_Model):
+    """How agents are spoken with: version, credentials, patience."""
 
-    host: str = Field(min_length=1, max_length=253)
     port: int = Field(default=161, ge=1, le=65535)
     version: Literal["1", "2c", "3"] = "3"
     community: SecretStr | None = Field(default=None, min_length=1, max_length=255)
     """1 and 2c only"""
-    write_community: SecretStr | None = Field(default=None, min_length=1, max_length=255)
-    """1 and 2c only: for writing, where it is another one"""
     insecure_transport: bool = False
     """1 and 2c only, and then it must be true"""
     user: str | None = Field(default=None, min_length=1, max_length=32)
@@ -86,11 +85,9 @@ class SnmpEndpoint(_Model):
     """how often a request without an answer is sent again: UDP loses packets"""
     max_varbinds: int = Field(default=20, ge=1, le=60)
     """points asked for in one request"""
-    traps: SnmpTraps | None = None
-    """listen for the agent's traps and informs; left out, it is only asked"""
 
     @model_validator(mode="after")
-    def _credentials_of_the_version(self) -> "SnmpEndpoint":
+    def _credentials_of_the_version(self) -> Self:
         if self.version != "3":
             if self.community is None:
                 raise ValueError(f"community: version {self.version} needs one")
@@ -101,18 +98,80 @@ class SnmpEndpoint(_Model):
             if self.user is not None or self.auth_key is not None or self.priv_key is not None:
                 raise ValueError("user, auth_key, priv_key: these belong to version 3")
             return self
-        trapped = None if self.traps is None else self.traps.community
-        if self.insecure_transport or (self.community, self.write_community, trapped) != (None, None, None):
-            raise ValueError("community, write_community, insecure_transport: these belong to versions 1 and 2c")
+        if self.community is not None or self.insecure_transport:
+            raise ValueError("community, insecure_transport: these belong to versions 1 and 2c")
         for name in ("user", "auth_key", "priv_key"):
             if getattr(self, name) is None:
                 raise ValueError(f"{name}: version 3 needs it (authPriv is the only level)")
+        return self
+
+
+class SnmpEndpoint(SnmpAccess):
+    """An SNMP agent."""
+
+    host: str = Field(min_length=1, max_length=253)
+    write_community: SecretStr | None = Field(default=None, min_length=1, max_length=255)
+    """1 and 2c only: for writing, where it is another one"""
+    traps: SnmpTraps | None = None
+    """listen for the agent's traps and informs; left out, it is only asked"""
+
+    @model_validator(mode="after")
+    def _communities_of_the_version(self) -> Self:
+        trapped = None if self.traps is None else self.traps.community
+        if self.version == "3" and (self.write_community, trapped) != (None, None):
+            raise ValueError("write_community, traps.community: these belong to versions 1 and 2c")
         return self
 
     @property
     def name(self) -> str:
         """How errors name this endpoint."""
         return f"snmp {self.host}:{self.port}"
+
+
+def _networks(text: object) -> object:
+    return text.replace(",", " ").split() if isinstance(text, str) else text
+
+
+def _network(text: str) -> str:
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+class SnmpSearch(SnmpAccess):
+    """Where to look for agents, and how fast: only at the addresses of `ranges`, each once."""
+
+    ranges: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_networks), Field(min_length=1)
+    ] = Field(description="addresses and networks: 192.0.2.0/28,192.0.2.40")
+    per_second: float = Field(default=10.0, gt=0, le=50.0, description="questions a second, at most")
+    timeout_s: float = Field(default=1.0, ge=0.05, le=30.0, description="seconds for each answer")
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        if sum(ipaddress.ip_network(one).num_addresses for one in self.ranges) > MOST_ADDRESSES:
+            raise ValueError(f"ranges: more than {MOST_ADDRESSES} addresses")
+        return self
+
+    @property
+    def addresses(self) -> list[str]:
+        """Every address once, in the order given; without a network's own and its broadcast address."""
+        found: dict[str, None] = {}
+        for one in self.ranges:
+            network = ipaddress.ip_network(one)
+            found |= dict.fromkeys(str(address) for address in network.hosts())
+        return list(found)
+
+    def settings(self, host: str) -> dict[str, Any]:
+        """Of the endpoint there, for a manifest: without secrets, and without this search's patience."""
+        own = SnmpAccess.model_fields.keys() & self.model_fields_set
+        kept = own - {"community", "auth_key", "priv_key", "timeout_s", "retries"}
+        return {"host": host} | {name: getattr(self, name) for name in SnmpAccess.model_fields if name in kept}
+
+    def endpoint(self, host: str) -> SnmpEndpoint:
+        """The agent there."""
+        own = SnmpAccess.model_fields.keys() & self.model_fields_set
+        return SnmpEndpoint.model_validate(
+            {"host": host, "timeout_s": self.timeout_s} | {name: getattr(self, name) for name in own}
+        )
 
 
 class SnmpDevice(_Model):
