@@ -107,6 +107,7 @@ class Datagrams(asyncio.DatagramProtocol):
         self._waiting: asyncio.Queue[tuple[bytes, Any]] = asyncio.Queue(MAX_DATAGRAMS)
         self._lost = 0
         self._transport: asyncio.DatagramTransport | None = None
+        self._shut = asyncio.Event()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -122,6 +123,7 @@ class Datagrams(asyncio.DatagramProtocol):
             yield protocol
         finally:
             transport.close()
+            await protocol._shut.wait()  # only then can the port be had again
 
     async def next(self) -> "tuple[bytes, _Answer]":
         """A datagram, and how to answer it."""
@@ -148,6 +150,10 @@ class Datagrams(asyncio.DatagramProtocol):
             self._waiting.put_nowait((data, addr))
         except asyncio.QueueFull:
             self._lost += 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._shut.set()
 
     def error_received(self, exc: Exception) -> None:
         """Called by the loop: a far end's port is shut; it will be heard, or it will not."""
