@@ -4,6 +4,7 @@ On a line every given speed and format is listened to for the given time; on `li
 """
 
 import asyncio
+import contextlib
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
@@ -86,7 +87,6 @@ class Talk:
 
     def found(self) -> Iterable[Found]:
         """Who speaks, as far as it is known."""
-        self.pause()
         for address, types in self._frames.items():
             frame = self._first[address]
             version = f"{frame.version[0]}.{frame.version[1]}"
@@ -183,6 +183,7 @@ async def discover(search: Search) -> AsyncGenerator[Found, None]:
     for endpoint, settings in _settings(search):
         talk = Talk(settings)
         await _listen(endpoint, talk, search.seconds)
+        talk.pause()
         for one in talk.found():
             recognised = True
             yield one
@@ -211,6 +212,9 @@ def _settings(search: Search) -> Iterable[tuple[Endpoint, dict[str, Any]]]:
             yield Endpoint.model_validate({**line, "protocol": "lines"}), line
 
 
+LOOK = 0.25
+"""Seconds between two looks at who has called."""
+
 PAUSE = 0.05
 """Seconds of silence between two bursts: longer than 3.5 characters at any usual speed, shorter than any pause between questions."""
 
@@ -238,7 +242,7 @@ async def _hear(reader: asyncio.StreamReader, talk: Talk, until: float) -> None:
 
 
 async def _called(search: Search) -> AsyncGenerator[Found, None]:
-    """Who calls a port or sends to it, each speaker once, when the time is over."""
+    """Who calls a port or sends to it, each speaker once."""
     talks: list[Talk] = []
     tasks: set[asyncio.Task[None]] = set()
     until = asyncio.get_running_loop().time() + search.seconds
@@ -261,33 +265,31 @@ async def _called(search: Search) -> AsyncGenerator[Found, None]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    async def datagrams() -> None:
+    async def datagrams(port: Datagrams) -> None:
         talk = Talk({"port": search.port})
         talks.append(talk)
-        async with Datagrams.bound(search.port) as port:
-            while True:
-                octets, _ = await port.next()
-                talk.feed(octets)
-                talk.pause()
+        while True:
+            octets, _ = await port.next()
+            talk.feed(octets)
+            talk.pause()
 
+    said: set[tuple[int, str]] = set()
     try:
-        if search.port.startswith("udp://"):
-            try:
-                async with asyncio.timeout(search.seconds):
-                    await datagrams()
-            except TimeoutError:
-                pass
-        else:
-            async with listening(search.port, called):
-                await asyncio.sleep(search.seconds)
+        async with contextlib.AsyncExitStack() as stack:
+            if search.port.startswith("udp://"):
+                hearing = asyncio.create_task(datagrams(await stack.enter_async_context(Datagrams.bound(search.port))))
+                tasks.add(hearing)
+            else:
+                await stack.enter_async_context(listening(search.port, called))
+            while (left := until - asyncio.get_running_loop().time()) > 0:
+                await asyncio.sleep(min(LOOK, left))
+                for number, talk in enumerate(talks):
+                    for one in talk.found():
+                        if (number, one.name) not in said and not (one.device and (-1, one.name) in said):
+                            said |= {(number, one.name), (-1, one.name)}
+                            yield one
     finally:
         for task in list(tasks):
             task.cancel()
         if tasks:
             await asyncio.wait(list(tasks))
-    said: set[str] = set()
-    for talk in talks:
-        for one in talk.found():
-            if one.name not in said or one.name == "line-talker":
-                said.add(one.name)
-                yield one

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 from pydantic import BaseModel
@@ -264,7 +264,7 @@ class SerialDriver:
             finally:
                 await link.leave()
 
-    def discover(self, search: discovery.Search) -> AsyncIterator[Found]:
+    def discover(self, search: discovery.Search) -> AsyncGenerator[Found, None]:
         """What talks on a line, or who calls a port; see `discovery`."""
         return discovery.discover(search)
 
