@@ -64,6 +64,22 @@ _QUIET.propagate = False
 _QUIET.addHandler(logging.NullHandler())
 
 
+class ClosingSocket(ssl.SSLSocket):
+    """Closed when its handshake fails: paho forgets it then, and whoever keeps the error would keep the socket."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """The handshake, and what a subclass checks of the peer."""
+        try:
+            super().do_handshake(block)
+            self.check_peer()
+        except BaseException:
+            self.close()
+            raise
+
+    def check_peer(self) -> None:
+        """Beyond what the context has checked; raises ssl.SSLError."""
+
+
 @dataclass(frozen=True)
 class Broker:
     """Where the broker is and who we are there; without `tls` the connection is plain."""
@@ -401,6 +417,8 @@ async def session(
     twice `receive_maximum`. Leaving says goodbye within `LEAVE_TIMEOUT` and closes the socket in any case.
     """
     five = protocol == "5"
+    if broker.tls is not None and not issubclass(broker.tls.sslsocket_class, ClosingSocket):
+        broker.tls.sslsocket_class = ClosingSocket
     client = aiomqtt.Client(
         broker.host,
         broker.port,
@@ -416,6 +434,8 @@ async def session(
         max_inflight_messages=0,  # no queue inside paho: the window is ours
         properties=_connect_properties(session_expiry, receive_maximum) if five else None,
         tls_context=broker.tls,
+        # a context that checks no names has its own way to know the broker; paho would check them once more
+        tls_insecure=True if broker.tls is not None and not broker.tls.check_hostname else None,
         socket_options=_socket_options(keepalive),
         logger=_QUIET,
     )

@@ -5,15 +5,19 @@ garbage alone gives a sample with its error, so that the point shows it, and one
 is no news: products send only what changed.
 """
 
+import csv
+import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from drivers.mqtt.settings import Address
 from hub.driver import Binding
-from hub.model import Micros, Reject, Sample, Scalar
+from hub.errors import BadInput
+from hub.model import Micros, Reject, Sample, Scalar, Series
 
 MAX_TEXT = 1024
 """Characters of a string value (docs/protocol.md)."""
@@ -36,6 +40,53 @@ class _Absent(Exception):
 
 class _Refused(Exception):
     """The value cannot be taken; the text says why."""
+
+
+_INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,79}\Z")
+"""What an instance may be (docs/protocol.md)."""
+
+
+class Topics:
+    """Which bindings a message is for: exact topics at once, those with a `+` one after the other, their instances counted."""
+
+    def __init__(self, bindings: Sequence[Binding], max_instances: int) -> None:
+        self._exact: dict[str, list[Binding]] = {}
+        self._filters: list[tuple[re.Pattern[str], Binding]] = []
+        self._most = max_instances
+        self._instances: dict[Series, set[str]] = {}
+        names = {binding.address.full_topic(binding.device): binding for binding in bindings}
+        self.filters: Sequence[str] = sorted(names)
+        """what to subscribe to"""
+        for binding in bindings:
+            name = binding.address.full_topic(binding.device)
+            if "+" in name:
+                self._filters.append((_pattern(name), binding))
+            else:
+                self._exact.setdefault(name, []).append(binding)
+
+    def of(self, topic: str) -> tuple[Sequence[Binding], str]:
+        """The bindings of this topic, with their instance filled in, and why some of it is refused (empty when nothing is)."""
+        found, refused = list(self._exact.get(topic, ())), ""
+        for pattern, binding in self._filters:
+            match = pattern.fullmatch(topic)
+            if match is None:
+                continue
+            instance = "/".join(match.groups())
+            known = self._instances.setdefault(binding.series, set())
+            if instance not in known:
+                if _INSTANCE.match(instance) is None:
+                    refused = f"{instance[:80]!r} is no instance of {binding.series.point}"
+                    continue
+                if len(known) >= self._most:
+                    refused = f"{binding.series.point} has {self._most} instances already, {instance!r} is one more"
+                    continue
+                known.add(instance)
+            found.append(binding._replace(series=binding.series._replace(instance=instance)))
+        return found, refused
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile("/".join("([^/]*)" if part == "+" else re.escape(part) for part in name.split("/")))
 
 
 def decode(
@@ -70,7 +121,7 @@ def decode(
     refused: list[str] = []
     for binding in wanted:
         try:
-            raw = _value(binding.address, binding.kind, document, text)
+            raw = _value(binding.address, binding.kind, _found(binding.address, document, text))
         except _Absent:
             continue
         except _Refused as error:
@@ -81,8 +132,27 @@ def decode(
     return Decoded(samples, (reject("value", "; ".join(refused)),) if refused else ())
 
 
-def _value(address: Address, kind: str, document: Any, text: str) -> Scalar:
-    found = point_at(document, address.pointer) if address.format == "json" else text
+def _found(address: Address, document: Any, text: str) -> Any:
+    """What stands at the address; None where nothing does."""
+    if address.format == "json":
+        return point_at(document, address.pointer)
+    return text if address.field is None else _field_of(text, address.field, address.separator)
+
+
+def _field_of(text: str, number: int, separator: str) -> str | None:
+    """A field of a payload of one line (RFC 4180, with any separator); an empty one is no news."""
+    try:
+        rows = [row for row in csv.reader(text.splitlines(), delimiter=separator, strict=True) if row]
+    except csv.Error as error:
+        raise _Refused(f"not CSV: {error}") from None
+    if len(rows) != 1:
+        raise _Refused(f"{len(rows)} lines of CSV, one is taken")
+    if number >= len(rows[0]):
+        raise _Refused(f"{len(rows[0])} fields, the point is field {number}")
+    return rows[0][number].strip() or None
+
+
+def _value(address: Address, kind: str, found: Any) -> Scalar:
     if found is None:
         raise _Absent
     if not isinstance(found, bool | int | float | str):
@@ -95,8 +165,10 @@ def _value(address: Address, kind: str, document: Any, text: str) -> Scalar:
         if "\0" in found:  # written \u0000 in JSON
             raise _Refused("NUL in a text")
     if address.equals is not None:
-        same = found == address.equals and isinstance(found, bool) == isinstance(address.equals, bool)
+        same = _is(found, address.equals)
         if address.only_when_equal and not same:
+            if address.ignored is not None and not any(_is(found, other) for other in address.ignored):
+                raise _Refused(f"{str(found)[:60]!r} is nothing that the product is known to say")
             raise _Absent
         return same
     if address.map is not None:
@@ -104,7 +176,33 @@ def _value(address: Address, kind: str, document: Any, text: str) -> Scalar:
         if key not in address.map:
             raise _Refused(f"{key[:60]!r} is not in the point's map")
         return address.map[key]
-    return _from_text(found, kind) if address.format == "raw" and isinstance(found, str) else _of_kind(found, kind)
+    return _from_text(found, kind) if address.format != "json" and isinstance(found, str) else _of_kind(found, kind)
+
+
+def _is(found: Scalar, wanted: Scalar) -> bool:
+    return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
+
+
+def command_of(value: Scalar, address: Address, where: str) -> bytes:
+    """What is published to write `value`; raises BadInput."""
+    command = address.command
+    if command is None:
+        raise BadInput("the profile names no command for it", where)
+    text = _text_of(value, command.values, where)
+    return command.payload.replace("{value}", text).encode()
+
+
+def _text_of(value: Scalar, values: Mapping[str, str] | None, where: str) -> str:
+    if isinstance(value, str) and (len(value) > MAX_TEXT or "\0" in value):
+        raise BadInput(f"a text of at most {MAX_TEXT} characters without NUL", where)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput("the value is not finite", where)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if values is None:
+        return json.dumps(value)
+    if text not in values:
+        raise BadInput(f"{text[:60]!r} is not among the command's values", where)
+    return values[text]
 
 
 def _of_kind(found: Scalar, kind: str) -> Scalar:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from drivers.mqtt.decode import Decoded, decode, point_at
-from drivers.mqtt.settings import Address, Device, Endpoint
+from drivers.mqtt.decode import Decoded, Topics, command_of, decode, point_at
+from drivers.mqtt.settings import Address, Device, Endpoint, Search
 from hub.driver import Binding
+from hub.errors import BadInput
 from hub.model import Sample, Scalar, Series
 
 AT = 1_795_296_000_000_000
@@ -145,6 +146,114 @@ def test_a_topic_that_no_point_is_bound_to_is_a_reject() -> None:
     assert read(b"{}").rejects[0].code == "topic"
 
 
+@pytest.mark.parametrize(
+    ("payload", "field", "separator", "value"),
+    [
+        (b"21.5,48,0\r\n", 0, ",", 21.5),
+        (b"21.5,48,0", 1, ",", 48.0),
+        (b'a;"4;5";7', 2, ";", 7.0),
+        (b"t\t 9 \n", 1, "\t", 9.0),
+    ],
+)
+def test_a_field_of_csv_is_read_as_its_points_type(payload: bytes, field: int, separator: str, value: float) -> None:
+    point = bind("x", "float", format="csv", field=field, separator=separator)
+    assert read(payload, point).samples == [Sample(Series("smoke-1", "x"), AT, value)]
+
+
+def test_an_empty_field_of_csv_is_no_news_and_one_that_is_missing_is_an_error_that_counts_them() -> None:
+    first, third = (bind(f"f{n}", "float", format="csv", field=n) for n in (0, 2))
+    assert read(b",48,1", first).samples == []
+    samples, rejects = read(b"21,48", first, third)
+    assert [one.raw for one in samples] == [21.0, None]
+    assert samples[1].error == "2 fields, the point is field 2"
+    assert rejects[0].code == "value"
+
+
+@pytest.mark.parametrize("payload", [b"1,2\n3,4", b"", b'"1,2', b'1"2,3', b"\n\n"])
+def test_csv_that_is_not_one_line_of_it_is_refused(payload: bytes) -> None:
+    samples, rejects = read(payload, bind("x", "float", format="csv", field=0))
+    assert [one.raw for one in samples] == [None]
+    assert rejects
+
+
+def test_csv_takes_equals_and_a_map_by_the_text_of_the_field() -> None:
+    pressed = bind("p", "bool", format="csv", field=1, equals="SOS", only_when_equal=True)
+    state = bind("s", "int", format="csv", field=0, map={"OK": 0, "FIRE": 1})
+    assert [one.raw for one in read(b"FIRE,SOS", pressed, state).samples] == [True, 1]
+    assert [one.raw for one in read(b"OK,", pressed, state).samples] == [0]
+
+
+def test_a_press_by_a_name_that_nobody_knows_is_an_error_and_quarantined_where_the_profile_lists_what_is_known() -> (
+    None
+):
+    """A firmware that calls it otherwise must not lose it in silence."""
+    known = bind("pressed", "bool", pointer="/action", equals="emergency", only_when_equal=True, ignored=["", "arm"])
+    for said in (b'{"action":""}', b'{"action":"arm"}', b'{"action":null}', b'{"battery":1}'):
+        assert read(said, known) == Decoded([], ())
+    assert read(b'{"action":"emergency"}', known).samples[0].raw is True
+    for said in (b'{"action":"sos"}', b'{"action":0}', b'{"action":true}', b'{"action":["emergency"]}'):
+        samples, rejects = read(said, known)
+        assert samples[0].raw is None
+        assert samples[0].error is not None
+        assert rejects[0].code == "value"
+
+
+def topics(*bindings: Binding, most: int = 4) -> Topics:
+    return Topics(bindings, most)
+
+
+def test_what_stands_for_a_plus_becomes_the_instance() -> None:
+    moved = bind("moved", "bool", topic="event/+/motion/+")
+    known = topics(SMOKE, moved)
+    assert known.filters == ["zigbee2mqtt/smoke-1", "zigbee2mqtt/smoke-1/event/+/motion/+"]
+    found, refused = known.of("zigbee2mqtt/smoke-1/event/2/motion/left")
+    assert [one.series for one in found] == [Series("smoke-1", "moved", "2/left")]
+    assert refused == ""
+    assert known.of("zigbee2mqtt/smoke-1")[0] == [SMOKE]
+    for other in ("zigbee2mqtt/smoke-1/event/2/motion", "x/zigbee2mqtt/smoke-1/event/2/motion/left", "a/b"):
+        assert known.of(other) == ([], "")
+
+
+def test_instances_are_bounded_and_only_those_that_can_travel() -> None:
+    known = topics(bind("x", "int", topic="in/+"), most=2)
+    for name in ("1", "2", "1"):
+        assert known.of(f"zigbee2mqtt/smoke-1/in/{name}")[1] == ""
+    found, refused = known.of("zigbee2mqtt/smoke-1/in/3")
+    assert found == []
+    assert "has 2 instances already" in refused
+    for name in ("", "é", "a b", "x" * 81, "-1"):
+        assert "no instance" in known.of(f"zigbee2mqtt/smoke-1/in/{name}")[1]
+
+
+@given(st.text(max_size=40))
+def test_no_topic_raises(topic: str) -> None:
+    for binding in topics(SMOKE, bind("x", "int", topic="in/+")).of(topic)[0]:
+        assert binding.series.device == "smoke-1"
+
+
+def test_a_topic_may_stand_around_the_devices() -> None:
+    power = bind("power", "bool", topic="stat/{device}/POWER", format="raw")
+    assert power.address.full_topic(power.device) == "stat/zigbee2mqtt/smoke-1/POWER"
+
+
+def test_a_command_says_the_value_as_json_or_as_the_product_wants_it() -> None:
+    plain = Address(command={"topic": "set"})
+    assert command_of(True, plain, "") == b"true"
+    assert command_of(2.5, plain, "") == b"2.5"
+    assert command_of('a"b', plain, "") == b'"a\\"b"'
+    worded = Address(command={"topic": "set", "payload": '{"state":"{value}"}', "values": {"true": "ON", "1": "?"}})
+    assert command_of(True, worded, "") == b'{"state":"ON"}'
+    for value in (False, 2, "ON"):
+        with pytest.raises(BadInput, match="not among the command's values"):
+            command_of(value, worded, "siren/sound")
+    refused: list[Scalar] = [math.inf, "x" * 1025, "a\0"]
+    for bad in refused:
+        with pytest.raises(BadInput):
+            command_of(bad, plain, "")
+    with pytest.raises(BadInput, match="no command"):
+        command_of(1, Address(), "")
+
+
 RFC_6901 = {"foo": ["bar", "baz"], "": 0, "a/b": 1, "c%d": 2, "e^f": 3, "g|h": 4, "i\\j": 5, 'k"l': 6, " ": 7, "m~n": 8}
 
 
@@ -218,6 +327,22 @@ def test_every_sample_of_any_document_is_a_finite_scalar_or_an_error(document: o
         (Address, {"equals": 1, "map": {"a": 1}}, "map"),
         (Address, {"only_when_equal": True}, "only_when_equal"),
         (Address, {"equals": "x", "only_when_equal": True, "retained": "take"}, "retained"),
+        (Address, {"format": "csv"}, "field"),
+        (Address, {"field": 1}, "field"),
+        (Address, {"format": "csv", "field": 1, "pointer": "/x"}, "pointer"),
+        (Address, {"format": "csv", "field": 1, "separator": '"'}, "separator"),
+        (Address, {"equals": "x", "ignored": ["y"]}, "ignored"),
+        (Address, {"topic": "a/#"}, "topic"),
+        (Address, {"topic": "a+/b"}, "whole level"),
+        (Address, {"topic": "+/+/+"}, "at most 2"),
+        (Address, {"topic": "a/+", "command": {"topic": "set"}}, "command"),
+        (Address, {"command": {"topic": "set", "payload": "on"}}, "payload"),
+        (Address, {"command": {"topic": "set/#"}}, "topic"),
+        (Search, {"host": "h", "seconds": 5}, "filter"),
+        (Search, {"host": "h", "filter": "a/#/b", "seconds": 5}, "filter"),
+        (Search, {"host": "h", "filter": "a+", "seconds": 5}, "filter"),
+        (Search, {"host": "h", "filter": "a/#"}, "seconds"),
+        (Search, {"host": "h", "filter": "a/#", "seconds": 601}, "seconds"),
     ],
 )
 def test_settings_that_do_not_hold_are_refused_and_named(model: Any, document: dict[str, Any], named: str) -> None:
