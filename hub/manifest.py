@@ -171,11 +171,34 @@ class Position(_Model):
     title: Names
 
 
+class LocalRule(_Model):
+    """Sound a siren for a fire that `devices`, or those in `zones`, see while the hub has been away for `after`."""
+
+    id: Identifier
+    siren: Identifier
+    point: Word
+    value: bool | int = True
+    devices: tuple[Identifier, ...] = Field(default=(), max_length=500)
+    zones: tuple[Identifier, ...] = Field(default=(), max_length=500)
+    after: Annotated[Duration, Field(ge=30_000_000)] = 60_000_000
+
+    @model_validator(mode="after")
+    def _watches_something(self) -> Self:
+        if not self.devices and not self.zones:
+            raise ValueError("name the devices or zones that it watches")
+        return self
+
+
 class Edge(_Model):
     """The process at the institution that runs drivers."""
 
     id: Identifier
     profile: Identifier = "anxin-edge"
+    local_rules: tuple[LocalRule, ...] = Field(default=(), max_length=50)
+
+    @model_validator(mode="after")
+    def _rules_are_told_apart(self) -> Self:
+        return _unique(self, "local_rules", [rule.id for rule in self.local_rules])
 
 
 class Endpoint(_Model):

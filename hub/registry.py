@@ -37,6 +37,9 @@ class Device:
     """counts the changes by manifests"""
     proven: bool = False
     """a function test has passed since the last change that matters"""
+    wanted: int = 0
+    """of an edge: the version of its configuration that is wanted; 0: none"""
+    wanted_at: Micros = 0
     testing_until: Micros | None = None
     """end of the open function test; inside it nobody is paged for this device"""
 
@@ -73,11 +76,14 @@ class Registry:
 
 
 def changed_devices(before: Registry, after: Registry, lane: Lane) -> set[str]:
-    """Devices of `lane` (and edges, which beat in both) that came, went, or differ."""
+    """Devices of `lane` (and edges, which beat in both) that came, went, moved to the other lane, or differ."""
     if before is after:
         return set()
-    missing = before.devices.keys() - after.devices.keys()
-    changed = {name for name in missing if _in_lane(before.devices[name], lane)}
+    changed = {
+        name
+        for name, device in before.devices.items()
+        if _in_lane(device, lane) and (name not in after.devices or not _in_lane(after.devices[name], lane))
+    }
     for name, device in after.devices.items():
         known = before.devices.get(name)
         if _in_lane(device, lane) and (known is None or _facts(known) != _facts(device)):

@@ -23,9 +23,11 @@ Exit codes: 0 done, 1 refused or failed, 2 bad input, 3 hub not reachable, 4 not
 """
 app = typer.Typer(name="anxinctl", help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 device_app = typer.Typer(help="设备 Devices: list, show, test.", no_args_is_help=True)
+edge_app = typer.Typer(help="网关 Edges and their configuration: list, again.", no_args_is_help=True)
 alarm_app = typer.Typer(help="告警 Alarms: list, ack, reset.", no_args_is_help=True)
 coverage_app = typer.Typer(help="覆盖 Coverage against the rules.", no_args_is_help=True)
 app.add_typer(device_app, name="device")
+app.add_typer(edge_app, name="edge")
 app.add_typer(alarm_app, name="alarm")
 app.add_typer(coverage_app, name="coverage")
 
@@ -109,6 +111,24 @@ def bundle_command(
     from provisioning.manifest_commands import bundle
 
     bundle(connect(context.obj), edge, output, force=force)
+
+
+@edge_app.command("list")
+def edge_list(context: Context, institution: Institution = None, as_json: Json = False) -> None:
+    """Edges with the configuration that is wanted, the one that runs, and what was refused and why."""
+    from provisioning.edge_commands import list_edges
+
+    list_edges(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+
+
+@edge_app.command("again")
+def edge_again(
+    context: Context, edge: Annotated[str, typer.Argument(help="The edge's id.")], as_json: Json = False
+) -> None:
+    """Let an edge try once more the configuration that it refused, when the cause lay at the site and is gone."""
+    from provisioning.edge_commands import give_again
+
+    give_again(connect(context.obj), edge, as_json=as_json or context.obj.as_json)
 
 
 @device_app.command("list")

@@ -27,9 +27,9 @@ _KINDS = {
     "policy": ("升级策略", "policies"),
 }
 _COLOURS = {
-    **dict.fromkeys(("online", "ok", "in_service", "passed", "compliant"), "green"),
-    **dict.fromkeys(("offline", "failed", "non_compliant", "expired", "critical"), "red"),
-    **dict.fromkeys(("unknown", "degraded", "unproven", "registered", "out_of_service", "high"), "yellow"),
+    **dict.fromkeys(("online", "ok", "current", "in_service", "passed", "compliant"), "green"),
+    **dict.fromkeys(("offline", "failed", "refused", "not_made", "non_compliant", "expired", "critical"), "red"),
+    **dict.fromkeys(("unknown", "degraded", "pending", "unproven", "registered", "out_of_service", "high"), "yellow"),
 }
 
 

@@ -273,6 +273,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "zones": manifest.Zone,
     "positions": manifest.Position,
     "edges": manifest.Edge,
+    "local_rules": manifest.LocalRule,
     "endpoints": manifest.Endpoint,
     "devices": manifest.Device,
 }

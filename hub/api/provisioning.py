@@ -8,23 +8,26 @@ import secrets
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 from starlette.responses import JSONResponse, Response
 
-from hub.api import problems
-from hub.api.access import Conn, Hub, Provisioner, Services
+from hub.api import pages, problems
+from hub.api.access import Conn, Hub, Provisioner, Reader, Services
+from hub.api.places import InstitutionFilter
 from hub.api.problems import FieldError
-from hub.api.schemas import Identifier
-from hub.bundle import Broker, Bundle, plain
+from hub.api.schemas import EdgeConfiguration, Identifier
+from hub.bundle import Bundle, plain
 from hub.core import provisioning as core
-from hub.core.bundling import bundle_of
 from hub.core.provisioning import declared, digest
+from hub.core.rights import Principal
 from hub.engine import mosquitto_hash
-from hub.errors import Conflict, NotFound
+from hub.errors import NotFound
 from hub.manifest import Manifest
 from hub.model import to_micros
 from hub.runtime.catalogue import InstalledCatalogue, installed_drivers, marked
-from hub.store import provisioning
+from hub.runtime.configurations import Maker
+from hub.store import audit, configurations, provisioning
+from hub.store.rows import Row
 
 router = APIRouter(tags=["provisioning"])
 _MAX_PROBLEMS = 1000
@@ -75,6 +78,10 @@ Digest = Annotated[str | None, Query(pattern=r"^[0-9a-f]{32}$", description="`di
 
 def _catalogue(hub: Services) -> InstalledCatalogue:
     return InstalledCatalogue(hub.profiles, hub.packs, installed_drivers(), to_micros(hub.clock()))
+
+
+def _maker(hub: Services) -> Maker:
+    return Maker(hub.profiles, hub.settings.device_mqtt_host, hub.settings.device_mqtt_port)
 
 
 def _problem(found: core.Problem) -> ManifestProblem:
@@ -139,19 +146,60 @@ async def make_bundle(who: Provisioner, conn: Conn, hub: Hub, edge: Annotated[Id
     found = await provisioning.client(conn, edge)
     if not who.scope.covers(found.institution, found.division, found.groups):
         raise NotFound(f"there is no edge {edge!r}")
-    profile = hub.profiles.get(found.profile)
-    if profile is None:
-        raise Conflict(f"edge {edge!r}: its profile {found.profile!r} is not installed on the hub")
+    made, trust = await _maker(hub).issue(conn, edge)
     password = secrets.token_urlsafe(32)
-    broker = Broker.model_validate(
-        {
-            "host": hub.settings.device_mqtt_host,
-            "port": hub.settings.device_mqtt_port,
-            "username": edge,
-            "password": password,
-        }
-    )
-    rows = await provisioning.behind(conn, edge)
-    bundle = bundle_of(edge, found.institution, found.partition, profile, broker, rows, hub.profiles)
+    broker = made.bundle.broker.model_copy(update={"password": SecretStr(password)})
+    bundle = made.bundle.model_copy(update={"broker": broker, "configuration": made.version, "trust": trust})
     await provisioning.issue(conn, edge, mosquitto_hash(password), who)
     return JSONResponse(plain(bundle), headers={"Cache-Control": "no-store"})
+
+
+@router.get("/edges")
+async def list_edges(
+    who: Reader,
+    conn: Conn,
+    institution: InstitutionFilter = None,
+    limit: pages.Limit = 100,
+    cursor: pages.CursorParam = None,
+) -> pages.Page[EdgeConfiguration]:
+    """Edges of your scope, by id: which configuration is wanted, which runs and since when, which was refused and why."""
+    after = pages.text_key(cursor)
+    rows = await configurations.listed(conn, who.scope, limit=limit + 1, after=after, institution=institution)
+    return pages.page(rows, limit, _edge, lambda row: (row["id"],))
+
+
+@router.get("/edges/{edge}")
+async def show_edge(who: Reader, conn: Conn, edge: Annotated[Identifier, Path()]) -> EdgeConfiguration:
+    """One edge's configuration."""
+    return _edge(await _found_edge(conn, who, edge))
+
+
+@router.post("/edges/{edge}/configuration", responses=problems.documented(409))
+async def configure_again(
+    who: Provisioner, conn: Conn, hub: Hub, edge: Annotated[Identifier, Path()]
+) -> EdgeConfiguration:
+    """Give what is wanted a new version: for an edge that refused it for a reason that lay at the site and is gone."""
+    await _found_edge(conn, who, edge)
+    made = await _maker(hub).make(conn, edge, again=True)
+    await configurations.announce(conn)
+    await audit.record(conn, who.name, "configuration.again", f"edge:{edge}", {"version": made.version})
+    return _edge(await _found_edge(conn, who, edge))
+
+
+async def _found_edge(conn: Conn, who: Principal, edge: str) -> Row:
+    rows = await configurations.listed(conn, who.scope, limit=1, edge=edge)
+    if not rows:
+        raise NotFound(f"there is no edge {edge!r}")
+    return rows[0]
+
+
+def _edge(row: Row) -> EdgeConfiguration:
+    if row["problem"]:
+        state = "not_made"
+    elif row["running"] is not None and row["running"] == row["wanted"]:
+        state = "current"
+    elif row["refused"] and row["refused"] == row["wanted"]:
+        state = "refused"
+    else:
+        state = "pending" if row["running"] is not None else "unknown"
+    return EdgeConfiguration.model_validate({**row, "state": state})

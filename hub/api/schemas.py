@@ -235,6 +235,25 @@ class Device(DeviceStatus):
     retired_at: Moment | None
 
 
+class EdgeConfiguration(BaseModel):
+    """What an edge is to run by, and what it runs by."""
+
+    id: str
+    institution: str
+    link_state: LinkStateName
+    state: Literal["current", "pending", "refused", "not_made", "unknown"] = Field(
+        description="unknown: the edge has never said by what it runs; not_made: the hub cannot make it, see `problem`"
+    )
+    wanted: int = Field(description="version; 0: none has been made yet")
+    wanted_at: Moment | None
+    running: int | None
+    running_since: Moment | None
+    refused: int = Field(description="the version that the edge refused last and nothing newer has followed; 0: none")
+    refused_reason: str | None
+    problem: str
+    issued_at: Moment | None = Field(description="when its bundle was made")
+
+
 QualityClass = Literal["good", "uncertain", "bad"]
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from hub.bundle import Broker, Bundle, BundleDevice, BundleEndpoint, BundlePoint
+from hub.bundle import Broker, Bundle, BundleDevice, BundleEndpoint, BundlePoint, LocalRule, RuleWatch
 from hub.errors import Conflict
-from hub.model import Lane
-from hub.profiles import Profile
+from hub.model import Lane, Micros, SignalClass
+from hub.profiles import Kind, Profile
 
 
 class Behind(NamedTuple):
@@ -20,6 +20,8 @@ class Behind(NamedTuple):
     profile: str | None
     lane: Lane | None
     settings: Mapping[str, Any] | None
+    zone: str | None = None
+    out_of_service: bool = False
 
 
 def bundle_of(
@@ -30,8 +32,13 @@ def bundle_of(
     broker: Broker,
     rows: Iterable[Behind],
     profiles: Mapping[str, Profile],
+    local_rules: Iterable[Mapping[str, Any]] = (),
 ) -> Bundle:
-    """The bundle of `edge`; `rows` are ordered by endpoint. Raises Conflict where a device's profile is not installed any more."""
+    """The bundle of `edge`; `rows` are ordered by endpoint, `local_rules` are as a manifest declares them.
+
+    Raises Conflict where a device's profile is not installed any more, or a siren cannot be written.
+    """
+    rows = list(rows)
     endpoints = []
     for (name, driver), group in groupby(rows, key=lambda row: (row.endpoint, row.driver)):
         behind = list(group)
@@ -45,6 +52,47 @@ def bundle_of(
         broker=broker,
         beat=profile.liveness.beat,
         endpoints=tuple(endpoints),
+        local_rules=tuple(
+            made for rule in local_rules if (made := _rule(rule, rows, profiles, profile.liveness.beat)) is not None
+        ),
+    )
+
+
+def is_for_panic(profile: Profile) -> bool:
+    """Whether a device of this profile is never looked at by a local rule: nothing automatic sounds on a panic press."""
+    classes = {alarm.signal_class for alarm in profile.alarms.values()}
+    return profile.kind is Kind.PANIC_BUTTON or SignalClass.PANIC in classes
+
+
+def _rule(
+    rule: Mapping[str, Any], rows: Iterable[Behind], profiles: Mapping[str, Profile], beat: Micros
+) -> LocalRule | None:
+    """The rule with what it watches, resolved; None while every device that it names is out of service."""
+    by_device = {row.device: row for row in rows if row.device is not None}
+    siren = by_device.get(rule["siren"])
+    point = None if siren is None else profiles[siren.profile or ""].points.get(rule["point"])
+    if point is None or not point.writable:
+        raise Conflict(f"local rule {rule['id']!r}: {rule['siren']}/{rule['point']} is no writable point of this edge")
+    watches = []
+    for device, row in by_device.items():
+        profile = profiles[row.profile or ""]
+        named = device in rule["devices"] or row.zone in rule["zones"]
+        if not named or row.out_of_service or is_for_panic(profile):
+            continue
+        classes = tuple(sorted({alarm.signal_class for alarm in profile.alarms.values()}))
+        for name, alarm in profile.alarms.items():
+            if alarm.signal_class is SignalClass.FIRE and alarm.point in profile.points:
+                reads = profile.points[alarm.point].model_copy(update={"address": {}})
+                watches.append(RuleWatch(device=device, definition=name, alarm=alarm, reads=reads, classes=classes))
+    if not watches:
+        return None
+    return LocalRule(
+        id=rule["id"],
+        siren=rule["siren"],
+        point=rule["point"],
+        value=rule["value"],
+        after=max(rule["after"], 3 * beat),
+        watches=tuple(watches),
     )
 
 

@@ -6,6 +6,7 @@ commit `Draft.settle` moves the state; after a failure the draft is simply dropp
 
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -203,8 +204,12 @@ class State:
 class Draft:
     """New values over a state, and the rows to write with them in one transaction."""
 
-    def __init__(self, state: State, registry: Registry, now: Micros) -> None:
+    def __init__(self, state: State, registry: Registry, now: Micros, other: State | None = None) -> None:
         self.state = state
+        self.beside = None if other is None else Draft(other, registry, now)
+        """over the other lane's state, where that is at hand: for devices whose samples still come on this lane"""
+        self.crosses = False
+        """such a device spoke"""
         self.registry = registry
         self.now = now
         """the hub's clock at receipt"""
@@ -279,8 +284,21 @@ class Draft:
         before = self.state.tests
         return [trial for name, trial in self.tests.items() if name not in before or before[name].id != trial.id]
 
+    def whole(self) -> "Draft":
+        """What one transaction writes: this draft with all that stands beside it. No device is in both."""
+        if self.beside is None or not self.crosses:
+            return self
+        joined, beside = copy(self), self.beside
+        for name in ("latest", "watches", "alarms", "live", "tests", "touched", "begin", "stop", "passed", "expired"):
+            setattr(joined, name, getattr(self, name) | getattr(beside, name))
+        joined.transitions = self.transitions + beside.transitions
+        joined.changes = self.changes + beside.changes
+        return joined
+
     def settle(self) -> None:
         """The transaction is committed: this is now the state."""
+        if self.beside is not None:
+            self.beside.settle()
         state = self.state
         state.latest.update(self.latest)
         state.watches.update(self.watches)

@@ -25,10 +25,19 @@ MOST_OFF = 10**9
 
 
 def take_in(
-    state: State, registry: Registry, messages: Sequence[Message], now: Micros, refused: frozenset[tuple[str, int, int]]
+    state: State,
+    registry: Registry,
+    messages: Sequence[Message],
+    now: Micros,
+    refused: frozenset[tuple[str, int, int]],
+    other: State | None = None,
 ) -> Draft:
-    """Judge a batch of one lane, in order. `refused` names (stream, seq, n) that the database would not take: they go to quarantine."""
-    draft = Draft(state, registry, now)
+    """Judge a batch of one lane, in order. `refused` names (stream, seq, n) that the database would not take: they go to quarantine.
+
+    `other` is the state of the other lane, for devices that moved there: what still comes of them here is judged where they are. Without it
+    such a sample is refused, and the draft says that it `crosses`.
+    """
+    draft = Draft(state, registry, now, other)
     for message in messages:
         take_message(draft, message, refused)
     return draft
@@ -154,14 +163,19 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
     point = device.profile.points.get(series.point)
     if point is None:
         raise BadInput(f"profile {device.profile.profile} has no such point", _where(series), "point")
+    home = draft
     if device.lane is not message.lane and not device.is_edge:
-        raise BadInput(f"this device belongs on the {device.lane} lane", _where(series), "point")
-    reading = normalise(sample, point, draft.now, message.lane)
+        draft.crosses = True
+        if draft.beside is None:
+            raise BadInput(f"this device belongs on the {device.lane} lane", _where(series), "point")
+        home = draft.beside
+    urgent = Lane.URGENT in (device.lane, message.lane)
+    reading = normalise(sample, point, draft.now, Lane.URGENT if urgent else Lane.BULK)
     if sample.error is None:
         _note_beat(draft, device, reading, message.lane)
         if device.lane is message.lane:  # an edge beats in both lanes and lives in its own
             draft.hear(device, reading.at)
-    return _keep(draft, message, n, device, point, reading)
+    return _keep(draft, home, message, n, device, point, reading)
 
 
 def _note_beat(draft: Draft, device: Device, reading: Reading, lane: Lane) -> None:
@@ -171,13 +185,16 @@ def _note_beat(draft: Draft, device: Device, reading: Reading, lane: Lane) -> No
         draft.mark(device, lane, reading.at)
 
 
-def _keep(draft: Draft, message: Message, n: int, device: Device, point: Point, reading: Reading) -> Reading:
+def _keep(
+    draft: Draft, home: Draft, message: Message, n: int, device: Device, point: Point, reading: Reading
+) -> Reading:
+    """Rows and counts belong to the message's draft, what the device is now to `home`, that of its own lane."""
     tally = draft.tallies[message.stream]
     if point.record is Record.BEAT:
         tally.beats += 1
-        _judge(draft, device, reading)
+        _judge(home, device, reading)
         return reading
-    latest = draft.latest_of(reading.series)
+    latest = home.latest_of(reading.series)
     if point.record is Record.READING and latest is not None and latest.at == reading.at:
         if _same(latest, reading):
             tally.duplicates += 1
@@ -194,8 +211,8 @@ def _keep(draft: Draft, message: Message, n: int, device: Device, point: Point, 
         if stored:
             draft.readings.append(reading)
     if latest is None or reading.at > latest.at:
-        _advance(draft, latest, reading, stored=stored)
-    _judge(draft, device, reading, newest=latest is None or reading.at >= latest.at)
+        _advance(home, latest, reading, stored=stored)
+    _judge(home, device, reading, newest=latest is None or reading.at >= latest.at)
     return reading
 
 

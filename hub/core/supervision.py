@@ -7,10 +7,15 @@ from hub.core.alarms import AlarmEvent, holds, is_active, step
 from hub.core.commissioning import Trial, missing
 from hub.core.draft import Change, Draft, Key, Live, State
 from hub.core.liveness import Beat, Verdict, judge_device, judge_edge
+from hub.core.normalise import Latest
 from hub.model import LIFE_SAFETY, AdminState, FunctionState, Lane, LinkState, Micros, Quality, Reading, Series
 from hub.profiles import LINK_POINT
 from hub.registry import Device, Registry
 
+RUNS_POINT = "config_version"
+BEHIND_POINT = "config_behind"
+BEHIND: Micros = 600_000_000
+"""how long an edge that is online may take for a configuration: the trial takes two minutes, a rollback another"""
 UNPLACED = Verdict(LinkState.UNKNOWN, "unplaced")
 """behind something that is no client"""
 
@@ -35,6 +40,7 @@ def tick(
         if test.id not in known:  # its time begins now, by the hub's clock
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
     _judge_links(draft, lane, observing_since, clients)
+    _judge_configurations(draft, lane)
     _run_timers(draft)
     _clear_vanished(draft)
     _expire_tests(draft)
@@ -100,6 +106,26 @@ def _link_moved(draft: Draft, device: Device, verdict: Verdict) -> bool:
         if watch is None or watch.holds != holds(definition.condition, definition.deadband, watch.holds, silent, None):
             return True
     return False
+
+
+def _judge_configurations(draft: Draft, lane: Lane) -> None:
+    """An edge that is there and has not taken the configuration that is wanted for `BEHIND`: its point says so, health and alarm follow."""
+    for device in draft.registry.own_clients:
+        if device.wanted == 0 or device.lane is not lane or BEHIND_POINT not in device.profile.points:
+            continue
+        if draft.live_of(device.id).link.state is not LinkState.ONLINE:
+            continue  # what is not there is said to be away, and nothing else
+        runs = draft.latest_of(Series(device.id, RUNS_POINT))
+        differs = runs is None or runs.value != device.wanted
+        behind = float(differs and draft.now - device.wanted_at >= BEHIND)
+        series = Series(device.id, BEHIND_POINT)
+        latest = draft.latest_of(series)
+        if (0.0 if latest is None else latest.value) == behind:
+            continue
+        draft.latest[series] = Latest(draft.now, behind, None, Quality.GOOD, draft.now, draft.now)
+        reading = Reading(series, draft.now, draft.now, behind, None, Quality.GOOD)
+        draft.check_health(device, reading)
+        draft.judge_reading(device, reading)
 
 
 def _run_timers(draft: Draft) -> None:

@@ -58,7 +58,9 @@ class InstalledCatalogue:
         if profile is None:
             return None
         alarms = sorted({(alarm.signal_class, alarm.priority) for alarm in profile.alarms.values()})
-        return ProfileFacts(profile.kind, profile.lane, profile.driver, profile.kind is Kind.EDGE, tuple(alarms))
+        writable = {n: p.type for n, p in profile.points.items() if p.writable and (p.scale, p.offset) == (1.0, 0.0)}
+        is_edge = profile.kind is Kind.EDGE
+        return ProfileFacts(profile.kind, profile.lane, profile.driver, is_edge, tuple(alarms), writable)
 
     def has_driver(self, name: str) -> bool:
         """Whether a driver of that name is installed."""

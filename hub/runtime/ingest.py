@@ -8,7 +8,8 @@ recognised by its stream and confirmed again.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -79,6 +80,7 @@ class Shared:
     clients: dict[str, Micros] = field(default_factory=dict)
     reload: Callable[[], "asyncio.Future[None]"] = field(default=lambda: asyncio.get_running_loop().create_future())
     """ask for a fresh registry; the future ends when one that was loaded after the call is there"""
+    lanes: "dict[Lane, LaneIngest]" = field(default_factory=dict)
 
 
 class LaneIngest:
@@ -105,6 +107,9 @@ class LaneIngest:
         """streams that clients of elsewhere own: a spool was copied"""
         self._quota = Quota()
         self._judged_by = shared.registry
+        shared.lanes[lane] = self
+        self._other: LaneIngest | None = None
+        """while this lane holds the other one's lock as well"""
         self._listening_since: Micros = clock()
         self._looked = (clock(), time.monotonic())
         self._tests_asked = asyncio.Event()
@@ -180,30 +185,61 @@ class LaneIngest:
 
     async def _commit(self, messages: Sequence[Message], strays: Sequence[Quarantined]) -> Draft:
         """Judge and write a batch, however often that takes; returns the draft that was committed."""
-        refused: Refused = frozenset()
         async with self._lock:
-            while True:
-                await self._follow_registry()
-                now = self._clock()
-                known, unknown = self._known(messages)
-                draft = take_in(self._state, self.shared.registry, known, now, refused)
-                if await self._is_news(draft, unknown):
-                    continue
-                beside = [*strays, *(unregistered(message) for message in unknown)]
-                quota, draft.quarantined = let_through(self._quota, [*draft.quarantined, *beside], now)
-                try:
-                    if await self._write(draft):
-                        self._quota = quota
-                        return draft
-                except lanes.Refusal as error:
-                    _log.error("ingest.row_refused", lane=self.name, error=str(error.diag.message_primary or error))
-                    found = await find_refused(samples_of(known, refused), self._tried(known, refused))
-                    if found is None and not beside:
-                        raise
-                    if found is None:  # the database takes not even the note of what was refused at the door
-                        strays, messages = (), known
-                    else:
-                        refused |= found
+            draft = await self._commit_held(messages, strays)
+        while draft is None:
+            async with self._both():
+                if self._other is not None:
+                    draft = await self._commit_held(messages, strays)
+            if draft is None:  # the other lane has not begun yet
+                await asyncio.sleep(0.1)
+        return draft
+
+    @asynccontextmanager
+    async def _both(self) -> AsyncIterator[None]:
+        """Hold both lanes of the partition, in the one order that cannot wait for itself: a device moved to the other lane and speaks on this."""
+        first, second = (self.shared.lanes[lane] for lane in Lane)
+        async with first._lock, second._lock:
+            other = second if first is self else first
+            self._other = other if other._conn is not None else None
+            try:
+                yield
+            finally:
+                self._other = None
+
+    async def _commit_held(self, messages: Sequence[Message], strays: Sequence[Quarantined]) -> Draft | None:
+        """The same under the lock; None where the other lane's state is needed and not held."""
+        refused: Refused = frozenset()
+        while True:
+            await self._follow_registry()
+            if self._other is not None:
+                await self._other._follow_registry()
+            now = self._clock()
+            known, unknown = self._known(messages)
+            draft = self._judge(known, now, refused)
+            if draft.crosses and self._other is None and len(self.shared.lanes) > 1:
+                return None
+            if await self._is_news(draft, unknown):
+                continue
+            beside = [*strays, *(unregistered(message) for message in unknown)]
+            quota, draft.quarantined = let_through(self._quota, [*draft.quarantined, *beside], now)
+            try:
+                if await self._write(draft):
+                    self._quota = quota
+                    return draft
+            except lanes.Refusal as error:
+                _log.error("ingest.row_refused", lane=self.name, error=str(error.diag.message_primary or error))
+                found = await find_refused(samples_of(known, refused), self._tried(known, refused))
+                if found is None and not beside:
+                    raise
+                if found is None:  # the database takes not even the note of what was refused at the door
+                    strays, messages = (), known
+                else:
+                    refused |= found
+
+    def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> Draft:
+        other = None if self._other is None else self._other._state
+        return take_in(self._state, self.shared.registry, messages, now, refused, other)
 
     def _known(self, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         clients = self.shared.registry.clients
@@ -233,7 +269,7 @@ class LaneIngest:
             self._settle(draft)
             return True
         writing = asyncio.ensure_future(
-            lanes.commit(self._conn, draft, self._series, lambda: crash.point("before-commit"))
+            lanes.commit(self._conn, draft.whole(), self._series, lambda: crash.point("before-commit"))
         )
         try:
             done, _ = await asyncio.wait({writing}, timeout=ANSWER)
@@ -250,6 +286,8 @@ class LaneIngest:
             writing.result()
         except Conflict as conflict:
             await self._catch_up(conflict)
+            if self._other is not None:
+                await self._other._catch_up(conflict)
             return False
         except LOST as error:
             await self._lose_database(str(error))
@@ -277,9 +315,9 @@ class LaneIngest:
         """Whether the database takes the rest; None when the state has to be looked at anew first."""
         if self._conn is None:
             return None
-        draft = take_in(self._state, self.shared.registry, messages, self._clock(), refused)
+        draft = self._judge(messages, self._clock(), refused)
         try:
-            await lanes.rehearse(self._conn, draft, self._series)
+            await lanes.rehearse(self._conn, draft.whole(), self._series)
         except lanes.Refusal:
             return False
         except Conflict as conflict:

@@ -22,7 +22,7 @@ from hub.errors import BadInput
 from hub.mqtt import parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
-from hub.runtime import broker_accounts, deliverer, escalator, housekeeping
+from hub.runtime import broker_accounts, configurations, deliverer, escalator, housekeeping
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
@@ -82,6 +82,11 @@ class Service:
                 self.partitions = Partitions(self._database, broker, self.profiles, numbers)
                 self.metrics.register(_IngestMetrics(self.partitions))
                 tasks.create_task(self.partitions.run(), name="partitions")
+                maker = configurations.Maker(
+                    self.profiles, self.settings.device_mqtt_host, self.settings.device_mqtt_port
+                )
+                giving = configurations.run(self._database, broker, maker, numbers)
+                tasks.create_task(giving, name="configurations")
                 if self.settings.mqtt_password_file is not None:
                     accounts = self._broker_accounts(self.settings.mqtt_password_file, broker.username)
                     tasks.create_task(accounts, name="broker-accounts")

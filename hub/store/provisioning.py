@@ -149,6 +149,7 @@ def _inside(query: str, row: Row) -> tuple[Key, Fields]:
     institution, name = row.pop("institution"), row.pop("id")
     if query == "devices" and row["kind"] == "edge":
         fields = {name: row[name] for name in ("profile", "kind", "lane")}
+        fields["local_rules"] = row["settings"].get("local_rules", [])
         return Key(Noun.EDGE, institution, name), fields
     noun = {"zones": Noun.ZONE, "positions": Noun.POSITION, "endpoints": Noun.ENDPOINT, "devices": Noun.DEVICE}[query]
     return Key(noun, institution, name), row
@@ -256,7 +257,7 @@ async def _put_groups(conn: Connection, changes: Sequence[Change]) -> None:
 async def _put_devices(conn: Connection, changes: Sequence[Change], is_client: Callable[[Fields], bool]) -> None:
     """Devices or edges with their states and clients."""
     defaults: dict[str, Any] = {"position": None, "endpoint": None, "settings": {}}
-    complete = [c._replace(after={**defaults, **c.after}) for c in changes if c.after is not None]
+    complete = [c._replace(after={**defaults, **_settled(c.after)}) for c in changes if c.after is not None]
     await _on_ids(conn, ("make_room",), (c.key for c in complete if c.before is not None))
     await _put(conn, "put_device", complete)
     await _on_ids(conn, ("begin_state",), (c.key for c in complete if c.before is None))
@@ -265,6 +266,12 @@ async def _put_devices(conn: Connection, changes: Sequence[Change], is_client: C
     clients = [c.key for c in complete if c.after is not None and is_client(c.after)]
     await _on_ids(conn, ("put_client",), clients)
     await _on_ids(conn, ("revoke_client",), (c.key for c in complete if c.key not in clients))
+
+
+def _settled(fields: Fields) -> Fields:
+    """An edge's rules are its settings."""
+    rules = fields.get("local_rules")
+    return {**fields, "settings": {"local_rules": rules}} if rules else fields
 
 
 def _is_unproven(change: Change) -> bool:
@@ -331,6 +338,12 @@ async def behind(conn: Connection, edge: str) -> list[Behind]:
     """The endpoints of an edge with the devices behind them, in order, secrets included."""
     rows = await all_rows(conn, _SQL["behind"], {"name": edge})
     return [Behind(**{**row, "lane": None if row["lane"] is None else Lane(row["lane"])}) for row in rows]
+
+
+async def local_rules(conn: Connection, edge: str) -> list[Mapping[str, Any]]:
+    """The local rules of an edge, as its manifest declares them."""
+    row = await one_row(conn, _SQL["edge_settings"], {"name": edge})
+    return [] if row is None else list(row["settings"].get("local_rules", []))
 
 
 async def issue(conn: Connection, name: str, password_hash: str, who: Principal) -> None:

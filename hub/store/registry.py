@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from hub.model import AdminState, Lane
+from hub.model import AdminState, Lane, to_micros
 from hub.profiles import Profile
 from hub.registry import Client, Device, Registry
 from hub.store.pool import Connection
@@ -30,14 +30,14 @@ async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[i
         clients = await (await conn.execute(_SQL["clients"], [list(of)])).fetchall()
     known: dict[str, Device] = {}
     unreadable: dict[int, str] = {}
-    for key, id_, institution, institution_key, profile_id, lane, admin, client, is_edge, *rest in devices:
+    for key, id_, *place, profile_id, lane, admin, client, is_edge, zh, en, version, proven, wanted, since in devices:
         profile = profiles.get(profile_id)
         if profile is None:
             unreadable[key] = id_
             continue
-        known[id_] = Device(
-            key, id_, institution, institution_key, profile, Lane(lane), AdminState(admin), client, is_edge, *rest
-        )
+        institution, institution_key = place
+        axes = (Lane(lane), AdminState(admin), client, is_edge, zh, en, version, proven, wanted, to_micros(since))
+        known[id_] = Device(key, id_, institution, institution_key, profile, *axes)
     if unreadable:
         await _mark_unreadable(conn, unreadable)
     return Registry(count, known, {row[0]: Client(*row) for row in clients})

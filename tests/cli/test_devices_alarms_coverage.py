@@ -226,3 +226,33 @@ def test_no_bundle_for_a_device_or_for_another_ones_edge(ctl: Command, tmp_path:
     assert ctl("bundle", "home-edge", "-o", tmp_path / "x", who="operator").code == 4
     assert ctl("bundle", "home-edge", "-o", tmp_path / "no" / "x").code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+# edges ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_edges_tells_what_is_wanted_what_runs_and_why_not_in_eighty_columns(
+    ctl: Command, server: Server, tmp_path: Path
+) -> None:
+    ctl("bundle", "center-edge", "-o", tmp_path / "edge.json")
+    assert read_bundle(tmp_path / "edge.json").configuration == 1
+    server.rows(
+        """with s as (insert into series (device, point) select key, p from device,
+                      unnest(array['config_version', 'config_refused', 'config_reason']) p where id = 'center-edge' returning key, point)
+           insert into point_state
+           select key, now(), now(), case point when 'config_version' then 1 when 'config_refused' then 2 end,
+                  case point when 'config_reason' then 'endpoint ''io'' did not come up again within 120 s' end, 0, now(), now() from s"""
+    )
+    found = ctl("edge", "list")
+    assert found.code == 0
+    assert max(cell_len(line) for line in found.out.splitlines()) <= 80
+    (line,) = [line for line in found.out.splitlines() if line.startswith("center-edge ")]
+    assert "current" in line
+    assert "拒绝了版本 refused 2: endpoint 'io' did not come up" in " ".join(found.out.split())
+    again = ctl("edge", "again", "center-edge")
+    assert (again.code, again.out.split()[-1]) == (0, "3"), "above what the edge has spoken of"
+    rows = json.loads(ctl("edge", "list", "--institution", "demo-center", "--json").out)
+    assert [(row["id"], row["state"], row["wanted"], row["running"]) for row in rows] == [
+        ("center-edge", "pending", 3, 1)
+    ]
+    assert ctl("edge", "again", "nobody").code == 1

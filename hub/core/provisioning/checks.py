@@ -5,6 +5,7 @@ Each check is one generator over a `Declaration`; a message says what, the point
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
 
 from hub.core.coverage.purposes import InstitutionType, ZonePurpose
 from hub.core.escalation import Policy, check_policy, covers, uncovered
@@ -200,6 +201,68 @@ def _edges_and_endpoints(d: Declaration) -> Iterator[Problem]:
             yield from found(findings, record, "settings", "settings")
 
 
+def _local_rules(d: Declaration) -> Iterator[Problem]:
+    """A rule sounds a siren of its own edge, for fires that this edge reads, and for nothing else: never for a panic press."""
+    for edge in d.of(Noun.EDGE):
+        behind = {device.key.id: device for device in d.of(Noun.DEVICE) if _edge_of(d, device) == edge.key}
+        for n, rule in enumerate(edge.fields["local_rules"]):
+            yield from _siren(d, edge, n, rule, behind)
+            for m, name in enumerate(rule["devices"]):
+                yield from _watched(d, at(edge, "local_rules", n, "devices", m), name, behind)
+            for m, name in enumerate(rule["zones"]):
+                where = at(edge, "local_rules", n, "zones", m)
+                if d.fields(Key(Noun.ZONE, edge.key.institution, name)) is None:
+                    yield Problem(where, f"there is no zone {name!r} in this institution", "unknown-reference")
+                elif not any(_zone_of(d, device) == name and _may_sound(d, device) for device in behind.values()):
+                    yield Problem(
+                        where, f"no fire detector behind edge {edge.key.id!r} is in zone {name!r}", "local-rule"
+                    )
+
+
+def _siren(
+    d: Declaration, edge: Record, n: int, rule: Mapping[str, Any], behind: Mapping[str, Record]
+) -> Iterator[Problem]:
+    siren = behind.get(rule["siren"])
+    if siren is None:
+        message = f"no device {rule['siren']!r} is behind edge {edge.key.id!r}"
+        yield Problem(at(edge, "local_rules", n, "siren"), message, "unknown-reference")
+        return
+    profile = d.profile_of(siren)
+    kind = None if profile is None else profile.writable.get(rule["point"])
+    if kind is None:
+        message = f"{rule['siren']!r} has no writable point {rule['point']!r} (one with a scale cannot be written so)"
+        yield Problem(at(edge, "local_rules", n, "point"), message, "local-rule")
+    elif kind != ("bool" if isinstance(rule["value"], bool) else "int"):
+        yield Problem(at(edge, "local_rules", n, "value"), f"the point is of type {kind}", "local-rule")
+
+
+def _watched(d: Declaration, where: str, name: str, behind: Mapping[str, Record]) -> Iterator[Problem]:
+    device = behind.get(name)
+    profile = None if device is None else d.profile_of(device)
+    if profile is None:
+        yield Problem(where, f"no device {name!r} is behind this edge", "unknown-reference")
+    elif profile.is_for_panic:
+        message = f"{name!r} has a panic alarm: nothing automatic ever sounds on a panic press"
+        yield Problem(where, message, "local-rule-panic")
+    elif not profile.is_for_fire:
+        yield Problem(where, f"{name!r} has no fire alarm", "local-rule")
+
+
+def _may_sound(d: Declaration, device: Record) -> bool:
+    profile = d.profile_of(device)
+    return profile is not None and profile.is_for_fire and not profile.is_for_panic
+
+
+def _edge_of(d: Declaration, device: Record) -> Key | None:
+    endpoint = d.fields(Key(Noun.ENDPOINT, device.key.institution, device.fields["endpoint"] or ""))
+    return None if endpoint is None else Key(Noun.EDGE, device.key.institution, endpoint["edge"])
+
+
+def _zone_of(d: Declaration, device: Record) -> str | None:
+    place = d.fields(Key(Noun.POSITION, device.key.institution, device.fields["position"] or ""))
+    return None if place is None else place["zone"]
+
+
 def _responders_and_policies(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.RESPONDER):
         for n, channel in enumerate(record.fields["channels"].values()):
@@ -349,6 +412,7 @@ _ERRORS: tuple[Check, ...] = (
     _shared_outer_names,
     _devices_that_cannot_be,
     _edges_and_endpoints,
+    _local_rules,
     _responders_and_policies,
     _nobody_would_be_told,
 )

@@ -82,7 +82,9 @@ def _inside(institution: Institution, at: str) -> Iterator[Record]:
         fields = {"zone": position.zone, **_titles(position.title)}
         yield Record(Key(Noun.POSITION, institution.id, position.id), fields, f"{at}/positions/{n}")
     for n, edge in enumerate(institution.edges):
-        yield Record(Key(Noun.EDGE, institution.id, edge.id), {"profile": edge.profile}, f"{at}/edges/{n}")
+        rules = [rule.model_dump(mode="json") for rule in edge.local_rules]
+        fields = {"profile": edge.profile, "local_rules": rules}
+        yield Record(Key(Noun.EDGE, institution.id, edge.id), fields, f"{at}/edges/{n}")
     for n, endpoint in enumerate(institution.endpoints):
         fields = {"driver": endpoint.driver, "edge": endpoint.edge, "settings": endpoint.settings}
         yield Record(Key(Noun.ENDPOINT, institution.id, endpoint.id), fields, f"{at}/endpoints/{n}")

@@ -85,6 +85,18 @@ class ProfileFacts(NamedTuple):
     is_edge: bool
     alarms: tuple[tuple[SignalClass, Priority], ...]
     """class and priority of every alarm definition"""
+    writable: Mapping[str, str] = {}
+    """type of every point that can be written as it is, by name: one with a scale is not"""
+
+    @property
+    def is_for_panic(self) -> bool:
+        """Nothing automatic ever sounds on a press of it."""
+        return self.kind == "panic_button" or any(name is SignalClass.PANIC for name, _ in self.alarms)
+
+    @property
+    def is_for_fire(self) -> bool:
+        """Whether it has a fire alarm."""
+        return any(name is SignalClass.FIRE for name, _ in self.alarms)
 
 
 class Catalogue(Protocol):

@@ -290,12 +290,19 @@ where c.name = %(name)s and c.revoked_at is null and d.retired_at is null
 for update of c
 
 -- name: behind
-select n.id::text as endpoint, n.driver, n.settings as endpoint_settings, d.id::text as device, d.profile, d.lane, d.settings
+select n.id::text as endpoint, n.driver, n.settings as endpoint_settings, d.id::text as device, d.profile, d.lane, d.settings,
+       z.id::text as zone, coalesce(s.admin_state = 'out_of_service', false) as out_of_service
 from endpoint n
 join device e on e.key = n.edge
 left join device d on d.endpoint = n.key and d.retired_at is null
+left join device_state s on s.device = d.key
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
 where e.id = %(name)s and n.retired_at is null
 order by n.id::text, d.id::text
+
+-- name: edge_settings
+select settings from device where id = %(name)s
 
 -- name: issue
 update client set password_hash = %(password_hash)s, issued_at = now() where name = %(name)s
