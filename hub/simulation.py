@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from hub.model import Scalar
+
 ENTRY_POINT_GROUP = "hub.simulators"
 
 Settings = Mapping[str, Any]
@@ -48,11 +50,83 @@ class Replay(Protocol):
         ...
 
 
+FAULTS = ("silence", "half_frame", "wrong_id", "bit_error", "duplicate_trap", "reset_mid_frame", "clock_jump")
+"""silence: a frame or answer that never comes. half_frame: only its beginning comes. wrong_id: it names another question or another device.
+bit_error: one bit is turned over. duplicate_trap: what was said by itself is said twice. reset_mid_frame: the connection is cut in the middle of a
+frame. clock_jump: the device's own clock jumps by up to a day."""
+
+Values = Mapping[tuple[str, str], Scalar]
+"""Raw values, as the protocol gives them, by point and instance."""
+
+
+class Part(NamedTuple):
+    """A point that is played."""
+
+    point: str
+    kind: str
+    address: Any
+    """an instance of the driver's `Address` model"""
+    instances: bool
+    event: bool
+    """it happens and never un-happens"""
+
+
+class Played(NamedTuple):
+    """One device to be played."""
+
+    name: str
+    """unique among all that are played"""
+    device: Any
+    """an instance of the driver's `Device` model; None where the profile's settings are not enough, and the simulator chooses"""
+    defaults: Settings
+    """the profile's settings of the device"""
+    parts: tuple[Part, ...]
+    faults: Mapping[str, float]
+    """probability of each of `FAULTS`, per frame, answer or message"""
+    seed: int
+    host: str = "127.0.0.1"
+    """where to listen"""
+    over: str = "tcp"
+    """`tcp`, `rtu_over_tcp` or `pty`, for what may stand on a line"""
+
+
+class Playing(Protocol):
+    """A device that is there."""
+
+    @property
+    def endpoint(self) -> Settings:
+        """Settings of the driver's endpoint that reach it, secrets included; equal for devices behind one endpoint."""
+        ...
+
+    @property
+    def device(self) -> Settings:
+        """Settings of the device over those of its profile."""
+        ...
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Instances of its points that have some."""
+        ...
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """How often each fault has been played."""
+        ...
+
+    async def show(self, values: Values) -> bool:
+        """Hold these values from now on and say what is said by itself; False where nobody can have heard it, so that it is said again."""
+        ...
+
+
 class Simulator(Protocol):
     """What the entry point names."""
 
     name: str
     """the driver's name"""
+
+    def play(self, played: Played, place: Place) -> AbstractAsyncContextManager[Playing]:
+        """A device of this protocol, there until the context ends. Raises BadInput that names the point which it cannot play."""
+        ...
 
     def replay(self, files: Mapping[str, bytes], place: Place) -> AbstractAsyncContextManager[Replay]:
         """The far end that a case's files describe; questions are answered by content, in any order. Raises BadInput that names file and line."""

@@ -14,7 +14,7 @@ REPEATS = 3
 
 
 class FirePanel:
-    """One transmitter with one fire alarm system. While plugged in it sends its own status (type 21) every `beat` seconds.
+    """One transmitter with one fire alarm system. While plugged in it sends its own status (type 21) every `beat` seconds; None: it is told to.
 
     `patience` is how long it waits for a confirmation (the standard allows up to 10 s). Counts: `sent` frames in all, `confirmed`, `denied`,
     `repeated`, and `given_up` after `REPEATS` repeats. `clock_error` seconds are added to every label, until a centre sets the clock.
@@ -27,7 +27,7 @@ class FirePanel:
         *,
         address: str = "0000000000a1",
         centre: str = "000000000001",
-        beat: float = 2.0,
+        beat: float | None = 2.0,
         patience: float = 2.0,
     ) -> None:
         self.wire = wire
@@ -37,6 +37,7 @@ class FirePanel:
         self.deaf = self.denies = False
         self.commanded: list[str] = []
         self._parts: dict[tuple[int, int, int], gb.Item] = {}
+        self.address = address
         self._source = int(address, 16)
         self._centre = int(centre, 16)
         self._beat = beat
@@ -58,10 +59,10 @@ class FirePanel:
         """Be there, listen for confirmations, beat."""
         await self.wire.plug()
         if not self._tasks:
-            self._tasks = [
-                asyncio.create_task(self._listen(), name=f"simulated panel {self.wire.port} listens"),
-                asyncio.create_task(self._beats(), name=f"simulated panel {self.wire.port} beats"),
-            ]
+            self._tasks = [asyncio.create_task(self._listen(), name=f"simulated panel {self.wire.port} listens")]
+            if self._beat is not None:
+                beats = self._beats(self._beat)
+                self._tasks.append(asyncio.create_task(beats, name=f"simulated panel {self.wire.port} beats"))
 
     async def unplug(self) -> None:
         """Be gone; what waits for a confirmation waits in vain."""
@@ -131,11 +132,11 @@ class FirePanel:
             octets = frame[:-3] + bytes((frame[-3] ^ 0x55,)) + frame[-2:]
         await self.wire.write(octets)
 
-    async def _beats(self) -> None:
+    async def _beats(self, every: float) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 await self.send(gb.transmitter_unit(self.transmitter_status, self.label()))
-            await asyncio.sleep(self._beat)
+            await asyncio.sleep(every)
 
     async def answer_duty(self, operator: int = 1) -> bool:
         """Press the button that answers a duty check (type 24); True when it was confirmed."""

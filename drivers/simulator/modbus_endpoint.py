@@ -4,9 +4,15 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from drivers.modbus.settings import ModbusDevice as Device
+from drivers.modbus.values import encode
 from drivers.simulator.exchange import REGISTERS, content_of, read_registers
+from drivers.simulator.faults import Faults
 from drivers.simulator.modbus import HOST, ModbusDevice
-from hub.simulation import Place
+from drivers.simulator.modbus_bus import ModbusBus
+from hub.errors import BadInput
+from hub.model import Scalar
+from hub.simulation import Place, Played, Settings, Values
 
 
 class _Replay:
@@ -21,6 +27,60 @@ class _Replay:
         """Nothing: it is asked."""
 
 
+class _Playing:
+    """One device on a port or line of its own."""
+
+    instances = ("1",)
+
+    def __init__(self, played: Played, bus: ModbusBus, faults: Faults) -> None:
+        self._model: Device = played.device or Device.model_validate(dict(played.defaults))
+        self.device: Settings = {"unit": self._model.unit}
+        self._addresses = {part.point: part.address for part in played.parts}
+        self._bus = bus
+        self._faults = faults
+        self._known: set[tuple[str, str]] = set()
+
+    @property
+    def endpoint(self) -> Settings:
+        """Where it listens."""
+        return self._bus.endpoint
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return self._faults.played
+
+    async def show(self, values: Values) -> bool:
+        """Put the values into the registers. A value that does not go into its register leaves what stood there."""
+        for key, raw in values.items():
+            address = self._addresses[key[0]]
+            try:
+                words = words_of(raw, address, self._model)
+            except BadInput:
+                if key in self._known:
+                    continue
+                raise
+            self._known.add(key)
+            place = (self._model.unit, address.table, address.address)
+            if address.bit is not None:
+                held = self._bus.places.get(place, 0)
+                words = [held & ~(1 << address.bit) | words[0] << address.bit]
+            for offset, word in enumerate(words):
+                self._bus.places[place[0], place[1], place[2] + offset] = word
+        return True
+
+
+def words_of(raw: Scalar, address: Any, device: Any) -> list[int]:
+    """The registers that give `raw`, as near as they can; raises BadInput that names the register."""
+    if address.bit is not None:
+        if raw not in (0, 1):
+            raise BadInput("a bit is true or false", address.name)
+        return [int(raw)]
+    if isinstance(raw, float) and address.read_as not in ("f32", "f64"):
+        raw = round(raw)
+    return encode(raw, address, device)
+
+
 class ModbusSimulator:
     """Over TCP, whatever the transport was: what a register means does not depend on it."""
 
@@ -33,6 +93,18 @@ class ModbusSimulator:
         async with ModbusDevice() as device:
             device.fill(places)
             yield _Replay(device.port)
+
+    @contextlib.asynccontextmanager
+    async def play(self, played: Played, place: Place) -> AsyncIterator[_Playing]:
+        """Over TCP, over TCP with RTU frames, or over RTU on a pseudo terminal."""
+        transport = "rtu" if played.over == "pty" else played.over
+        faults = Faults(played.faults, played.seed)
+        bus = ModbusBus(transport, faults, place.folder, played.name, played.host)
+        await bus.open()
+        try:
+            yield _Playing(played, bus, faults)
+        finally:
+            await bus.close()
 
 
 simulator = ModbusSimulator()

@@ -1,13 +1,20 @@
 """The simulator `mqtt`: devices that publish at a real broker."""
 
 import contextlib
+import json
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
+from drivers.mqtt.decode import decode
+from drivers.mqtt.settings import Device
 from drivers.simulator.exchange import MESSAGES, Message, content_of, read_lines
-from hub.errors import BadInput
+from drivers.simulator.faults import DUPLICATE, HALF, RESET, SILENCE, Faults
+from hub.driver import Binding
+from hub.errors import BadInput, DriverError, LinkDown
+from hub.model import Scalar, Series
 from hub.mqtt import Broker, Session, parse_broker, session
-from hub.simulation import Mark, Place, Settings
+from hub.simulation import Mark, Place, Played, Settings, Values
 
 
 def endpoint_of(broker: Broker) -> dict[str, object]:
@@ -39,6 +46,125 @@ class _Replay:
         await self._live.publish(self._last, b"end", 1)
 
 
+class _Playing:
+    """One device, a client of its own."""
+
+    instances = ("1",)
+
+    def __init__(self, played: Played, broker: Broker) -> None:
+        defaults = dict(played.defaults)
+        self.device: Settings = {} if played.device else {"topic": defaults.get("topic", f"sim/{played.name}")}
+        self.endpoint: Settings = {**endpoint_of(broker), "session_expiry": 3600}
+        model = Device.model_validate({**defaults, **self.device})
+        self._bindings = [
+            Binding(Series(played.name, part.point), model, part.address, part.kind) for part in played.parts
+        ]
+        self._events = {part.point for part in played.parts if part.event}
+        self._values: dict[str, Scalar] = {}
+        self._faults = Faults(played.faults, played.seed)
+        self._broker = broker
+        self._name = f"sim-{played.name}-{secrets.token_hex(3)}"
+        self._live: Session | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return self._faults.played
+
+    async def show(self, values: Values) -> bool:
+        """Publish every topic that one of the values stands in, whole; what happens is not kept."""
+        now = {point: raw for (point, _), raw in values.items()}
+        self._values |= {point: raw for point, raw in now.items() if point not in self._events}
+        topics = dict.fromkeys(one.address.full_topic(one.device) for one in self._bindings if one.series.point in now)
+        heard = True
+        for topic in topics:
+            payload = payload_of(
+                [one for one in self._of(topic) if one.series.point in {**self._values, **now}],
+                {**self._values, **now},
+                topic,
+            )
+            heard = await self._publish(topic, payload) and heard
+        return heard
+
+    def _of(self, topic: str) -> list[Binding]:
+        return [one for one in self._bindings if one.address.full_topic(one.device) == topic]
+
+    async def _publish(self, topic: str, payload: bytes) -> bool:
+        fault = self._faults.draw(SILENCE, HALF, RESET, DUPLICATE)
+        if fault == SILENCE:
+            return False
+        try:
+            if self._live is None:
+                live = session(self._broker, client_id=self._name, clean_start=True)
+                self._live = await self._stack.enter_async_context(live)
+            if fault == RESET:
+                self._live.abort()
+                raise LinkDown("a fault on demand")
+            octets = self._faults.half(payload) if fault == HALF else payload
+            await self._live.publish(topic, octets, 1)
+            if fault == DUPLICATE:
+                await self._live.publish(topic, octets, 1)
+        except DriverError:
+            await self.leave()
+            return False
+        return fault != HALF
+
+    async def leave(self) -> None:
+        """Disconnect; the next value connects again."""
+        self._live = None
+        with contextlib.suppress(DriverError):
+            await self._stack.aclose()
+        self._stack = contextlib.AsyncExitStack()
+
+
+def payload_of(bindings: Sequence[Binding], values: Mapping[str, Scalar], topic: str) -> bytes:
+    """One message of a topic that gives these raw values. Raises BadInput for a point that cannot be said so."""
+    document: Any = None
+    text: str | None = None
+    for one in bindings:
+        word = word_of(one, values[one.series.point])
+        if one.address.format == "raw":
+            text = str(word).lower() if isinstance(word, bool) else str(word)
+        elif one.address.format == "json":
+            document = put(document, one.address.pointer.split("/")[1:], word)
+        else:
+            raise BadInput(f"payloads of format {one.address.format!r} cannot be played yet", one.series.point)
+    octets = text.encode() if text is not None else json.dumps(document, ensure_ascii=False).encode()
+    came = {found.series.point: found.raw for found in decode(topic, octets, False, bindings, 0, "", 1 << 18).samples}
+    for one in bindings:
+        wanted = values[one.series.point]
+        if one.series.point in came and came[one.series.point] != wanted:
+            raise BadInput(
+                f"{wanted!r} cannot be said: it would be read as {came[one.series.point]!r}", one.series.point
+            )
+    return octets
+
+
+def word_of(binding: Binding, raw: Scalar) -> Any:
+    """What stands in the message for this raw value."""
+    address = binding.address
+    if address.equals is not None:
+        if raw:
+            return address.equals
+        return not address.equals if isinstance(address.equals, bool) else None if address.only_when_equal else ""
+    if address.map is not None:
+        for word, value in address.map.items():
+            if value == raw:
+                return {"true": True, "false": False}.get(word, word)
+        raise BadInput(f"the point's map has no word for {raw!r}", binding.series.point)
+    return raw
+
+
+def put(document: Any, path: Sequence[str], word: Any) -> Any:
+    """The document with `word` at a JSON pointer's parts; a part that is a number is an array's index where an array is already, else a key."""
+    if not path:
+        return word
+    key = path[0].replace("~1", "/").replace("~0", "~")
+    held = document if isinstance(document, dict) else {}
+    return {**held, key: put(held.get(key), path[1:], word)}
+
+
 class MqttSimulator:
     """Its devices are clients of the broker that the place names."""
 
@@ -60,6 +186,17 @@ class MqttSimulator:
             finally:
                 for message in kept:
                     await live.publish(message.topic, b"", 1, retain=True)
+
+    @contextlib.asynccontextmanager
+    async def play(self, played: Played, place: Place) -> AsyncIterator[_Playing]:
+        """A device that publishes; all of them share the broker."""
+        if place.broker is None:
+            raise BadInput("devices that speak MQTT need a broker, and none is named", played.name, code="broker")
+        playing = _Playing(played, parse_broker(place.broker))
+        try:
+            yield playing
+        finally:
+            await playing.leave()
 
 
 simulator = MqttSimulator()

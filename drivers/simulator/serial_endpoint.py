@@ -2,16 +2,24 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from drivers.serial import gb26875_2011 as gb
 from drivers.simulator.exchange import LINE, Said, content_of, read_lines
-from drivers.simulator.wire import TcpPort
+from drivers.simulator.faults import BIT, CLOCK, DUPLICATE, HALF, RESET, SILENCE, WRONG_ID, Faults
+from drivers.simulator.fire_panel import FirePanel
+from drivers.simulator.sentences import CannotSay, write
+from drivers.simulator.wire import Pty, TcpPort
 from hub.errors import BadInput
-from hub.simulation import Place
+from hub.model import Scalar
+from hub.simulation import Part, Place, Played, Settings, Values
 
 HEARD_WITHIN = 20.0
 """Seconds that the hub has to call, and to say each thing that it said when it was recorded."""
+PATIENCE = 2.0
+"""Seconds that a played panel waits for a confirmation before it sends again."""
 
 
 class _Replay:
@@ -40,6 +48,187 @@ class _Replay:
         await self._wire.unplug()
 
 
+class FaultyWire:
+    """A wire on which each write is one frame, and may suffer."""
+
+    def __init__(self, wire: Pty | TcpPort, faults: Faults, rename: Callable[[bytes], bytes]) -> None:
+        self._wire = wire
+        self._faults = faults
+        self._rename = rename
+
+    @property
+    def reader(self) -> asyncio.StreamReader:
+        """What the hub says."""
+        return self._wire.reader
+
+    @property
+    def port(self) -> str:
+        """What an endpoint's `port` must be."""
+        return self._wire.port
+
+    @property
+    def has_somebody(self) -> bool:
+        """Whether anybody is there to hear; a pseudo terminal cannot tell."""
+        return isinstance(self._wire, Pty) or self._wire.callers > 0
+
+    async def drain(self) -> None:
+        """Take what the hub says to a device that only prints."""
+        while await self._wire.reader.read(4096):
+            pass
+
+    async def plug(self) -> None:
+        """Be there."""
+        await self._wire.plug()
+
+    async def unplug(self) -> None:
+        """Be gone."""
+        await self._wire.unplug()
+
+    async def write(self, octets: bytes) -> None:
+        """Send a frame, or what becomes of it."""
+        fault = self._faults.draw(SILENCE, HALF, WRONG_ID, BIT, RESET, DUPLICATE)
+        spoilt = self._faults.spoil(octets, fault, self._rename)
+        if spoilt:
+            await self._wire.write(spoilt * 2 if fault == DUPLICATE else spoilt)
+        if fault == RESET and isinstance(self._wire, TcpPort):
+            self._wire.hang_up()
+
+
+class _LinePlaying:
+    """A device that prints a line for each value."""
+
+    instances = ("1",)
+
+    def __init__(self, played: Played, wire: FaultyWire, faults: Faults) -> None:
+        self._address = (played.device.address if played.device else None) or "01"
+        self.device: Settings = {"address": self._address}
+        self.endpoint: Settings = {"protocol": "lines", "port": wire.port}
+        self._parts = {part.point: part for part in played.parts}
+        self._values: dict[tuple[str, str], Scalar] = {}
+        self._wire = wire
+        self._faults = faults
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return self._faults.played
+
+    async def show(self, values: Values) -> bool:
+        """A line for each."""
+        for (point, instance), raw in values.items():
+            part = self._parts[point]
+            words = {"value": word_of(part, raw), "device": self._address, "instance": instance}
+            try:
+                line = write(part.address.pattern, {name: word for name, word in words.items() if word})
+            except CannotSay as error:
+                raise BadInput(str(error), f"{point}", code="pattern") from None
+            with contextlib.suppress(TimeoutError):  # nobody reads: what is printed is lost, as on a real line
+                await self._wire.write(line.encode() + b"\n")
+        return self._wire.has_somebody
+
+
+def word_of(part: Part, raw: Scalar) -> str:
+    """What stands in the line for this raw value; raises BadInput where the point's map has no word for it."""
+    if part.address.map is not None:
+        for word, value in part.address.map.items():
+            if value == raw:
+                return str(word)
+        raise BadInput(f"the point's map has no word for {raw!r}", part.point)
+    return str(int(raw)) if isinstance(raw, bool) else str(raw)
+
+
+_ITEMS = {"system": gb.SYSTEM_BITS, "part": gb.PART_BITS, "transmitter": gb.TRANSMITTER_BITS}
+
+
+class _PanelPlaying:
+    """A panel behind a transmitter: parts 1 to 3 of system 1. Whatever changes is sent as a unit and waits for its confirmation."""
+
+    instances = ("1-1", "1-2", "1-3")
+
+    def __init__(self, played: Played, panel: FirePanel, wire: FaultyWire, faults: Faults) -> None:
+        self.device: Settings = {"address": panel.address}
+        self.endpoint: Settings = {"protocol": "gb26875", "port": wire.port}
+        self._parts = {part.point: part.address for part in played.parts}
+        self._panel = panel
+        self._wire = wire
+        self._faults = faults
+        self._held: dict[tuple[str, str], Scalar] = {}
+        self._sent: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return self._faults.played
+
+    async def show(self, values: Values) -> bool:
+        """Send the units whose content these values change, and the transmitter's own status always: its beat."""
+        if self._faults.draw(CLOCK):
+            self._panel.clock_error = self._faults.jump()
+        for (point, _), raw in values.items():
+            if self._parts[point].item == "clock_skew" and raw != self._held.get((point, "")):
+                self._panel.clock_error = float(raw)
+        self._held |= values
+        heard = True
+        for unit, instance in dict.fromkeys((self._parts[point].item, instance) for point, instance in values):
+            if unit not in (*_ITEMS, "system_operation"):
+                continue
+            status = self._status(unit, instance)
+            content = self._unit(unit, instance, status)
+            key = (unit, instance)
+            if unit == "transmitter" or self._sent.get(key) != status.to_bytes(8):
+                if await self._confirmed(content):
+                    self._sent[key] = status.to_bytes(8)
+                else:
+                    heard = False
+        self._held = {key: raw for key, raw in self._held.items() if self._parts[key[0]].item != "system_operation"}
+        return heard
+
+    async def _confirmed(self, content: bytes) -> bool:
+        if not self._wire.has_somebody:
+            return False
+        try:
+            return await self._panel.send(content)
+        except TimeoutError:
+            return False  # nobody reads the line
+
+    def _status(self, unit: str, instance: str) -> int:
+        status = 1 if unit in _ITEMS else 0
+        for (point, of), raw in self._held.items():
+            address = self._parts[point]
+            if address.item == unit and address.bit is not None and (of == instance or unit != "part") and raw:
+                bits = _ITEMS.get(unit, gb.SYSTEM_OPERATION_BITS)
+                status |= 1 << bits[address.bit]
+        return status
+
+    def _unit(self, unit: str, instance: str, status: int) -> bytes:
+        label = self._panel.label()
+        if unit == "transmitter":
+            return gb.transmitter_unit(status, label)
+        if unit == "system":
+            return gb.system_unit(gb.Item(status, label, 1, 1))
+        if unit == "part":
+            number = int(instance.partition("-")[2])
+            return gb.part_unit(gb.Item(status, label, 1, 1, 42, number, 0, f"模拟部件 {number}"))
+        return gb.operation_unit(status, label, 1, 1)
+
+
+def renamed_frame(faults: Faults, octets: bytes) -> bytes:
+    """A GB/T 26875.3 frame from a transmitter that nobody knows, its checksum right."""
+    scanner = gb.Scanner()
+    for found in scanner.feed(octets):
+        if isinstance(found, gb.Frame):
+            return gb.encode(found._replace(source=faults.other(found.source, 2**48 - 1)))
+    return octets
+
+
+def renamed_line(faults: Faults, octets: bytes) -> bytes:
+    """A line with another digit where its first one was: on a shared line, another device's."""
+    for at, octet in enumerate(octets):
+        if 48 <= octet <= 57:
+            return octets[:at] + str(faults.other(octet - 48, 9)).encode() + octets[at + 1 :]
+    return octets
+
+
 class SerialSimulator:
     """Over TCP, whatever the line was: what octets mean does not depend on it."""
 
@@ -55,6 +244,30 @@ class SerialSimulator:
             yield _Replay(wire, said)
         finally:
             await wire.unplug()
+
+    @contextlib.asynccontextmanager
+    async def play(self, played: Played, place: Place) -> AsyncIterator[_LinePlaying | _PanelPlaying]:
+        """A device that prints lines, or a fire panel, on a pseudo terminal or behind a serial server's port."""
+        faults = Faults(played.faults, played.seed)
+        bare = Pty(place.folder / played.name) if played.over == "pty" else TcpPort(host=played.host)
+        strange = [part.point for part in played.parts if part.address.pattern is None and part.address.item is None]
+        if strange:
+            raise BadInput("this protocol cannot be played yet", strange[0], code="protocol")
+        lines = any(part.address.pattern is not None for part in played.parts)
+        wire = FaultyWire(bare, faults, partial(renamed_line if lines else renamed_frame, faults))
+        if lines:
+            await wire.plug()
+            draining = asyncio.create_task(wire.drain(), name=f"simulated {wire.port} hears")
+            try:
+                yield _LinePlaying(played, wire, faults)
+            finally:
+                draining.cancel()
+                await asyncio.wait([draining])
+                await wire.unplug()
+            return
+        address = (played.device.address if played.device else None) or f"{played.seed % 2**48:012x}"
+        async with FirePanel(wire, address=address, beat=None, patience=PATIENCE) as panel:
+            yield _PanelPlaying(played, panel, wire, faults)
 
 
 simulator = SerialSimulator()

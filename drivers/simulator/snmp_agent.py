@@ -1,8 +1,9 @@
-"""The process behind `drivers.simulator.snmp.SnmpAgent`: a pysnmp command responder on loopback, told by JSON lines on its standard input.
+"""The process behind `drivers.simulator.snmp`: pysnmp command responders on loopback, told by JSON lines on its standard input.
 
-The first line is `{"port": 0, "community": …, "users": [[name, auth, auth_key, priv, priv_key], …]}`; then `{"set": [oid, type, value]}`,
-`{"fill": [[oid, type, value], …]}`, `{"remove": oid}`, `{"plug": true}`, `{"plug": false}`, `{"garble": hex}`. Every line is answered by one: `{"port": …}`. It ends with its input.
-Run as a file; imports nothing of ours.
+`{"open": {"host": "127.0.0.1", "port": 0, "community": …, "users": [[name, auth, auth_key, priv, priv_key], …], "faults": {}, "seed": 0}}`, then
+`{"set": [oid, type, value]}`, `{"put": [[oid, type, value], …]}` (many), `{"fill": [[oid, type, value], …]}` (these and no others), `{"remove": oid}`,
+`{"plug": true}`, `{"plug": false}`, `{"garble": hex}`, `{"close": true}`. With more agents than one, a line names its own: `"agent": "name"`.
+Every line is answered by one: `{"port": …, "spoilt": {…}}`. It ends with its input.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from pysnmp.entity import config, engine
 from pysnmp.entity.rfc3413 import cmdrsp, context
 from pysnmp.proto import rfc1902, rfc1905
 from pysnmp.smi.instrum import AbstractMibInstrumController
+
+from drivers.simulator.faults import BIT, HALF, SILENCE, WRONG_ID, Faults
 
 HOST = "127.0.0.1"
 _TYPES = {
@@ -75,24 +78,63 @@ class _Values(AbstractMibInstrumController):  # type: ignore[misc]
 
 
 class _Transport(udp.UdpAsyncioTransport):  # type: ignore[misc]
-    """Sends garbage instead of the next answers, as told."""
+    """Sends garbage instead of the next answers, as told, or what a fault makes of them."""
 
-    garbage: deque[bytes] = deque(maxlen=64)
+    def __init__(self, garbage: deque[bytes], faults: Faults) -> None:
+        super().__init__()
+        self._garbage = garbage
+        self._faults = faults
 
     def send_message(self, message: bytes, address: Any) -> None:
-        super().send_message(self.garbage.popleft() if self.garbage else message, address)
+        """One answer; a bit error only where the message has a digest: UDP's checksum keeps others from arriving."""
+        message = bytes(message)
+        possible = (SILENCE, HALF, WRONG_ID, BIT) if version_of(message) == 3 else (SILENCE, HALF, WRONG_ID)
+        fault = self._faults.draw(*possible)
+        spoilt = self._faults.spoil(message, fault, renamed)
+        if self._garbage:
+            spoilt = self._garbage.popleft()
+        if spoilt:
+            super().send_message(spoilt, address)
+
+
+def _content(message: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the element at `at` begins and ends (BER, definite lengths)."""
+    size, begins = message[at + 1], at + 2
+    if size & 0x80:
+        octets = size & 0x7F
+        size, begins = int.from_bytes(message[begins : begins + octets]), begins + octets
+    return begins, begins + size
+
+
+def version_of(message: bytes) -> int:
+    """msgVersion: 0, 1 or 3 (RFC 3412, section 6; RFC 1901, section 3)."""
+    begins, ends = _content(message, _content(message, 0)[0])
+    return int.from_bytes(message[begins:ends])
+
+
+def renamed(message: bytes) -> bytes:
+    """The message with another number: its request-id, in version 3 its msgID, which is the first number of the header."""
+    at = _content(message, _content(message, 0)[0])[1]
+    if version_of(message) != 3:
+        at = _content(message, at)[1]  # behind the community stands the PDU
+    at = _content(message, at)[0]
+    last = _content(message, at)[1] - 1
+    return message[:last] + bytes((message[last] ^ 0x55,)) + message[last + 1 :]
 
 
 class _Agent:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.engine = engine.SnmpEngine()
         self.values = _Values()
-        self.port: int = settings["port"]
+        self.port: int = settings.get("port", 0)
+        self.faults = Faults(settings.get("faults", {}), settings.get("seed", 0))
+        self._host: str = settings.get("host", HOST)
+        self._garbage: deque[bytes] = deque(maxlen=64)
         self._plugged = False
-        if settings["community"] is not None:
+        if settings.get("community") is not None:
             config.add_v1_system(self.engine, "reader", settings["community"])
             config.add_vacm_user(self.engine, 2, "reader", "noAuthNoPriv", (1,), (), ())
-        for name, auth, auth_key, priv, priv_key in settings["users"]:
+        for name, auth, auth_key, priv, priv_key in settings.get("users", ()):
             config.add_v3_user(self.engine, name, _AUTH[auth], auth_key, _PRIV[priv], priv_key)
             config.add_vacm_user(self.engine, 3, name, "authPriv", (1,), (), ())
         served = context.SnmpContext(self.engine)
@@ -105,9 +147,11 @@ class _Agent:
         if wanted and not self._plugged:
             bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             bound.setblocking(False)
-            bound.bind((HOST, self.port))
+            bound.bind((self._host, self.port))
             self.port = bound.getsockname()[1]
-            config.add_transport(self.engine, udp.DOMAIN_NAME, _Transport().open_server_mode(sock=bound))
+            config.add_transport(
+                self.engine, udp.DOMAIN_NAME, _Transport(self._garbage, self.faults).open_server_mode(sock=bound)
+            )
         elif self._plugged and not wanted:
             config.delete_transport(self.engine, udp.DOMAIN_NAME).close_transport()
         self._plugged = wanted
@@ -118,6 +162,8 @@ class _Agent:
         if name == "set":
             oid, kind, value = told
             self.values.values[parse(oid)] = made(kind, value)
+        elif name == "put":
+            self.values.values |= {parse(oid): made(kind, value) for oid, kind, value in told}
         elif name == "fill":
             self.values.values = {parse(oid): made(kind, value) for oid, kind, value in told}
         elif name == "remove":
@@ -125,23 +171,30 @@ class _Agent:
         elif name == "plug":
             self.plug(told)
         elif name == "garble":
-            _Transport.garbage.append(bytes.fromhex(told))
+            self._garbage.append(bytes.fromhex(told))
         else:
             raise KeyError(name)
 
 
 async def _run() -> None:
-    lines = asyncio.StreamReader()
+    lines = asyncio.StreamReader(limit=1 << 24)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    agent = _Agent(json.loads(await lines.readline()))
-    agent.plug(True)
-    while True:
+    agents: dict[str, _Agent] = {}
+    while line := await lines.readline():
+        command = json.loads(line)
+        name = command.pop("agent", "")
+        if "open" in command:
+            agents[name] = _Agent(command["open"])
+            agents[name].plug(True)
+        agent = agents[name]
+        if "close" in command:
+            agent.plug(False)
+            agent.engine.close_dispatcher()
+            del agents[name]
+        elif "open" not in command:
+            agent.do(command)
         await asyncio.sleep(0)  # the socket is read from the loop's next turn on
-        print(json.dumps({"port": agent.port}), flush=True)
-        line = await lines.readline()
-        if not line:
-            return
-        agent.do(json.loads(line))
+        print(json.dumps({"port": agent.port, "spoilt": agent.faults.played}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,12 @@ import secrets
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from drivers.simulator.exchange import WALK, content_of, read_walk
-from drivers.simulator.snmp import SnmpAgent
-from hub.simulation import Place
+from drivers.simulator.exchange import WALK, Variable, content_of, read_walk
+from drivers.simulator.faults import CLOCK, Faults
+from drivers.simulator.snmp import UPTIME, SnmpAgent, SnmpAgents, SnmpUser
+from hub.errors import BadInput
+from hub.model import Scalar
+from hub.simulation import Place, Played, Settings, Values
 
 
 class _Replay:
@@ -28,10 +31,89 @@ class _Replay:
         """Nothing: it is asked."""
 
 
+class _Playing:
+    """One agent, version 3 with authentication and privacy."""
+
+    instances = ("1", "2")
+
+    def __init__(self, played: Played, agents: SnmpAgents, faults: Faults) -> None:
+        self._name = played.name
+        self._host = played.host
+        self._agents = agents
+        self._faults = faults
+        index = None if played.device is None else played.device.index
+        self.device: Settings = {}
+        if index is None and any(part.address.indexed for part in played.parts):
+            index = "1"
+            self.device = {"index": index}
+        self._parts = {part.point: part for part in played.parts}
+        self._index = index
+        self._wire: dict[str, int] = {}
+        self._jumped = 0.0
+        self.endpoint: Settings = {}
+        self._seed = played.seed
+        self._rates = {name: rate for name, rate in played.faults.items() if name != CLOCK}
+
+    async def open(self) -> None:
+        """Listen, with a user of its own."""
+        user = SnmpUser(f"sim-{self._name}"[:32], secrets.token_urlsafe(12), secrets.token_urlsafe(12))
+        users = [[user.name, user.auth, user.auth_key, user.priv, user.priv_key]]
+        settings = {"host": self._host, "users": users, "faults": self._rates, "seed": self._seed}
+        port = (await self._agents.tell(self._name, open=settings))["port"]
+        keys = {"user": user.name, "auth_key": user.auth_key, "priv_key": user.priv_key}
+        self.endpoint = {"host": self._host, "port": port, "version": "3", **keys}
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return {**self._faults.played, **self._wire}
+
+    async def show(self, values: Values) -> bool:
+        """Put the values under their OIDs. The agent's clock, sysUpTime, may jump."""
+        if self._faults.draw(CLOCK):
+            self._jumped += abs(self._faults.jump())
+        put = [self._variable(point, instance, raw) for (point, instance), raw in values.items()]
+        self._wire = (await self._agents.tell(self._name, put=[list(one) for one in put]))["spoilt"]
+        return True
+
+    def _variable(self, point: str, instance: str, raw: Scalar) -> Variable:
+        part = self._parts[point]
+        address = part.address
+        oid = f"{address.oid}.{self._index}" if address.indexed else address.oid
+        if part.instances:
+            oid = f"{address.oid}.{instance}"
+        if oid == UPTIME and not isinstance(raw, str):
+            return Variable(oid, "timeticks", int(raw + self._jumped * 100) % 2**32)
+        try:
+            return Variable(oid, *octets_of(raw, address.type, address.encoding))
+        except (ValueError, TypeError) as error:
+            raise BadInput(f"{raw!r} cannot be given as {address.type}: {error}", point) from None
+
+
+def octets_of(raw: Scalar, type_: str | None, encoding: str) -> tuple[str, int | str]:
+    """The kind and value of a variable that is read as `raw`."""
+    if type_ == "truth":
+        return "integer", 1 if raw else 2
+    if type_ in ("oid", "ip"):
+        return type_, {"oid": "1.3.6.1.4.1.8072", "ip": "192.0.2.1"}[type_] if raw == "simulated" else str(raw)
+    if type_ == "hex":
+        return "octets", "02005e005301" if raw == "simulated" else bytes.fromhex(str(raw).replace(":", "")).hex()
+    if type_ == "string" or isinstance(raw, str):
+        return "octets", str(raw).encode(encoding).hex()
+    kinds = {"gauge": "gauge", "counter": "counter", "timeticks": "timeticks"}
+    number = round(raw)
+    kind = kinds.get(type_ or "", "integer")
+    return (kind, number % 2**32) if kind != "integer" else (kind, max(-(2**31), min(number, 2**31 - 1)))
+
+
 class SnmpSimulator:
     """Over version 2c, whatever the agent spoke: what a variable means does not depend on it."""
 
     name = "snmp"
+
+    def __init__(self) -> None:
+        self._agents: SnmpAgents | None = None
+        self._playing = 0
 
     @contextlib.asynccontextmanager
     async def replay(self, files: Mapping[str, bytes], place: Place) -> AsyncIterator[_Replay]:
@@ -41,6 +123,26 @@ class SnmpSimulator:
         async with SnmpAgent(community=community) as agent:
             await agent.fill(variables)
             yield _Replay(agent, community)
+
+    @contextlib.asynccontextmanager
+    async def play(self, played: Played, place: Place) -> AsyncIterator[_Playing]:
+        """An agent of its own port; all agents live in one process, which begins with the first and ends with the last."""
+        if self._agents is None:
+            self._agents = await SnmpAgents().__aenter__()
+        agents = self._agents
+        self._playing += 1
+        try:
+            playing = _Playing(played, agents, Faults(played.faults, played.seed))
+            await playing.open()
+            try:
+                yield playing
+            finally:
+                await agents.tell(played.name, close=True)
+        finally:
+            self._playing -= 1
+            if not self._playing:
+                self._agents = None
+                await agents.__aexit__(None, None, None)
 
 
 simulator = SnmpSimulator()

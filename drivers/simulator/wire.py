@@ -18,7 +18,10 @@ WRITE_TIMEOUT = 5.0
 class Wire(Protocol):
     """What a simulated device speaks through."""
 
-    reader: asyncio.StreamReader
+    @property
+    def reader(self) -> asyncio.StreamReader:
+        """What the hub's side says; a new one with every plug."""
+        ...
 
     @property
     def port(self) -> str:
@@ -86,6 +89,12 @@ class Pty:
                 except BlockingIOError:
                     await asyncio.sleep(0.002)
 
+    def feed(self, octets: bytes) -> None:
+        """Send what the terminal takes at once; what it does not is lost, as on a line."""
+        if self._master is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._master, octets)
+
     def _readable(self) -> None:
         if self._master is not None:
             with contextlib.suppress(OSError):
@@ -95,9 +104,10 @@ class Pty:
 class TcpPort:
     """A TCP port of loopback that the hub calls, as a serial server has it. Keeps its number over plug and unplug."""
 
-    def __init__(self, number: int = 0) -> None:
+    def __init__(self, number: int = 0, host: str = "127.0.0.1") -> None:
         self.reader = asyncio.StreamReader()
         self._number = number
+        self._host = host
         self._server: asyncio.Server | None = None
         self._callers: set[asyncio.StreamWriter] = set()
         self._called = asyncio.Event()
@@ -105,13 +115,13 @@ class TcpPort:
     @property
     def port(self) -> str:
         """Known once it was plugged in, when the number was 0."""
-        return f"socket://127.0.0.1:{self._number}"
+        return f"socket://{self._host}:{self._number}"
 
     async def plug(self) -> None:
         """Listen."""
         if self._server is None:
             self.reader = asyncio.StreamReader()
-            self._server = await asyncio.start_server(self._answer, "127.0.0.1", self._number)
+            self._server = await asyncio.start_server(self._answer, self._host, self._number)
             self._number = self._server.sockets[0].getsockname()[1]
 
     async def unplug(self) -> None:
@@ -126,6 +136,16 @@ class TcpPort:
         self._called.clear()
         self.reader.feed_eof()
         await server.wait_closed()
+
+    @property
+    def callers(self) -> int:
+        """How many are connected."""
+        return len(self._callers)
+
+    def hang_up(self) -> None:
+        """Cut every connection, and be there to be called again."""
+        for writer in list(self._callers):
+            writer.transport.abort()
 
     async def called(self, deadline: float = 5.0) -> None:
         """Wait until somebody has called; raises TimeoutError."""

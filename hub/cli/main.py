@@ -2,7 +2,7 @@
 
 import typer
 
-from hub.cli import centre, dashboards, demo, discover, edge, rules
+from hub.cli import centre, dashboards, demo, discover, edge, rules, simulate
 
 app = typer.Typer(
     name="anxin",
@@ -14,6 +14,7 @@ app = typer.Typer(
 app.command("serve")(centre.serve)
 app.command("edge")(edge.edge)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
 app.command("discover")(discover.discover)
 app.command("migrate")(centre.migrate)
 app.add_typer(centre.token_app, name="token")

@@ -72,8 +72,7 @@ async def test_net_snmps_own_tool_understands_it_in_version_2c(peers: Prefix) ->
 
 async def test_its_process_ends_with_the_context_and_keys_stand_in_no_argument() -> None:
     async with SnmpAgent(users=[USER]) as agent:
-        assert agent._process is not None
-        process = Path(f"/proc/{agent._process.pid}")
+        process = Path(f"/proc/{agent.pid}")
         assert b"secret" not in (process / "cmdline").read_bytes()
     await eventually(lambda: not process.exists())
     assert "secret" not in repr(USER)
