@@ -1,9 +1,9 @@
 """From GB/T 26875.3 frames to samples. Pure, but for what it remembers: the last time of every series, parts that are not at rest, open duty checks.
 
 **Time.** The label of sending is checked against the clock of this process. Within `MAX_SKEW` the transmitter's clock is believed, and an item's
-own label becomes the event time; else the time of arrival. So it does, too, when an item's label is no date, lies ahead, is older than
-`MAX_AGE`, or goes back behind the label before it of the same series: a panel whose clock fell back to the year 2000 must not lose its
-fires to the rule that the past is not judged.
+own label becomes the event time; else the time of arrival. So it does, too, when an item's label is no date, lies ahead by more than
+`MAX_AHEAD`, is older than `MAX_AGE`, or goes back behind the label before it of the same series: a panel whose clock fell back to the
+year 2000 must not lose its fires to the rule that the past is not judged.
 
 **Reset.** A reset clears nothing here: what it cleared, the panel says when it is asked (decision 0131).
 """
@@ -20,6 +20,9 @@ from hub.driver import Binding
 from hub.model import SECOND, Micros, Reject, Sample, Scalar, Series
 
 MAX_SKEW = 300 * SECOND
+MAX_AHEAD = 2 * SECOND
+"""A label further ahead of our clock gets the time of arrival. The hub puts its own time in the place of one that lies more than 5 s ahead,
+and what the panel says next would then seem older and move nothing."""
 MAX_AGE = 24 * 3600 * SECOND
 MAX_REMEMBERED = 10_000
 """Series whose last time is kept, and parts that are not at rest; a transmitter has hundreds of parts."""
@@ -225,9 +228,10 @@ class Panel:
     def _at(self, series: Series, label: bytes, sent: bytes, now: Micros) -> Micros:
         told, clock = gb.label_at(label), gb.label_at(sent)
         believed = clock is not None and abs(clock - now) <= MAX_SKEW
-        if told is None or not believed or not now - MAX_AGE <= told <= now + MAX_SKEW:
-            return now
-        at = told if told >= self._last.get(series, told) else now
+        last = self._last.get(series, 0)
+        last = last if last <= now + MAX_AHEAD else 0  # our own clock has gone back
+        good = told is not None and believed and max(last, now - MAX_AGE) <= told <= now + MAX_AHEAD
+        at = told if good and told is not None else max(now, last)
         if len(self._last) >= MAX_REMEMBERED:
             self._last.clear()
         self._last[series] = at
