@@ -16,6 +16,9 @@ from drivers.onvif.events import Notification, notifications_of, samples_of, top
 from drivers.onvif.recordings import Change, Recording, changes_of, gap_value, gaps_in, recordings_of, summary_value
 from drivers.onvif.values import NoValueError
 from drivers.simulator.onvif import OnvifDevice
+from hub.config import data_folder
+from hub.core.discovery import recognised
+from hub.profiles import load_profiles
 from tests.drivers.onvif.cameras import binding
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -282,3 +285,19 @@ def test_the_address_that_answered_is_taken_and_nonsense_is_not() -> None:
 
 def test_what_a_device_writes_cannot_move_a_terminal() -> None:
     assert printable("a\x1bb\n") == "a b "
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("HIKVISION%20DS-2CD2143G0-I", "hikvision-onvif"),
+        ("Hikvision", "hikvision-onvif"),
+        ("Dahua", "dahua-onvif"),
+        ("Uniview", "uniview-onvif"),
+        ("AXIS%20P3245-LV", "axis-onvif"),
+    ],
+)
+def test_what_a_camera_calls_itself_finds_its_profile(name: str, profile: str) -> None:
+    match = f"<t:ProbeMatches><t:ProbeMatch><t:Scopes>onvif://www.onvif.org/name/{name}</t:Scopes><t:XAddrs>http://192.0.2.7/onvif/device_service</t:XAddrs></t:ProbeMatch></t:ProbeMatches>"
+    (found,) = found_in(envelope(match), "192.0.2.7")
+    assert recognised(found, load_profiles([data_folder("device-profiles")]), "onvif") == (profile,)

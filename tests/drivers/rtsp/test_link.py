@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from drivers.rtsp import driver, link
+from hub.config import data_folder
+from hub.core.rehearsal import rehearse
 from hub.driver import Binding, PollLink
 from hub.errors import LinkDown, ProtocolFault
-from hub.model import Sample
+from hub.model import Sample, Series
+from hub.profiles import load_profiles
 from hub.testing import eventually
 from tests.drivers.rtsp.front import HEIGHT, PASSWORD, RATE, WIDTH, Front, binding, endpoint
 
@@ -190,3 +193,20 @@ def test_only_figures_are_taken_from_a_look(line: bytes) -> None:
 def test_nothing_of_a_look_is_left_on_disk() -> None:
     assert "open(" not in Path(link._PROBE).read_text().replace("av.open(", "")
     assert os.path.basename(link._PROBE) == "probe.py"
+
+
+async def test_the_profile_of_a_camera_with_rtsp_judges_frozen_and_small_pictures(front: Front) -> None:
+    """Its points as the hub reads them, of a real stream: 320 x 240, and nothing moves."""
+    profile = load_profiles([data_folder("device-profiles")])["rtsp-camera"]
+    device = driver.Device.model_validate({**profile.device, "path": "/frozen.mkv?play_count=99"})
+    points = [
+        Binding(Series("thing", name), device, driver.Address.model_validate(point.address), point.type)
+        for name, point in profile.points.items()
+    ]
+    async with driver.connect(endpoint(front.port, window_s=2.5), points) as opened:
+        assert isinstance(opened, PollLink)
+        samples = await opened.read([one.series for one in points])
+    outcome = rehearse(profile, samples, samples[0].at + 1_000_000)
+    bad = {one.series.point for one in outcome.readings if not one.quality.is_good}
+    assert bad == {"overlay_moving"}, "nobody said where the overlay is"
+    assert {alarm.definition for alarm in outcome.alarms} == {"frozen", "not_high_definition"}
