@@ -164,10 +164,12 @@ def _value(address: Address, kind: str, found: Any) -> Scalar:
             raise _Refused(f"{len(found)} characters, at most {MAX_TEXT} are taken")
         if "\0" in found:  # written \u0000 in JSON
             raise _Refused("NUL in a text")
+    if address.ignored is not None and any(_is(found, nothing) for nothing in address.ignored):
+        raise _Absent
     if address.equals is not None:
         same = _is(found, address.equals)
         if address.only_when_equal and not same:
-            if address.ignored is not None and not any(_is(found, other) for other in address.ignored):
+            if address.ignored is not None:
                 raise _Refused(f"{str(found)[:60]!r} is nothing that the product is known to say")
             raise _Absent
         return same

@@ -156,7 +156,7 @@ class Address(_Model):
     only_when_equal: bool = False
     """with `equals`: no sample at all when not, for things that happen (a press) and never un-happen"""
     ignored: tuple[Scalar, ...] | None = Field(default=None, max_length=64)
-    """with `only_when_equal`: all that the product says there beside it. What is neither is refused, so that a press by another name is not lost"""
+    """what the product says there when it says nothing; with `only_when_equal`, what is neither is refused: a press by another name is not lost"""
     map: dict[str, Scalar] | None = None
     """values by their text, `true` and `false` for booleans; a value that is not in it is refused"""
     retained: Literal["drop", "take"] = "drop"
@@ -172,8 +172,8 @@ class Address(_Model):
             raise ValueError("field: a CSV payload has one, and only it")
         if self.separator in '"\r\n\0':
             raise ValueError("separator: neither a quote nor an end of line")
-        if self.ignored is not None and not self.only_when_equal:
-            raise ValueError("ignored: there is no only_when_equal")
+        if self.ignored is not None and not self.only_when_equal and self.map is None:
+            raise ValueError("ignored: only with only_when_equal or a map")
         if self.command is not None and "+" in self.topic:
             raise ValueError("command: a point of many instances is not written")
         if self.equals is not None and self.map is not None:

@@ -19,7 +19,7 @@ MOST_POINTS = 40
 _MOST_DEPTH = 4
 _SHELLY = re.compile(r"(?P<id>(?P<model>shelly[a-z0-9]+)-[0-9a-f]{6,12})/(?:online|events/rpc|status/.+|rpc|announce)")
 _TASMOTA = re.compile(r"(?:tele|stat)/(?P<device>.+)/(?:LWT|STATE|SENSOR|RESULT|POWER\d*|INFO\d)")
-_AXIS = re.compile(r"(?P<topic>axis:(?P<serial>[0-9A-Fa-f]{12})/event)/.+")
+_AXIS = re.compile(r"(?P<topic>axis[:/](?P<serial>[0-9A-Fa-f]{12})/event)/.+")
 _ONVIF = re.compile(r"(?P<topic>(?:[^/]+/)*?)(?:tns:|tns1:|onvif-ej/)", re.IGNORECASE)
 
 

@@ -198,6 +198,13 @@ def test_a_press_by_a_name_that_nobody_knows_is_an_error_and_quarantined_where_t
         assert rejects[0].code == "value"
 
 
+def test_what_the_product_says_when_it_says_nothing_is_no_news_beside_a_map() -> None:
+    press = bind("press", "int", pointer="/action", map={"single": 1, "hold": 2}, ignored=[""])
+    assert read(b'{"action":""}', press).samples == []
+    assert read(b'{"action":"hold"}', press).samples[0].raw == 2
+    assert read(b'{"action":"shake"}', press).samples[0].error is not None
+
+
 def topics(*bindings: Binding, most: int = 4) -> Topics:
     return Topics(bindings, most)
 

@@ -41,7 +41,7 @@ SEEN = {
     "stat/tasmota_A4CF12/POWER": b"ON",
     "shellyplussmoke-80646fcc7a2c/online": b"true",
     "shellyplussmoke-80646fcc7a2c/status/smoke:0": said({"id": 0, "alarm": False, "mute": False}),
-    "axis:ACCC8E012345/event/tns:onvif/VideoSource/MotionAlarm": said({"message": {"data": {"State": "0"}}}),
+    "axis/ACCC8E012345/event/tns:onvif/VideoSource/MotionAlarm": said({"message": {"data": {"State": "0"}}}),
     "gate/onvif-ej/RuleEngine/CellMotionDetector/Motion": said({"State": True}),
     "plant/a/temperature": b"21.5",
     "$SYS/broker/uptime": b"12 seconds",
@@ -66,7 +66,7 @@ def test_products_are_recognised_by_what_they_say_of_themselves_and_by_their_top
     assert found["other2mqtt/button"].marks["style"] == "zigbee2mqtt"
     assert found["tasmota_A4CF12"].says == "tasmota Sonoff Basic Lamp"
     assert found["shellyplussmoke-80646fcc7a2c"].marks["model"] == "shellyplussmoke"
-    assert found["axis:ACCC8E012345/event"].marks["serial"] == "ACCC8E012345"
+    assert found["axis/ACCC8E012345/event"].marks["serial"] == "ACCC8E012345"
     assert found["gate"].marks["style"] == "onvif"
     assert found["plant/a/temperature"].marks == {"topic": "plant/a/temperature"}
     assert len(found) == 8
