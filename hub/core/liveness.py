@@ -14,6 +14,10 @@ LAG: Micros = 30_000_000
 """a lane whose newest beat is older than this, or than the edge's offline_after, is behind: its devices are unknown"""
 
 
+DEATH_GRACE: Micros = 5_000_000
+"""an edge whose session ended may come back within this; before it nothing is said, so that a short break of its line flaps nobody"""
+
+
 class Beat(NamedTuple):
     """The newest beat of an edge in one lane."""
 
@@ -35,12 +39,17 @@ class Verdict(NamedTuple):
 _ONLINE = Verdict(LinkState.ONLINE, "")
 
 
-def judge_edge(now: Micros, offline_after: Micros, heard: Micros | None, observing_since: Micros) -> Verdict:
+def judge_edge(
+    now: Micros, offline_after: Micros, heard: Micros | None, observing_since: Micros, died: Micros | None = None
+) -> Verdict:
     """An edge (or a device that speaks our protocol) by the hub's clock: `heard` is when its newest message was received.
 
-    `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown.
+    `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown. `died`: when the broker said that its
+    session had ended. That is a hint, no proof: with nothing heard since it makes online unknown sooner, never offline.
     """
     if heard is not None and heard >= observing_since and now - heard < offline_after:
+        if died is not None and died >= heard and now - died >= DEATH_GRACE:
+            return Verdict(LinkState.UNKNOWN, "uplink")
         return _ONLINE
     if now - max(heard or 0, observing_since) < offline_after:
         return Verdict(LinkState.UNKNOWN, "hub")

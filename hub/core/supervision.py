@@ -1,6 +1,7 @@
 """What time alone does to a lane: silence, delays that end, tests that run out. Pure; `tick` returns a draft like a batch does."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hub.core.alarms import AlarmEvent, holds, is_active, step
@@ -16,6 +17,8 @@ RUNS_POINT = "config_version"
 BEHIND_POINT = "config_behind"
 BEHIND: Micros = 600_000_000
 """how long an edge that is online may take for a configuration: the trial takes two minutes, a rollback another"""
+HOLD_POINT = "hold_seconds"
+"""for how long an edge can keep what it reads, by its own reckoning"""
 UNPLACED = Verdict(LinkState.UNKNOWN, "unplaced")
 """behind something that is no client"""
 
@@ -28,18 +31,19 @@ def tick(
     observing_since: Micros,
     clients: Mapping[str, Micros],
     requested: Sequence[Trial] = (),
+    deaths: Mapping[str, Micros] = MappingProxyType({}),
 ) -> Draft:
     """Judge liveness, pending delays and open tests of this lane at `now`.
 
     `observing_since`: since when this lane has listened without a break. `clients`: when each client was last received, in any lane of the
-    partition. `requested`: function tests to open.
+    partition. `requested`: function tests to open. `deaths`: when the broker said that the session of a client had ended.
     """
     draft = Draft(state, registry, now)
     known = {test.id for test in state.tests.values()}
     for test in requested:
         if test.id not in known:  # its time begins now, by the hub's clock
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
-    _judge_links(draft, lane, observing_since, clients)
+    _judge_links(draft, lane, observing_since, clients, deaths)
     _judge_configurations(draft, lane)
     _run_timers(draft)
     _clear_vanished(draft)
@@ -55,13 +59,15 @@ class _Behind(NamedTuple):
     beat: Beat | None
 
 
-def _judge_links(draft: Draft, lane: Lane, observing_since: Micros, clients: Mapping[str, Micros]) -> None:
+def _judge_links(
+    draft: Draft, lane: Lane, observing_since: Micros, clients: Mapping[str, Micros], deaths: Mapping[str, Micros]
+) -> None:
     """The link state of every device of the lane. Twice a second over all of them: what has not moved costs a look."""
     state, now = draft.state, draft.now
     edges: dict[str, _Behind] = {}
     for device in draft.registry.own_clients:
         after = device.profile.liveness.offline_after
-        verdict = judge_edge(now, after, clients.get(device.client), observing_since)
+        verdict = judge_edge(now, after, clients.get(device.client), observing_since, deaths.get(device.client))
         edges[device.id] = _Behind(verdict, after, state.beats.get(device.id))
     for device in draft.registry.by_lane[lane]:
         live = state.live.get(device.id)
@@ -75,6 +81,8 @@ def _judge_links(draft: Draft, lane: Lane, observing_since: Micros, clients: Map
             verdict = judge_device(now, device.profile.liveness.offline_after, heard, *edge)
         if live is None or live.link != verdict or _is_unsound(live, device) or LINK_POINT in device.profile.alarms_of:
             _judge_link(draft, device, verdict)
+        if device.is_edge and verdict.state is LinkState.OFFLINE:
+            _judge_hold(draft, device)
 
 
 def _is_unsound(live: Live, device: Device) -> bool:
@@ -126,6 +134,20 @@ def _judge_configurations(draft: Draft, lane: Lane) -> None:
         reading = Reading(series, draft.now, draft.now, behind, None, Quality.GOOD)
         draft.check_health(device, reading)
         draft.judge_reading(device, reading)
+
+
+def _judge_hold(draft: Draft, device: Device) -> None:
+    """An edge that is not heard fills its spool: how long that can go on it said last, and since then time has passed."""
+    series = Series(device.id, HOLD_POINT)
+    latest = draft.latest_of(series)
+    if latest is None or latest.value is None or device.admin_state is not AdminState.IN_SERVICE:
+        return
+    left = max(0.0, latest.value - max(0, draft.now - latest.at) / 1e6)
+    for name, definition in device.profile.alarms_of.get(HOLD_POINT, ()):
+        watch = draft.watch_of(Key(device.id, name, ""))
+        already = watch is not None and watch.holds
+        if not already and holds(definition.condition, definition.deadband, already, left, None):
+            draft.judge_reading(device, Reading(series, draft.now, draft.now, left, None, Quality.GOOD))
 
 
 def _run_timers(draft: Draft) -> None:

@@ -45,6 +45,7 @@ _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 _Time = Annotated[int, _INT64]
 
 _TOPIC = re.compile(rf"{ROOT}/(0|[1-9][0-9]{{0,4}})/({_IDENTIFIER[1:-2]})/(up|down)/(urgent|bulk)")
+_STATE_TOPIC = re.compile(rf"{ROOT}/(0|[1-9][0-9]{{0,4}})/({_IDENTIFIER[1:-2]})/up/state")
 _STREAM_NAME = re.compile(_STREAM)
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _ITEMS = re.compile(r"(0|[1-9][0-9]{0,14})/(0|[1-9][0-9]{0,14})")
@@ -66,6 +67,23 @@ class Topic(NamedTuple):
 def configuration_topic(partition: int, client: str) -> str:
     """Where the hub keeps a client's configuration, retained (docs/protocol.md)."""
     return f"{ROOT}/{partition}/{client}/down/config"
+
+
+TIME_PROPERTY = "time"
+"""of a confirmation: the hub's clock when it was written, whole microseconds"""
+
+
+def state_topic(partition: int, client: str) -> str:
+    """Where a client says that a session of its begins, and the broker (its last will) that it ended."""
+    return f"{ROOT}/{partition}/{client}/up/state"
+
+
+class SessionState(NamedTuple):
+    """One session of a client began or ended."""
+
+    session: str
+    """32 hexadecimal digits, chosen by the client for each connection"""
+    born: bool
 
 
 class Items(NamedTuple):
@@ -157,11 +175,18 @@ class _WireConfirmation(Struct, forbid_unknown_fields=True):
     upto: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
 
 
+class _WireState(Struct, forbid_unknown_fields=True):
+    v: Literal[1]
+    session: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+    state: Literal["born", "died"]
+
+
 _whole = msgspec.json.Decoder(_Whole)
 _parts = msgspec.json.Decoder(_Parts)
 _sample = msgspec.json.Decoder(_WireSample)
 _reject = msgspec.json.Decoder(_WireReject)
 _confirmation = msgspec.json.Decoder(_WireConfirmation)
+_state = msgspec.json.Decoder(_WireState)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -417,3 +442,34 @@ def decode_confirm(payload: bytes) -> Confirmation:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(str(error)[:200], "confirmation", code="payload") from None
     return Confirmation(wire.stream, wire.upto)
+
+
+def confirm_properties(now: int) -> tuple[tuple[str, str], ...]:
+    """What stands beside a confirmation: the hub's time, by which a client sees how its clock is."""
+    return ((TIME_PROPERTY, str(now)),)
+
+
+def parse_hub_time(properties: Iterable[tuple[str, str]]) -> int | None:
+    """The hub's time of a confirmation; None where it has none or nonsense."""
+    found = dict(properties).get(TIME_PROPERTY, "")
+    return int(found) if _NUMBER.fullmatch(found) is not None and int(found) <= MAX_SEQUENCE else None
+
+
+# a client's sessions --------------------------------------------------------------------------------------------
+
+
+def encode_state(state: SessionState) -> bytes:
+    """What a client publishes when its session begins, and what its will says."""
+    return _encode(_WireState(1, state.session, "born" if state.born else "died"))
+
+
+def parse_state(topic: str, payload: bytes) -> tuple[str, SessionState] | None:
+    """Client and state; None where the topic is another one. Raises BadInput (`payload`)."""
+    found = _STATE_TOPIC.fullmatch(topic)
+    if found is None:
+        return None
+    try:
+        wire = _state.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(str(error)[:200], f"topic {topic}", code="payload") from None
+    return found[2], SessionState(wire.session, wire.state == "born")

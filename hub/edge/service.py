@@ -13,13 +13,15 @@ import structlog
 from hub.bundle import Bundle
 from hub.edge.configuration import PATIENCE, Begun, Configurator, Keeper, Patience, begin
 from hub.edge.intake import Intake
+from hub.edge.life import STOPPED, Birth, Life
+from hub.edge.own_points import OwnPoints
 from hub.edge.rules import LocalRules
 from hub.edge.site import Site, broker_of
-from hub.edge.spool import BULK_BUDGET, SpoolFailed, open_spool
+from hub.edge.spool import BULK_BUDGET, open_spool
 from hub.edge.uplink import Uplink
-from hub.model import Lane, Micros, Sample, Series
+from hub.model import Lane, Micros
 from hub.runtime.drivers import LinkPlan
-from hub.runtime.links import Held, wall_clock
+from hub.runtime.links import wall_clock
 
 log = structlog.get_logger()
 
@@ -42,14 +44,26 @@ async def run_edge(
         intake.begin()
         keeper = Keeper(folder)
         begun = begin(bundle, plans, keeper.load())
-        await _run(bundle, begun, keeper, intake, stop, clock, patience)
+        life = Life(folder)
+        birth = life.begin()
+        try:
+            await _run(bundle, begun, birth, keeper, intake, stop, clock, patience)
+        except BaseException as error:
+            life.end(f"failed: {_named(error)}")
+            raise
+        life.end(STOPPED)
     finally:
         intake.shutdown()
+
+
+def _named(error: BaseException) -> str:
+    return _named(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else type(error).__name__
 
 
 async def _run(
     own: Bundle,
     begun: Begun,
+    birth: Birth,
     keeper: Keeper,
     intake: Intake,
     stop: asyncio.Event,
@@ -74,7 +88,9 @@ async def _run(
         ]
         if own.trust is not None:
             others.append(tasks.create_task(configurator.run(), name="configuration"))
-        beats = [tasks.create_task(_beat(site, lane, intake, clock), name=f"beat-{lane}") for lane in Lane]
+        own_points = OwnPoints(site, uplink, intake, clock)
+        beats = [tasks.create_task(own_points.beat(lane), name=f"beat-{lane}") for lane in Lane]
+        beats.append(tasks.create_task(own_points.announce(birth), name="birth"))
         await stop.wait()
         log.info("edge.stop", edge=bundle.edge)
         configurator.let_go()
@@ -84,6 +100,7 @@ async def _run(
         await intake.close()
         await asyncio.wait(writers, timeout=LEAVE_LIMIT)
         await _empty_memory(intake)
+        await uplink.farewell()
         await _end([leaving, *others, watch, *writers])
 
 
@@ -101,31 +118,3 @@ async def _end(tasks: "list[asyncio.Task[None]]") -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks, timeout=LEAVE_LIMIT)
-
-
-async def _beat(site: Site, lane: Lane, intake: Intake, clock: Callable[[], Micros]) -> None:
-    """The edge names itself as a device: its beat in both lanes, and with the bulk one how much waits and was given up.
-
-    The beat's value is the edge's uptime in whole seconds: silence of a device from before is not judged after a restart.
-    """
-    loop = asyncio.get_running_loop()
-    started = due = loop.time()
-    while True:
-        values = {"beat": int(loop.time() - started)}
-        if lane is Lane.BULK:
-            values["spool_urgent"] = intake.depth(Lane.URGENT).messages
-            values["spool_bulk"] = intake.depth(Lane.BULK).messages
-            values["dropped"] = intake.depth(Lane.BULK).dropped + site.dropped
-            values["disk"] = int(intake.failing)
-            values["held"] = intake.waiting_in_memory
-            values["given_up"] = intake.given_up
-        at = clock()
-        samples = [Sample(Series(site.bundle.edge, point), at, value) for point, value in values.items()]
-        try:
-            await intake.put(lane, samples, hold=True)
-        except Held:
-            pass  # it goes up from memory
-        except SpoolFailed as error:
-            log.error("edge.beat_dropped", lane=lane, reason=str(error))
-        due = max(due + site.bundle.beat / 1_000_000, loop.time())
-        await asyncio.sleep(due - loop.time())

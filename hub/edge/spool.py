@@ -247,10 +247,10 @@ class Spool:
         free: int = self._one("pragma freelist_count")[0]
         return self.disk.room + free * PAGE
 
-    def left(self, lane: Lane) -> int:
-        """Bytes that this lane can still take before something is dropped."""
-        over = self._budgets.get(lane, 0) - self._depth[lane].bytes
-        return max(0, over if self.disk is None else min(over, self._room()))
+    def left(self, lane: Lane) -> tuple[int, int | None]:
+        """What this lane can still take before something is dropped: payload bytes of its budget, and bytes of the disk."""
+        budget = max(0, self._budgets.get(lane, 0) - self._depth[lane].bytes)
+        return budget, None if self.disk is None else max(0, self._room())
 
     def probe(self, lane: Lane) -> None:
         """Whether the disk takes this lane's messages: writes and syncs one page, or raises SpoolFailed."""

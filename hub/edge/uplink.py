@@ -13,6 +13,8 @@ task; what a disk does to one leg stops no other, and never ends the session.
 
 import asyncio
 import random
+import uuid
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
@@ -20,23 +22,28 @@ from typing import NoReturn
 import structlog
 
 from hub.core.backoff import DENIED_URGENT, Backoff
+from hub.core.edge_estimates import SkewEstimate
 from hub.core.window import Past, Verdict, Window
 from hub.core.wire import (
     MAX_REJECTS,
     MAX_SAMPLES,
     Confirmation,
     Items,
+    SessionState,
     Topic,
     configuration_topic,
     decode_confirm,
+    encode_state,
+    parse_hub_time,
     properties_of,
+    state_topic,
 )
 from hub.crash import point
 from hub.edge.intake import Intake, Shelf
 from hub.edge.spool import Message, SpoolBroken, SpoolFailed
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import Lane, Micros, Reject
-from hub.mqtt import Broker, Session, session
+from hub.mqtt import Broker, Session, Will, session
 
 log = structlog.get_logger()
 
@@ -46,6 +53,8 @@ PIPE = 64 * 1024
 """bytes of bulk on the line without the broker's acknowledgement, or one message if it is larger: half a second of a line of 1 Mbit/s"""
 LONGEST = 5.0
 """seconds of the longest pause: an alarm must not wait long for a broker that is back"""
+FAREWELL = 1.0
+"""seconds"""
 DISK_PAUSE = 1.0
 """seconds between two tries of a disk that does not give or let go of messages"""
 STEADY = 30.0
@@ -66,6 +75,9 @@ class Uplink:
         """set when one came; who waits clears it"""
         self.confirmed_at = _now()
         """when the hub last confirmed anything urgent (an edge beats there), by the loop's clock; at first, when this began"""
+        self.skew = SkewEstimate()
+        """how far this machine's clock is from the hub's"""
+        self._session: tuple[Session, str] | None = None
         self.reached = False
         """the hub has confirmed something urgent over the broker that is now aimed at"""
         self._client = client
@@ -84,6 +96,7 @@ class Uplink:
         self._up = {lane: str(Topic(partition, client, "up", lane)) for lane in Lane}
         self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
         self._configuration = configuration_topic(partition, client)
+        self._state = state_topic(partition, client)
 
     def move(self, broker: Broker, partition: int) -> None:
         """Go on at another broker, at once; what the hub can know of the streams is kept (`Past`)."""
@@ -118,7 +131,11 @@ class Uplink:
 
     async def _attend(self) -> None:
         """One session's life."""
-        async with session(self._broker, client_id=self._client, clean_start=True, session_expiry=0) as live:
+        name = uuid.uuid4().hex
+        will = Will(self._state, encode_state(SessionState(name, born=False)))
+        async with session(self._broker, client_id=self._client, clean_start=True, session_expiry=0, will=will) as live:
+            await live.publish(self._state, encode_state(SessionState(name, born=True)))
+            self._session = live, name
             for topic in (*self._down, self._configuration):
                 await live.subscribe(topic)
             log.info("uplink.up", broker=str(self._broker))
@@ -133,7 +150,17 @@ class Uplink:
             except BaseExceptionGroup as group:
                 raise _first(group) from None  # the first to fall cancelled the others
             finally:
+                self._session = None
                 self.connected.clear()
+
+    async def farewell(self) -> None:
+        """The edge stops in order: say what else the broker would say for it."""
+        if self._session is None:
+            return
+        live, name = self._session
+        with suppress(LinkDown, AccessDenied, BadInput, TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await live.publish(self._state, encode_state(SessionState(name, born=False)))
 
     async def _carry(self, live: Session, legs: "list[_Leg]") -> None:
         """The legs of the memory, and those of the disk that is there; another disk, other legs."""
@@ -167,15 +194,20 @@ class Uplink:
                 except BadInput as error:
                     log.warning("uplink.garbage", topic=incoming.topic, reason=str(error))
                 else:
-                    self._confirm(lane, legs, confirmation)
+                    self._confirm(lane, legs, confirmation, parse_hub_time(incoming.properties))
                 live.settle(incoming)
 
-    def _confirm(self, lane: Lane | None, legs: "list[_Leg]", confirmation: Confirmation) -> None:
+    def _confirm(
+        self, lane: Lane | None, legs: "list[_Leg]", confirmation: Confirmation, hub_time: Micros | None
+    ) -> None:
         for leg in legs:
             if leg.lane is lane and leg.stream == confirmation.stream:
                 if lane is Lane.URGENT:
                     self.confirmed_at = _now()
                     self.reached = self.reached or not self._moved.is_set()  # while it is set, the old session speaks
+                round_trip = leg.round_trip(confirmation.upto)
+                if hub_time is not None and round_trip is not None:
+                    self.skew.note(hub_time, self._clock(), round_trip, _now())
                 if leg.confirm(confirmation):
                     self._backoff.reset()
                 return
@@ -215,6 +247,8 @@ class _Leg:
         """confirmed, and not let go of yet"""
         self._anew: Confirmation | None = None
         self._said = False
+        self._under_way: deque[tuple[int, float]] = deque()
+        """numbers and when they were first sent"""
 
     @property
     def stream(self) -> str:
@@ -254,6 +288,14 @@ class _Leg:
                     async with asyncio.timeout(window.wait(_now())):
                         await self._wake.wait()
 
+    def round_trip(self, upto: int) -> float | None:
+        """Seconds since message `upto` was first sent; None where it was not sent in this session, or is answered for already."""
+        found = None
+        while self._under_way and self._under_way[0][0] <= upto:
+            seq, at = self._under_way.popleft()
+            found = _now() - at if seq == upto else found
+        return found
+
     def confirm(self, confirmation: Confirmation) -> bool:
         """The hub says how far it is; what follows from it is done by `run`. Whether that was progress."""
         window, past = self._window, self._past
@@ -292,6 +334,7 @@ class _Leg:
 
     def _begin_anew(self, window: Window) -> None:
         window.restart(_now())
+        self._under_way.clear()
         self._pasts.pop(self._stream, None)
         self._stream, self._anew, self._upto = self.stream, None, 0
         self._past = self._find_past()
@@ -315,6 +358,8 @@ class _Leg:
                     break
                 if not window.take(message.seq, _now()):
                     break
+                if not self._under_way or message.seq > self._under_way[-1][0]:
+                    self._under_way.append((message.seq, _now()))
                 self._past.highest = max(self._past.highest, message.seq)
                 self.shelf.sent[self.lane] = max(self.shelf.sent[self.lane], message.seq)
                 if self.lane is Lane.URGENT:

@@ -1,6 +1,7 @@
 """What ingest does with a batch beside judging it: cutting it up, naming its samples, the note on who is not registered."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from hub.core import wire
 from hub.core.draft import Draft, Message, Quarantined
@@ -52,21 +53,36 @@ def unregistered(message: Message) -> Quarantined:
     return Quarantined(None, message.client, message.topic, None, None, None, "client", reason, held)
 
 
-def addressed(incoming: Sequence[Incoming], lane: Lane) -> tuple[list[Message], list[Quarantined]]:
-    """The messages whose topic and properties hold, and a note on every other one; the bulk lane passes over what the urgent one has too."""
+class Addressed(NamedTuple):
+    """What came, by what it is."""
+
+    messages: list[Message]
+    strays: list[Quarantined]
+    """a note on each whose topic or properties do not hold"""
+    states: list[tuple[str, wire.SessionState]]
+    """clients whose sessions began or ended, in order"""
+
+
+def addressed(incoming: Sequence[Incoming], lane: Lane) -> Addressed:
+    """What came, by what it is; the bulk lane passes over what the urgent one has too."""
     messages: list[Message] = []
     strays: list[Quarantined] = []
+    states: list[tuple[str, wire.SessionState]] = []
     for item in incoming:
         if lane is Lane.BULK and item.topic.endswith("/up/urgent"):
             continue
         try:
-            messages.append(_addressed(item, lane))
+            state = wire.parse_state(item.topic, item.payload)
+            if state is not None:
+                states.append(state)
+            else:
+                messages.append(_addressed(item, lane))
         except BadInput as error:
             reason = f"{error.where}: {error.reason}"[:1000]
             held = item.payload[: wire.QUARANTINED_BYTES]
             client = item.topic.split("/")[3][:40] if item.topic.count("/") >= 3 else None
             strays.append(Quarantined(None, client, item.topic[:400], None, None, None, error.code, reason, held))
-    return messages, strays
+    return Addressed(messages, strays, states)
 
 
 def _addressed(item: Incoming, lane: Lane) -> Message:

@@ -81,6 +81,20 @@ class Shared:
     reload: Callable[[], "asyncio.Future[None]"] = field(default=lambda: asyncio.get_running_loop().create_future())
     """ask for a fresh registry; the future ends when one that was loaded after the call is there"""
     lanes: "dict[Lane, LaneIngest]" = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)
+    """the newest session of each client that said that one began"""
+    deaths: dict[str, Micros] = field(default_factory=dict)
+    """when the broker said that this session had ended"""
+
+    def note_state(self, client: str, state: wire.SessionState, now: Micros) -> None:
+        """A session began or ended. The end of another than the newest says nothing: the client is back already."""
+        if client not in self.registry.clients:
+            return
+        if state.born:
+            self.sessions[client] = state.session
+            self.deaths.pop(client, None)
+        elif self.sessions.get(client) in (None, state.session):
+            self.deaths[client] = now
 
 
 class LaneIngest:
@@ -167,14 +181,20 @@ class LaneIngest:
 
     async def _take(self, mqtt: Session, incoming: Sequence[Incoming]) -> None:
         crash.point("received")
-        messages, strays = addressed(incoming, self.lane)
+        messages, strays, states = addressed(incoming, self.lane)
+        for client, state in states:
+            self.shared.note_state(client, state, self._clock())
         if messages or strays:
             draft = await self._commit(messages, strays)
             crash.point("after-commit")
             for (client, lane, stream), upto in draft.confirm.items():
                 topic = str(wire.Topic(self.shared.number, client, "down", lane))
                 try:
-                    await mqtt.post(topic, wire.encode_confirm(stream, upto))
+                    await mqtt.post(
+                        topic,
+                        wire.encode_confirm(stream, upto),
+                        user_properties=wire.confirm_properties(self._clock()),
+                    )
                 except BadInput as error:  # the broker refused an earlier confirmation: the edge asks again
                     _log.warning("ingest.confirm_refused", lane=self.name, error=str(error))
             crash.point("after-confirm")
@@ -456,7 +476,9 @@ class LaneIngest:
             now = self._clock()
             self._note_pause(now)
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
-            draft = tick(self._state, self.shared.registry, self.lane, now, since, clients, requested)
+            draft = tick(
+                self._state, self.shared.registry, self.lane, now, since, clients, requested, self.shared.deaths
+            )
             quota, draft.quarantined = let_through(self._quota, [], now)
             try:
                 if await self._write(draft):  # what must be judged again is judged by the next tick

@@ -22,6 +22,20 @@ def test_nothing_is_offline_within_the_grace_after_the_hub_began_to_listen(liste
     assert judge_edge(NOW, 30 * S, heard, NOW - listening * S) == (LinkState.UNKNOWN, "hub")
 
 
+def test_an_edge_whose_session_ended_is_unknown_after_a_grace_and_offline_only_by_its_silence() -> None:
+    since = NOW - 3600 * S
+    assert judge_edge(NOW, 30 * S, NOW - 3 * S, since, NOW - 2 * S) == ONLINE
+    assert judge_edge(NOW, 30 * S, NOW - 9 * S, since, NOW - 6 * S) == (LinkState.UNKNOWN, "uplink")
+    assert judge_edge(NOW, 30 * S, NOW - 31 * S, since, NOW - 29 * S) == (LinkState.OFFLINE, "edge")
+
+
+@given(st.integers(0, 10**5), st.integers(0, 10**5), st.integers(0, 10**5))
+def test_a_death_never_makes_anybody_offline_or_online_that_was_not(heard: int, listening: int, died: int) -> None:
+    without = judge_edge(NOW, 30 * S, NOW - heard * S, NOW - listening * S)
+    told = judge_edge(NOW, 30 * S, NOW - heard * S, NOW - listening * S, NOW - died * S)
+    assert told == without or (without == ONLINE and told == (LinkState.UNKNOWN, "uplink") and died <= heard)
+
+
 def test_an_edge_that_was_never_heard_is_unknown_for_ever() -> None:
     assert judge_edge(NOW, 30 * S, None, NOW - 3600 * S) == (LinkState.UNKNOWN, "never_seen")
 

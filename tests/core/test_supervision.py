@@ -41,6 +41,95 @@ def test_a_device_is_offline_only_after_its_edge_beat_without_it() -> None:
     assert world.alarms() == {"silent": "unack_active"}
 
 
+def holding_world(offline_after: str = "3s") -> World:
+    """An edge that says how long its spool can hold."""
+    document = {
+        "profile": "p-holding",
+        "kind": "edge",
+        "vendor": "anxin",
+        "model": "edge",
+        "title": {"zh": "网关", "en": "edge"},
+        "source": "our own",
+        "driver": "edge",
+        "liveness": {"beat": "1s", "offline_after": offline_after},
+        "points": {
+            "beat": {"title": {"zh": "心跳", "en": "beat"}, "type": "float", "record": "beat"},
+            "hold_seconds": {"title": {"zh": "缓存", "en": "hold"}, "type": "int"},
+            "clock_skew": {"title": {"zh": "钟", "en": "clock"}, "type": "float"},
+        },
+        "alarms": {
+            "spool_ends": {
+                "title": {"zh": "满", "en": "full"},
+                "class": "supervisory",
+                "priority": "high",
+                "point": "hold_seconds",
+                "condition": {"below": 14400},
+                "deadband": 3600,
+                "response": {"zh": "看", "en": "look"},
+            }
+        },
+        "test": {"seen": ["beat"]},
+    }
+    profile = parse_profile(document, "world")
+    edge = replace(device(1, "edge-1", "p-edge"), profile=profile, lane=Lane.BULK)
+    return World(Lane.BULK, registry(edge, device(4, "heat-1", "p-heat")))
+
+
+def test_while_an_edge_is_not_heard_the_time_that_its_spool_can_hold_runs_out_and_is_an_alarm() -> None:
+    world = holding_world()
+    world.beat()
+    world.say(sample("edge-1", "hold_seconds", 20_000, world.now))
+    for silent in (100, 5_000):
+        world.now += silent * SECOND
+        world.tick()
+        assert world.alarms() == {}
+    world.now += 1_000 * SECOND
+    world.tick()
+    assert world.alarms() == {"spool_ends": "unack_active"}
+    quiet = world.tick()
+    assert (quiet.transitions, quiet.readings) == ([], [])
+    world.now += 10 * SECOND
+    world.say(sample("edge-1", "beat", 30_000.0, world.now), sample("edge-1", "hold_seconds", 90_000, world.now))
+    assert world.alarms() == {"spool_ends": "unack_cleared"}
+
+
+def test_an_edge_that_is_heard_says_itself_how_long_its_spool_can_hold() -> None:
+    world = holding_world()
+    world.say(sample("edge-1", "hold_seconds", 20_000, world.now))
+    for _ in range(8):
+        world.now += 1000 * SECOND
+        world.beat()
+        world.tick()
+    assert world.alarms() == {}
+
+
+def test_what_an_edge_with_a_wrong_clock_says_of_itself_is_taken() -> None:
+    world = holding_world()
+    wrong = [sample("edge-1", "clock_skew", 9e8, at) for at in (world.now + 9 * 10**14, 0)]
+    draft = world.say(*wrong, sample("heat-1", "celsius", 20.0, 0))
+    assert [row.code for row in draft.quarantined] == ["time"]
+    assert [reading.at for reading in draft.readings] == [world.now, world.now + 1][: len(draft.readings)]
+    assert len(draft.readings) >= 1
+
+
+def test_an_edge_whose_session_ended_takes_its_devices_into_the_unknown_until_it_is_heard_again() -> None:
+    world = holding_world("30s")
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.beat()
+    died = world.now
+    for after, expected in ((0, "online"), (4, "online"), (6, "unknown"), (20, "unknown")):
+        world.now = died + after * SECOND
+        since = T0 - 3600 * SECOND
+        draft = tick(world.state, world.registry, world.lane, world.now, since, world.clients, (), {"edge-1": died})
+        world.settle(draft)
+        assert link_of(world, "edge-1")[0] == expected
+        assert link_of(world, "heat-1")[0] == ("online" if expected == "online" else "unknown")
+    world.say(sample("heat-1", "celsius", 20.0, world.now))
+    world.beat()
+    world.tick()
+    assert link_of(world, "edge-1") == ("online", "")
+
+
 def test_a_hub_that_hears_nothing_calls_nobody_online_and_nobody_offline() -> None:
     world = World(Lane.BULK)
     world.say(sample("heat-1", "celsius", 20.0, world.now))

@@ -2,10 +2,19 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from hub.core.wire import decode_up, encode_confirm, parse_properties, parse_topic
+from hub.core.wire import (
+    SessionState,
+    confirm_properties,
+    decode_up,
+    encode_confirm,
+    parse_properties,
+    parse_state,
+    parse_topic,
+)
 from hub.model import Lane, Reject, Sample
 from hub.mqtt import Broker, session
 
@@ -20,8 +29,16 @@ class FakeHub:
     seen: list[tuple[str, int]] = field(default_factory=list)
     lose: set[int] = field(default_factory=set)
     """numbers whose next arrival is as if it had never been"""
+    states: list[SessionState] = field(default_factory=list)
+    ahead: int = 0
+    """microseconds by which its clock is ahead"""
     deaf: bool = False
     """takes nothing and confirms nothing"""
+
+    @property
+    def dead(self) -> int:
+        """How many sessions ended."""
+        return len({state.session for state in self.states if not state.born})
 
     def values(self, lane: Lane, point: str = "level") -> list[object]:
         """Raw values of one point, in the order they were stored."""
@@ -45,6 +62,10 @@ class FakeHub:
             while True:
                 (message,) = await live.take(1)
                 live.settle(message)
+                state = parse_state(message.topic, message.payload)
+                if state is not None:
+                    self.states.append(state[1])
+                    continue
                 topic = parse_topic(message.topic)
                 stream, seq = parse_properties(message.properties, topic.lane)
                 self.seen.append((stream, seq))
@@ -54,7 +75,9 @@ class FakeHub:
                     self.lose.remove(seq)
                     continue
                 upto = self.take(topic.lane, stream, seq, message.payload)
-                await live.publish(str(topic._replace(direction="down")), encode_confirm(stream, upto))
+                down = str(topic._replace(direction="down"))
+                beside = confirm_properties(time.time_ns() // 1000 + self.ahead)
+                await live.publish(down, encode_confirm(stream, upto), user_properties=beside)
 
 
 @contextlib.asynccontextmanager

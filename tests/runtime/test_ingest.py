@@ -13,12 +13,27 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from hub.core import liveness, wire
 from hub.core.alarms import AlarmEvent
 from hub.errors import Conflict
+from hub.mqtt import Will, parse_broker, session
 from hub.runtime.ingest import wall_clock
 from hub.store import alarms
 from hub.store.pool import connect
-from tests.runtime.city import ADMIN, TEST_STATE, Client, ask_for_test, centre, client, fetch, rows, sample, seed
+from hub.testing import eventually
+from tests.runtime.city import (
+    ADMIN,
+    PARTITION,
+    TEST_STATE,
+    Client,
+    ask_for_test,
+    centre,
+    client,
+    fetch,
+    rows,
+    sample,
+    seed,
+)
 
 SECOND = 1_000_000
 
@@ -332,6 +347,37 @@ async def test_behind_an_edge_that_went_away_devices_are_unknown(city: str, mqtt
         expected = [("button-1", "unknown", "edge"), ("edge-1", "offline", "edge"), ("heat-1", "unknown", "edge")]
         await rows(city, LINKS, expected)
         assert fetch(city, ALARMS) == []
+
+
+async def test_the_brokers_word_that_an_edge_died_counts_until_the_edge_is_back(
+    city: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "DEATH_GRACE", 300_000)
+    topic = wire.state_topic(PARTITION, "edge-1")
+    one, other = (wire.SessionState(digit * 32, born=True) for digit in "ab")
+    will = Will(topic, wire.encode_state(one._replace(born=False)))
+    first = "select link_state from (" + LINKS + ") links limit 1"
+    async with centre(city, mqtt_url) as owner:
+        deaths = owner.shared[PARTITION].deaths
+        async with client(mqtt_url) as edge, beating(edge):
+            await rows(city, first, [("online",)])
+            async with session(parse_broker(mqtt_url), client_id="dies", clean_start=True, will=will) as dying:
+                await dying.publish(topic, wire.encode_state(one))
+                dying.abort()
+            await eventually(lambda: "edge-1" in deaths)
+            async with session(parse_broker(mqtt_url), client_id="dies", clean_start=True, will=will) as dying:
+                await dying.publish(topic, wire.encode_state(other))
+                await eventually(lambda: "edge-1" not in deaths)
+                dying.abort()  # the broker says that the first one ended: an old story
+            async with session(parse_broker(mqtt_url), client_id="dies", clean_start=True) as dying:
+                await dying.publish(topic, b"no state at all")
+            await rows(city, "select code from quarantine", [("payload",)])
+            assert deaths == {}
+            await rows(city, first, [("online",)])
+        async with session(parse_broker(mqtt_url), client_id="dies", clean_start=True) as dying:
+            await dying.publish(topic, wire.encode_state(other._replace(born=False)))
+        await eventually(lambda: "edge-1" in deaths)
+        await rows(city, first, [("unknown",)])
 
 
 # function tests -----------------------------------------------------------------------------------------------------
