@@ -232,8 +232,11 @@ class SnmpAddress(_Model):
     raised_by: Annotated[tuple[TrapRule, ...], Field(max_length=32)] = ()
     indexed: bool = False
     """the device's index is appended"""
-    type: Literal["integer", "gauge", "counter", "timeticks", "truth", "string", "hex", "oid", "ip"] | None = None
-    """truth: TruthValue, 1 is true and 2 is false; hex: octets as `00:1b:…`; a string is read as a number where the point is one"""
+    type: (
+        Literal["integer", "gauge", "counter", "timeticks", "truth", "string", "quantity", "hex", "oid", "ip"] | None
+    ) = None
+    """truth: TruthValue, 1 is true and 2 is false; hex: octets as `00:1b:…`; a string is read as a number where the point is one; quantity:
+    a string that begins with the number (`28 C/82 F`)"""
     encoding: Literal["utf-8", "gb18030", "latin-1"] = "utf-8"
     """of strings"""
 

@@ -31,14 +31,15 @@ class Rules:
         self._rules: dict[str, list[tuple[Binding, TrapRule]]] = {}
         for binding in bindings:
             for rule in binding.address.raised_by:
-                self._rules.setdefault(rule.trap, []).append((binding, rule))
+                self._rules.setdefault(_canonical(rule.trap), []).append((binding, rule))
         self.points = [one.series for one in bindings if one.address.raised_by and _can_be_asked(one.address)]
         """those that traps raise and that the agent can be asked for"""
 
     def apply(self, said: Notification, at: Micros, rows: Mapping[Series, Mapping[str, str]]) -> Meaning:
         """What `said` means; `rows` has the instance of each row of the tables, by index."""
-        meaning = Meaning([], [], said.trap in self._rules)
-        for binding, rule in self._rules.get(said.trap, ()):
+        rules = self._rules.get(_canonical(said.trap), ())
+        meaning = Meaning([], [], bool(rules))
+        for binding, rule in rules:
             if not all(_is_among(_value_of(said, oid), wanted) for oid, wanted in rule.when.items()):
                 continue
             address: SnmpAddress = binding.address
@@ -49,6 +50,12 @@ class Rules:
             if raised is not None and series is not None:
                 meaning.samples.append(Sample(series, at, raised))
         return meaning
+
+
+def _canonical(trap: str) -> str:
+    """The trap without a zero before its last arc: as a version 1 trap has none, RFC 3584 puts one in whether the MIB has it or not."""
+    above, _, last = trap.rpartition(".")
+    return f"{above.removesuffix('.0')}.{last}"
 
 
 def _can_be_asked(address: SnmpAddress) -> bool:

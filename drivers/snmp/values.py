@@ -14,6 +14,7 @@ Raw = bool | int | float | str | bytes | None
 _LONGEST = 1024
 """Characters of a text that travels (docs/protocol.md)."""
 _LONGEST_NAME = 80
+_QUANTITY = re.compile(r"\s*([-+]?[0-9]{1,15}(?:\.[0-9]{1,9})?)(?![0-9.])")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._:/-]+")
 """docs/protocol.md, `samples[].i`."""
 _NUMBERS = frozenset({"integer", "gauge", "counter", "timeticks"})
@@ -94,13 +95,18 @@ def decode(raw: Raw, address: SnmpAddress, kind: str) -> Value:
         return _as_kind(raw == 1, address, kind) if raw in (1, 2) else _wrong(raw, address)
     if address.type == "hex":
         return _as_kind(raw.hex(":"), address, kind) if isinstance(raw, bytes) else _wrong(raw, address)
-    if address.type == "string" and not isinstance(raw, bytes):
+    if address.type in ("string", "quantity") and not isinstance(raw, bytes):
         return _wrong(raw, address)
     if isinstance(raw, bytes):
         try:
             raw = raw.rstrip(b"\0").decode(address.encoding)
         except UnicodeDecodeError as error:
             return Value(None, f"{address.name}: byte {error.start} of the string is not {address.encoding}")
+        if address.type == "quantity":
+            number = _QUANTITY.match(raw)
+            if number is None:
+                return Value(None, f"{address.name}: {raw[:40]!r} does not begin with a number")
+            raw = number[1]
     return _wrong(raw, address) if raw is None else _as_kind(raw, address, kind)
 
 

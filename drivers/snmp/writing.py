@@ -68,7 +68,7 @@ class Unanswered(Exception):
 def encoded_value(value: Scalar, address: SnmpAddress, kind: str) -> bytes:
     """The value in the type that the point has at the agent; raises BadInput."""
     where = address.name
-    wanted = address.type or ("string" if kind == "str" else "integer")
+    wanted = "string" if address.type == "quantity" else address.type or ("string" if kind == "str" else "integer")
     if wanted == "truth":
         if value not in (0, 1):
             raise BadInput("a truth value is true or false", where)

@@ -410,6 +410,17 @@ def test_only_values_that_raise_become_samples_and_every_other_one_has_the_agent
         assert mean(bound, *varbinds) == ([], [bound.series])
 
 
+def test_a_trap_of_version_1_is_known_also_where_its_mib_has_no_zero_before_the_last_arc() -> None:
+    bound = raised_by({"trap": f"{ROOT}.11.3", "value": 1})
+    for trap, known in (
+        (f"{ROOT}.11.3", True),
+        (f"{ROOT}.11.0.3", True),
+        (f"{ROOT}.11.0.4", False),
+        (f"{ROOT}.3", False),
+    ):
+        assert Rules([bound]).apply(Notification(trap, ()), 5, {}).known is known
+
+
 def test_a_rule_holds_only_where_its_bindings_say_so() -> None:
     bound = raised_by({"trap": OPENED, "value": 1, "when": {f"{ROOT}.7": [3, "smoke"]}})
     assert mean(bound, (f"{ROOT}.7.0", 3)) == ([("", 1)], [bound.series])

@@ -11,7 +11,7 @@ from drivers.snmp.settings import SnmpAddress, SnmpDevice
 from drivers.snmp.values import Raw, batches, decode, halves, oid_of
 
 OIDS = st.lists(st.integers(1, 60).map(lambda number: f"1.3.6.1.{number}"), max_size=80)
-TYPES = [None, "integer", "gauge", "counter", "timeticks", "truth", "string", "hex", "oid", "ip"]
+TYPES = [None, "integer", "gauge", "counter", "timeticks", "truth", "string", "quantity", "hex", "oid", "ip"]
 ANSWERS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.binary(), st.text(max_size=2000))
 
 
@@ -58,6 +58,9 @@ def test_any_answer_gives_a_value_that_can_travel_or_a_reason(raw: Raw, kind_of:
         ("安".encode("gb18030"), {"encoding": "gb18030"}, "str", "安"),
         (b" 21.5 ", {"type": "string"}, "float", 21.5),
         (b"-3", {}, "int", -3),
+        (b"28 C/82 F", {"type": "quantity"}, "float", 28),
+        (b"15 PERCENT", {"type": "quantity"}, "int", 15),
+        (b"-2.5C", {"type": "quantity"}, "float", -2.5),
         (b"\x00\x1b", {"type": "hex"}, "str", "00:1b"),
         (7, {}, "str", "7"),
     ],
@@ -71,6 +74,9 @@ def test_values(raw: Raw, settings: dict[str, Any], kind: str, value: object) ->
     [
         (b"12", {"type": "gauge"}, "int", "the agent gives an octet string, the profile says gauge"),
         (3, {"type": "truth"}, "bool", "the agent gives a number, the profile says truth"),
+        (b"--", {"type": "quantity"}, "float", "'--' does not begin with a number"),
+        (b"10.0.0.1", {"type": "quantity"}, "float", "does not begin with a number"),
+        (3, {"type": "quantity"}, "float", "the agent gives a number, the profile says quantity"),
         (3, {"type": "string"}, "str", "the agent gives a number, the profile says string"),
         (3, {}, "bool", "3 is neither 0 nor 1"),
         (b"\xff\xfe", {}, "str", "byte 0 of the string is not utf-8"),
