@@ -1,12 +1,15 @@
 """Devices: their three axes, points, readings and events; in and out of service."""
 
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
+from pydantic import Field
 
 from hub.api import pages, shapes
 from hub.api.access import Conn, Hub, Provisioner, Reader
+from hub.api.completeness import Completeness, rhythm
+from hub.api.completeness import shape as shape_completeness
 from hub.api.places import DivisionFilter, InstitutionFilter, Retired
 from hub.api.problems import documented
 from hub.api.schemas import (
@@ -16,6 +19,7 @@ from hub.api.schemas import (
     Device,
     DeviceStatus,
     Event,
+    Figure,
     FunctionStateName,
     GivenMoment,
     Identifier,
@@ -25,7 +29,7 @@ from hub.api.schemas import (
     Reading,
 )
 from hub.errors import BadInput
-from hub.store import audit, views
+from hub.store import audit, completeness, views
 from hub.store.rows import Row
 
 router = APIRouter(tags=["devices"])
@@ -39,6 +43,18 @@ KindFilter = Annotated[KindName | None, Query()]
 _DEFAULT_SPAN = timedelta(days=1)
 _AHEAD = timedelta(minutes=10)
 """Readings may be stored up to five minutes ahead of the clock."""
+
+
+class ReadingPage(pages.Page[Reading]):
+    """A page of readings, with the completeness of all that was asked for."""
+
+    completeness: Completeness = Field(description="of the whole period asked for, not of the page alone")
+
+
+class FigurePage(pages.Page[Figure]):
+    """A page of figures, with the completeness of all that was asked for: hours and days without any row are in it, too."""
+
+    completeness: Completeness = Field(description="of the whole period asked for, not of the page alone")
 
 
 @router.get("/device-status")
@@ -139,7 +155,7 @@ async def list_readings(
     order: Annotated[str, Query(pattern="^(asc|desc)$", description="By event time.")] = "desc",
     limit: pages.Limit = 100,
     cursor: pages.CursorParam = None,
-) -> pages.Page[Reading]:
+) -> ReadingPage:
     """Stored readings of one series in [from, to): the last day where nothing is said, newest first."""
     found = await views.device_key(conn, who.scope, device)
     known = shapes.point_of(hub.profiles, found.profile, point)
@@ -163,7 +179,58 @@ async def list_readings(
         more = {**shapes.quality(row["quality"]), "label": shapes.label(known, row["value"])}
         return Reading.model_validate({**row, **more})
 
-    return pages.page(rows, limit, shape, lambda row: (pages.moment_key(row["at"]),))
+    missing = await completeness.gaps_of(conn, found, rhythm(known, point, instance), since, until, hub.clock())
+    shown = pages.page(rows, limit, shape, lambda row: (pages.moment_key(row["at"]),))
+    whole = shape_completeness(missing.over(since, until))
+    return ReadingPage(items=shown.items, next=shown.next, completeness=whole)
+
+
+@router.get("/devices/{device}/figures")
+async def list_figures(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    device: DeviceId,
+    point: PointName,
+    instance: Instance = "",
+    by: Annotated[Literal["hour", "day"], Query(description="Hours of UTC; days of China, +08:00.")] = "hour",
+    since: Since = None,
+    until: Until = None,
+    limit: pages.Limit = 100,
+    cursor: pages.CursorParam = None,
+) -> FigurePage:
+    """Mean, least and greatest of one series by hour or day in [from, to), oldest first, each with its completeness.
+
+    The mean is of the rows that are stored: report by exception stores a value that moves more often than one that stands.
+    """
+    found = await views.device_key(conn, who.scope, device)
+    if point not in (profile.points if (profile := hub.profiles.get(found.profile)) else (point,)):
+        raise BadInput(f"profile {found.profile!r} has no point {point!r}", "query/point", "point")
+    known = shapes.point_of(hub.profiles, found.profile, point)
+    keys = pages.decode(cursor, str)
+    after = None if keys is None else pages.key_moment(keys[0])
+    now = hub.clock()
+    since, until = _span(since, until, now)
+    width = timedelta(hours=1) if by == "hour" else timedelta(days=1)
+    rows = await completeness.figures(
+        conn,
+        found,
+        point=point,
+        instance=instance,
+        by=by,
+        since=since,
+        until=until,
+        limit=limit + 1,
+        after=after,
+    )
+    missing = await completeness.gaps_of(conn, found, rhythm(known, point, instance), since, until, now)
+
+    def shape(row: Row) -> Figure:
+        whole = missing.over(row["since"], row["since"] + width)
+        return Figure.model_validate({**row, "until": row["since"] + width, "completeness": whole.share})
+
+    shown = pages.page(rows, limit, shape, lambda row: (pages.moment_key(row["since"]),))
+    return FigurePage(items=shown.items, next=shown.next, completeness=shape_completeness(missing.over(since, until)))
 
 
 def _span(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:

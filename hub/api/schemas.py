@@ -268,6 +268,21 @@ class Reading(BaseModel):
     quality_reason: str
 
 
+class Figure(BaseModel):
+    """One series over an hour or a day."""
+
+    since: Moment = Field(serialization_alias="from")
+    until: Moment = Field(serialization_alias="to")
+    n: int = Field(description="rows stored")
+    n_value: int = Field(description="of them with a value that is not bad: what the figures are made of")
+    mean: Number
+    minimum: Number
+    maximum: Number
+    completeness: float | None = Field(
+        description="the share of this time that is not known to be without readings; null where nothing can be known"
+    )
+
+
 class PointState(Reading):
     """The latest value of one series."""
 

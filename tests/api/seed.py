@@ -28,7 +28,7 @@ PROFILE: Profile = parse_profile(
         "points": {
             "pressed": {"title": _NAME, "type": "bool"},
             "level": {"title": _NAME, "type": "float", "unit": "%"},
-            "mode": {"title": _NAME, "type": "int", "enum": {0: "idle", 1: "armed"}},
+            "mode": {"title": _NAME, "type": "int", "every": "30s", "enum": {0: "idle", 1: "armed"}},
         },
         "alarms": {
             "pressed": {
@@ -175,6 +175,7 @@ async def _telemetry(conn: AsyncConnection[Any], name: str, device: int) -> None
             "values (%s, %s, %s, %s, 0, %s, %s)",
             [series, at(0), at(0.1), value, at(-40), at(0)],
         )
+    await _streams(conn, f"{name}-edge", device)
     for n in range(3):
         await conn.execute(
             "insert into event (stream, seq, n, device, point, at, received_at, value, quality) "
@@ -185,6 +186,31 @@ async def _telemetry(conn: AsyncConnection[Any], name: str, device: int) -> None
             "insert into quarantine (received_at, client, source, stream, seq, n, code, reason, payload) "
             "values (%s, %s, %s, %s, %s, 0, 'payload', 'not JSON', %s)",
             [at(-(n // 2)), f"{name}-edge", f"topic of {name}", f"{name}-stream-urgent", n + 10, b"\x00\xff{"],
+        )
+
+
+async def _streams(conn: AsyncConnection[Any], client: str, device: int) -> None:
+    """The urgent lane of an edge with its balance of two hours, and two gaps."""
+    stream = f"{client}-urgent"
+    await conn.execute(
+        "insert into stream (stream, client, lane, upto, newest_at, updated_at, began_at, counted, given, beat_at) "
+        "values (%s, %s, 'urgent', 9, %s, %s, %s, 100, 120, %s)",
+        [stream, client, at(0), at(0), at(-80000), at(0)],
+    )
+    for n, missing in enumerate((0, 3)):
+        await conn.execute(
+            "insert into stream_tally (stream, hour, produced, stored, suppressed, events, beats, duplicates, quarantined, dropped, "
+            "missing) values (%s, %s, 50, 20, %s, 3, 10, 1, 2, 4, %s)",
+            [stream, at(-3600 * n).replace(minute=0, second=0, microsecond=0), 10 - missing, missing],
+        )
+    for of, since, until, cause, items in (
+        (None, -5400, -4500, "edge", None),
+        (None, -5400, -5000, "dropped", 4),
+        (device, -1800, -900, "device", None),
+    ):
+        await conn.execute(
+            "insert into gap (client, lane, device, since, until, cause, items, noted_at) values (%s, 'urgent', %s, %s, %s, %s, %s, %s)",
+            [client, of, at(since), at(until), cause, items, at(0)],
         )
 
 

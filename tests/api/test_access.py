@@ -127,6 +127,7 @@ FOREIGN = [
     ("GET", "/devices/{device}"),
     ("GET", "/devices/{device}/points"),
     ("GET", "/devices/{device}/readings?point=level"),
+    ("GET", "/devices/{device}/figures?point=level"),
     ("GET", "/devices/{device}/events"),
     ("GET", "/alarms/{alarm}"),
     ("GET", "/device-tests/{test}"),
