@@ -6,7 +6,7 @@ So after a restart it is computed from the stored latest readings. Only what a b
 from collections.abc import Mapping
 
 from hub.core.alarms import holds
-from hub.model import FunctionState, Quality, Reading
+from hub.model import LIFE_SAFETY, FunctionState, Quality, Reading
 from hub.profiles import Profile
 
 Faults = dict[tuple[str, str, int], tuple[FunctionState, str]]
@@ -18,13 +18,15 @@ _WORSE = {FunctionState.OK: 0, FunctionState.DEGRADED: 1, FunctionState.UNPROVEN
 def diagnose(faults: Faults, profile: Profile, reading: Reading) -> Faults:
     """The faults after the newest reading of a series; a value that is not good says nothing about the profile's rows.
 
-    A code that the profile does not know counts like a bad value: nobody can say what the device means.
+    A code that the profile does not know counts like a bad value: nobody can say what the device means. A bad value where a fire or a panic
+    would show makes the device unproven, else degraded: what is degraded still counts as coverage.
     """
     series = reading.series
     updated = dict(faults)
     bad = None
     if reading.quality >= Quality.UNCERTAIN_ENUM:
-        bad = FunctionState.DEGRADED, f"{series.point}: {reading.quality.name.lower()}"
+        state = FunctionState.UNPROVEN if _guards_life(profile, series.point) else FunctionState.DEGRADED
+        bad = state, f"{series.point}: {reading.quality.name.lower()}"
     _note(updated, (series.point, series.instance, -1), bad)
     if reading.quality.is_good:
         # what says that none of the rows could be read stands without instance; a row that can be takes it back
@@ -35,6 +37,11 @@ def diagnose(faults: Faults, profile: Profile, reading: Reading) -> Faults:
                 sick = holds(row.condition, 0.0, key in faults, reading.value, reading.text)
                 _note(updated, key, (row.state, row.title.en) if sick else None)
     return updated
+
+
+def _guards_life(profile: Profile, point: str) -> bool:
+    """Whether a fire or a panic shows at this point: while it cannot be read, nobody knows that the device would tell, whatever else it says."""
+    return any(alarm.signal_class in LIFE_SAFETY for _, alarm in profile.alarms_of.get(point, ()))
 
 
 def _note(into: Faults, key: tuple[str, str, int], value: tuple[FunctionState, str] | None) -> None:

@@ -176,7 +176,7 @@ def test_a_code_that_the_profile_does_not_know_clears_no_fire_and_is_shown() -> 
     assert world.alarms() == {"smoke": "unack_active"}
     world.say(sample("smoke-1", "smoke", 7, T0 + 4 * SECOND), sample("smoke-1", "smoke", "FIRE", T0 + 5 * SECOND))
     assert world.alarms() == {"smoke": "unack_active"}
-    assert function_of(world, "smoke-1") is FunctionState.DEGRADED
+    assert function_of(world, "smoke-1") is FunctionState.UNPROVEN
     world.say(sample("smoke-1", "smoke", 0, T0 + 6 * SECOND))
     assert world.alarms() == {"smoke": "unack_cleared"}
     assert function_of(world, "smoke-1") is FunctionState.OK
