@@ -190,7 +190,7 @@ class DriverContract:
             yield
 
         with contextlib.suppress(AssertionError):  # what the peer holds for a connection that ended goes a moment later
-            await eventually(lambda: _held() <= before)
+            await eventually(lambda: _held() <= before, deadline=8.0)
         assert not (left := _held() - before), f"left behind: {dict(left)}"
         assert escaped == []
         self._assert_no_secret([*said, *(text for error in self._errors for text in _told(error))])
