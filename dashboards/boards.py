@@ -225,7 +225,13 @@ def alarms() -> Json:
            from dash.reading_hour where device = '${device}' and $__timeFilter(hour) order by 1""",
         width=12,
     )
-    rows = [_alarm_stats(), [_open_alarms()], [_devices_down()], [raised, readings]]
+    complete = timeseries(
+        "读数完整率 Completeness by hour: ${device}",
+        """select hour as "time", '完整率 Complete' as metric, 100 * min(completeness) as "%"
+           from dash.reading_hour where device = '${device}' and $__timeFilter(hour) group by hour order by 1""",
+        width=12,
+    )
+    rows = [_alarm_stats(), [_open_alarms()], [_devices_down()], [raised, readings], [complete]]
     variables = [DIVISION, INSTITUTION, DEVICE]
     return board("anxin-alarms", "告警与设备 Alarms and devices", rows, variables=variables, since="now-24h")
 

@@ -147,6 +147,35 @@ def test_hours_hold_what_was_read_and_bad_values_give_no_figure(readers: Readers
     assert rows[0][3] is None, "the bad value 3 is no figure"
 
 
+def test_hours_have_the_share_that_is_not_known_to_be_missing(readers: Readers) -> None:
+    device = f"d-0-{DISTRICTS[0]}"
+    query = f"select hour, completeness from dash.reading_hour where device = '{device}' order by hour"
+
+    def set_since(since: str) -> None:
+        with psycopg.connect(readers.url) as conn:
+            conn.execute("update hub_setting set value = to_jsonb(%s::timestamptz) where name = 'gaps_since'", [since])
+
+    set_since("2200-01-01")
+    assert {share for _, share in _all(readers, DISTRICTS[0], query)} == {None}
+    set_since("2000-01-01")
+    with psycopg.connect(readers.url) as conn:
+        conn.execute("update device set created_at = '2000-01-01'")
+        conn.execute("update device_state set link_state = 'online'")
+    hour = _all(readers, DISTRICTS[0], query)[2][0]
+    assert isinstance(hour, datetime)
+    with psycopg.connect(readers.url) as conn:
+        (key, lane) = conn.execute("select key, lane from device where id = %s", [device]).fetchone() or (0, "")
+        since, until = hour + timedelta(minutes=15), hour + timedelta(minutes=45)
+        values = [(device, lane, key, since, until), (device, lane, key, since, until + timedelta(minutes=30))]
+        for value in values:
+            conn.execute(
+                "insert into gap (client, lane, device, since, until, cause) values (%s, %s, %s, %s, %s, 'device')",
+                value,
+            )
+    found = _all(readers, DISTRICTS[0], query)
+    assert [share for _, share in found[1:5]] == [1.0, 0.25, 0.75, 1.0]
+
+
 def test_days_are_days_of_china_made_of_whole_hours(readers: Readers) -> None:
     with psycopg.connect(readers.url) as conn:
         total, count = conn.execute("select sum(n), count(*) from reading_day").fetchone() or (0, 0)
