@@ -15,10 +15,10 @@ TOPIC = "zigbee2mqtt/smoke-1"
 
 
 class _Broker(ContractPeer):
-    def __init__(self, broker: OwnBroker) -> None:
+    def __init__(self, broker: OwnBroker, version: str = "5") -> None:
         self.broker = broker
         settings = {"host": HOST, "port": broker.port, "username": "hub", "password": PASSWORD}
-        self.endpoint = Endpoint.model_validate(settings | {"keepalive": 2, "session_expiry": 0})
+        self.endpoint = Endpoint.model_validate(settings | {"keepalive": 2, "session_expiry": 0, "version": version})
         self.bindings = [
             Binding(Series("smoke-1", point), Device(topic=TOPIC), Address(pointer=f"/{point}"), "float")
             for point in ("battery", "smoke_density")
@@ -63,10 +63,15 @@ class TestMqttContract(DriverContract):
     secrets = (PASSWORD,)
     cannot = {Case.LATE_ANSWER: "a broker speaks by itself: no question waits for its answer"}
     patience = 20.0  # CONNACK may take 10 s
+    version = "5"
 
     @pytest.fixture
     async def peer(self, broker: OwnBroker) -> AsyncIterator[ContractPeer]:
-        peer = _Broker(broker)
+        peer = _Broker(broker, self.version)
         yield peer
         if peer._frozen:
             broker.thaw()
+
+
+class TestMqtt311Contract(TestMqttContract):
+    version = "3.1.1"
