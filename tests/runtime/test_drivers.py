@@ -58,5 +58,7 @@ def test_built_in_drivers_and_a_third_partys_are_found_the_same_way(name: str) -
 
 
 def test_a_driver_that_is_not_there_is_refused_with_the_ones_that_are() -> None:
-    with pytest.raises(BadInput, match=r"edge\.json.*no driver 'abacus'.*lampbus, modbus, mqtt, onvif, rtsp, serial, snmp"):
+    with pytest.raises(
+        BadInput, match=r"edge\.json.*no driver 'abacus'.*lampbus, modbus, mqtt, onvif, rtsp, serial, snmp"
+    ):
         find_driver("abacus", "edge.json")
