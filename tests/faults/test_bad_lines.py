@@ -81,9 +81,9 @@ async def linked(driver: Any, endpoint: Any, bindings: Sequence[Binding]) -> Asy
 
 
 def storm(faults: Sequence[Fault], seed: int = SEED) -> list[Episode]:
-    """Every fault once, and some again: about four seconds."""
-    once = [Episode(0.05, fault, 0.15) for fault in faults]
-    return once + episodes(seed, 2.0, faults, fair=FAIR, foul=FOUL)
+    """Every fault once, and some again: two seconds."""
+    once = [Episode(0.03, fault, 0.1) for fault in faults]
+    return once + episodes(seed, 0.7, faults, fair=FAIR, foul=FOUL)
 
 
 def without(*these: Fault) -> list[Fault]:
@@ -122,7 +122,7 @@ async def test_modbus_tcp_over_a_bad_line(tmp_path: Path) -> None:
             await proxy.play(storm(without(Fault.GARBLE)))
             await recovers(sink)
             assert wrong(sink, {one.series: 1000 + one.address.address for one in bindings}) == []
-            await proxy.play([Episode(0.0, Fault.GARBLE, 1.0)])
+            await proxy.play([Episode(0.0, Fault.GARBLE, 0.4)])
             await recovers(sink)
 
 
@@ -175,7 +175,7 @@ async def test_an_mqtt_broker_behind_a_bad_line(engine_prefix: Prefix, tmp_path:
                 await proxy.play(storm(without(Fault.GARBLE, Fault.TRUNCATE)))
                 await recovers(sink)
                 assert wrong(sink, {battery.series: 100}) == []
-                await proxy.play([Episode(0.0, fault, 0.7) for fault in (Fault.GARBLE, Fault.TRUNCATE)])
+                await proxy.play([Episode(0.0, fault, 0.3) for fault in (Fault.GARBLE, Fault.TRUNCATE)])
                 await recovers(sink)
 
 
