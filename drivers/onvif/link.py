@@ -20,7 +20,7 @@ from drivers.onvif.soap import CAPABILITIES, EVENTS, Conversation, SilentError, 
 from drivers.onvif.values import MediaProfile, NoValueError
 from hub.driver import Binding
 from hub.errors import AccessDenied, DriverError, LinkDown, ProtocolFault
-from hub.model import Delivery, Micros, Sample, Scalar, Series
+from hub.model import Delivery, Micros, Reject, Sample, Scalar, Series
 
 T = TypeVar("T")
 
@@ -35,6 +35,8 @@ _SEARCH_ROUNDS = 40
 """Answers to one search; a device that has not told all by then is not believed."""
 _RESULTS = 200
 """Results in one of them."""
+_GARBLED = 4
+"""Answers in a row that may be nonsense while we listen."""
 _LEAVE_S = 1.0
 _PAUSE_S = 0.5
 """Seconds between two questions for events, and before a new subscription, where the device answers at once and says nothing to us."""
@@ -332,18 +334,27 @@ class OnvifPushLink(OnvifLink):
     async def _pull(self, subscription: _Subscription) -> AsyncIterator[Delivery]:
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + _RENEW_S
+        garbled = 0
         while True:
             asked_at = loop.time()
-            answer = await self._spoken.ask(
-                "pullpoint",
-                "PullMessages",
-                at=subscription.address,
-                headers=subscription.headers,
-                patience=self._endpoint.pull_s + self._endpoint.timeout_s,
-                Timeout=_duration(self._endpoint.pull_s),
-                MessageLimit=_BATCH,
-            )
-            self._heard = True
+            try:
+                answer = await self._spoken.ask(
+                    "pullpoint",
+                    "PullMessages",
+                    at=subscription.address,
+                    headers=subscription.headers,
+                    patience=self._endpoint.pull_s + self._endpoint.timeout_s,
+                    Timeout=_duration(self._endpoint.pull_s),
+                    MessageLimit=_BATCH,
+                )
+            except GarbledError as error:
+                garbled += 1
+                yield Delivery((), [Reject(_now(), self._endpoint.name, "onvif-answer", str(error), error.payload)])
+                if garbled > _GARBLED:
+                    raise
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            self._heard, garbled = True, 0
             samples, rejects = samples_of(notifications_of(answer), self._listening, _now(), self._endpoint.name)
             if samples or rejects:
                 yield Delivery(samples, rejects)

@@ -5,6 +5,7 @@ The first line names the devices, the answer where each of them is to be reached
     {"folder": "/tmp/x", "broker": "mqtt://user:password@127.0.0.1:1883",
      "devices": {"adam-1": {"kind": "modbus", "discrete": {"0": false}, "coils": {"16": false}},
                  "camera-1": {"kind": "snmp", "community": "demo", "values": [["1.3.6.1.2.1.1.5.0", "string", "x"]]},
+                 "camera-2": {"kind": "onvif", "user": "hub", "password": "x", "days": 92, "gap_hours": 2},
                  "smoke-1": {"kind": "mqtt", "topic": "zigbee2mqtt/smoke-1", "product": "HS1SA"},
                  "door-1": {"kind": "lines", "template": "D01 {door}", "values": {"door": "CLOSED"}, "pty": true},
                  "panel-1": {"kind": "panel", "pty": false}}}
@@ -24,6 +25,7 @@ from drivers.simulator.fire_panel import FirePanel
 from drivers.simulator.line_device import LineDevice
 from drivers.simulator.modbus import ModbusDevice
 from drivers.simulator.mqtt_device import MqttDevice
+from drivers.simulator.onvif import OnvifDevice
 from drivers.simulator.snmp import SnmpAgent, SnmpUser
 from drivers.simulator.wire import Pty, TcpPort
 from hub.errors import AnxinError
@@ -34,6 +36,9 @@ ACTIONS: dict[type[Any], frozenset[str]] = {
     SnmpAgent: frozenset({"set", "remove", "plug", "unplug", "garble_next"}),
     MqttDevice: frozenset({"press", "alarm", "report", "plug", "unplug", "garbage"}),
     LineDevice: frozenset({"set", "say", "plug", "unplug", "garbage"}),
+    OnvifDevice: frozenset(
+        {"set", "set_stream", "set_clock", "set_footage", "happen", "plug", "unplug", "garble_next"}
+    ),
     FirePanel: frozenset({"part", "system", "plug", "unplug", "garbage"}),
 }
 """What may be asked of which simulator."""
@@ -67,6 +72,12 @@ class Site:
             for oid, type_, value in about["values"]:
                 await agent.set(oid, type_, value)
             return {"port": str(agent.port)}
+        if kind == "onvif":
+            camera = OnvifDevice(user=about.get("user"), password=about.get("password", ""))
+            if "days" in about:
+                camera.set_footage(about["days"], about.get("gap_hours", 0.0))
+            self._devices[name] = await self._stack.enter_async_context(camera)
+            return {"port": str(camera.port)}
         if kind == "mqtt":
             if broker is None:
                 raise ValueError(f"{name}: the plan names no broker")

@@ -14,7 +14,7 @@ from hub.demo.hands import HANDS, Hand, panel
 from hub.demo.programs import tool
 from hub.errors import EngineUnavailable
 
-DEVICES = 17
+DEVICES = 18
 PANIC_BUDGET = 3.0
 """seconds from a press to the webhook that fail the step; on an idle machine it takes under 0.3 s (docs/operations.md)"""
 
@@ -126,11 +126,14 @@ STORED = {
     "mqtt": ("center-smoke-activity", "battery", ""),
     "snmp": ("center-ups", "charge", ""),
     "serial": ("center-back-door", "door", ""),
+    "onvif": ("center-cam-entrance", "days", ""),
 }
+CAMERA = ("width", "height", "clock_skew", "gap_seconds")
+"""What else the camera over ONVIF tells: its resolution, its clock, where pictures are missing."""
 
 
 async def telemetry(city: City) -> str:
-    """Readings of all four drivers are stored."""
+    """Readings of all five drivers are stored, and what a camera says of its pictures."""
     found = []
     for driver, (device, point, instance) in STORED.items():
 
@@ -140,7 +143,19 @@ async def telemetry(city: City) -> str:
 
         rows = await city.until(f"a reading of {device}/{point}", stored)
         found.append(f"{driver} {device}/{point} = {rows[0]['value']:g}")
-    return ", ".join(found)
+    camera = {point: await _latest(city, STORED["onvif"][0], point) for point in CAMERA}
+    _hold((camera["width"], camera["height"]) == (1920, 1080), f"the camera streams {camera}")
+    _hold(abs(camera["clock_skew"]) < 5, f"the camera's clock is off by {camera['clock_skew']:g} s")
+    _hold(camera["gap_seconds"] > 3600, f"the camera's gap of two hours is not seen: {camera['gap_seconds']:g} s")
+    return f"{', '.join(found)}; that camera: " + ", ".join(f"{point} {value:g}" for point, value in camera.items())
+
+
+async def _latest(city: City, device: str, point: str) -> float:
+    async def stored() -> list[Any]:
+        rows = await city.items(f"/devices/{device}/readings", point=point)
+        return [row for row in rows if row["quality"] == "good"]
+
+    return float((await city.until(f"a reading of {device}/{point}", stored))[0]["value"])
 
 
 # 3 ------------------------------------------------------------------------------------------------------------------
@@ -264,6 +279,7 @@ GARBAGE = {
     "mqtt": ("center-smoke-activity", "garbage"),
     "snmp": ("center-ups", "garble_next"),
     "serial": ("center-panel", "garbage"),
+    "onvif": ("center-cam-entrance", "garble_next"),
 }
 
 

@@ -38,6 +38,8 @@ class Secrets:
     snmp_user: str = "hub-demo"
     snmp_auth_key: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
     snmp_priv_key: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
+    onvif_user: str = "hub-demo"
+    onvif_password: str = field(default_factory=lambda: secrets.token_urlsafe(12), repr=False)
     snmp_community: str = field(default_factory=lambda: secrets.token_urlsafe(9), repr=False)
 
 
@@ -47,6 +49,13 @@ def plan(folder: Path, broker: str, known: Secrets) -> dict[str, Any]:
     cameras = ("center-cam-activity", "center-cam-reception", "center-cam-toilet", "point-cam", "home-cam")
     smokes = ("center-smoke-activity", "center-smoke-reception", "point-smoke", "home-smoke")
     devices: dict[str, dict[str, Any]] = {name: {"kind": "snmp", "users": user, "values": _CAMERA} for name in cameras}
+    devices["center-cam-entrance"] = {
+        "kind": "onvif",
+        "user": known.onvif_user,
+        "password": known.onvif_password,
+        "days": 92,
+        "gap_hours": 2,
+    }
     devices["center-recorder"] = {"kind": "snmp", "users": user, "values": _RECORDER}
     devices["center-ups"] = {"kind": "snmp", "community": known.snmp_community, "values": _POWER}
     for name in smokes:
@@ -69,6 +78,7 @@ def environment(places: Mapping[str, Mapping[str, str]], known: Secrets) -> dict
         "CENTER_CAM_ACTIVITY_PORT": "center-cam-activity",
         "CENTER_CAM_RECEPTION_PORT": "center-cam-reception",
         "CENTER_CAM_TOILET_PORT": "center-cam-toilet",
+        "CENTER_CAM_ENTRANCE_PORT": "center-cam-entrance",
         "CENTER_RECORDER_PORT": "center-recorder",
         "CENTER_UPS_PORT": "center-ups",
         "CENTER_MODBUS_PORT": "center-io",
@@ -85,4 +95,6 @@ def environment(places: Mapping[str, Mapping[str, str]], known: Secrets) -> dict
         "ANXIN_DEMO_SNMP_AUTH_KEY": known.snmp_auth_key,
         "ANXIN_DEMO_SNMP_PRIV_KEY": known.snmp_priv_key,
         "ANXIN_DEMO_SNMP_COMMUNITY": known.snmp_community,
+        "ANXIN_DEMO_ONVIF_USER": known.onvif_user,
+        "ANXIN_DEMO_ONVIF_PASSWORD": known.onvif_password,
     }

@@ -34,21 +34,21 @@ def test_the_city_is_planned_applied_and_applied_again_without_a_change(ctl: Com
     assert server.rows("select count(*) from device") == [(0,)]
     applied = ctl("apply", "-f", CITY, "--yes")
     assert (applied.code, applied.err) == (0, "")
-    assert server.rows("select count(*) from device where kind <> 'edge'") == [(17,)]
+    assert server.rows("select count(*) from device where kind <> 'edge'") == [(18,)]
     again = ctl("apply", "-f", CITY)
     assert (again.code, again.err) == (0, "")
     assert "Nothing to change" in again.out
 
 
-def test_the_city_has_three_devices_a_driver_and_an_institution_that_is_only_on_the_register(
+def test_the_city_has_three_devices_a_driver_one_over_onvif_and_an_institution_that_is_only_on_the_register(
     ctl: Command, server: Server
 ) -> None:
     ctl("apply", "-f", CITY, "--yes")
     counted = server.rows(
         "select n.driver, count(*) from device d join endpoint n on n.key = d.endpoint group by 1 order by 1"
     )
-    assert [driver for driver, _ in counted] == ["modbus", "mqtt", "serial", "snmp"]
-    assert all(count >= 3 for _, count in counted)
+    assert [driver for driver, _ in counted] == ["modbus", "mqtt", "onvif", "serial", "snmp"]
+    assert all(count >= 3 or (driver, count) == ("onvif", 1) for driver, count in counted)
     assert server.rows("select filing_number from register_entry where institution is null") == [("DEMO-140405-001",)]
 
 
@@ -59,7 +59,7 @@ def test_a_camera_in_a_toilet_is_taken_with_a_warning_that_names_file_line_and_c
     text = path.read_text("utf-8").splitlines()
     line = next(n for n, row in enumerate(text, 1) if "id: center-cam-toilet" in row)
     assert found.code == 0
-    assert found.err.startswith(f"{path}:{line}: 警告 warning: institutions/0/devices/11/position: ")
+    assert found.err.startswith(f"{path}:{line}: 警告 warning: institutions/0/devices/12/position: ")
     assert "国务院令第799号 第八条" in found.err
     assert ctl("apply", "-f", path, "--yes").code == 0
     assert ctl("apply", "-f", CITY / "20-center.yaml", "--yes").code == 0

@@ -70,7 +70,7 @@ def test_a_beat_is_never_judged_and_a_poll_is_quicker_than_the_silence_it_must_p
         if point.record is Record.BEAT:
             judged = {alarm.point for alarm in profile.alarms.values()} | {row.point for row in profile.health}
             assert name not in judged
-    if profile.driver in ("snmp", "modbus"):
+    if profile.driver in ("snmp", "modbus", "onvif", "rtsp"):
         assert min(point.every for point in profile.points.values()) <= profile.liveness.beat
 
 
@@ -97,7 +97,7 @@ def test_a_profile_stands_in_the_folder_of_its_kind() -> None:
 
 def test_the_demo_beats_every_two_seconds_and_is_offline_after_six() -> None:
     demo = [profile for profile in PROFILES.values() if profile.profile.startswith("demo-")]
-    assert {profile.driver for profile in demo} == {"snmp", "mqtt", "modbus", "serial", "edge"}
+    assert {profile.driver for profile in demo} == {"snmp", "mqtt", "modbus", "serial", "onvif", "edge"}
     for profile in demo:
         assert (profile.liveness.beat, profile.liveness.offline_after) == (2_000_000, 6_000_000)
 

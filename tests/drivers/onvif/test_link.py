@@ -357,6 +357,15 @@ async def test_nonsense_among_notifications_is_a_reject_and_the_others_are_taken
         assert [reject.code for delivery in heard for reject in delivery.rejects] == ["onvif-notification"]
 
 
+async def test_an_answer_that_is_nonsense_is_a_reject_and_the_next_is_heard(device: OnvifDevice) -> None:
+    async with listening(device.port, binding("motion", "bool", event=MOTION), pull_s=0.3) as heard:
+        await eventually(lambda: device.subscriptions)
+        device.garble_next()
+        await eventually(lambda: [reject.payload for one in heard for reject in one.rejects] == [b"<garbage"])
+        await device.happen(MOTION, "State", "true")
+        await eventually(lambda: raws(heard) == [True])
+
+
 async def test_a_device_without_events_says_so_for_its_event_points_and_can_be_asked(device: OnvifDevice) -> None:
     device.refused.add("CreatePullPointSubscription")
     model = binding("model", "str", device="model")
