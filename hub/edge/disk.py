@@ -26,7 +26,10 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self._reserve = folder / "reserve"
         self._folder = folder
-        total = self._statvfs()[0]
+        try:
+            total = self._statvfs()[0]
+        except OSError:  # the spool itself will say what is wrong
+            total = 0
         self.kept = min(KEPT, total // PART)
         self._size = min(RESERVE, total // PART)
 

@@ -171,7 +171,7 @@ class Intake:
             self.disk = Shelf(self._opened.enter_context(self._reopen()), self._thread)
         except SpoolRefused:
             raise
-        except SpoolFailed as error:
+        except (SpoolFailed, SpoolBroken) as error:
             for lane in Lane:
                 self._begin_to_hold(lane, error)
 
@@ -394,7 +394,7 @@ class Intake:
 
         try:
             spool = await asyncio.get_running_loop().run_in_executor(self._thread, anew)
-        except SpoolFailed as error:
+        except (SpoolFailed, SpoolBroken) as error:
             log.debug("spool.still_takes_nothing", reason=str(error))
         else:
             self.disk = Shelf(spool, self._thread)

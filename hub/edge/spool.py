@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from hub.core.batching import Packed
-from hub.core.wire import encode_reject, join_up
+from hub.core.wire import MAX_PAYLOAD, encode_reject, join_up
 from hub.edge.disk import Disk
 from hub.errors import AnxinError
 from hub.model import Lane, Micros, Reject
@@ -66,6 +66,7 @@ update message set samples = 0, dropped = items, payload = ?
 where lane = ? and seq between ? and ? and (samples > 0 or length(payload) > 256)
 """
 _INSERT = "insert into message (lane, seq, samples, payload, items, through, dropped) values (?, ?, ?, ?, ?, ?, ?)"
+_PROBE = "insert or replace into message (lane, seq, samples, payload) values ('probe', 1, 0, zeroblob(?))"
 _EMPTY = join_up((), ())
 _DECLARATION = 256
 RUN = 1000
@@ -253,11 +254,18 @@ class Spool:
         return budget, None if self.disk is None else max(0, self._room())
 
     def probe(self, lane: Lane) -> None:
-        """Whether the disk takes this lane's messages: writes and syncs one page, or raises SpoolFailed."""
-        with self._transaction():
-            self._db.execute("update stream set last = last where lane = ?", (lane,))
-        if lane is Lane.BULK and self.disk is not None and self._room() <= 0 and self._depth[lane].samples == 0:
+        """Whether the disk takes this lane's messages: writes as much as the largest one, synced, or raises SpoolFailed."""
+        if (
+            lane is Lane.BULK
+            and self.disk is not None
+            and self._depth[lane].samples == 0
+            and self._room() < 2 * MAX_PAYLOAD
+        ):
             raise SpoolFailed("the disk is nearly full: what room is left is kept for alarms")
+        with self._transaction():
+            self._db.execute(_PROBE, (MAX_PAYLOAD,))
+        with self._transaction():
+            self._db.execute("delete from message where lane = 'probe'")
 
     def _with_reserve(self, work: Callable[[], T]) -> T:
         """What must succeed on a full disk: once more in the room of the reserve."""
