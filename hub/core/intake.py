@@ -176,7 +176,15 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
         _note_beat(draft, device, reading, message.lane)
         if device.lane is message.lane:  # an edge beats in both lanes and lives in its own
             draft.hear(device, reading.at)
+        elif home is not draft and _is_fresh(home, device, reading):
+            home.hear(device, reading.at)
     return _keep(draft, home, message, n, device, point, reading)
+
+
+def _is_fresh(home: Draft, device: Device, reading: Reading) -> bool:
+    """Whether a sample that came on the other lane is newer than the edge's beat in the device's own: a backlog there proves no life now."""
+    beat = home.state.beats.get(device.client)
+    return beat is not None and reading.at >= beat.at
 
 
 def _note_beat(draft: Draft, device: Device, reading: Reading, lane: Lane) -> None:

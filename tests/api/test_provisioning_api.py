@@ -105,7 +105,7 @@ async def test_another_plan_than_was_looked_at_is_a_conflict(city: City, problem
 
 
 async def test_the_roles_and_scopes_that_may_provision(city: City) -> None:
-    for path in ("/plan", "/apply", "/edges/a-edge/bundle"):
+    for path in ("/plan", "/apply", "/edges/a-edge/bundle", "/edges/a-edge/configuration"):
         for role in ("regulator", "operator", "platform"):
             async with city.client(role) as client:
                 assert (await client.post(path, json=document())).status_code == 403
@@ -121,7 +121,8 @@ async def test_a_bundle_is_complete_never_cached_and_only_for_its_scope(city: Ci
         assert (await client.post("/edges/nobody/bundle")).status_code == 404
     await city.conn.execute(
         "with d as (insert into device (id, institution, profile, kind, lane)"
-        " select 'z-edge', key, %s, 'edge', 'bulk' from institution where id = 'a-home' returning key)"
+        " select 'z-edge', key, %s, 'edge', 'bulk' from institution where id = 'a-home' returning key),"
+        " s as (insert into device_state (device) select key from d)"
         " insert into client (name, device) select 'z-edge', key from d",
         [BUTTON],
     )
@@ -132,3 +133,14 @@ async def test_a_bundle_is_complete_never_cached_and_only_for_its_scope(city: Ci
         bundle = parse_bundle(answer.content, "answer")
         assert (bundle.edge, bundle.institution, bundle.broker.username) == ("z-edge", "a-home", "z-edge")
         assert len(bundle.broker.password.get_secret_value()) >= 40
+        assert bundle.configuration == 1
+        assert bundle.trust is not None
+        (edge,) = [row for row in (await client.get("/edges")).json()["items"] if row["id"] == "z-edge"]
+        assert (edge["wanted"], edge["running"], edge["state"]) == (1, None, "unknown")
+        again = (await client.post("/edges/z-edge/configuration")).json()
+        assert (again["wanted"], again["problem"], again["refused"]) == (2, "", 0)
+        another = parse_bundle((await client.post("/edges/z-edge/bundle")).content, "answer")
+        assert another.configuration == 2, "the same content is the same version"
+        assert another.trust is not None
+        assert another.trust.key == bundle.trust.key
+        assert another.trust.seal != bundle.trust.seal

@@ -14,7 +14,19 @@ EDGE = ProfileFacts("edge", Lane.BULK, "edge", True, ())
 CAMERA = ProfileFacts("camera", Lane.BULK, "snmp", False, ((SignalClass.FAULT, Priority.HIGH),))
 SMOKE = ProfileFacts("smoke_detector", Lane.URGENT, "mqtt", False, ((SignalClass.FIRE, Priority.CRITICAL),))
 OWN = ProfileFacts("other", Lane.BULK, "anxin", False, ())
-PROFILES = {"anxin-edge": EDGE, "camera": CAMERA, "smoke": SMOKE, "own": OWN}
+SIREN = ProfileFacts("other", Lane.BULK, "mqtt", False, (), {"sounder": "bool"})
+_PANIC = (SignalClass.PANIC, Priority.CRITICAL)
+BUTTON = ProfileFacts("panic_button", Lane.URGENT, "mqtt", False, (_PANIC,))
+BOTH = ProfileFacts("fire_panel", Lane.URGENT, "mqtt", False, (*SMOKE.alarms, _PANIC))
+PROFILES = {
+    "anxin-edge": EDGE,
+    "camera": CAMERA,
+    "smoke": SMOKE,
+    "own": OWN,
+    "siren": SIREN,
+    "button": BUTTON,
+    "both": BOTH,
+}
 CLAUSE = "Order 799 Art. 8"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hub.bundle import MAX_BYTES, Broker, Bundle, parse_bundle, plain, read_bundle
+from hub.bundle import MAX_BYTES, Broker, Bundle, configured, content_of, parse_bundle, plain, read_bundle
 from hub.config import data_folder
 from hub.core.bundling import Behind, bundle_of
 from hub.errors import BadInput, Conflict
@@ -91,3 +91,56 @@ def test_what_is_no_bundle_is_refused_by_file_and_key(text: str | bytes, says: s
 def test_a_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"none\.json: cannot be read"):
         read_bundle(tmp_path / "none.json")
+
+
+# local rules ----------------------------------------------------------------------------------------------------------
+
+RULE = {
+    "id": "r",
+    "siren": "door-1",
+    "point": "lock",
+    "value": True,
+    "devices": [],
+    "zones": ["nap"],
+    "after": 60_000_000,
+}
+FIRE_ROWS = [
+    *(row._replace(zone="nap") for row in ROWS[:2]),
+    Behind("z", "mqtt", {}, "smoke-1", "heiman-hs1sa", Lane.URGENT, {}, "nap"),
+    Behind("z", "mqtt", {}, "smoke-2", "heiman-hs1sa", Lane.URGENT, {}, "wc"),
+    Behind("z", "mqtt", {}, "smoke-3", "heiman-hs1sa", Lane.URGENT, {}, "nap", out_of_service=True),
+]
+
+
+def ruled(rows: list[Behind] = FIRE_ROWS, **changes: object) -> Bundle:
+    profile = PROFILES["anxin-edge"]
+    return bundle_of("edge-1", "sun", 3, profile, BROKER, rows, PROFILES, local_rules=[{**RULE, **changes}])
+
+
+def watched(bundle: Bundle) -> set[str]:
+    return {watch.device for rule in bundle.local_rules for watch in rule.watches}
+
+
+def test_a_rule_watches_the_fire_alarms_of_its_zones_and_devices_that_are_in_service_and_no_panic_button() -> None:
+    assert watched(ruled()) == {"smoke-1"}
+    assert watched(ruled(devices=["smoke-2", "button-1"], zones=[])) == {"smoke-2"}
+    (rule,) = ruled().local_rules
+    (watch,) = rule.watches
+    assert watch.alarm == PROFILES["heiman-hs1sa"].alarms[watch.definition]
+    assert watch.reads.address == {}
+    assert ruled(devices=["button-1"], zones=[]).local_rules == ()
+    assert ruled(devices=["smoke-3"], zones=[]).local_rules == ()
+
+
+def test_a_rule_whose_siren_cannot_be_written_makes_no_bundle() -> None:
+    for siren, point in (("gone", "lock"), ("door-1", "open"), ("smoke-1", "smoke")):
+        with pytest.raises(Conflict, match="no writable point"):
+            ruled(siren=siren, point=point)
+
+
+def test_what_travels_as_configuration_makes_the_same_bundle_again_and_holds_no_password() -> None:
+    made = ruled()
+    content = content_of(made)
+    assert b"hush" not in content
+    assert content_of(ruled()) == content, "the same bytes for the same content"
+    assert configured(made, 9, content) == made.model_copy(update={"configuration": 9})

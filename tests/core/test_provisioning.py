@@ -25,6 +25,7 @@ from tests.core.provisioning_world import (
 )
 
 CATALOGUE = SmallCatalogue()
+RULE = "/institutions/0/edges/0/local_rules/0/"
 EMPTY = Current()
 
 
@@ -129,6 +130,21 @@ def test_the_digest_tells_one_plan_from_another() -> None:
     assert digest([]) == digest(planned(city(), current).changes)
 
 
+def with_rule(**changed: Any) -> dict[str, Any]:
+    """The city with a siren, a panic button and one local rule."""
+    rule = {"id": "r", "siren": "siren-1", "point": "sounder", "devices": ["smoke-1"], **changed}
+    more = [
+        {"id": name, "profile": profile, "position": place, "endpoint": "broker"}
+        for name, profile, place in (
+            ("siren-1", "siren", None),
+            ("button-1", "button", "wc-1"),
+            ("both-1", "both", None),
+        )
+    ]
+    edges = [{"id": "sun-edge", "local_rules": [rule]}]
+    return city(institutions=[institution(edges=edges, devices=[*institution()["devices"], *more])])
+
+
 # what contradicts -----------------------------------------------------------------------------------------------------
 
 
@@ -199,11 +215,28 @@ def test_the_digest_tells_one_plan_from_another() -> None:
             "/divisions/0/parent",
             "14 → 1404 → 14",
         ),
+        (with_rule(siren="nobody"), RULE + "siren", "no device 'nobody' is behind edge"),
+        (with_rule(siren="cam-1"), RULE + "point", "no writable point 'sounder'"),
+        (with_rule(point="level"), RULE + "point", "no writable point 'level'"),
+        (with_rule(value=2), RULE + "value", "of type bool"),
+        (with_rule(devices=["smoke-1", "nobody"]), RULE + "devices/1", "no device 'nobody'"),
+        (with_rule(devices=["cam-1"]), RULE + "devices/0", "has no fire alarm"),
+        (with_rule(devices=["button-1"]), RULE + "devices/0", "nothing automatic ever sounds on a panic press"),
+        (with_rule(devices=["smoke-1", "both-1"]), RULE + "devices/1", "nothing automatic ever sounds"),
+        (with_rule(zones=["attic"]), RULE + "zones/0", "no zone 'attic'"),
+        (with_rule(zones=["wc"]), RULE + "zones/0", "no fire detector"),
     ],
 )
 def test_a_contradiction_names_its_place_and_what_is_wrong(document: dict[str, Any], pointer: str, says: str) -> None:
     found = errors(document)
     assert any(at == pointer and says in message for at, message in found), found
+
+
+def test_a_local_rule_for_fire_holds_by_devices_and_by_zone_and_a_changed_one_is_a_change_of_its_edge() -> None:
+    for document in (with_rule(), with_rule(devices=[], zones=["nap"]), with_rule(devices=["smoke-1"], zones=["nap"])):
+        assert errors(document) == []
+    (change,) = planned(with_rule(after="90s"), after(with_rule())).changes
+    assert (str(change.key), change.differing) == ("edge sun-edge", ("local_rules",))
 
 
 def test_an_institution_that_stands_there_twice_is_said_once() -> None:

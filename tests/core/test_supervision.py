@@ -5,13 +5,15 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 import pytest
+import yaml
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hub.config import data_folder
 from hub.core.alarms import AlarmEvent, AlarmState, Transition, step
 from hub.core.draft import Draft
-from hub.core.supervision import tick
+from hub.core.supervision import BEHIND, tick
 from hub.errors import Conflict
 from hub.model import AdminState, FunctionState, Lane, LinkState
 from hub.profiles import parse_profile
@@ -386,3 +388,52 @@ def test_nobody_is_offline_before_a_first_beat() -> None:
     world.say(sample("heat-1", "celsius", 20.0, world.now))
     world.tick()
     assert world.state.live["heat-1"].link.state is not LinkState.OFFLINE
+
+
+# configuration --------------------------------------------------------------------------------------------------------
+
+CONFIGURED = parse_profile(
+    {
+        **yaml.safe_load((data_folder("device-profiles") / "edge" / "anxin-edge.yaml").read_text("utf-8")),
+        "liveness": {"beat": "1s", "offline_after": "3s"},
+    },
+    "edge",
+)
+
+
+def configured_world(wanted: int) -> World:
+    edge = replace(device(1, "edge-1", "p-edge"), profile=CONFIGURED, wanted=wanted, wanted_at=T0)
+    return World(Lane.BULK, registry(edge))
+
+
+def runs(world: World, version: int) -> tuple[dict[str, str], str]:
+    """After the edge said by what it runs: alarms, and the function state."""
+    world.say(sample("edge-1", "config_version", version, world.now))
+    world.beat()
+    world.tick()
+    return world.alarms(), str(world.state.live["edge-1"].function)
+
+
+def test_an_edge_that_is_there_and_does_not_take_what_is_wanted_is_degraded_after_ten_minutes_until_it_does() -> None:
+    world = configured_world(7)
+    assert runs(world, 6) == ({}, "ok")
+    world.now = T0 + BEHIND - 1
+    assert runs(world, 6) == ({}, "ok")
+    world.now = T0 + BEHIND
+    assert runs(world, 6) == ({"config_behind": "unack_active"}, "degraded")
+    world.now += SECOND
+    assert runs(world, 7) == ({"config_behind": "unack_cleared"}, "ok")
+
+
+def test_an_edge_that_is_away_is_not_blamed_for_what_it_could_not_hear() -> None:
+    world = configured_world(7)
+    runs(world, 6)
+    world.now = T0 + BEHIND + SECOND
+    world.tick()
+    assert "config_behind" not in world.alarms()
+
+
+def test_an_edge_of_which_nothing_is_wanted_is_left_alone() -> None:
+    world = configured_world(0)
+    world.now = T0 + 2 * BEHIND
+    assert runs(world, 6) == ({}, "ok")
