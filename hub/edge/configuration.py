@@ -6,6 +6,7 @@ other; one that never reaches the hub again runs by the last good one for ever. 
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -107,13 +108,13 @@ def begin(own: Bundle, plans: Sequence[LinkPlan], memory: Memory | None) -> Begu
     if memory.trial is not None:
         version = _version(memory.trial)
         memory = _refuse(memory, Refusal(version, "the edge ended while this version was on trial"))
-    if memory.good is not None:
+    if memory.good is not None and (version := _version(memory.good)) > own.configuration:
         try:
             good = _open(memory.good, own, trust)
-        except BadInput as error:  # a new bundle has another seal; or a driver has gone from this machine
-            log.warning("edge.last_good_unusable", reason=str(error))
-            good = None
-        if good is not None and good.version > own.configuration:
+        except BadInput as error:  # a driver has gone from this machine: it is kept for when it is back
+            log.error("edge.last_good_unusable", version=version, reason=str(error))
+            return Begun(replace(memory, refused=Refusal(version, str(error)[:MAX_REASON])), own, plans)
+        if good is not None:
             return Begun(memory, good.bundle, good.plans)
     settled = memory.refused.version <= own.configuration
     return Begun(replace(memory, good=None, refused=NOTHING if settled else memory.refused), own, plans)
@@ -187,6 +188,7 @@ class Keeper:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "configuration.json"
+        self._one_at_a_time = threading.Lock()
 
     def load(self) -> Memory | None:
         """What was kept; None at the first start, and where the file is damaged, which is said: the bundle's own file is there still."""
@@ -204,6 +206,10 @@ class Keeper:
         """On the disk when it returns; raises OSError, and what was there stays."""
         refused = (memory.refused.version, memory.refused.reason)
         written = msgspec.json.encode(_File(1, memory.key, memory.highest, memory.good, memory.trial, refused))
+        with self._one_at_a_time:
+            self._replace(written)
+
+    def _replace(self, written: bytes) -> None:
         fresh = self.path.with_name(".configuration.json")  # the spool's lock sees to it that nobody else writes here
         with suppress(FileNotFoundError):
             fresh.unlink()
@@ -248,6 +254,8 @@ class Configurator:
         self._clock = clock
         self._probation, self._steady = patience
         self._refused = memory.refused
+        self._ran = running.bundle.configuration
+        """the version that ran before the one on trial"""
         self._news = asyncio.Event()
 
     async def run(self) -> NoReturn:
@@ -286,6 +294,7 @@ class Configurator:
             return
         crash.point("edge-config-on-trial")
         before, plans, were_up = self._site.bundle, self._plans, self._site.up
+        self._ran = before.configuration
         began = asyncio.get_running_loop().time()
         await self._site.adopt(found.bundle, found.plans)
         self._plans = found.plans
@@ -359,9 +368,8 @@ class Configurator:
             self._news.clear()
             edge, at = self._site.bundle.edge, self._clock()
             on_trial = self._memory.trial is not None
-            version = self._memory_version() if on_trial else self._site.bundle.configuration
             values: dict[str, Scalar] = {
-                "config_version": version,
+                "config_version": self._ran if on_trial else self._site.bundle.configuration,
                 "config_refused": self._refused.version,
                 "config_reason": self._refused.reason,
             }
@@ -375,8 +383,3 @@ class Configurator:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._news.wait()
-
-    def _memory_version(self) -> int:
-        """The last good version, while another is on trial."""
-        good = self._memory.good
-        return self._own.configuration if good is None else _version(good)

@@ -167,6 +167,10 @@ def test_an_edge_starts_with_the_last_good_one_with_its_file_where_that_is_newer
     memory, version = begun(Memory(key, 3, good), {**OWN, "configuration": 7})
     assert (version, memory.good, memory.highest) == (7, None, 7)
     assert begun(Memory(key, 3, offer(3, NEXT, seal=OTHER_KEY)))[1] == 1, "sealed for an older file of this edge"
+    without_driver = offer(3, document(1883, {**endpoint("io", 1), "driver": "nosuch"}))
+    memory, version = begun(Memory(key, 3, without_driver))
+    assert (version, memory.good) == (1, without_driver), "the driver may come back"
+    assert "no driver 'nosuch'" in memory.refused.reason
     memory, version = begun(Memory(public_key(OTHER_KEY).hex(), 900, good))
     assert (version, memory.highest, memory.key) == (1, 1, key), "another hub's numbers mean nothing"
     assert begun(None) == (Memory(key, 1), 1)
