@@ -54,15 +54,17 @@ class Topics:
         self._filters: list[tuple[re.Pattern[str], Binding]] = []
         self._most = max_instances
         self._instances: dict[Series, set[str]] = {}
-        names = {binding.address.full_topic(binding.device): binding for binding in bindings}
-        self.filters: Sequence[str] = sorted(names)
-        """what to subscribe to"""
         for binding in bindings:
             name = binding.address.full_topic(binding.device)
             if "+" in name:
                 self._filters.append((_pattern(name), binding))
             else:
                 self._exact.setdefault(name, []).append(binding)
+        wild = {binding.address.full_topic(binding.device) for _, binding in self._filters}
+        patterns = [pattern for pattern, _ in self._filters]
+        bare = [name for name in self._exact if not any(pattern.fullmatch(name) for pattern in patterns)]
+        self.filters: Sequence[str] = sorted([*wild, *bare])
+        """what to subscribe to: none that another covers, a broker may send such a message once for each (MQTT 5.0, 3.3.4)"""
 
     def of(self, topic: str) -> tuple[Sequence[Binding], str]:
         """The bindings of this topic, with their instance filled in, and why some of it is refused (empty when nothing is)."""

@@ -71,17 +71,13 @@ class MqttLink:
     def _read(self, message: Incoming) -> tuple[Sequence[Sample], Sequence[Reject]]:
         bindings, refused = self._topics.of(message.topic)
         at = _now()
-        extra: tuple[Reject, ...] = ()
-        if refused:
-            if message.retain:
-                return (), ()
-            where = f"{self._source} topic {message.topic!r}"
-            extra = (Reject(at, where, "instance", refused, message.payload[:4096]),)
-            if not bindings:
-                return (), extra
-        limit = self._endpoint.max_payload
-        samples, rejects = decode(message.topic, message.payload, message.retain, bindings, at, self._source, limit)
-        return samples, (*rejects, *extra)
+        samples, rejects = decode(
+            message.topic, message.payload, message.retain, bindings, at, self._source, self._endpoint.max_payload
+        )
+        if not refused or message.retain:
+            return samples, (() if refused and not bindings else rejects)
+        told = Reject(at, f"{self._source} topic {message.topic!r}", "instance", refused, message.payload[:4096])
+        return samples, ((*rejects, told) if bindings else (told,))
 
     async def _settle(self, message: Incoming) -> None:
         if message.qos == 0:

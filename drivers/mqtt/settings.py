@@ -47,6 +47,8 @@ def _json_pointer(text: str) -> str:
 
 
 MAX_WILDCARDS = 2
+_YES = frozenset({"true", "on", "1", "yes", "y", "t"})
+"""What pydantic takes for true."""
 Topic = Annotated[str, Field(max_length=200), AfterValidator(_exact_topic)]
 PointTopic = Annotated[str, Field(max_length=200), AfterValidator(_point_topic)]
 File = Annotated[str, Field(max_length=400), AfterValidator(_absolute)]
@@ -86,7 +88,7 @@ class Endpoint(_Model):
     @model_validator(mode="before")
     @classmethod
     def _port_of_tls(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("tls") in (True, "true", "on", "1") and "port" not in given:
+        if isinstance(given, dict) and "port" not in given and str(given.get("tls")).lower() in _YES:
             return {**given, "port": 8883}
         return given
 

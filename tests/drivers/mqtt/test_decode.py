@@ -221,6 +221,14 @@ def test_what_stands_for_a_plus_becomes_the_instance() -> None:
         assert known.of(other) == ([], "")
 
 
+def test_a_topic_that_a_plus_covers_is_not_subscribed_to_again() -> None:
+    """A broker may send a message once for each subscription that matches: a press would be two."""
+    gate, every = bind("gate", "bool", topic="event/gate"), bind("moved", "bool", topic="event/+")
+    known = topics(gate, every, SMOKE)
+    assert known.filters == ["zigbee2mqtt/smoke-1", "zigbee2mqtt/smoke-1/event/+"]
+    assert [one.series.point for one in known.of("zigbee2mqtt/smoke-1/event/gate")[0]] == ["gate", "moved"]
+
+
 def test_instances_are_bounded_and_only_those_that_can_travel() -> None:
     known = topics(bind("x", "int", topic="in/+"), most=2)
     for name in ("1", "2", "1"):

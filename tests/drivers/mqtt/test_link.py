@@ -160,6 +160,28 @@ async def test_garbage_is_rejected_and_the_stream_goes_on(broker: OwnBroker, pub
         assert values(await following(deliveries)) == {"smoke": False}
 
 
+async def test_what_stands_for_a_plus_is_the_instance_and_one_too_many_is_told_and_costs_nobody_else(
+    broker: OwnBroker, publish: Publish
+) -> None:
+    device = Device(topic="cam/1")
+    moved = Binding(Series("cam", "moved"), device, Address(topic="event/+", pointer="/on", retained="take"), "bool")
+    exact = Binding(Series("cam", "gate"), device, Address(topic="event/gate", pointer="/on", retained="take"), "bool")
+    await publish("cam/1/event/left", b'{"on":true}', "-r")
+    async with stream(broker, moved, exact, max_instances=2) as deliveries:
+        (kept,) = (await following(deliveries)).samples
+        assert (kept.series, kept.raw) == (Series("cam", "moved", "left"), True)
+        await publish("cam/1/event/right", b'{"on":false}')
+        (sample,) = (await following(deliveries)).samples
+        assert (sample.series.instance, sample.raw) == ("right", False)
+        await publish("cam/1/event/gate", b'{"on":true}')
+        delivery = await following(deliveries)
+        assert [(one.series, one.raw) for one in delivery.samples] == [(Series("cam", "gate"), True)]
+        assert [one.code for one in delivery.rejects] == ["instance"]
+        await publish("cam/1/event/middle", b'{"on":true}')
+        delivery = await following(deliveries)
+        assert ([*delivery.samples], [one.code for one in delivery.rejects]) == ([], ["instance"])
+
+
 async def test_two_devices_share_one_broker_and_keep_apart(broker: OwnBroker) -> None:
     bound = [*bindings(), *bindings("panic-1", "zigbee2mqtt/panic-1")]
     async with (

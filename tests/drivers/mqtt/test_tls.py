@@ -188,7 +188,9 @@ async def test_a_plain_broker_is_no_tls_broker(engine_prefix: Prefix, tmp_path: 
 
 
 def test_tls_takes_its_own_port_and_its_keys_go_together() -> None:
-    assert Endpoint.model_validate({"host": "h", "tls": True}).port == 8883
+    for yes in (True, 1, "true", "On", "yes"):
+        assert Endpoint.model_validate({"host": "h", "tls": yes}).port == 8883
+    assert Endpoint.model_validate({"host": "h", "tls": "no"}).port == 1883
     assert Endpoint.model_validate({"host": "h", "tls": True, "port": 1883}).port == 1883
     for settings, named in (
         ({"ca_file": "/a"}, "ca_file: tls is off"),
