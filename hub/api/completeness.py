@@ -15,6 +15,7 @@ from hub.model import to_datetime
 from hub.profiles import Point
 from hub.store import completeness
 from hub.store.completeness import Rhythm
+from hub.store.rows import Row
 
 router = APIRouter(tags=["completeness"])
 Lane = Literal["urgent", "bulk"]
@@ -46,7 +47,7 @@ class Completeness(_Spanning):
     """The share of a period that is not known to be without readings: of time, since readings are reported by exception."""
 
     share: float | None = Field(description="0 to 1; null where nothing can be known, with the reason")
-    reason: Literal["before_tracking", "no_device", "never_heard", "future", "empty"] | None
+    reason: Literal["before_tracking", "no_device", "never_heard", "future", "empty", "too_many"] | None
     since: Moment | None = Field(alias="from", description="what of the asked period the share is about")
     until: Moment | None = Field(alias="to")
     missing: list[MissingSpan] = Field(description="at most 100; they may overlap where there are several causes")
@@ -74,12 +75,6 @@ class Stream(BaseModel):
     waiting: int | None = Field(description="items in the client's spool when it last spoke")
     dropping_since: Moment | None = Field(description="a full spool is dropping: from this event time on")
     dropping: int = Field(description="items dropped since then")
-
-
-class Streams(BaseModel):
-    """All streams of the scope."""
-
-    items: list[Stream]
 
 
 class Hour(BaseModel):
@@ -119,12 +114,23 @@ class Gap(_Spanning):
 
 @router.get("/streams")
 async def list_streams(
-    who: Reader, conn: Conn, client: ClientFilter = None, institution: InstitutionFilter = None
-) -> Streams:
+    who: Reader,
+    conn: Conn,
+    client: ClientFilter = None,
+    institution: InstitutionFilter = None,
+    limit: pages.Limit = 100,
+    cursor: pages.CursorParam = None,
+) -> pages.Page[Stream]:
     """Streams by name: a lane of a client each, with its watermark and what waits in the client's spool."""
-    rows = await completeness.streams(conn, who.scope, client=client, institution=institution)
-    more = ({"dropping_since": row["drop_from"], "dropping": row["drop_items"]} for row in rows)
-    return Streams(items=[Stream.model_validate({**row, **also}) for row, also in zip(rows, more, strict=True)])
+    after = pages.text_key(cursor)
+    rows = await completeness.streams(
+        conn, who.scope, limit=limit + 1, after=after, client=client, institution=institution
+    )
+
+    def shape(row: Row) -> Stream:
+        return Stream.model_validate({**row, "dropping_since": row["drop_from"], "dropping": row["drop_items"]})
+
+    return pages.page(rows, limit, shape, lambda row: (row["stream"],))
 
 
 @router.get("/conservation")

@@ -14,7 +14,7 @@ MOST_SPANS = 100
 """spans named in an answer; the share counts them all"""
 
 
-Reason = Literal["empty", "no_device", "before_tracking", "never_heard", "future"]
+Reason = Literal["empty", "no_device", "before_tracking", "never_heard", "future", "too_many"]
 
 
 class Span(NamedTuple):
@@ -67,7 +67,7 @@ def complete(since: Micros, until: Micros, now: Micros, known: Known, spans: Ite
     inside = sorted(
         Span(max(span.since, start), min(span.until, end), span.cause)
         for span in spans
-        if span.since < end and span.until > start
+        if max(span.since, start) < min(span.until, end)
     )
     share = 1.0 - _covered(inside) / (end - start)
     return Completeness(share, None, start, end, inside[:MOST_SPANS], max(0, len(inside) - MOST_SPANS))

@@ -17,7 +17,9 @@ from hub.store.views import DeviceKey
 _SQL = queries("completeness")
 LAG = timedelta(seconds=60)
 """how old an edge's newest beat may be before what came after it counts as not arrived"""
-LONGEST = timedelta(days=31)
+MOST = 20_000
+"""spans that are weighed; where a period has more there is no share, since one that leaves some out would be too good"""
+LONGEST = timedelta(days=7)
 """of a period in which a series' own rows are looked through; beyond it only what is known of its device counts"""
 
 
@@ -38,6 +40,8 @@ class Gaps:
 
     def over(self, since: datetime, until: datetime) -> Completeness:
         """The completeness of [since, until)."""
+        if len(self._spans) > MOST:
+            return Completeness(None, "too_many", None, None, [])
         return complete(to_micros(since), to_micros(until), self._now, self._known, self._spans)
 
 
@@ -45,13 +49,20 @@ async def gaps_of(
     conn: Connection, device: DeviceKey, rhythm: Rhythm | None, since: datetime, until: datetime, now: datetime
 ) -> Gaps:
     """What is missing of a device, and with `rhythm` of one of its series, in [since, until)."""
-    asked: dict[str, Any] = {"device": device.key, "since": since, "until": until, "now": now, "lag": LAG}
+    asked: dict[str, Any] = {
+        "device": device.key,
+        "since": since,
+        "until": until,
+        "now": now,
+        "lag": LAG,
+        "most": MOST + 1,
+    }
     row = await one_row(conn, _SQL["known"], {"device": device.key})
     assert row is not None
     ended = None if row["device_until"] is None else to_micros(row["device_until"])
     known = Known(to_micros(row["noted_since"]), to_micros(row["device_since"]), ended, row["heard"])
     spans = _spans(await all_rows(conn, _SQL["spans"], asked))
-    if rhythm is not None and min(until, now) - since <= LONGEST and since < now:
+    if len(spans) <= MOST and rhythm is not None and min(until, now) - since <= LONGEST and since < now:
         spans += _spans(await all_rows(conn, _SQL["holes"], {**asked, **rhythm._asdict()}))
     return Gaps(known, spans, now)
 
@@ -83,9 +94,18 @@ async def figures(
     return await all_rows(conn, _SQL[name], {**asked, "limit": limit, "after": after})
 
 
-async def streams(conn: Connection, scope: Scope, *, client: str | None, institution: str | None) -> list[Row]:
+async def streams(
+    conn: Connection,
+    scope: Scope,
+    *,
+    limit: int,
+    after: str | None = None,
+    client: str | None = None,
+    institution: str | None = None,
+) -> list[Row]:
     """The streams of a scope, by name: there are two for each client, and those that they have left behind."""
-    asked = {"scope": Jsonb(scope.as_json()), "client": client, "institution": institution}
+    asked: dict[str, Any] = {"limit": limit, "after": after, "client": client, "institution": institution}
+    asked["scope"] = Jsonb(scope.as_json())
     return await all_rows(conn, _SQL["streams"], asked)
 
 

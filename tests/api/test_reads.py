@@ -35,6 +35,7 @@ LISTS = {
     "/devices/a-button/readings?point=level": 5,
     "/devices/a-button/readings?point=level&order=asc": 5,
     "/devices/a-button/figures?point=level&by=hour": 2,
+    "/streams": 2,
     "/gaps?institution=a-home&from=2026-11-20T00:00:00Z": 3,
     "/conservation?institution=a-home&from=2026-11-20T00:00:00Z": 2,
     "/devices/a-button/events": 3,

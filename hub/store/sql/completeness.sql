@@ -34,6 +34,7 @@ having max(m.beat_at) < %(now)s - %(lag)s::interval
 union all
 select own.last_heard_at, %(now)s, 'silent' from own
 where own.link_state <> 'online' and own.last_heard_at is not null
+limit %(most)s
 
 -- name: holes
 -- A polled series has a row at least every `reassert`: a longer way to the next one is a time without samples. A bad row of the device
@@ -50,6 +51,7 @@ union all
 select at + %(reassert)s::interval + %(every)s::interval, next, 'series' from rows
 where %(every)s::interval is not null
   and next - at > %(reassert)s::interval + 2 * %(every)s::interval + case when next = %(now)s then %(lag)s::interval else interval '5 s' end
+limit %(most)s
 
 -- name: figures
 -- by hour or day: h is one of the views `reading_hour` and `reading_day`
@@ -71,6 +73,7 @@ order by 1
 limit %(limit)s
 
 -- name: streams
+select * from (
 select m.stream, m.client, i.id as institution, m.lane, m.upto, m.newest_at as newest, m.beat_at as watermark, m.began_at,
        m.updated_at, m.counted, m.given, greatest(m.given - m.counted, 0) as waiting, m.drop_from, m.drop_items,
        m.began_at < max(m.began_at) over (partition by m.client, m.lane) as superseded
@@ -80,7 +83,10 @@ join client c on c.device = d.key
 join stream m on m.client = c.name
 where (%(client)s::text is null or m.client = %(client)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
-order by m.stream
+) s
+where %(after)s::text is null or s.stream > %(after)s
+order by s.stream
+limit %(limit)s
 
 -- name: conservation
 select t.stream, m.client, i.id as institution, m.lane, t.hour, t.produced, t.stored, t.suppressed, t.events, t.beats, t.duplicates,
