@@ -1,5 +1,6 @@
 """From octets of one far end to samples, rejects, and the octets that answer them once that is safe. Pure but for the clock in an answer."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +14,8 @@ from drivers.serial.lines import Lines, LineSplitter, Long
 from drivers.serial.panel import Panel
 from drivers.serial.settings import LineShape
 from hub.model import Micros, Reject, Sample
+
+_HEXADECIMAL = re.compile(rb"[0-9A-Fa-f]+")
 
 MAX_REJECTS = 20
 """Refused pieces of one read that are kept one by one: a wrong baud rate makes hundreds a second."""
@@ -104,12 +107,10 @@ class LineEar:
             return line
         digits = 2 * size_of(check.kind)
         body = line.strip()
-        try:
-            given = int(body[-digits:], 16)
-        except ValueError:
+        if len(body) < digits + check.since or not _HEXADECIMAL.fullmatch(body[-digits:]):
             return f"it does not end with {digits} hexadecimal digits"
         right = check_of(check.kind, body[check.since : -digits])
-        if len(body) < digits + check.since or given != right:
+        if int(body[-digits:], 16) != right:
             return f"checksum is {body[-digits:]!r}, should be {right:0{digits}X}"
         return body[:-digits]
 

@@ -66,6 +66,7 @@ class Exchange:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        self._patrol = endpoint.idle_timeout / 2 if endpoint.patrol is None else endpoint.patrol
         self._transmitters: dict[int, Transmitter] = {}
 
     def heard(self, frame: gb.Frame, send: Send, ask: tuple[bytes, ...]) -> None:
@@ -148,7 +149,7 @@ class Exchange:
             if now >= question[0]:
                 one.questions.remove(question)
                 return lambda: question[1]
-        if endpoint.patrol > 0 and now >= max(one.heard, one.asked) + endpoint.patrol:
+        if self._patrol > 0 and now >= max(one.heard, one.asked) + self._patrol:
             one.asked = now
             return patrol_unit
         return None

@@ -25,7 +25,11 @@ MAX_AHEAD = 2 * SECOND
 and what the panel says next would then seem older and move nothing."""
 MAX_AGE = 24 * 3600 * SECOND
 MAX_REMEMBERED = 10_000
-"""Series whose last time is kept, and parts that are not at rest; a transmitter has hundreds of parts."""
+"""Series whose last time is kept; a transmitter has hundreds of parts."""
+MAX_PARTS = 1_000
+"""Parts of one transmitter that are not at rest; more are not asked after a reset."""
+MAX_TRANSMITTERS = 256
+"""Transmitters whose parts are remembered."""
 MAX_STRANGERS = 1_000
 """Unknown addresses that were said already."""
 
@@ -169,10 +173,12 @@ class Panel:
         if kind.name != "part":
             return
         place = (item.system_type, item.system, item.part)
+        if transmitter not in self._active and len(self._active) >= MAX_TRANSMITTERS:
+            self._active.pop(next(iter(self._active)))
         active = self._active.setdefault(transmitter, {})
         if item.status & ~1 == 0:
             active.pop(place, None)
-        elif len(active) < MAX_REMEMBERED:
+        elif len(active) < MAX_PARTS:
             active[place] = None
 
     def _after_reset(self, transmitter: int, kind: gb.Kind, items: Sequence[gb.Item]) -> tuple[bytes, ...]:

@@ -133,8 +133,8 @@ class Endpoint(LineShape):
     """`gb26875`: how often it is sent again (6.5.5: three times)"""
     sync_clock: float = Field(default=86_400.0, ge=0, le=604_800)
     """`gb26875`: seconds between two settings of a transmitter's clock, the first when it is first heard; 0: never"""
-    patrol: float = Field(default=3600.0, ge=0, le=86_400)
-    """`gb26875`: seconds of silence after which a transmitter is asked for its state; 0: never"""
+    patrol: float | None = Field(default=None, ge=0, le=86_400)
+    """`gb26875`: seconds of silence after which a transmitter is asked for its state; 0: never; left out: half of `idle_timeout`"""
 
     @model_validator(mode="after")
     def _keys_of_the_protocol(self) -> "Endpoint":

@@ -291,6 +291,47 @@ async def test_a_device_that_speaks_only_when_asked_is_asked(wire: Wire) -> None
         assert values(await waiting) == [5.0]
 
 
+async def test_a_receivers_message_is_confirmed_only_when_it_was_settled(wire: Wire) -> None:
+    await wire.plug()
+    code = Binding(
+        Series("panel", "code"), Device(address="1234"), Address(pattern=r"18(?P<device>\w{4})E(?P<value>\d{3})"), "int"
+    )
+    async with stream(lines(wire.port, terminator="\x14", acknowledge="\x06"), code) as deliveries:
+        if isinstance(wire, TcpPort):
+            await wire.called()
+        await wire.write(b"5011 181234E12101001\x14")
+        delivery = await following(deliveries)
+        assert values(delivery) == [121]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(wire.reader.read(1), 0.1)
+        await delivery.settle()
+        assert await asyncio.wait_for(wire.reader.read(1), 20) == b"\x06"
+
+
+async def test_questions_in_binary_are_asked_in_turn_and_their_answers_told_apart_by_content(wire: Wire) -> None:
+    await wire.plug()
+    shape = {"start": "a5", "size": 4, "check": {"kind": "sum8"}}
+    questions = [{"send": "a501", "check": "sum8"}, {"send": "a502", "check": "sum8"}]
+    settings = {"port": wire.port, "protocol": "frames", "frame": shape, "queries": questions, "query_every": 0.1}
+    one, two = (
+        Binding(
+            Series("s", f"p{n}"), Device(), Address.model_validate({"octets": {"at": 2, "when": {1: f"0{n}"}}}), "int"
+        )
+        for n in (1, 2)
+    )
+    async with stream(Endpoint.model_validate(settings), one, two) as deliveries:
+        if isinstance(wire, TcpPort):
+            await wire.called()
+        first = asyncio.create_task(following(deliveries))
+        assert await asyncio.wait_for(wire.reader.readexactly(6), 20) == bytes.fromhex("a501a6 a502a7")
+        await wire.write(bytes.fromhex("ff a50207ae a50109af"))
+        taken = [await first]
+        while sum(len(each.samples) for each in taken) < 2:
+            taken.append(await following(deliveries))
+        assert {each.series.point: each.raw for one in taken for each in one.samples} == {"p2": 7, "p1": 9}
+        assert [each.code for one in taken for each in one.rejects] == ["frame"]
+
+
 async def test_a_flood_of_garbage_is_kept_as_a_few_rejects_and_the_good_line_in_it_is_read(wire: Wire) -> None:
     await wire.plug()
     async with stream(lines(wire.port)) as deliveries:
