@@ -15,13 +15,15 @@ from drivers.snmp.reboots import BOOTS, UPTIME, Life, began_anew
 from drivers.snmp.session import LARGEST, Agent, GarbledError, Rows, SilentError, connected
 from drivers.snmp.settings import SnmpAddress, SnmpEndpoint
 from drivers.snmp.traps import Rules
-from drivers.snmp.values import Raw, batches, decode, halves, oid_of, row_names, takes_int
+from drivers.snmp.values import Raw, batches, decode, halves, oid_of, row_names, takes_int, takes_text
 from drivers.snmp.writing import Unanswered, encoded_value, same_value, set_value
 from hub.driver import Binding
 from hub.errors import BadInput, LinkDown, ProtocolFault
 from hub.model import Delivery, Micros, Reject, Sample, Scalar, Series
 
 _ABSENT: Any = object()
+_SHORT = 255
+"""Octets of a text that needs no second look (DisplayString, RFC 2579)."""
 
 
 _PAUSE_S = 1.0
@@ -140,6 +142,8 @@ class SnmpLink:
         raw = found.values.get(point.oid, _ABSENT)
         if type(raw) is int and point.takes_int:
             return Sample(point.series, found.at[point.oid], raw)
+        if type(raw) is bytes and point.takes_text and len(raw) <= _SHORT and raw.isascii() and b"\0" not in raw:
+            return Sample(point.series, found.at[point.oid], raw.decode())
         if raw is _ABSENT:
             reason = found.reasons.get(point.oid) or f"{point.oid}: no such object or instance"
             return Sample(point.series, _now(), None, reason)
@@ -203,9 +207,14 @@ class SnmpLink:
         samples = [
             Sample(point.series._replace(instance=one), at, None, f"{point.oid}: the row has gone") for one in gone
         ]
+        device, name = point.series.device, point.series.point
         for index, raw in rows.values:
+            series = Series(device, name, names[index])
+            if type(raw) is int and point.takes_int:
+                samples.append(Sample(series, at, raw))
+                continue
             value = decode(raw, point.address, point.kind)
-            samples.append(Sample(point.series._replace(instance=names[index]), at, value.raw, value.error))
+            samples.append(Sample(series, at, value.raw, value.error))
         return samples or [Sample(point.series, at, None, f"{point.oid}: the table has no rows")]
 
     async def _column(self, column: str, most: int, columns: "dict[str, Rows | str]", found: "_Found") -> Rows | str:
@@ -333,6 +342,7 @@ class _Point(NamedTuple):
     oid: str | None
     """None where it cannot be asked for, and then `unreadable` says why"""
     takes_int: bool
+    takes_text: bool
     label: str | None = None
     """the column that names the rows"""
     unreadable: str = ""
@@ -353,6 +363,7 @@ class _Point(NamedTuple):
             binding.kind,
             oid,
             takes_int(address, binding.kind),
+            takes_text(address, binding.kind),
             label,
             unreadable,
             binding.writable,
@@ -361,7 +372,7 @@ class _Point(NamedTuple):
     @classmethod
     def unbound(cls, series: Series) -> "_Point":
         """A series that this link does not know."""
-        return cls(series, SnmpAddress(oid=UPTIME), "str", None, False, None, "this link has no such point")
+        return cls(series, SnmpAddress(oid=UPTIME), "str", None, False, False, None, "this link has no such point")
 
     @property
     def is_plain(self) -> bool:

@@ -28,6 +28,7 @@ from gufo.snmp import (
     SnmpVersion,
     User,
 )
+from gufo.snmp._fast import GetIter
 from gufo.snmp.aio import SnmpSession
 
 from drivers.snmp.frame import envelope_fault
@@ -68,7 +69,7 @@ class GarbledError(Exception):
 class _Session(SnmpSession):
     """A session that keeps the last datagram, ends when it is told, and whose time-out is the caller's.
 
-    `_recv`, `_sock` and `_fd` are private to gufo-snmp (pinned below 0.14); a test fails when this override is not called any more.
+    `_recv`, `_sock`, `_fd` and `GetIter` are private to gufo-snmp (pinned below 0.14); tests fail when they are not what they were.
     One reader stands at the loop for the session's whole life: what comes while nobody waits belongs to an earlier request and is dropped.
     """
 
@@ -84,17 +85,42 @@ class _Session(SnmpSession):
         self._peek = socket.socket(fileno=self._fd)
         self._receive: Callable[[], Any] | None = None
         self._answer: asyncio.Future[Any] | None = None
+        self._limit = endpoint.timeout_s
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._fd, self._readable)
+
+    async def get_values(self, oids: Sequence[str]) -> dict[str, Raw]:
+        """One GET; raises TimeoutError and what gufo-snmp raises. `get_many` without what is done here anyway."""
+        self._sock.send_get_many(list(oids))
+        values: dict[str, Raw] = await self._recv(self._sock.recv_get_many)
+        return values
+
+    async def get_rows(self, place: GetIter) -> list[tuple[str, Raw] | None]:
+        """The next rows of a column; None, or none at all, where it ends."""
+        self._sock.send_get_bulk(place)
+        rows: list[tuple[str, Raw] | None] = await self._recv(lambda: self._sock.recv_get_bulk(place))
+        return rows
+
+    async def get_row(self, place: GetIter) -> list[tuple[str, Raw] | None]:
+        """The next row, for version 1; raises StopAsyncIteration where the column ends."""
+        self._sock.send_get_next(place)
+        row: tuple[str, Raw] = await self._recv(lambda: self._sock.recv_get_next(place))
+        return [row]
 
     async def _recv(self, receiver: Callable[[], T]) -> T:
         answer: asyncio.Future[T] = self._loop.create_future()
         self._receive, self._answer = receiver, answer
+        timer = self._loop.call_later(self._limit, self._expire)  # a third of what asyncio.timeout costs
         try:
             return await answer
         finally:
+            timer.cancel()
             self._receive = self._answer = None
-            del answer, receiver  # an error that is kept must hold neither them nor, by them, the socket
+            del answer, receiver, timer  # an error that is kept must hold neither them nor, by them, the socket
+
+    def _expire(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(TimeoutError())
 
     def _readable(self) -> None:
         """One datagram, or the error that the last one sent has met."""
@@ -249,10 +275,7 @@ class Agent:
     async def get(self, oids: Sequence[str]) -> dict[str, Raw]:
         """One GET, sent again where nothing comes; raises SilentError, GarbledError, LinkDown, AccessDenied."""
 
-        async def ask() -> dict[str, Raw]:
-            return dict(await self._session.get_many(oids))
-
-        return await self._ask(ask)
+        return await self._ask(lambda: self._session.get_values(oids))
 
     async def walk(self, column: str, most: int) -> Rows:
         """The rows of a column, at most `most`; raises as `get` does. What goes back instead of on is a GarbledError."""
@@ -265,26 +288,27 @@ class Agent:
         raise AssertionError("unreachable")
 
     async def _walk(self, column: str, most: int, repetitions: int) -> Rows:
+        place = GetIter(column, min(repetitions, most + 1))
         bulk = self._endpoint.version != "1"
-        asked = self._session.getbulk(column, min(repetitions, most + 1)) if bulk else self._session.getnext(column)
-        rows: list[tuple[str, Raw]] = []
-        last: tuple[int, ...] = ()
+        rows: dict[str, Raw] = {}
+        below = f"{column}."
         while True:
+            ask = self._session.get_rows if bulk else self._session.get_row
             try:
-                found = await self._ask(asked.__anext__)
+                found = await self._ask(lambda: ask(place))  # noqa: B023 -- awaited in this turn
             except StopAsyncIteration:
-                return Rows(rows, False)
-            oid, raw = found
-            if not oid.startswith(f"{column}."):
-                return Rows(rows, False)
-            index = oid[len(column) + 1 :]
-            arcs = tuple(int(arc) for arc in index.split("."))
-            if arcs <= last:
-                raise GarbledError(f"walking {column} comes from row {last} to {arcs}", self._session.datagram)
-            if len(rows) == most:
-                return Rows(rows, True)
-            last = arcs
-            rows.append((index, raw))
+                found = []
+            for one in found:
+                if one is None or not one[0].startswith(below):
+                    return Rows(list(rows.items()), False)
+                index = one[0][len(below) :]
+                if index in rows:
+                    raise GarbledError(f"walking {column} comes to row {index} again", self._session.datagram)
+                if len(rows) == most:
+                    return Rows(list(rows.items()), True)
+                rows[index] = one[1]
+            if not found:
+                return Rows(list(rows.items()), False)
 
     async def prove_alive(self, reason: str) -> None:
         """After silence: raises LinkDown for `reason` when sysUpTime is not answered either."""
@@ -303,9 +327,8 @@ class Agent:
                 if self._pace is not None:
                     await self._pace()
                 try:
-                    async with asyncio.timeout(self._endpoint.timeout_s):
-                        return await self._exchange(question)
-                except TimeoutError:
+                    return await self._exchange(question)
+                except (TimeoutError, BlockingIOError):  # the second: the network takes nothing
                     tries -= 1
                 except SnmpAuthError:
                     if refreshed or self._endpoint.version != "3":

@@ -85,6 +85,11 @@ def takes_int(address: SnmpAddress, kind: str) -> bool:
     return kind in ("int", "float") and (address.type is None or address.type in _NUMBERS)
 
 
+def takes_text(address: SnmpAddress, kind: str) -> bool:
+    """Whether `decode` gives plain octets as their text, where that is short and has no NUL."""
+    return kind == "str" and address.type in (None, "string") and address.encoding == "utf-8"
+
+
 def decode(raw: Raw, address: SnmpAddress, kind: str) -> Value:
     """The value of what gufo-snmp gives: int for numbers, bytes for OCTET STRING, str for OID and IpAddress."""
     if address.type in _NUMBERS and (isinstance(raw, bool) or not isinstance(raw, int)):

@@ -171,6 +171,16 @@ def v2c(port: int, **settings: Any) -> Any:
     )
 
 
+def calm(port: int, **settings: Any) -> Any:
+    """Version 2c with patience, for what is not about silence: a busy machine takes its time."""
+    return v2c(port, **{"timeout_s": 5, **settings})
+
+
+def calm3(port: int, user: str = "sha256", **settings: Any) -> Any:
+    """Version 3 with patience."""
+    return v3(port, user, **{"timeout_s": 5, **settings})
+
+
 def v3(port: int, user: str = "sha256", **settings: Any) -> Any:
     auth, priv = {
         "sha": ("sha", "aes128"),

@@ -38,7 +38,7 @@ async def look(**settings: Any) -> list[Found]:
 
 @pytest.mark.parametrize("access", [V2, V3, V2 | {"version": "1"}])
 async def test_agents_are_found_with_what_they_are_and_the_tables_they_have(port: int, access: dict[str, Any]) -> None:
-    found = await look(ranges="127.0.5.0/29", port=port, timeout_s=0.5, **access)
+    found = await look(ranges="127.0.5.0/29", port=port, timeout_s=5, **access)
     assert sorted(one.endpoint["host"] for one in found) == ["127.0.5.1", "127.0.5.3"]
     for one in found:
         assert one.marks["sysobjectid"].startswith("1.3.6.1.4.1.8072.3.2.")

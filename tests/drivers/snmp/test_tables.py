@@ -14,7 +14,7 @@ from hub.core.wire import _instance as INSTANCE
 from hub.driver import Binding, PollLink
 from hub.errors import ProtocolFault
 from hub.model import Sample
-from tests.drivers.snmp.agent import ROOT, Snmpd, binding, scripted, v2c, v3
+from tests.drivers.snmp.agent import ROOT, Snmpd, binding, calm, calm3, scripted
 from tests.drivers.snmp.test_nasty_peers import UPTIME, V2C, answered
 
 STATE, NAME = f"{ROOT}.2.1.8", f"{ROOT}.2.1.2"
@@ -39,7 +39,7 @@ def fill(agent: Snmpd, count: int) -> None:
 @pytest.mark.parametrize("version", [{"version": "1"}, {"version": "2c"}, {"version": "3"}])
 async def test_every_row_is_an_instance_named_by_its_index_or_its_label(agent: Snmpd, version: dict[str, str]) -> None:
     fill(agent, 45)
-    endpoint = v3(agent.port) if version["version"] == "3" else v2c(agent.port, **version)
+    endpoint = calm3(agent.port) if version["version"] == "3" else calm(agent.port, **version)
     named = table(label=NAME)
     async with driver.connect(endpoint, [table(), named._replace(series=named.series._replace(point="named"))]) as link:
         assert isinstance(link, PollLink)
@@ -51,7 +51,7 @@ async def test_every_row_is_an_instance_named_by_its_index_or_its_label(agent: S
 
 async def test_a_row_that_has_gone_is_an_error_until_it_is_back_also_over_connections(agent: Snmpd) -> None:
     fill(agent, 3)
-    fresh, endpoint = SnmpDriver(), v2c(agent.port)
+    fresh, endpoint = SnmpDriver(), calm(agent.port)
 
     async def look() -> dict[str, Any]:
         async with fresh.connect(endpoint, [table()]) as link:
@@ -71,7 +71,7 @@ async def test_a_row_that_has_gone_is_an_error_until_it_is_back_also_over_connec
 
 async def test_a_table_without_rows_and_one_with_too_many_are_errors(agent: Snmpd) -> None:
     bound = table(rows=3)
-    async with SnmpDriver().connect(v2c(agent.port), [bound]) as link:
+    async with SnmpDriver().connect(calm(agent.port), [bound]) as link:
         assert isinstance(link, PollLink)
         assert by_instance(await link.read([bound.series])) == {"": f"{STATE}: the table has no rows"}
         fill(agent, 3)
@@ -85,7 +85,7 @@ async def test_rows_too_long_for_one_answer_are_asked_for_fewer_at_a_time(agent:
     for row in range(1, 31):
         agent.set(f"2.1.8.{row}", "string", "x" * 700)
     bound = table()._replace(kind="str")
-    async with SnmpDriver().connect(v2c(agent.port), [bound]) as link:
+    async with SnmpDriver().connect(calm(agent.port), [bound]) as link:
         assert isinstance(link, PollLink)
         assert set(by_instance(await link.read([bound.series])).values()) == {"x" * 700}
 
@@ -109,7 +109,7 @@ async def test_an_agent_that_goes_round_in_circles_is_a_fault_and_its_neighbours
         return [encoder.encode(message)]
 
     plain = binding(UPTIME)
-    async with scripted(answer) as port, SnmpDriver().connect(v2c(port), [table(), plain]) as link:
+    async with scripted(answer) as port, SnmpDriver().connect(calm(port), [table(), plain]) as link:
         assert isinstance(link, PollLink)
         with pytest.raises(ProtocolFault, match="walking") as caught:
             await link.read([table().series, plain.series])
@@ -122,7 +122,7 @@ async def test_in_version_1_a_dead_point_does_not_spoil_its_neighbours(agent: Sn
     """The agent answers the whole request with noSuchName."""
     bindings = [binding(agent.set(f"{n}.0", "integer", n)) for n in range(1, 21) if n not in (7, 8)]
     bindings += [binding(f"{ROOT}.7.0"), binding(f"{ROOT}.8.0")]
-    async with SnmpDriver().connect(v2c(agent.port, version="1"), bindings) as link:
+    async with SnmpDriver().connect(calm(agent.port, version="1"), bindings) as link:
         assert isinstance(link, PollLink)
         for _ in range(3):
             samples = await link.read([one.series for one in bindings])
@@ -138,7 +138,7 @@ REBOOT = binding(UPTIME)._replace(address=driver.Address.model_validate({"reboot
 
 @pytest.mark.parametrize("version", ["1", "2c", "3"])
 async def test_an_agent_that_restarts_is_seen_once(agent: Snmpd, version: str) -> None:
-    endpoint = v3(agent.port) if version == "3" else v2c(agent.port, version=version)
+    endpoint = calm3(agent.port) if version == "3" else calm(agent.port, version=version)
     fresh = SnmpDriver()
 
     async def look(times: int) -> list[Any]:
@@ -166,7 +166,7 @@ def test_an_agent_that_runs_on_has_not_restarted_also_where_its_count_begins_aga
 
 @given(st.integers(6_100, 2**31), st.floats(0, 3600), st.integers(0, 3000))
 def test_a_count_that_begins_again_before_its_end_is_a_restart(ticks: int, passed: float, fresh: int) -> None:
-    assert began_anew(Life(0, ticks, None), Life(passed, fresh, None)) or fresh >= ticks + passed * 100 - 3_000
+    assert began_anew(Life(0, ticks, None), Life(passed, fresh, None)) or fresh >= ticks + passed * 99.5 - 3_000
 
 
 def test_the_engines_boots_settle_it() -> None:
@@ -188,7 +188,7 @@ def test_rows_have_names_that_travel_and_differ(labels: dict[str, Raw]) -> None:
 
 async def test_two_reads_at_once_of_points_without_values_keep_apart(agent: Snmpd) -> None:
     bindings = [binding(f"{ROOT}.{n}.0") for n in range(1, 5)]
-    async with SnmpDriver().connect(v2c(agent.port), bindings) as link:
+    async with SnmpDriver().connect(calm(agent.port), bindings) as link:
         assert isinstance(link, PollLink)
         asked = [one.series for one in bindings]
         for _ in range(3):

@@ -26,7 +26,7 @@ from hub.engine import Prefix
 from hub.errors import LinkDown
 from hub.model import Delivery, Series
 from hub.testing import eventually
-from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, free_port, v2c, v3
+from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, calm, calm3, free_port
 
 DOOR, MOVED, OPENED = f"{ROOT}.1.0", f"{ROOT}.0.1", f"{ROOT}.0.2"
 """a point, and two traps of the enterprise ROOT with these specific numbers"""
@@ -51,7 +51,7 @@ class Site:
 
     def endpoint(self, host: str, version: str = "2c", **traps: Any) -> Any:
         made: dict[str, Any] = {"host": host, "traps": {"host": "0.0.0.0", "port": self.port} | traps}
-        return v3(self.agent_port, **made) if version == "3" else v2c(self.agent_port, version=version, **made)
+        return calm3(self.agent_port, **made) if version == "3" else calm(self.agent_port, version=version, **made)
 
     @contextlib.asynccontextmanager
     async def link(

@@ -12,7 +12,7 @@ from drivers.snmp.writing import encoded_value
 from hub.driver import Binding, WriteLink
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import Scalar
-from tests.drivers.snmp.agent import Snmpd, binding, v2c, v3
+from tests.drivers.snmp.agent import Snmpd, binding, calm, calm3, v2c
 
 CONTACT, TRAPS_ON = "1.3.6.1.2.1.1.4.0", "1.3.6.1.2.1.11.30.0"
 """sysContact.0 (DisplayString), snmpEnableAuthenTraps.0 (INTEGER, 1 enabled, 2 disabled); RFC 3418."""
@@ -30,9 +30,9 @@ async def write(endpoint: Any, bound: Binding, value: Scalar) -> Scalar | None:
 
 def writers(port: int) -> list[Any]:
     return [
-        v2c(port, write_community="private"),
-        v2c(port, version="1", write_community="private"),
-        v3(port, "writer"),
+        calm(port, write_community="private"),
+        calm(port, version="1", write_community="private"),
+        calm3(port, "writer"),
     ]
 
 
@@ -43,7 +43,7 @@ async def test_a_value_is_written_and_read_back_by_every_version(agent: Snmpd) -
 
 
 async def test_a_truth_is_written_as_one_and_two(agent: Snmpd) -> None:
-    endpoint = v3(agent.port, "writer")
+    endpoint = calm3(agent.port, "writer")
     for value in (True, False):
         assert await write(endpoint, writable(TRAPS_ON, "bool", type="truth"), value) is value
 
@@ -55,7 +55,7 @@ async def test_a_value_that_the_agent_does_not_take_is_refused_with_its_reason(a
 
 
 async def test_a_point_that_cannot_be_written_is_refused_before_anything_is_sent(agent: Snmpd) -> None:
-    endpoint = v3(agent.port, "writer")
+    endpoint = calm3(agent.port, "writer")
     for bound, value in (
         (binding(CONTACT, "str"), "x"),
         (writable(TRAPS_ON, "int"), "one"),
@@ -73,28 +73,28 @@ async def test_a_point_that_cannot_be_written_is_refused_before_anything_is_sent
 
 async def test_a_user_who_may_only_read_is_denied_and_a_community_that_may_only_read_too(agent: Snmpd) -> None:
     with pytest.raises(AccessDenied, match="does not let us write"):
-        await write(v3(agent.port), writable(CONTACT), "x")
+        await write(calm3(agent.port), writable(CONTACT), "x")
     with pytest.raises(AccessDenied, match="does not let us write"):
-        await write(v2c(agent.port), writable(CONTACT), "x")
+        await write(calm(agent.port), writable(CONTACT), "x")
 
 
 async def test_a_write_whose_answer_is_lost_is_judged_by_what_is_read(agent: Snmpd) -> None:
     """snmpd is silent towards an unknown community."""
-    endpoint = v2c(agent.port, write_community="wrong")
+    endpoint = v2c(agent.port, write_community="wrong", timeout_s=1)
     with pytest.raises(LinkDown, match="wrong community for writing"):
         await write(endpoint, writable(TRAPS_ON, "int"), 1 if await write(endpoint_of(agent), writable(TRAPS_ON, "int"), 2) == 2 else 2)  # fmt: skip
     assert await write(endpoint, writable(TRAPS_ON, "int"), 2) == 2  # it is so already
 
 
 def endpoint_of(agent: Snmpd) -> Any:
-    return v2c(agent.port, write_community="private")
+    return calm(agent.port, write_community="private")
 
 
 @pytest.mark.parametrize("user", ["long", "reeder", "sha512"])
 async def test_keys_longer_than_a_digest_are_made_as_the_agent_makes_them(agent: Snmpd, user: str) -> None:
     """Refused, because these users may only read: but by an answer that was encrypted with such a key."""
     with pytest.raises(AccessDenied, match="does not let us write"):
-        await write(v3(agent.port, user), writable(CONTACT), "x")
+        await write(calm3(agent.port, user), writable(CONTACT), "x")
 
 
 async def test_two_hundred_links_that_write_leave_nothing_behind(agent: Snmpd) -> None:
