@@ -37,7 +37,8 @@ async def discover(search: Search) -> AsyncGenerator[Found, None]:
             async with asyncio.timeout(search.seconds):
                 too_much = await _listen(live, search, seen)
     for sight in devices(seen):
-        name = sight.topic.rpartition("/")[2] or sight.topic
+        serial = sight.marks.get("serial")
+        name = f"{sight.marks['style']}-{serial}" if serial else sight.topic.rpartition("/")[2]
         yield Found(name, search.shown, {"topic": sight.topic}, sight.says, sight.marks, sight.points)
     if too_much is not None:
         raise BadInput(f"{too_much}: there may be more, choose a narrower one", "filter", code="search")

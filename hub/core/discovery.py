@@ -37,12 +37,13 @@ class Suggestion(NamedTuple):
 
 
 def recognised(found: Found, profiles: Mapping[str, Profile], driver: str) -> tuple[str, ...]:
-    """The profiles of this driver whose every mark matches, the most particular pattern first."""
+    """The profiles of this driver whose every mark matches, the most particular pattern first; none of the demo's variants of them."""
     fitting = [
         profile
         for profile in profiles.values()
         if profile.driver == driver
         and profile.recognised_by
+        and not profile.profile.startswith("demo-")
         and all(fnmatchcase(found.marks.get(mark, ""), pattern) for mark, pattern in profile.recognised_by.items())
     ]
     particular = sorted(fitting, key=lambda profile: (-_letters(profile), profile.profile))

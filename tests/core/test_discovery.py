@@ -69,6 +69,12 @@ def test_the_most_particular_profile_is_chosen_and_every_mark_must_match() -> No
     assert "# also fits: any" in manifest_text("modbus", [one], profiles, {})
 
 
+def test_the_demos_variants_of_a_profile_are_never_suggested() -> None:
+    """They beat every two seconds and call a real detector offline after six."""
+    smoke = found(marks={"style": "zigbee2mqtt", "vendor": "HEIMAN", "model": "HS1SA-E"})
+    assert recognised(smoke, PROFILES, "mqtt") == ("heiman-hs1sa",)
+
+
 def test_secrets_are_named_by_their_variable() -> None:
     (endpoint,) = read(found(), secrets={"password": "${env:ANXIN_MODBUS_PASSWORD}"})["endpoints"]
     assert endpoint["settings"]["password"] == "${env:ANXIN_MODBUS_PASSWORD}"
