@@ -81,13 +81,14 @@ class Scanner(Generic[F]):
 
     def _scan(self) -> Iterator[F | Garbage[F]]:
         buffer, at, clean = self._buffer, 0, 0  # clean: everything before it is already given out
+        looked: dict[int, Whole[F] | Garbage[F] | str | None] = {}  # a checksum is not computed twice
         while True:
             start = buffer.find(self._shape.start, at)
             if start < 0:
                 at = max(clean, len(buffer) - _begun(buffer, self._shape.start))
                 break
             at = start
-            found = self._shape.at(buffer, at)
+            found = looked.pop(at) if at in looked else self._shape.at(buffer, at)
             if found is None:
                 break
             if isinstance(found, str):
@@ -97,7 +98,7 @@ class Scanner(Generic[F]):
                 yield Garbage(buffer[clean:at], "frame", "bytes that are no frame")
             if isinstance(found, Garbage):
                 # Only the checksum is wrong. Or the start is a false one, and the frame that it seems to hold is another's.
-                inner = self._inner(buffer, at, len(found.octets))
+                inner = self._inner(buffer, at, len(found.octets), looked)
                 yield found if inner is None else Garbage(buffer[at:inner], "frame", "bytes that are no frame")
                 clean = at = at + len(found.octets) if inner is None else inner
                 continue
@@ -112,11 +113,14 @@ class Scanner(Generic[F]):
             yield Garbage(buffer[clean:at], "frame", "bytes that are no frame")
         self._buffer = buffer[max(at, clean) :]
 
-    def _inner(self, buffer: bytes, at: int, size: int) -> int | None:
+    def _inner(
+        self, buffer: bytes, at: int, size: int, looked: dict[int, Whole[F] | Garbage[F] | str | None]
+    ) -> int | None:
         """A start within a broken frame that may be a frame itself (whole, or not yet)."""
         start = buffer.find(self._shape.start, at + 1, at + size)
         while start >= 0:
-            if not isinstance(self._shape.at(buffer, start), str):
+            looked[start] = self._shape.at(buffer, start)
+            if not isinstance(looked[start], str):
                 return start
             start = buffer.find(self._shape.start, start + 1, at + size)
         return None

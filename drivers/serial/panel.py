@@ -75,6 +75,7 @@ class Panel:
         self._duties = {} if duties is None else duties
         self._last: dict[Series, Micros] = {}
         self._strangers: set[int] = set()
+        self._said_missed: set[int] = set()
         self._active: dict[int, dict[_Place, None]] = {}
 
     def knows(self, transmitter: int) -> bool:
@@ -131,21 +132,29 @@ class Panel:
     def duty_sent(self, transmitter: int, minutes: int, now: Micros) -> list[Sample]:
         """A duty check was confirmed by its transmitter."""
         self._duties[transmitter] = Duty(now, now + minutes * 60 * SECOND)
+        self._said_missed.discard(transmitter)
         return [Sample(one, now, minutes) for one in self._own(transmitter, "duty_check")]
 
-    def overdue(self, now: Micros) -> list[list[Sample]]:
-        """Duty checks whose time is over without an answer, said once."""
+    def overdue(self, now: Micros) -> list[tuple[int, list[Sample]]]:
+        """Transmitters whose duty check is over without an answer, each once, and what there is to say; until it was `told` a new panel
+        says it again, with the same time."""
         missed = []
-        for transmitter, duty in list(self._duties.items()):
-            if duty.answer is not None or now < duty.until:
+        for transmitter, duty in self._duties.items():
+            if duty.answer is not None or now < duty.until or transmitter in self._said_missed:
                 continue
-            del self._duties[transmitter]
+            self._said_missed.add(transmitter)
             waited = f"no answer within {(duty.until - duty.sent) // SECOND} s"
-            samples = [Sample(one, now, None, waited) for one in self._own(transmitter, "duty_time")]
-            samples += [Sample(one, now, True) for one in self._own(transmitter, "duty_missed")]
-            if samples:
-                missed.append(samples)
+            samples = [Sample(one, duty.until, None, waited) for one in self._own(transmitter, "duty_time")]
+            samples += [Sample(one, duty.until, True) for one in self._own(transmitter, "duty_missed")]
+            missed.append((transmitter, samples))
         return missed
+
+    async def told(self, transmitter: int) -> None:
+        """That a duty check was missed is safe."""
+        duty = self._duties.get(transmitter)
+        if duty is not None and duty.answer is None and transmitter in self._said_missed:
+            del self._duties[transmitter]
+        self._said_missed.discard(transmitter)
 
     def _own(self, transmitter: int, item: str) -> list[Series]:
         return [

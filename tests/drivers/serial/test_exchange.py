@@ -261,6 +261,15 @@ async def test_a_published_frame_over_udp_is_confirmed_to_its_sender_and_rubbish
         assert await asyncio.wait_for(writing, 20) is None
 
 
+async def test_a_datagram_that_is_too_long_is_kept_and_not_read() -> None:
+    points = [bind("mains", "bool", "000000000379", item="transmitter", bit="mains_fault")]
+    async with centre(points, "udp") as heard, sender(heard.number) as (transmitter, _):
+        transmitter.sendto(bytes(3000) + PUBLISHED)
+        transmitter.sendto(PUBLISHED)
+        await eventually(lambda: heard.said("mains") == [True])
+        assert heard.rejects == ["size"]
+
+
 async def test_more_datagrams_than_can_be_taken_are_dropped_counted_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.serial.ports.MAX_DATAGRAMS", 4)
     number = free_port()

@@ -246,15 +246,31 @@ def test_the_answer_to_a_duty_check_is_timed_by_our_clock_and_the_same_when_it_i
     assert panel.overdue(NOW + 3600 * SECOND) == []
 
 
-def test_a_duty_check_that_nobody_answers_is_said_once_even_over_a_new_link() -> None:
+async def test_a_duty_check_that_nobody_answers_is_said_until_it_is_safe_even_over_a_new_link() -> None:
     duties: Duties = {}
     Panel(DUTY, "line", "auto", duties).duty_sent(0xA1, 1, NOW)
     panel = Panel(DUTY, "line", "auto", duties)
     assert panel.overdue(NOW + 59 * SECOND) == []
-    ((took, missed),) = panel.overdue(NOW + 60 * SECOND)
+    ((transmitter, said),) = panel.overdue(NOW + 60 * SECOND)
+    assert transmitter == 0xA1
+    took, missed = said
     assert (took.series.point, took.raw, took.error) == ("took", None, "no answer within 60 s")
     assert (missed.series.point, missed.raw) == ("missed", True)
     assert panel.overdue(NOW + 61 * SECOND) == []
+    panel = Panel(DUTY, "line", "auto", duties)  # the link went before it was safe
+    assert panel.overdue(NOW + 300 * SECOND) == [(0xA1, said)]
+    await panel.told(0xA1)
+    assert Panel(DUTY, "line", "auto", duties).overdue(NOW + 900 * SECOND) == []
+
+
+async def test_an_answer_that_comes_too_late_is_timed_all_the_same_while_the_miss_is_not_yet_safe() -> None:
+    panel = Panel(DUTY, "line")
+    panel.duty_sent(0xA1, 1, NOW)
+    assert len(panel.overdue(NOW + 60 * SECOND)) == 1
+    heard = panel.hear(operated(ANSWERED, 61), NOW + 61 * SECOND)
+    assert [(s.series.point, s.raw) for s in heard.samples] == [("took", 61.0), ("missed", False)]
+    await panel.told(0xA1)
+    assert panel.overdue(NOW + 600 * SECOND) == []
 
 
 def test_a_reset_clears_nothing_but_asks_what_was_not_at_rest_in_that_system() -> None:
