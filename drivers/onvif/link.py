@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import datetime
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from drivers.onvif import recordings, values
@@ -31,6 +31,10 @@ _BATCH = 100
 """Notifications in one answer."""
 _AGAIN_S = 60.0
 """Seconds until a device that refused to tell events is asked again."""
+_RECORDINGS, _HISTORY = "GetRecordingSearchResults", "GetEventSearchResults"
+_TURN_S = 50.0
+"""Seconds after which a turn asks no more; the runtime gives a read 120."""
+_SEARCH_S = 20.0
 _SEARCH_ROUNDS = 40
 """Answers to one search; a device that has not told all by then is not believed."""
 _RESULTS = 200
@@ -58,6 +62,7 @@ class _Turn:
     def __init__(self) -> None:
         self.known: dict[object, Any] = {}
         self.fault: GarbledError | None = None
+        self.until = asyncio.get_running_loop().time() + _TURN_S
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +94,7 @@ class OnvifLink:
         """Learn its time and its services, and prove that it takes our credentials."""
         with self._explained():
             with contextlib.suppress(FaultError, NoValueError):
-                self._spoken.believe_clock(await self._clock_offset())
+                await self._clock_offset()
             self._spoken.learn(await self._services())
             with contextlib.suppress(FaultError):
                 await self._spoken.ask("devicemgmt", "GetDeviceInformation")
@@ -173,6 +178,8 @@ class OnvifLink:
 
     async def _once(self, turn: _Turn, key: object, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer to a question, asked once a turn; raises NoValueError with the reason where there is none."""
+        if key not in turn.known and asyncio.get_running_loop().time() > turn.until:
+            raise NoValueError("no time was left for this question in this turn")
         if key not in turn.known:
             try:
                 turn.known[key] = await ask()
@@ -187,7 +194,7 @@ class OnvifLink:
                 await self._sign_of_life()
                 turn.known[key] = _Missing(f"the device answers, but not to this: {error}")
             except DeniedError as error:
-                await self._is_it_all(error)
+                await self._is_it_all()
                 turn.known[key] = _Missing(f"user {self._endpoint.username} may not ask this: {error}")
         found = turn.known[key]
         if isinstance(found, _Missing):
@@ -199,9 +206,14 @@ class OnvifLink:
         with self._explained(), contextlib.suppress(FaultError):
             await self._time()
 
-    async def _is_it_all(self, error: DeniedError) -> None:
-        """A user may lack one right; one who may not even ask what the device is has wrong credentials."""
+    async def _is_it_all(self) -> None:
+        """A user may lack one right; one who may not even ask what the device is has wrong credentials.
+
+        First its time is asked for: a clock that was set meanwhile makes signatures old.
+        """
         with self._explained(), contextlib.suppress(FaultError):
+            with contextlib.suppress(NoValueError):
+                await self._clock_offset()
             await self._spoken.ask("devicemgmt", "GetDeviceInformation")
 
     # ---- the questions ----
@@ -219,7 +231,9 @@ class OnvifLink:
         before = time.time()
         answer = await self._time()
         after = time.time()
-        return values.clock_offset(values.clock_of(answer), before, after)
+        offset = values.clock_offset(values.clock_of(answer), before, after)
+        self._spoken.believe_clock(offset)
+        return offset
 
     async def _time(self) -> Element:
         """Everybody may ask a device for its time (ONVIF Core Specification, access class PRE_AUTH); some devices want a user all the same."""
@@ -233,8 +247,9 @@ class OnvifLink:
     async def _recordings(self) -> list[Recording]:
         begun = await self._spoken.ask("search", "FindRecordings", Scope={}, KeepAliveTime=_duration(30))
         found: list[Recording] = []
-        async for answer in self._results(text_of(begun, "SearchToken"), "GetRecordingSearchResults"):
-            found += recordings.recordings_of(answer)
+        async with contextlib.aclosing(self._results(text_of(begun, "SearchToken"), _RECORDINGS)) as answers:
+            async for answer in answers:
+                found += recordings.recordings_of(answer)
         return found
 
     async def _gaps(self, one: Recording, begin: float, end: float) -> list[Gap]:
@@ -249,16 +264,20 @@ class OnvifLink:
             KeepAliveTime=_duration(30),
         )
         changes: list[recordings.Change] = []
-        async for answer in self._results(text_of(begun, "SearchToken"), "GetEventSearchResults"):
-            changes += recordings.changes_of(answer)
+        async with contextlib.aclosing(self._results(text_of(begun, "SearchToken"), _HISTORY)) as answers:
+            async for answer in answers:
+                changes += recordings.changes_of(answer)
         return recordings.gaps_in(one, changes, begin, end)
 
-    async def _results(self, token: str, operation: str) -> AsyncIterator[Element]:
+    async def _results(self, token: str, operation: str) -> AsyncGenerator[Element, None]:
         """The answers of a search until it says that it is complete; raises NoValueError when it never does."""
         if not token:
             raise NoValueError("the device began no search")
+        until = asyncio.get_running_loop().time() + _SEARCH_S
         try:
             for _ in range(_SEARCH_ROUNDS):
+                if asyncio.get_running_loop().time() > until:
+                    raise NoValueError(f"the search was not complete after {_SEARCH_S:g} s")
                 answer = await self._spoken.ask(
                     "search",
                     operation,
@@ -286,11 +305,12 @@ class _Subscription(NamedTuple):
 class OnvifPushLink(OnvifLink):
     """The same for a device that has points of events: a PushLink too."""
 
-    async def deliveries(self) -> AsyncIterator[Delivery]:
+    async def deliveries(self) -> AsyncGenerator[Delivery, None]:
         """Samples as the device tells them; ends by LinkDown or AccessDenied.
 
         A pull point forgets what it handed out: there is nothing to settle. After a reconnection it tells the present state first.
         """
+        tried_again = False
         while True:
             refused = ""
             with self._explained():
@@ -298,12 +318,19 @@ class OnvifPushLink(OnvifLink):
                     subscription = await self._subscribe()
                 except FaultError as error:
                     refused = str(error)
+                except DeniedError as error:
+                    await self._is_it_all()
+                    # its clock may have been set: once more at once, with the time that it has now
+                    refused, tried_again = ("" if not tried_again else str(error)), not tried_again
                 else:
                     try:
-                        async for delivery in self._pull(subscription):
-                            yield delivery
+                        async with contextlib.aclosing(self._pull(subscription)) as pulled:
+                            async for delivery in pulled:
+                                yield delivery
                     except FaultError as error:
                         refused = "" if self._heard else str(error)
+                    except DeniedError:
+                        await self._is_it_all()
                     finally:
                         await self._unsubscribe(subscription)
             if refused:
@@ -331,7 +358,7 @@ class OnvifPushLink(OnvifLink):
             raise GarbledError("the device made a subscription without an address", b"")
         return _Subscription(self._spoken.here(address), list(children(child(reference, "ReferenceParameters"))))
 
-    async def _pull(self, subscription: _Subscription) -> AsyncIterator[Delivery]:
+    async def _pull(self, subscription: _Subscription) -> AsyncGenerator[Delivery, None]:
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + _RENEW_S
         garbled = 0

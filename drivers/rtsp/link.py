@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from drivers.rtsp.settings import Device, Endpoint
 from hub.driver import Binding
-from hub.errors import AccessDenied, LinkDown, ProtocolFault
+from hub.errors import AccessDenied, LinkDown
 from hub.model import Micros, Sample, Scalar, Series
 
 _PROBE = Path(__file__).with_name("probe.py")
@@ -34,6 +34,9 @@ _WHY = {
     "missing": "the server has no such stream",
     "silent": "the server is there and sends no pictures",
     "garbled": "what the server sends is no stream that can be read",
+    "denied": "the server refuses this user this stream",
+    "gone": "the connection was refused or cut",
+    "nonsense": "the look ended with something else than figures",
     "killed": "looking at the stream took too much time or memory",
 }
 
@@ -48,6 +51,8 @@ class Look(NamedTuple):
     at: Micros
     figures: Mapping[str, Scalar | None]
     error: str
+    failed: str = ""
+    """a key of `_WHY`"""
 
 
 @contextlib.asynccontextmanager
@@ -90,8 +95,8 @@ class RtspLink:
     async def read(self, series: Sequence[Series]) -> Sequence[Sample]:
         """One sample for every series asked: a figure, or why there is none.
 
-        LinkDown when the server is gone or silent, AccessDenied when it refuses us, ProtocolFault where a look ended without a word. A
-        stream that the server has not, or that does not flow, costs only its own points.
+        LinkDown when the server is gone or silent, AccessDenied when it refuses us every stream that was looked at. A stream that the
+        server has not or refuses, or that does not flow, costs only its own points.
         """
         known = [binding for one in series if (binding := self._bindings.get(one)) is not None]
         devices = list(dict.fromkeys(binding.device for binding in known))
@@ -111,7 +116,15 @@ class RtspLink:
                 for task in looking:
                     if not task.cancelled():
                         task.exception()
+            self._judge({self._looks[device].failed for device in stale})
         return [self._sample(one) for one in series]
+
+    def _judge(self, failed: set[str]) -> None:
+        """What befell every stream befell the server."""
+        if failed == {"denied"}:
+            raise AccessDenied(f"{self._endpoint.name}: it refuses user {self._endpoint.username or '(none)'}")
+        if failed == {"gone"}:
+            raise LinkDown(f"{self._endpoint.name}: {_WHY['gone']}")
 
     def _sample(self, series: Series) -> Sample:
         binding = self._bindings.get(series)
@@ -139,21 +152,19 @@ class RtspLink:
         finally:
             turn.release()
         failed = said.get("failed", "")
-        if failed == "denied":
-            raise AccessDenied(f"{self._endpoint.name}: it refuses user {self._endpoint.username or '(none)'}")
-        if failed == "gone":
-            raise LinkDown(f"{self._endpoint.name}: the connection was refused or cut")
         if failed:
             # that nothing can be seen is what is known of a stream that should be there
-            figures = {"flowing": False, "decodable": False} if failed != "missing" else {}
-            return Look(_now(), figures, _WHY[failed])
+            blind = failed in ("silent", "garbled", "killed")
+            figures = {"flowing": False, "decodable": False} if blind else {}
+            return Look(_now(), figures, _WHY[failed], failed)
         return Look(_now(), said["figures"], "")
 
     async def _ask_process(self, device: Device) -> dict[str, Any]:
-        """What the process says; it is gone when this returns, however it ends. Raises ProtocolFault."""
+        """What the process says; it is gone when this returns, however it ends."""
         endpoint = self._endpoint
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-I",
             str(_PROBE),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -185,7 +196,7 @@ class RtspLink:
             await asyncio.shield(process.communicate())
         if not line:
             return {"failed": "killed"}
-        return parse(line, endpoint.name)
+        return parse(line)
 
     def _user(self) -> str:
         if self._endpoint.username is None or self._endpoint.password is None:
@@ -195,17 +206,17 @@ class RtspLink:
         )
 
 
-def parse(line: bytes, where: str) -> dict[str, Any]:
-    """The process' line, believed as far as its form goes: it was fed by strangers. Raises ProtocolFault, without the bytes."""
+def parse(line: bytes) -> dict[str, Any]:
+    """The process' line, believed as far as its form goes: it was fed by strangers."""
     try:
         said = json.loads(line)
     except ValueError:
-        raise ProtocolFault("the look ended with nonsense", b"", where) from None
-    if isinstance(said, dict) and said.get("failed") in ("denied", "gone", *_WHY):
+        return {"failed": "nonsense"}
+    if isinstance(said, dict) and isinstance(said.get("failed"), str) and said["failed"] in _WHY:
         return {"failed": said["failed"]}
     figures = said.get("figures") if isinstance(said, dict) else None
     if not isinstance(figures, dict) or not all(_is_figure(value) for value in figures.values()):
-        raise ProtocolFault("the look ended with something else than figures", b"", where)
+        return {"failed": "nonsense"}
     return {"figures": figures}
 
 

@@ -135,6 +135,29 @@ async def test_what_a_user_may_not_ask_costs_only_that_and_wrong_credentials_eve
         await ask(device.port, binding("model", "str", device="model"))
 
 
+async def test_a_clock_that_is_set_while_we_listen_costs_a_moment_and_not_the_link(device: OnvifDevice) -> None:
+    motion, model = binding("motion", "bool", event=MOTION), binding("model", "str", device="model")
+    async with listening(device.port, motion, model, pull_s=0.3) as heard:
+        await eventually(lambda: device.subscriptions)
+        device.set_clock(86_400 * 400)
+        device.forget_subscriptions()
+        await device.happen(MOTION, "State", "true")
+        await eventually(lambda: True in raws(heard))
+
+
+async def test_a_turn_that_has_no_time_left_says_so_and_keeps_what_it_has(
+    device: OnvifDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_TURN_S", -1.0)
+    found = await ask(device.port, binding("model", "str", device="model"))
+    assert found == {"model": "no time was left for this question in this turn"}
+    monkeypatch.setattr(link, "_TURN_S", 50.0)
+    monkeypatch.setattr(link, "_SEARCH_S", -1.0)
+    device.set_footage(90)
+    found = await ask(device.port, binding("days", recording="days"), binding("model", "str", device="model"))
+    assert found == {"days": "the search was not complete after -1 s", "model": "Simulated camera"}
+
+
 async def test_one_service_that_hangs_does_not_spoil_its_neighbours(device: OnvifDevice) -> None:
     async def hang(operation: str) -> None:
         if operation == "GetProfiles":

@@ -68,6 +68,8 @@ class Front:
         self.silent = False
         self.mute_after = ""
         """a method after whose question nothing is answered any more"""
+        self.forbidden = "/nothing"
+        """a path that nobody may see"""
         self.instead = b""
         """what it says in place of everything"""
         self.asked = asyncio.Event()
@@ -129,7 +131,9 @@ class Front:
             await asyncio.sleep(0.02)
         if self.instead:
             writer.write(self.instead)
-        elif method == "OPTIONS" or self._knows(question.decode(), method):
+        elif method == "OPTIONS" or (
+            self.forbidden.encode() not in question and self._knows(question.decode(), method)
+        ):
             behind.write(question)
             if method == self.mute_after:
                 self.silent = True

@@ -13,7 +13,7 @@ from drivers.rtsp import driver, link
 from hub.config import data_folder
 from hub.core.rehearsal import rehearse
 from hub.driver import Binding, PollLink
-from hub.errors import LinkDown, ProtocolFault
+from hub.errors import LinkDown
 from hub.model import Sample, Series
 from hub.profiles import load_profiles
 from hub.testing import eventually
@@ -79,6 +79,12 @@ async def test_a_black_picture_is_black(front: Front) -> None:
 async def test_one_stream_that_is_not_there_does_not_spoil_its_neighbour(front: Front) -> None:
     seen = await look(front, binding("width", "nowhere"), binding("height", "moving"))
     assert seen == {"width": "the server has no such stream", "height": HEIGHT}
+
+
+async def test_one_stream_that_is_refused_does_not_spoil_its_neighbour(front: Front) -> None:
+    front.forbidden = "/frozen.mkv"
+    seen = await look(front, binding("width", "frozen"), binding("height", "moving"))
+    assert seen == {"width": "the server refuses this user this stream", "height": HEIGHT}
 
 
 async def test_a_server_that_promises_pictures_and_sends_none_does_not_flow(front: Front) -> None:
@@ -182,12 +188,12 @@ async def test_a_decoder_that_crashes_takes_nothing_with_it(
     assert seen == {"flowing": False, "fps": "looking at the stream took too much time or memory"}
 
 
-@pytest.mark.parametrize("line", [b"", b"x", b"[]", b"{}", b'{"failed": "x"}', b'{"figures": {"luma": [1]}}', b'{"figures": {"codec": "%s"}}' % (b"x" * 99)])  # fmt: skip
+@pytest.mark.parametrize("line", [b"", b"x", b"[]", b"{}", b'{"failed": "x"}', b'{"failed": ["denied"]}', b'{"figures": {"luma": [1]}}', b'{"figures": {"codec": "%s"}}' % (b"x" * 99)])  # fmt: skip
 def test_only_figures_are_taken_from_a_look(line: bytes) -> None:
-    with pytest.raises(ProtocolFault) as fault:
-        link.parse(line, "here")
-    assert fault.value.payload == b"", "what a look says may hold anything: it does not go to quarantine"
-    assert link.parse(json.dumps({"figures": {"luma": 1.5, "fps": None}}).encode(), "here")
+    assert link.parse(line) == {"failed": "nonsense"}, "what a look says may hold anything: nothing of it goes on"
+    assert link.parse(json.dumps({"figures": {"luma": 1.5, "fps": None}}).encode()) == {
+        "figures": {"luma": 1.5, "fps": None}
+    }
 
 
 def test_nothing_of_a_look_is_left_on_disk() -> None:
