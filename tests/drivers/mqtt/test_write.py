@@ -78,7 +78,7 @@ async def test_what_the_device_says_after_the_command_is_returned_and_an_older_s
 async def test_a_device_that_does_not_obey_is_seen_and_one_that_says_nothing_is_none(broker: OwnBroker) -> None:
     async with listening(broker, answer_s=0.5) as link, broker.session("device") as device:
         assert await link.write(SIREN.series, True) is None
-    async with listening(broker, answer_s=3) as link, broker.session("device") as device:
+    async with listening(broker, answer_s=1.5) as link, broker.session("device") as device:
         obeying = asyncio.create_task(obey(device, b'{"state":"OFF"}'))
         await ready.wait()
         assert await link.write(SIREN.series, True) is False
