@@ -3,11 +3,12 @@
 A simulator has the name of its driver and imports what a driver may import, with this module. The hub starts it and never imports it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from hub.driver import Binding
 from hub.model import Scalar
 
 ENTRY_POINT_GROUP = "hub.simulators"
@@ -109,6 +110,11 @@ class Playing(Protocol):
         ...
 
     @property
+    def cannot(self) -> frozenset[str]:
+        """Points of this device that the simulator cannot say yet; they are never shown."""
+        ...
+
+    @property
     def spoilt(self) -> Mapping[str, int]:
         """How often each fault has been played."""
         ...
@@ -118,11 +124,33 @@ class Playing(Protocol):
         ...
 
 
+class Tap(Protocol):
+    """Stands between a real device and the real driver, and keeps what a case needs."""
+
+    @property
+    def endpoint(self) -> Settings:
+        """Settings over the endpoint's own by which the driver reaches the device through the tap."""
+        ...
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Keys of the endpoint's settings that the case needs: none that says where it is or who we are."""
+        ...
+
+    def files(self, redact: Callable[[str], str]) -> Mapping[str, bytes]:
+        """The exchange as the files of a case; `redact` goes over every text in it."""
+        ...
+
+
 class Simulator(Protocol):
     """What the entry point names."""
 
     name: str
     """the driver's name"""
+
+    def tap(self, endpoint: Any, bindings: Sequence[Binding], place: Place) -> AbstractAsyncContextManager[Tap]:
+        """A tap in front of the device that `endpoint` (the driver's model) reaches. Raises BadInput where none can stand, DriverError, OSError."""
+        ...
 
     def play(self, played: Played, place: Place) -> AbstractAsyncContextManager[Playing]:
         """A device of this protocol, there until the context ends. Raises BadInput that names the point which it cannot play."""

@@ -1,15 +1,19 @@
 """The simulator `modbus`: a device over Modbus TCP whose registers are known."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.modbus.settings import ModbusDevice as Device
 from drivers.modbus.values import encode
-from drivers.simulator.exchange import REGISTERS, content_of, read_registers
+from drivers.simulator.exchange import REGISTERS, Places, content_of, read_registers, write_registers
 from drivers.simulator.faults import Faults
 from drivers.simulator.modbus import HOST, ModbusDevice
 from drivers.simulator.modbus_bus import ModbusBus
+from drivers.simulator.overheard import Registers
+from drivers.simulator.taps import serial_tap, tcp_tap
+from hub.driver import Binding
 from hub.errors import BadInput
 from hub.model import Scalar
 from hub.simulation import Place, Played, Settings, Values
@@ -31,6 +35,7 @@ class _Playing:
     """One device on a port or line of its own."""
 
     instances = ("1",)
+    cannot: frozenset[str] = frozenset()
 
     def __init__(self, played: Played, bus: ModbusBus, faults: Faults) -> None:
         self._model: Device = played.device or Device.model_validate(dict(played.defaults))
@@ -105,6 +110,51 @@ class ModbusSimulator:
             yield _Playing(played, bus, faults)
         finally:
             await bus.close()
+
+    @contextlib.asynccontextmanager
+    async def tap(self, endpoint: Any, bindings: Sequence[Binding], place: Place) -> AsyncIterator["_Tap"]:
+        """Whatever the transport: what the device answers to the driver's own questions becomes its registers."""
+        registers = Registers(rtu=endpoint.transport != "tcp")
+        if endpoint.transport == "rtu":
+            line = {name: getattr(endpoint, name) for name in ("baudrate", "parity", "stopbits")}
+            async with serial_tap(endpoint.device, line, place.folder, registers.hear) as path:
+                yield _Tap(registers, {"device": path})
+            return
+        async with tcp_tap(endpoint.host, endpoint.port, registers.hear) as port:
+            yield _Tap(registers, {"host": HOST, "port": port})
+
+
+class _Tap:
+    """Registers that were read."""
+
+    kept: tuple[str, ...] = ()
+
+    def __init__(self, registers: Registers, endpoint: Settings) -> None:
+        self.endpoint = endpoint
+        self._registers = registers
+
+    def files(self, redact: Callable[[str], str]) -> Mapping[str, bytes]:
+        """Numbers, and texts where registers next to each other hold one."""
+        return {REGISTERS: write_registers(redacted(self._registers.places, redact)).encode()}
+
+
+def redacted(places: Places, redact: Callable[[str], str]) -> Places:
+    """Texts in registers that stand next to each other, redacted in place: cut or filled up to the same length."""
+    found = dict(places)
+    run: list[tuple[int, str, int]] = []
+    for place in [*sorted(key for key in places if key[1] in ("input", "holding")), (-1, "", -1)]:
+        if run and place != (run[-1][0], run[-1][1], run[-1][2] + 1):
+            octets = b"".join(places[one].to_bytes(2) for one in run)
+            text = octets.decode("latin-1")
+            said = "".join(
+                part if not part.isprintable() else redact(part)[: len(part)].ljust(len(part))
+                for part in re.split(r"([ -~]{4,})", text)
+            )
+            for at, one in enumerate(run):
+                found[one] = int.from_bytes(said[2 * at : 2 * at + 2].encode("latin-1"))
+            run = []
+        run.append(place)
+    return found
 
 
 simulator = ModbusSimulator()

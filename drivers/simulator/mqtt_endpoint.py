@@ -3,13 +3,15 @@
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from drivers.mqtt.decode import decode
 from drivers.mqtt.settings import Device
-from drivers.simulator.exchange import MESSAGES, Message, content_of, read_lines
+from drivers.simulator.exchange import MESSAGES, Message, content_of, read_lines, write_lines
 from drivers.simulator.faults import DUPLICATE, HALF, RESET, SILENCE, Faults
+from drivers.simulator.overheard import Published
+from drivers.simulator.taps import tcp_tap
 from hub.driver import Binding
 from hub.errors import BadInput, DriverError, LinkDown
 from hub.model import Scalar, Series
@@ -50,6 +52,7 @@ class _Playing:
     """One device, a client of its own."""
 
     instances = ("1",)
+    cannot: frozenset[str] = frozenset()
 
     def __init__(self, played: Played, broker: Broker) -> None:
         defaults = dict(played.defaults)
@@ -79,12 +82,10 @@ class _Playing:
         topics = dict.fromkeys(one.address.full_topic(one.device) for one in self._bindings if one.series.point in now)
         heard = True
         for topic in topics:
-            payload = payload_of(
-                [one for one in self._of(topic) if one.series.point in {**self._values, **now}],
-                {**self._values, **now},
-                topic,
-            )
-            heard = await self._publish(topic, payload) and heard
+            concrete = topic.replace("+", self.instances[0])
+            known = {**self._values, **now}
+            payload = payload_of([one for one in self._of(topic) if one.series.point in known], known, concrete)
+            heard = await self._publish(concrete, payload) and heard
         return heard
 
     def _of(self, topic: str) -> list[Binding]:
@@ -129,14 +130,18 @@ def payload_of(bindings: Sequence[Binding], values: Mapping[str, Scalar], topic:
         elif one.address.format == "json":
             document = put(document, one.address.pointer.split("/")[1:], word)
         else:
-            raise BadInput(f"payloads of format {one.address.format!r} cannot be played yet", one.series.point)
+            raise BadInput(
+                f"payloads of format {one.address.format!r} cannot be played yet", one.series.point, code="unplayable"
+            )
     octets = text.encode() if text is not None else json.dumps(document, ensure_ascii=False).encode()
     came = {found.series.point: found.raw for found in decode(topic, octets, False, bindings, 0, "", 1 << 18).samples}
     for one in bindings:
         wanted = values[one.series.point]
         if one.series.point in came and came[one.series.point] != wanted:
             raise BadInput(
-                f"{wanted!r} cannot be said: it would be read as {came[one.series.point]!r}", one.series.point
+                f"{wanted!r} cannot be said: it would be read as {came[one.series.point]!r}",
+                one.series.point,
+                code="unplayable",
             )
     return octets
 
@@ -152,7 +157,7 @@ def word_of(binding: Binding, raw: Scalar) -> Any:
         for word, value in address.map.items():
             if value == raw:
                 return {"true": True, "false": False}.get(word, word)
-        raise BadInput(f"the point's map has no word for {raw!r}", binding.series.point)
+        raise BadInput(f"the point's map has no word for {raw!r}", binding.series.point, code="unplayable")
     return raw
 
 
@@ -197,6 +202,39 @@ class MqttSimulator:
             yield playing
         finally:
             await playing.leave()
+
+    @contextlib.asynccontextmanager
+    async def tap(self, endpoint: Any, bindings: Sequence[Binding], place: Place) -> AsyncIterator["_Tap"]:
+        """In front of the broker, with a session of its own that the broker forgets: the edge's is left alone."""
+        if endpoint.tls:
+            reason = "a tap cannot stand inside TLS: record at a listener without it, beside the broker"
+            raise BadInput(reason, "tls", code="tap")
+        published = Published(five=endpoint.version == "5")
+        async with tcp_tap(endpoint.host, endpoint.port, published.hear) as port:
+            name = f"record-{secrets.token_hex(6)}"
+            yield _Tap(published, {"host": "127.0.0.1", "port": port, "client_id": name, "session_expiry": 0})
+
+
+class _Tap:
+    """Messages as the broker gave them."""
+
+    kept: tuple[str, ...] = ()
+
+    def __init__(self, published: Published, endpoint: Settings) -> None:
+        self.endpoint = endpoint
+        self._published = published
+
+    def files(self, redact: Callable[[str], str]) -> Mapping[str, bytes]:
+        """Text where it is text; octets that are none stay as they are."""
+        lines = []
+        for topic, payload, retained in self._published.messages:
+            try:
+                content = {"text": redact(payload.decode())}
+            except UnicodeDecodeError:
+                content = {"hex": payload.hex()}
+            kept = {"retained": True} if retained else {}
+            lines.append(Message.model_validate({"topic": redact(topic), **content, **kept}))
+        return {MESSAGES: write_lines(lines).encode()}
 
 
 simulator = MqttSimulator()

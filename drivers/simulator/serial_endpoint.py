@@ -7,11 +7,13 @@ from functools import partial
 from typing import Any
 
 from drivers.serial import gb26875_2011 as gb
-from drivers.simulator.exchange import LINE, Said, content_of, read_lines
+from drivers.simulator.exchange import LINE, Said, content_of, read_lines, write_lines
 from drivers.simulator.faults import BIT, CLOCK, DUPLICATE, HALF, RESET, SILENCE, WRONG_ID, Faults
 from drivers.simulator.fire_panel import FirePanel
 from drivers.simulator.sentences import CannotSay, write
+from drivers.simulator.taps import serial_tap, tcp_tap
 from drivers.simulator.wire import Pty, TcpPort
+from hub.driver import Binding
 from hub.errors import BadInput
 from hub.model import Scalar
 from hub.simulation import Part, Place, Played, Settings, Values
@@ -98,6 +100,7 @@ class _LinePlaying:
     """A device that prints a line for each value."""
 
     instances = ("1",)
+    cannot: frozenset[str] = frozenset()
 
     def __init__(self, played: Played, wire: FaultyWire, faults: Faults) -> None:
         self._address = (played.device.address if played.device else None) or "01"
@@ -121,7 +124,7 @@ class _LinePlaying:
             try:
                 line = write(part.address.pattern, {name: word for name, word in words.items() if word})
             except CannotSay as error:
-                raise BadInput(str(error), f"{point}", code="pattern") from None
+                raise BadInput(f"cannot be played yet: {error}", point, code="unplayable") from None
             with contextlib.suppress(TimeoutError):  # nobody reads: what is printed is lost, as on a real line
                 await self._wire.write(line.encode() + b"\n")
         return self._wire.has_somebody
@@ -133,7 +136,7 @@ def word_of(part: Part, raw: Scalar) -> str:
         for word, value in part.address.map.items():
             if value == raw:
                 return str(word)
-        raise BadInput(f"the point's map has no word for {raw!r}", part.point)
+        raise BadInput(f"the point's map has no word for {raw!r}", part.point, code="unplayable")
     return str(int(raw)) if isinstance(raw, bool) else str(raw)
 
 
@@ -144,6 +147,7 @@ class _PanelPlaying:
     """A panel behind a transmitter: parts 1 to 3 of system 1. Whatever changes is sent as a unit and waits for its confirmation."""
 
     instances = ("1-1", "1-2", "1-3")
+    cannot: frozenset[str] = frozenset()
 
     def __init__(self, played: Played, panel: FirePanel, wire: FaultyWire, faults: Faults) -> None:
         self.device: Settings = {"address": panel.address}
@@ -252,7 +256,7 @@ class SerialSimulator:
         bare = Pty(place.folder / played.name) if played.over == "pty" else TcpPort(host=played.host)
         strange = [part.point for part in played.parts if part.address.pattern is None and part.address.item is None]
         if strange:
-            raise BadInput("this protocol cannot be played yet", strange[0], code="protocol")
+            raise BadInput("binary frames cannot be played yet", strange[0], code="unplayable")
         lines = any(part.address.pattern is not None for part in played.parts)
         wire = FaultyWire(bare, faults, partial(renamed_line if lines else renamed_frame, faults))
         if lines:
@@ -268,6 +272,61 @@ class SerialSimulator:
         address = (played.device.address if played.device else None) or f"{played.seed % 2**48:012x}"
         async with FirePanel(wire, address=address, beat=None, patience=PATIENCE) as panel:
             yield _PanelPlaying(played, panel, wire, faults)
+
+    @contextlib.asynccontextmanager
+    async def tap(self, endpoint: Any, bindings: Sequence[Binding], place: Place) -> AsyncIterator["_Tap"]:
+        """Between the line and the driver; for a transmitter that calls, at the port that it calls."""
+        tap = _Tap(endpoint)
+        scheme, _, where = endpoint.port.rpartition("://")
+        host, _, number = where.rpartition(":")
+        if scheme == "socket":
+            async with tcp_tap(host.strip("[]"), int(number), tap.hear) as port:
+                yield tap.reached(f"socket://127.0.0.1:{port}")
+        elif not scheme:
+            names = ("baudrate", "bytesize", "parity", "stopbits")
+            line = {name: getattr(endpoint, name) for name in names}
+            async with serial_tap(endpoint.port, line, place.folder, tap.hear) as path:
+                yield tap.reached(path)
+        else:
+            reason = f"a tap cannot stand at {scheme}:// yet: record where the hub calls, at socket:// or a serial port"
+            raise BadInput(reason, "port", code="tap")
+
+
+class _Tap:
+    """Octets of a line, both ways."""
+
+    def __init__(self, endpoint: Any) -> None:
+        given = endpoint.model_fields_set - {"port", "baudrate", "bytesize", "parity", "stopbits", "idle_timeout"}
+        self.kept = tuple(sorted(given))
+        self.endpoint: Settings = {}
+        self._text = endpoint.protocol == "lines" and endpoint.encoding in ("ascii", "utf-8")
+        self._said: list[tuple[bool, bytes, float]] = []
+        self._began = asyncio.get_running_loop().time()
+
+    def reached(self, port: str) -> "_Tap":
+        """Through this port."""
+        self.endpoint = {"port": port}
+        return self
+
+    def hear(self, device: bool, octets: bytes) -> None:
+        """What one side said; what it goes on saying stands in one line."""
+        after = round(asyncio.get_running_loop().time() - self._began, 2)
+        if self._said and self._said[-1][0] is device:
+            self._said[-1] = (device, self._said[-1][1] + octets, self._said[-1][2])
+        else:
+            self._said.append((device, octets, after))
+
+    def files(self, redact: Callable[[str], str]) -> Mapping[str, bytes]:
+        """Text where the protocol is one; octets of frames stay as they are: their checksums would not hold."""
+        lines = []
+        for device, octets, after in self._said:
+            content = {"hex": octets.hex(" ")}
+            if self._text:
+                with contextlib.suppress(UnicodeDecodeError):
+                    content = {"text": redact(octets.decode())}
+            who = "device" if device else "hub"
+            lines.append(Said.model_validate({"who": who, **content, "after": after}))
+        return {LINE: write_lines(lines).encode()}
 
 
 simulator = SerialSimulator()

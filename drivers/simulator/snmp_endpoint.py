@@ -1,14 +1,17 @@
 """The simulator `snmp`: an agent that answers from a walk."""
 
 import contextlib
+import ipaddress
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from drivers.simulator.exchange import WALK, Variable, content_of, read_walk
+from drivers.simulator.exchange import WALK, Variable, content_of, read_walk, write_walk
 from drivers.simulator.faults import CLOCK, Faults
 from drivers.simulator.snmp import UPTIME, SnmpAgent, SnmpAgents, SnmpUser
-from hub.errors import BadInput
+from drivers.snmp.session import GarbledError, SilentError, connected
+from hub.driver import Binding
+from hub.errors import BadInput, LinkDown
 from hub.model import Scalar
 from hub.simulation import Place, Played, Settings, Values
 
@@ -47,6 +50,10 @@ class _Playing:
             index = "1"
             self.device = {"index": index}
         self._parts = {part.point: part for part in played.parts}
+        self.cannot = frozenset(
+            part.point for part in played.parts if part.address.oid is None and part.address.table is None
+        )
+        """what only a trap or a restart says"""
         self._index = index
         self._wire: dict[str, int] = {}
         self._jumped = 0.0
@@ -72,16 +79,20 @@ class _Playing:
         """Put the values under their OIDs. The agent's clock, sysUpTime, may jump."""
         if self._faults.draw(CLOCK):
             self._jumped += abs(self._faults.jump())
-        put = [self._variable(point, instance, raw) for (point, instance), raw in values.items()]
+        put = [one for (point, instance), raw in values.items() for one in self._variables(point, instance, raw)]
         self._wire = (await self._agents.tell(self._name, put=[list(one) for one in put]))["spoilt"]
         return True
 
-    def _variable(self, point: str, instance: str, raw: Scalar) -> Variable:
-        part = self._parts[point]
-        address = part.address
-        oid = f"{address.oid}.{self._index}" if address.indexed else address.oid
-        if part.instances:
-            oid = f"{address.oid}.{instance}"
+    def _variables(self, point: str, instance: str, raw: Scalar) -> list[Variable]:
+        """The value, and beside a row's value its name."""
+        address = self._parts[point].address
+        if address.table is not None:
+            named = [] if address.label is None else [Variable(f"{address.label}.{instance}", "string", instance)]
+            return [self._variable(point, f"{address.table}.{instance}", raw), *named]
+        return [self._variable(point, f"{address.oid}.{self._index}" if address.indexed else address.oid, raw)]
+
+    def _variable(self, point: str, oid: str, raw: Scalar) -> Variable:
+        address = self._parts[point].address
         if oid == UPTIME and not isinstance(raw, str):
             return Variable(oid, "timeticks", int(raw + self._jumped * 100) % 2**32)
         try:
@@ -143,6 +154,90 @@ class SnmpSimulator:
             if not self._playing:
                 self._agents = None
                 await agents.__aexit__(None, None, None)
+
+    @contextlib.asynccontextmanager
+    async def tap(self, endpoint: Any, bindings: Sequence[Binding], place: Place) -> AsyncIterator["_Tap"]:
+        """Walks what the profile reads, then stands in for the agent: the driver reads exactly what is kept. Traps are not recorded."""
+        try:
+            variables = await _walked(endpoint, bindings)
+        except (SilentError, GarbledError) as error:
+            raise LinkDown(f"{endpoint.name}: {error}") from None
+        community = secrets.token_hex(8)
+        async with SnmpAgent(community=community) as agent:
+            await agent.fill(variables)
+            yield _Tap(variables, _Replay(agent, community).endpoint)
+
+
+class _Tap:
+    """What the agent has of the profile's points."""
+
+    kept: tuple[str, ...] = ()
+
+    def __init__(self, variables: Sequence[Variable], endpoint: Settings) -> None:
+        none = dict.fromkeys(("user", "auth_key", "priv_key", "traps", "write_community"))
+        self.endpoint = {**none, **endpoint}
+        self._variables = variables
+
+    def files(self, redact: Callable[[str], str]) -> Mapping[str, bytes]:
+        """Numbers stay; texts, addresses and octets that are a MAC address are redacted."""
+        return {WALK: write_walk([_redacted(one, redact) for one in self._variables]).encode()}
+
+
+def _redacted(one: Variable, redact: Callable[[str], str]) -> Variable:
+    if one.kind in ("string", "ip"):
+        return one._replace(value=redact(str(one.value)))
+    if one.kind == "octets":
+        octets = bytes.fromhex(str(one.value))
+        if len(octets) == 6:
+            return one._replace(value=redact(octets.hex(":")).replace(":", ""))
+        return one._replace(value=redact(octets.decode("latin-1")).encode("latin-1").hex())
+    return one
+
+
+async def _walked(endpoint: Any, bindings: Sequence[Binding]) -> list[Variable]:
+    """Of every point its OID, of every table its columns; and what the agent says that it is."""
+    found: dict[str, Variable] = {}
+    single = {UPTIME, "1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.2.0"}
+    columns: dict[str, int] = {}
+    for one in bindings:
+        address, index = one.address, one.device.index
+        if address.oid is not None and not (address.indexed and index is None):
+            single.add(f"{address.oid}.{index}" if address.indexed else address.oid)
+        columns |= {column: address.rows for column in (address.table, address.label) if column is not None}
+    async with connected(endpoint) as agent:
+        for oid in sorted(single):
+            for name, raw in (await agent.get((oid,))).items():
+                found[name] = variable_of(name, raw)
+        for column, rows in columns.items():
+            for index, raw in (await agent.walk(column, rows)).values:
+                found[f"{column}.{index}"] = variable_of(f"{column}.{index}", raw)
+    return list(found.values())
+
+
+def variable_of(oid: str, raw: object) -> Variable:
+    """A value as the driver's library gives it: it tells numbers, octets and names apart, and no more is needed to read it again."""
+    if oid == UPTIME and isinstance(raw, int):
+        return Variable(oid, "timeticks", raw)
+    if isinstance(raw, bool | int):
+        number = int(raw)
+        kind = "integer" if -(2**31) <= number < 2**31 else "gauge" if 0 <= number < 2**32 else "counter64"
+        return Variable(oid, kind, number)
+    if isinstance(raw, bytes):
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            return Variable(oid, "octets", raw.hex())
+        return Variable(oid, "string", text) if text.isprintable() else Variable(oid, "octets", raw.hex())
+    text = str(raw)
+    return Variable(oid, "ip" if _is_ip(text) else "oid", text)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 simulator = SnmpSimulator()

@@ -131,6 +131,8 @@ def _announce(device: "Simulated") -> None:
     told = f"{where['host']}:{place}" if "host" in where else str(place)
     at = " ".join(f"{key}={value}" for key, value in device.playing.device.items())
     print(f"{device.name}\n  {device.profile.driver} {told} {at}".rstrip(), flush=True)
+    if device.playing.cannot:
+        print(f"  not said: {', '.join(sorted(device.playing.cannot))}", flush=True)
 
 
 def _told(device: "Simulated") -> str:

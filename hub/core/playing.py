@@ -55,8 +55,9 @@ def at_rest(profile: Profile, instances: Sequence[str], uptime: float) -> dict[K
         if point.record is Record.BEAT and point.type in ("int", "float") and point.enum is None:
             found[name, instance] = _raw(point, uptime)
             continue
-        calm = [raw for raw in _candidates(point) if not _judged(profile, name, raw)]
-        found[name, instance] = calm[0] if calm else next(iter(_candidates(point)))
+        possible = [*_candidates(point), *(raw for one in _conditions(profile, name) for raw in _beyond(point, one))]
+        calm = [raw for raw in possible if not _judged(profile, name, raw)]
+        found[name, instance] = calm[0] if calm else possible[0]
     return found
 
 
@@ -108,11 +109,15 @@ def is_event(profile: Profile, values: Mapping[Key, Scalar]) -> bool:
     return all(profile.points[name].record is Record.EVENT for name, _ in values)
 
 
+def _conditions(profile: Profile, name: str) -> list[Condition]:
+    """All that is judged of this point, but for what happens."""
+    found = [alarm.condition for _, alarm in profile.alarms_of.get(name, ())]
+    found += [row.condition for row in profile.health if row.point == name]
+    return [one for one in found if one.present is None]
+
+
 def _judged(profile: Profile, name: str, raw: Scalar) -> bool:
-    conditions: list[Condition] = [alarm.condition for _, alarm in profile.alarms_of.get(name, ())]
-    conditions += [row.condition for row in profile.health if row.point == name]
-    point = profile.points[name]
-    return any(condition.present is None and _meets(point, raw, condition) for condition in conditions)
+    return any(_meets(profile.points[name], raw, condition) for condition in _conditions(profile, name))
 
 
 def _meets(point: Point, raw: Scalar, condition: Condition) -> bool:

@@ -98,6 +98,8 @@ class Simulated:
     alarms: dict[str, dict[Key, Scalar]] = field(default_factory=dict)
     """what the alarms that stand put over the values"""
     said: Counter[str] = field(default_factory=Counter)
+    unsayable: set[str] = field(default_factory=set)
+    """alarms that turned out to have no words"""
     _events: deque[dict[Key, Scalar]] = field(default_factory=deque)
     _began: float = field(default_factory=time.monotonic)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -105,16 +107,21 @@ class Simulated:
     @property
     def playable(self) -> list[str]:
         """Alarms that can be raised."""
-        return [name for name in self.profile.alarms if alarming(self.profile, name, self.playing.instances)]
+        return [
+            name
+            for name, alarm in self.profile.alarms.items()
+            if alarm.point not in self.playing.cannot and alarming(self.profile, name, self.playing.instances)
+        ]
 
     async def start(self) -> None:
         """All is well, and said. Raises BadInput that names the point which cannot be played."""
-        self.values = at_rest(self.profile, self.playing.instances, 0.0)
+        rest = at_rest(self.profile, self.playing.instances, 0.0)
+        self.values = {key: raw for key, raw in rest.items() if key[0] not in self.playing.cannot}
         await self._say(self.values)
 
     async def raise_alarm(self, name: str) -> None:
         """Make the alarm's condition true, or let its event happen; raises BadInput for one that cannot be played."""
-        found = alarming(self.profile, name, self.playing.instances) if name in self.profile.alarms else None
+        found = alarming(self.profile, name, self.playing.instances) if name in self.playable else None
         if found is None:
             there = ", ".join(self.playable) or "none"
             raise BadInput(f"alarm {name!r} cannot be raised; there are: {there}", self.name)
@@ -125,8 +132,8 @@ class Simulated:
             self._events.append(found)
             await self._say_events()
         else:
+            await self._say(found, alarm=name)  # one that has no words stands for nothing
             self.alarms[name] = found
-            await self._say(found, alarm=name)
 
     async def clear_alarm(self, name: str) -> None:
         """Back to rest; nothing happens for an event, or when it was not raised."""
@@ -149,10 +156,14 @@ class Simulated:
             for name in [name for name, at in ends.items() if at <= uptime]:
                 del ends[name]
                 await self.clear_alarm(name)
-            names = self.playable
+            names = [name for name in self.playable if name not in self.unsayable]
             if names and self.dice.random() < self.wish.alarms_per_hour * every / 3600:
                 name = self.dice.choice(names)
-                await self.raise_alarm(name)
+                try:
+                    await self.raise_alarm(name)
+                except BadInput as error:  # it has no words for this one; the others go on
+                    self.unsayable.add(name)
+                    await self.ledger.note(device=self.name, alarm=name, refused=str(error))
                 ends[name] = uptime + self.wish.alarm_lasts
             await asyncio.sleep(every)
 
@@ -222,6 +233,8 @@ async def _enter(
         raise BadInput("this profile is of the edge itself: run `anxin edge`", where, code="driver")
     driver = find_driver(profile.driver, where)
     simulator = find_simulator(profile.driver, where)
+    if not hasattr(simulator, "play"):
+        raise BadInput(f"devices of driver {profile.driver!r} cannot be played yet", where, code="unplayable")
     played = Played(name, *_device(driver, profile), _parts(driver, profile, where), wish.faults,
                     seed_of(wish.seed, name), wish.host, wish.over)  # fmt: skip
     playing = await stack.enter_async_context(simulator.play(played, place))

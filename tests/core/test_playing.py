@@ -4,7 +4,7 @@ import random
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.config import data_folder
@@ -37,6 +37,7 @@ def test_a_device_at_rest_gives_good_values_of_all_its_points_and_no_alarm(profi
 
 
 @each
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32))
 def test_values_move_within_their_bounds_and_never_into_an_alarm_the_same_with_the_same_seed(
     profile: Profile, seed: int
@@ -69,11 +70,11 @@ def test_every_alarm_but_that_of_silence_can_be_raised(profile: Profile) -> None
 
 def test_the_manifest_of_simulated_sites_is_one_and_holds_no_secret() -> None:
     profile = PROFILES["rfc1628-ups"]
-    settings = {"host": "127.0.0.1", "port": 1161, "user": "sim", "auth_key": "hidden-1", "priv_key": "hidden-2"}
+    agent = {"host": "127.0.0.1", "port": 1161, "user": "sim", "auth_key": "hidden-1", "priv_key": "hidden-2"}
     mqtt = {"host": "127.0.0.1", "password": "hidden-3", "client_id": "replay-1"}
     smoke = PROFILES["heiman-hs1sa"]
     devices = [
-        Sited("sim-001-ups", "sim-001", profile, settings, frozenset({"auth_key", "priv_key"}), {}),
+        Sited("sim-001-ups", "sim-001", profile, agent, frozenset({"auth_key", "priv_key"}), {}),
         *(
             Sited(f"{site}-{n}", site, smoke, mqtt, frozenset({"password"}), {"topic": f"sim/{site}/{n}"})
             for site in ("sim-001", "sim-002")

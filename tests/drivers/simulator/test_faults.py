@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hub.profiles import load_profiles
 from hub.runtime.drivers import LinkPlan, plan_links
 from hub.runtime.replay import bundled
 from hub.runtime.simulation import Ledger, Simulated, Wish, parse_faults, simulated
-from hub.simulation import FAULTS, Place
+from hub.simulation import ENTRY_POINT_GROUP, FAULTS, Place
 from hub.testing import eventually
 
 PROFILES = load_profiles([data_folder("device-profiles")])
@@ -225,3 +226,24 @@ def test_the_same_seed_plays_the_same_faults() -> None:
         return [faults.draw("silence", "bit_error") for _ in range(200)]
 
     assert thrown(1) == thrown(1) != thrown(2)
+
+
+async def test_every_profile_is_played_or_says_what_cannot_be_played_yet(tmp_path: Path, mqtt_url: str) -> None:
+    place = Place(tmp_path, mqtt_url)
+    mine = {point.name for point in entry_points(group=ENTRY_POINT_GROUP)}
+    refused: dict[str, BadInput] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for name, profile in PROFILES.items():
+            if name.startswith("demo-") or profile.driver not in mine:
+                continue
+            try:
+                playing = simulated([profile], Wish(), place, Ledger(None), lambda _: None)
+                (device,) = await stack.enter_async_context(playing)
+                assert {profile.alarms[alarm].point for alarm in device.playable}.isdisjoint(device.playing.cannot)
+                for alarm in device.playable:
+                    await device.raise_alarm(alarm)
+                    await device.clear_alarm(alarm)
+            except BadInput as error:
+                refused[name] = error
+    assert {name: str(error) for name, error in refused.items() if error.code != "unplayable"} == {}
+    assert len(refused) <= len(PROFILES) // 4
