@@ -110,8 +110,13 @@ class SerialLink:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 255:
             raise BadInput("a duty check has 1 to 255 minutes", where)
-        await self._exchange.command(address, partial(duty_unit, value))
-        await self._offer(Heard(self._panel.duty_sent(address, value, _now()), ()), None)
+        samples = self._panel.duty_sent(address, value, _now())
+        try:
+            await self._exchange.command(address, partial(duty_unit, value))
+        except BaseException:
+            self._panel.duty_withdrawn(address)
+            raise
+        await self._offer(Heard(samples, ()), None)
         return None
 
     def start(self, work: Awaitable[None], name: str) -> "asyncio.Task[None]":
@@ -132,12 +137,12 @@ class SerialLink:
     async def leave(self) -> None:
         """End every task."""
         self._left = True
-        await self._exchange.leave()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._exchange.leave()  # nobody begins anything more
 
     async def keep_time(self) -> None:
         """What is due without anybody having spoken."""

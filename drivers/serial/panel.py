@@ -17,6 +17,7 @@ from drivers.serial import gb26875_2011_tables as tables
 from drivers.serial.gb26875 import Edition, edition_of
 from drivers.serial.settings import QUANTITY_CODES, Address, transmitter_of
 from hub.driver import Binding
+from hub.errors import BadInput
 from hub.model import SECOND, Micros, Reject, Sample, Scalar, Series
 
 MAX_SKEW = 300 * SECOND
@@ -130,10 +131,18 @@ class Panel:
         return Heard(samples, [], answer, ask)
 
     def duty_sent(self, transmitter: int, minutes: int, now: Micros) -> list[Sample]:
-        """A duty check was confirmed by its transmitter."""
+        """A duty check goes out: what to say once it is confirmed. Raises BadInput while another one may still be answered."""
+        open_one = self._duties.get(transmitter)
+        if open_one is not None and open_one.answer is None and now < open_one.until:
+            left = (open_one.until - now) // SECOND
+            raise BadInput(f"a duty check is open for {left} s more", f"transmitter {transmitter:012x}")
         self._duties[transmitter] = Duty(now, now + minutes * 60 * SECOND)
         self._said_missed.discard(transmitter)
         return [Sample(one, now, minutes) for one in self._own(transmitter, "duty_check")]
+
+    def duty_withdrawn(self, transmitter: int) -> None:
+        """It was not confirmed: nobody was asked."""
+        self._duties.pop(transmitter, None)
 
     def overdue(self, now: Micros) -> list[tuple[int, list[Sample]]]:
         """Transmitters whose duty check is over without an answer, each once, and what there is to say; until it was `told` a new panel

@@ -26,6 +26,7 @@ from drivers.serial.gb26875_2011 import (
 from drivers.serial.panel import Duties, Panel
 from drivers.serial.settings import Address, Device
 from hub.driver import Binding
+from hub.errors import BadInput
 from hub.model import SECOND, Series, to_micros
 
 NOW_DATE = datetime(2026, 11, 21, 8, 0, 0, tzinfo=UTC)
@@ -261,6 +262,16 @@ async def test_a_duty_check_that_nobody_answers_is_said_until_it_is_safe_even_ov
     assert panel.overdue(NOW + 300 * SECOND) == [(0xA1, said)]
     await panel.told(0xA1)
     assert Panel(DUTY, "line", "auto", duties).overdue(NOW + 900 * SECOND) == []
+
+
+def test_one_duty_check_at_a_time_is_open_and_one_that_was_not_confirmed_is_none() -> None:
+    panel = Panel(DUTY, "line")
+    panel.duty_sent(0xA1, 1, NOW)
+    with pytest.raises(BadInput, match="open for 50 s more"):
+        panel.duty_sent(0xA1, 1, NOW + 10 * SECOND)
+    panel.duty_withdrawn(0xA1)
+    assert panel.overdue(NOW + 60 * SECOND) == []
+    panel.duty_sent(0xA1, 1, NOW + 70 * SECOND)
 
 
 async def test_an_answer_that_comes_too_late_is_timed_all_the_same_while_the_miss_is_not_yet_safe() -> None:
