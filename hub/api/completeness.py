@@ -69,7 +69,7 @@ class Stream(BaseModel):
     )
     updated_at: Moment = Field(description="when the last message was committed")
     began_at: Moment
-    superseded: bool = Field(description="the client has begun a newer stream of this lane")
+    superseded: bool = Field(description="the client has spoken in another stream of this lane since")
     counted: int | None = Field(description="items accounted for, as the client counts; null where it declares nothing")
     given: int | None = Field(description="items that the client had given numbers when it last spoke")
     waiting: int | None = Field(description="items in the client's spool when it last spoke")

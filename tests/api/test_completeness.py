@@ -116,7 +116,8 @@ async def test_streams_tell_their_watermark_and_what_waits(city: City) -> None:
     assert (stream["superseded"], stream["dropping"], stream["dropping_since"]) == (False, 0, None)
     began = NOW + timedelta(hours=1)
     await city.conn.execute(
-        "insert into stream (stream, client, lane, upto, began_at) values ('a-new', 'a-edge', 'urgent', 1, %s)", [began]
+        "insert into stream (stream, client, lane, upto, updated_at) values ('a-new', 'a-edge', 'urgent', 1, %s)",
+        [began],
     )
     items = (await ask(city, "/streams", client="a-edge"))["items"]
     assert [(item["stream"], item["superseded"]) for item in items] == [("a-edge-urgent", True), ("a-new", False)]

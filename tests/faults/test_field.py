@@ -28,7 +28,7 @@ async def test_conservation_is_exact_on_every_stream_of_a_field_with_bad_lines_a
 # the judge must see what it is there to see --------------------------------------------------------------------------
 
 ROWS = {"stored": 5, "events": 0}
-STREAMS = {"s": Counted("edge-1", 4, 7)}
+STREAMS = {"s": Counted("edge-1", 4, 7, 9)}
 SPOOL = Spooled("s", 9, {3: 2, 4: 2, 5: 2})
 """confirmed up to 2 as far as the edge knows, 4 as the hub knows: two items wait"""
 
@@ -44,6 +44,12 @@ def test_what_adds_up_is_right_and_what_waits_is_counted_once() -> None:
     found = weigh([SPOOL], STREAMS, [GOOD], ROWS)
     assert found.wrong == []
     assert (found.produced, found.in_spool, found.fates["suppressed"]) == (9, 2, 2)
+
+
+def test_a_stream_that_was_left_behind_is_right_when_all_of_it_has_come() -> None:
+    streams = {"s": Counted("edge-1", 4, 7, 9), "memory": Counted("edge-1", 1, 3, 3)}
+    found = weigh([SPOOL], streams, [GOOD, {**hour(beats=3, produced=3), "stream": "memory"}], ROWS)
+    assert (found.wrong, found.left_behind, found.produced) == ([], 1, 12)
 
 
 @pytest.mark.parametrize(

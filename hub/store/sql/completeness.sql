@@ -26,7 +26,7 @@ where g.device is null and g.client = own.client and g.lane = own.lane and g.unt
 union all
 select coalesce(m.drop_from, m.updated_at), %(now)s, 'dropped' from stream m, own
 where m.client = own.client and m.lane = own.lane and m.drop_items > 0
-  and m.began_at = (select max(l.began_at) from stream l where l.client = own.client and l.lane = own.lane)
+  and m.updated_at = (select max(l.updated_at) from stream l where l.client = own.client and l.lane = own.lane)
 union all
 select max(m.beat_at), %(now)s, 'not_arrived' from stream m, own
 where m.client = own.client and m.lane = own.lane
@@ -76,7 +76,7 @@ limit %(limit)s
 select * from (
 select m.stream, m.client, i.id as institution, m.lane, m.upto, m.newest_at as newest, m.beat_at as watermark, m.began_at,
        m.updated_at, m.counted, m.given, greatest(m.given - m.counted, 0) as waiting, m.drop_from, m.drop_items,
-       m.began_at < max(m.began_at) over (partition by m.client, m.lane) as superseded
+       m.updated_at < max(m.updated_at) over (partition by m.client, m.lane) as superseded
 from institutions_in_scope(%(scope)s::jsonb) i
 join device d on d.institution = i.key
 join client c on c.device = d.key

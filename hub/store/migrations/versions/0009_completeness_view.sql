@@ -36,7 +36,7 @@ cross join lateral (
                 union all
                 select coalesce(x.drop_from, x.updated_at), now() from stream x
                 where x.client = p.client and x.lane = g.lane and x.drop_items > 0
-                  and x.began_at = (select max(l.began_at) from stream l where l.client = p.client and l.lane = g.lane)
+                  and x.updated_at = (select max(l.updated_at) from stream l where l.client = p.client and l.lane = g.lane)
                 union all
                 select max(x.beat_at), now() from stream x where x.client = p.client and x.lane = g.lane
                 having max(x.beat_at) < now() - interval '60 s'
