@@ -5,6 +5,14 @@ a stack trace on standard error, so that the plainest rubbish is turned away her
 """
 
 
+def masked(datagram: bytes, *secrets: bytes | None) -> bytes:
+    """A datagram as it may be shown to people: communities travel in the clear, and quarantine is read by many."""
+    for secret in secrets:
+        if secret:
+            datagram = datagram.replace(secret, b"*" * len(secret))
+    return datagram
+
+
 def envelope_fault(datagram: bytes) -> str | None:
     """What is wrong with the outermost SEQUENCE (X.690, 8.1.3; definite length), else None."""
     if len(datagram) < 2:

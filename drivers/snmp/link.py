@@ -157,9 +157,12 @@ class SnmpLink:
             reason = found.reasons.get(UPTIME) or f"{UPTIME}: no such object or instance"
             return [Sample(one, _now(), None, reason) for one in asked]
         life = Life(time.monotonic(), ticks, boots if isinstance(boots, int) else None)
-        anew = self._memory.life is not None and began_anew(self._memory.life, life)
-        self._memory.life = life
-        return [Sample(one, found.at[UPTIME], anew) for one in asked]
+        samples = []
+        for one in asked:  # each of them sees it once, however they are read
+            before = self._memory.lives.get(one)
+            self._memory.lives[one] = life
+            samples.append(Sample(one, found.at[UPTIME], before is not None and began_anew(before, life)))
+        return samples
 
     # ---- writing ----
 
@@ -302,8 +305,10 @@ class ListeningLink(SnmpLink):
         ear = self._ear
         lost, ear.lost = ear.lost, 0
         rejects = [ear.rejects.popleft() for _ in range(len(ear.rejects))]
-        if lost:
+        if lost or ear.suspects:
             ask |= dict.fromkeys(self._rules.points)
+        ear.suspects = False
+        if lost:
             rejects.append(
                 Reject(_now(), self._endpoint.name, "trap-overflow", f"{lost} traps came faster than they were taken")
             )

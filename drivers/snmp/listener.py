@@ -7,6 +7,7 @@ Nothing that a datagram holds may raise here: the event loop would have it.
 
 import asyncio
 import contextlib
+import hashlib
 import hmac
 import ipaddress
 import os
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 from drivers.snmp.ber import COUNTER, OCTETS, SEQUENCE, encoded, encoded_whole
 from drivers.snmp.engine_state import Engine, begin_engine
+from drivers.snmp.frame import masked
 from drivers.snmp.message import (
     AUTHENTIC,
     ENCRYPTED,
@@ -94,6 +96,8 @@ class Ear:
         self.heard: deque[Heard] = deque()
         self.rejects: deque[Reject] = deque(maxlen=_REJECTS_A_MINUTE * 2)
         self.lost = 0
+        self.suspects = False
+        """a trap was said again, or its sender has lost its clock: either way the agent is worth asking"""
         self.ready = asyncio.Event()
         assert endpoint.traps is not None
         community = endpoint.traps.community or endpoint.community
@@ -125,7 +129,11 @@ class Ear:
             boots, at, when = known
             expected = at + now - when
             if said.boots < boots or (said.boots == boots and said.time < expected - _WINDOW):
-                raise _Refused("trap-replay", "a trap from before the time that its engine has told")
+                self.suspects = True
+                self.ready.set()
+                raise _Refused(
+                    "trap-replay", "a trap from before the time that its engine has told; the agent is asked"
+                )
             if (said.boots, said.time) <= (boots, at):
                 return
         self._clocks[said.engine_id] = (said.boots, said.time, now)
@@ -222,6 +230,7 @@ class Listener:
         if self._untold:
             reject = reject._replace(reason=f"{reject.reason} ({self._untold} before it were only counted)")
             self._untold = 0
+        reject = reject._replace(payload=masked(reject.payload, *(ear.community for ear in self.ears)))
         (ears or self.ears)[0].refuse(reject)
 
     # ---- from bytes to a notification of an agent ----
@@ -258,25 +267,29 @@ class Listener:
 
     def _take_secured(self, message: bytes, addr: Any, ears: list[Ear], at: Micros) -> None:
         said = secured_message(message)
-        # whoever wants to send us an inform asks for our engine first (RFC 3414, section 4)
-        foreign = said.flags & REPORTABLE and said.engine_id != self.engine.id
-        if foreign and any(one.community is None for one in ears):
+        ours = said.engine_id == self.engine.id
+        try:
+            ear, keys = self._authenticated(message, said, ears)
+        except _Refused:
+            # whoever wants to send us an inform asks for our engine first (RFC 3414, section 4)
+            if ours or not said.flags & REPORTABLE or all(one.endpoint.version != "3" for one in ears):
+                raise
             self._report(said, addr, _UNKNOWN_ENGINE, None)
             return
-        ear, keys = self._authenticated(message, said, ears)
         if not said.flags & ENCRYPTED or said.data.tag != OCTETS:
             raise _Refused("trap-credentials", "it is not encrypted")
-        ours = said.engine_id == self.engine.id
         if ours and not self._is_in_time(said):
             self._report(said, addr, _NOT_IN_TIME, (ear, keys))
             return
-        if not ours:
-            ear.check_clock(said)
         scoped = keys.decrypted(message[said.data.start : said.data.end], said.boots, said.time, said.salt)
         context, body = scoped_pdu(scoped)
         pdu = parse_pdu(scoped, body)
         if pdu.tag == TRAP and not ours:
-            ear.take(Heard(at, notification(pdu), message, None))
+            heard = Heard(at, notification(pdu), message, None)
+            ear.check_clock(said)
+            ear.take(heard)
+        elif pdu.tag == INFORM and not ours:  # to the engine that we were once
+            self._report(said, addr, _UNKNOWN_ENGINE, None)
         elif pdu.tag == INFORM and ours:
             answer = encoded_scoped(context, encoded_pdu(RESPONSE, pdu.request_id, pdu.body))
             key = (said.user, pdu.request_id, pdu.body)
@@ -325,7 +338,8 @@ class Listener:
         response: Callable[[], bytes],
     ) -> None:
         """An inform is acknowledged when its delivery is safe; one that comes again meanwhile is the same one."""
-        key = (*addr[:2], *key)
+        key = (*addr[:2], *key)  # its last part is as long as the sender likes
+        key = (*key[:-1], hashlib.blake2b(key[-1], digest_size=16).digest())
         if key in self._waiting:
             return
         if key in self._done:

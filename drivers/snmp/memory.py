@@ -17,7 +17,8 @@ _MOST_AGENTS = 1024
 class AgentMemory:
     """What is known of one agent."""
 
-    life: Life | None = None
+    lives: dict[Series, Life] = field(default_factory=dict)
+    """of each point that tells of restarts, the last look"""
     rows: dict[Series, dict[str, str]] = field(default_factory=dict)
     """of each table point, the rows of the last good walk: instance by index"""
     gone: dict[Series, dict[str, None]] = field(default_factory=dict)

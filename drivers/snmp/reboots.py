@@ -30,7 +30,8 @@ def began_anew(before: Life, now: Life) -> bool:
     if before.boots is not None and now.boots is not None:
         return now.boots != before.boots
     passed = (now.at - before.at) * 100
-    behind = (before.ticks + passed - now.ticks) % _WRAP
-    if behind > _WRAP / 2:
-        return False  # ahead of us: its clock runs fast, or it was set
-    return behind > _SLACK + _DRIFT * passed
+    expected = before.ticks + passed
+    off = (now.ticks - expected) % _WRAP
+    if min(off, _WRAP - off) <= _SLACK + _DRIFT * passed:
+        return False
+    return now.ticks < expected  # above it the agent's clock was set, or runs fast

@@ -31,7 +31,7 @@ from gufo.snmp import (
 from gufo.snmp._fast import GetIter
 from gufo.snmp.aio import SnmpSession
 
-from drivers.snmp.frame import envelope_fault
+from drivers.snmp.frame import envelope_fault, masked
 from drivers.snmp.settings import SnmpEndpoint
 from drivers.snmp.usm import DIGESTS, authenticity_fault, localized_key
 from drivers.snmp.values import Raw
@@ -237,6 +237,7 @@ class Agent:
         self._pace = pace
         self._turn = asyncio.Lock()
         self._fresh_until = 0.0
+        self._secret = None if endpoint.community is None else endpoint.community.get_secret_value().encode()
 
     def let_go(self) -> None:
         """Close the socket: gufo-snmp does it with the session's last reference. The agent cannot be asked any more."""
@@ -303,7 +304,7 @@ class Agent:
                     return Rows(list(rows.items()), False)
                 index = one[0][len(below) :]
                 if index in rows:
-                    raise GarbledError(f"walking {column} comes to row {index} again", self._session.datagram)
+                    raise GarbledError(f"walking {column} comes to row {index} again", self._shown())
                 if len(rows) == most:
                     return Rows(list(rows.items()), True)
                 rows[index] = one[1]
@@ -336,16 +337,19 @@ class Agent:
                     # an agent that restarted counts its time anew: ask for it once before blaming the credentials
                     refreshed, self._fresh_until = True, 0.0
                 except SnmpDecodeError as error:
-                    raise GarbledError(f"the answer is no SNMP message: {error}", self._session.datagram) from None
+                    raise GarbledError(f"the answer is no SNMP message: {error}", self._shown()) from None
                 except ConnectionRefusedError:
                     raise LinkDown(f"{self._endpoint.name}: nothing listens there") from None
                 except (OSError, SnmpError) as error:
                     raise LinkDown(f"{self._endpoint.name}: {error}") from None
         if self._session.forged:
-            raise GarbledError(self._session.forged, self._session.datagram)
+            raise GarbledError(self._session.forged, self._shown())
         raise SilentError(
             f"no answer to {self._endpoint.retries + 1} requests within {self._endpoint.timeout_s} s each"
         )
+
+    def _shown(self) -> bytes:
+        return masked(self._session.datagram, self._secret)
 
     async def _exchange(self, question: Callable[[], Awaitable[T]]) -> T:
         loop = asyncio.get_running_loop()

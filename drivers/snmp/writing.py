@@ -55,7 +55,6 @@ ERRORS = {
     14: "commitFailed", 15: "undoFailed", 16: "authorizationError", 17: "notWritable", 18: "inconsistentName",
 }  # fmt: skip
 """error-status (RFC 3416, section 3)."""
-_DENIED = frozenset({6, 16})
 _NOT_IN_TIME = "1.3.6.1.6.3.15.1.1.2.0"
 """usmStatsNotInTimeWindows (RFC 3414, section 3.2)."""
 _UNSIGNED = {"gauge": GAUGE, "timeticks": TIMETICKS, "counter": COUNTER}
@@ -105,7 +104,7 @@ def same_value(seen: Scalar | None, wanted: Scalar) -> bool:
 
 
 async def set_value(endpoint: SnmpEndpoint, address: str, oid: str, value: bytes) -> None:
-    """SET one OID of the agent at `address`; raises Unanswered, BadInput when it refuses the value, AccessDenied when it refuses us."""
+    """SET one OID of the agent at `address`; raises Unanswered, BadInput when it refuses, AccessDenied when it does not know us."""
     wire = _Wire()
     loop = asyncio.get_running_loop()
     try:
@@ -120,11 +119,9 @@ async def set_value(endpoint: SnmpEndpoint, address: str, oid: str, value: bytes
         raise LinkDown(f"{endpoint.name}: nothing listens there") from None
     finally:
         transport.close()
-    if answer.error_status in _DENIED:
-        raise AccessDenied(f"{endpoint.name}: the agent does not let us write {oid}: {ERRORS[answer.error_status]}")
     if answer.error_status:
         reason = ERRORS.get(answer.error_status, f"error {answer.error_status}")
-        raise BadInput(f"the agent refuses the value: {reason}", f"{endpoint.name} {oid}", code="refused")
+        raise BadInput(f"the agent refuses to be written: {reason}", f"{endpoint.name} {oid}", code="refused")
 
 
 class _Wire(asyncio.DatagramProtocol):

@@ -164,9 +164,17 @@ def test_an_agent_that_runs_on_has_not_restarted_also_where_its_count_begins_aga
     assert not began_anew(Life(1000, ticks, None), Life(1000 + passed, later, None))
 
 
-@given(st.integers(6_100, 2**31), st.floats(0, 3600), st.integers(0, 3000))
+@given(st.integers(10_000, 2**32 - 1_000_000), st.floats(0, 3600), st.integers(0, 3000))
 def test_a_count_that_begins_again_before_its_end_is_a_restart(ticks: int, passed: float, fresh: int) -> None:
-    assert began_anew(Life(0, ticks, None), Life(passed, fresh, None)) or fresh >= ticks + passed * 99.5 - 3_000
+    assert began_anew(Life(0, ticks, None), Life(passed, fresh, None))
+
+
+def test_an_agent_that_was_up_for_a_year_and_restarts_is_seen() -> None:
+    assert began_anew(Life(0, 365 * 8_640_000, None), Life(60, 500, None))
+
+
+def test_a_clock_that_runs_ahead_is_no_restart() -> None:
+    assert not began_anew(Life(0, 1000, None), Life(60, 100_000, None))
 
 
 def test_the_engines_boots_settle_it() -> None:
