@@ -337,3 +337,16 @@ async def test_a_device_that_a_profile_made_urgent_loses_no_sample_and_a_fire_in
     produced = "select sum(produced + surplus), sum(stored + suppressed + events + beats + duplicates + quarantined + dropped + missing) from stream_tally"
     ((made, found),) = centre.rows(produced)
     assert made == found > 0
+
+
+async def test_an_edge_without_a_bundle_of_this_kind_is_sent_nothing_at_all(centre: Centre, lamp: Device) -> None:
+    known = profiles()
+    await centre.apply(manifest(lamp.port), known)
+    async with session(centre.broker, client_id="looker", clean_start=True) as live:
+        await live.subscribe(configuration_topic(PARTITION, "edge-1"))
+        async with centre.serving(known, ingest=False):
+            await eventually(lambda: centre.says(wanted=1))
+            await centre.bundle(known)  # from now on there is one
+            async with asyncio.timeout(20):
+                (message,) = await live.take(1)
+    assert read_envelope(message.payload).version == 1

@@ -49,13 +49,13 @@ on conflict (device) do update set problem = excluded.problem, basis = excluded.
 update client set seal = %(seal)s where name = %(name)s
 
 -- name: published
--- What the broker has to hold; an edge that is no more has an empty one.
+-- What the broker has to hold; of an edge that is no more nothing, which an empty message says. Who never had one is sent nothing at all.
 select e.id::text as id, i.partition, case when l.revoked_at is null and e.retired_at is null then c.envelope end as envelope
 from edge_configuration c
 join device e on e.key = c.device
 join client l on l.device = e.key
 join institution i on i.key = e.institution
-where i.partition = any (%(partitions)s)
+where i.partition = any (%(partitions)s) and c.envelope is not null
 
 -- name: align
 -- A profile that gained or lost its fire and panic definitions moves its devices to the other lane.
