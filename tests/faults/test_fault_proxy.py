@@ -103,11 +103,9 @@ async def test_what_a_stall_held_back_comes_late_and_what_was_swallowed_never() 
 async def test_a_drip_carries_a_few_bytes_at_a_time_and_loses_none() -> None:
     async with echoing() as (proxy, streams):
         proxy.weather = Weather(delay=0.02, drip=3)
-        streams[1].write(b"0123456789")
-        first = await asyncio.wait_for(streams[0].read(100), 20)
-        assert 1 <= len(first) <= 6
-        rest = await asyncio.wait_for(streams[0].readexactly(10 - len(first)), 20)
-        assert first + rest == b"0123456789"
+        began = asyncio.get_running_loop().time()
+        assert await said(streams, b"0123456789") == b"0123456789"
+        assert asyncio.get_running_loop().time() - began >= 4 * 0.02, "four drops up, each after a pause"
 
 
 async def test_a_garbled_piece_differs_in_one_bit_and_a_truncated_one_lacks_its_end() -> None:

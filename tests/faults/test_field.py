@@ -18,11 +18,11 @@ SEED = int(os.environ.get("ANXIN_FAULT_SEED", random.SystemRandom().randrange(2*
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("engine_prefix")
 async def test_conservation_is_exact_on_every_stream_of_a_field_with_bad_lines_and_kills(tmp_path: Path) -> None:
-    found, done = await run_field(tmp_path / "field", 3, 20.0, SEED, SHORT)
-    print(report(3, 20.0, SEED, found, done, 0))
-    assert found.ok, report(3, 20.0, SEED, found, done, 0)
-    assert sum(done["kills"].values()) >= 3
-    assert sum(done["faults"].values()) >= 10
+    found, done = await run_field(tmp_path / "field", 3, 12.0, SEED, SHORT)
+    print(report(3, 12.0, SEED, found, done, 0))
+    assert found.ok, report(3, 12.0, SEED, found, done, 0)
+    assert sum(done["kills"].values()) >= 2
+    assert sum(done["faults"].values()) >= 5
 
 
 # the judge must see what it is there to see --------------------------------------------------------------------------
