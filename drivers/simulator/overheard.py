@@ -96,7 +96,7 @@ class Published:
         """Take octets of one side; the client's say nothing that a case needs."""
         if not device:
             return
-        self._buffer += octets
+        self._buffer = (self._buffer + octets)[-_LONGEST:]
         while (packet := self._packet()) is not None:
             first, body = packet
             if first >> 4 == 3:

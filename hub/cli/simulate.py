@@ -6,11 +6,13 @@ Exit codes: 0 after SIGTERM or Ctrl-C, 2 when a profile, a setting or a place is
 import asyncio
 import contextlib
 import os
+import secrets
 import shlex
 import signal
 import stat
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,6 +57,10 @@ def simulate(
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="write a manifest that fits, and its secrets beside it")
     ] = None,
+    webhook: Annotated[
+        str,
+        typer.Option("--webhook", help="where the manifest's policy tells of fires and presses; nobody if not given"),
+    ] = "http://127.0.0.1:9/",
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="note what is said before it is said, synced, a JSON line each")
     ] = None,
@@ -77,7 +83,7 @@ def simulate(
         with contextlib.ExitStack() as stack:
             place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="anxin-simulate-")))
             place.mkdir(parents=True, exist_ok=True)
-            asyncio.run(_main(chosen, wish, Place(place.absolute(), broker), manifest, ledger))
+            asyncio.run(_main(chosen, wish, Place(place.absolute(), broker), manifest, webhook, ledger))
     except (AnxinError, OSError) as error:
         print(f"anxin simulate: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -90,7 +96,12 @@ def _profile(name: str, known: "dict[str, Profile]") -> "Profile":
 
 
 async def _main(
-    profiles: "Sequence[Profile]", wish: "Wish", place: "Place", manifest: Path | None, ledger_path: Path | None
+    profiles: "Sequence[Profile]",
+    wish: "Wish",
+    place: "Place",
+    manifest: Path | None,
+    webhook: str,
+    ledger_path: Path | None,
 ) -> None:
     from hub.runtime.simulation import Ledger, simulated
 
@@ -100,7 +111,7 @@ async def _main(
     with contextlib.closing(Ledger(ledger_path)) as ledger:
         async with simulated(profiles, wish, place, ledger, _announce) as devices:
             if manifest is not None:
-                _write_manifest(manifest, devices)
+                _write_manifest(manifest, devices, webhook)
             print(f"{len(devices)} devices are there", flush=True)
             await _until(stop, devices)
             for device in devices:
@@ -141,7 +152,7 @@ def _told(device: "Simulated") -> str:
     return f"{device.name}\n  faults: {faults or 'none'}; alarms: {alarms or 'none'}"
 
 
-def _write_manifest(path: Path, devices: "Sequence[Simulated]") -> None:
+def _write_manifest(path: Path, devices: "Sequence[Simulated]", webhook: str) -> None:
     import yaml
 
     from hub.core.site_manifest import Sited, manifest_of
@@ -162,16 +173,17 @@ def _write_manifest(path: Path, devices: "Sequence[Simulated]") -> None:
         )
         for one in devices
     ]
-    document, variables = manifest_of(sited)
+    secret = f"whsec_{b64encode(secrets.token_bytes(32)).decode()}"
+    document, variables = manifest_of(sited, webhook, secret)
     path.write_text(yaml.safe_dump(document, allow_unicode=True, sort_keys=False, width=100), "utf-8")
     print(f"manifest: {path}", flush=True)
     if variables:
-        secrets = path.with_name(f"{path.stem}.env")
-        secrets.unlink(missing_ok=True)
-        handle = os.open(secrets, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        beside = path.with_name(f"{path.stem}.env")
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.writelines(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-        print(f"its secrets: . {secrets}", flush=True)
+        print(f"its secrets: . {beside}", flush=True)
 
 
 async def _listen(devices: "Sequence[Simulated]") -> None:

@@ -28,12 +28,37 @@ class Sited(NamedTuple):
     device: Mapping[str, Any]
 
 
-def manifest_of(devices: Sequence[Sited]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The manifest as it is written, and the values of the variables that it names."""
-    variables: dict[str, str] = {}
+def manifest_of(devices: Sequence[Sited], webhook: str, secret: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The manifest as it is written, and the values of the variables that it names. Fires and presses are told to `webhook`."""
+    variables = {"ANXIN_SIM_WEBHOOK_SECRET": secret}
+    desk = {"url": webhook, "secret": "${env:ANXIN_SIM_WEBHOOK_SECRET}"}
     sites = dict.fromkeys(one.site for one in devices)
     institutions = [_institution(site, [one for one in devices if one.site == site], variables) for site in sites]
-    return {"divisions": DIVISIONS, "institutions": institutions}, variables
+    responder = {
+        "id": "sim-desk",
+        "title": {"zh": "模拟值班", "en": "Simulated duty desk"},
+        "channels": [{"id": "hook", "kind": "webhook", "settings": desk}],
+    }
+    document = {
+        "divisions": DIVISIONS,
+        "responders": [responder],
+        "policies": [_policy(site) for site in sites],
+        "institutions": institutions,
+    }
+    return document, variables
+
+
+def _policy(site: str) -> dict[str, Any]:
+    """An institution with fire or panic devices must have one."""
+    return {
+        "id": f"{site}-policy",
+        "title": {"zh": f"模拟机构 {site} 火警与一键报警", "en": f"Fire and panic at {site}"},
+        "institution": site,
+        "signal_classes": ["fire", "panic"],
+        "priorities": ["critical"],
+        "round_every": "60s",
+        "steps": [{"responder": "sim-desk", "channel": "hook"}],
+    }
 
 
 def _institution(site: str, devices: Sequence[Sited], variables: dict[str, str]) -> dict[str, Any]:

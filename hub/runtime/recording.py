@@ -103,7 +103,7 @@ async def _listen(plan: LinkPlan, link: Link, seconds: float) -> tuple[list[Samp
                     samples += delivery.samples
                     rejects += delivery.rejects
                     await delivery.settle()
-                    if len(samples) > MAX_SAMPLES:
+                    if len(samples) + len(rejects) > MAX_SAMPLES:
                         raise BadInput(f"more than {MAX_SAMPLES} values: record for a shorter time", "--seconds")
         except TimeoutError:
             pass  # that was the time

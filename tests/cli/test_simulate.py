@@ -3,22 +3,26 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
-from hub.bundle import BundleEndpoint
+from hub.bundle import BundleEndpoint, read_bundle
 from hub.config import data_folder
 from hub.driver import PollLink
 from hub.manifest import Manifest
 from hub.profiles import load_profiles
-from hub.runtime.drivers import plan_links
+from hub.runtime.drivers import LinkPlan, plan_links
 from hub.runtime.replay import bundled
 from hub.testing import eventually
+from tests.cli.conftest import Command
 
 PROFILES = load_profiles([data_folder("device-profiles")])
 ANXIN = [sys.executable, "-c", "from hub.cli.main import main; main()", "simulate"]
@@ -129,3 +133,59 @@ async def test_what_cannot_be_played_ends_with_code_2_and_says_why() -> None:
             assert process.returncode == 2, error
             assert said in error.decode()
             assert "hidden" not in error.decode()
+
+
+def test_simulated_sites_are_applied_and_an_edges_bundle_reaches_every_device_of_its_site(
+    ctl: Command, tmp_path: Path, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, bundle = tmp_path / "sites.yaml", tmp_path / "edge.json"
+    profiles = (
+        "adam-6050-door",
+        "rfc1628-ups",
+        "heiman-hs1sa",
+        "tuya-ts0215a-sos",
+        "gb26875-transmitter",
+        "ascii-line-door",
+    )
+    options = ("--sites", "2", "--every", "0.2", "--manifest", str(manifest))
+    environment = {**os.environ, "ANXIN_SIMULATE_BROKER": mqtt_url}
+    process = subprocess.Popen(
+        [*ANXIN, *profiles, *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment, text=True
+    )
+    try:
+        assert process.stdout is not None
+        while "devices are there" not in process.stdout.readline():
+            assert process.poll() is None
+        for line in (tmp_path / "sites.env").read_text().splitlines():
+            name, value = shlex.split(line.removeprefix("export "))[0].split("=", 1)
+            monkeypatch.setenv(name, value)
+        applied = ctl("apply", "-f", manifest, "--yes")
+        assert applied.code == 0, applied.err
+        written = ctl("bundle", "sim-002-edge", "-o", bundle)
+        assert written.code == 0, written.err
+        plans = plan_links(read_bundle(bundle).endpoints, str(bundle))
+        assert {binding.series.device for plan in plans for binding in plan.bindings} == {
+            f"sim-002-{name}" for name in profiles
+        }
+        for plan in plans:
+            assert asyncio.run(first_values(plan)) == {binding.series.device for binding in plan.bindings}
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+async def first_values(plan: LinkPlan) -> set[str]:
+    """The devices behind an endpoint that gave a value."""
+    wanted = {binding.series.device for binding in plan.bindings}
+    heard: set[str] = set()
+    async with asyncio.timeout(60), plan.driver.connect(plan.endpoint, plan.bindings) as link:
+        if isinstance(link, PollLink):
+            samples = await link.read([one.series for one in plan.bindings])
+            return {one.series.device for one in samples if one.error is None}
+        async for delivery in link.deliveries():
+            heard |= {one.series.device for one in delivery.samples if one.error is None}
+            await delivery.settle()
+            if heard == wanted:
+                break
+    return heard

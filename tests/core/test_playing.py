@@ -81,9 +81,9 @@ def test_the_manifest_of_simulated_sites_is_one_and_holds_no_secret() -> None:
             for n in (1, 2)
         ),
     ]
-    document, variables = manifest_of(devices)
+    document, variables = manifest_of(devices, "http://127.0.0.1:9/", "hidden-0")
     assert "hidden" not in str(document)
-    assert sorted(variables.values()) == ["hidden-1", "hidden-2", "hidden-3", "hidden-3"]
+    assert sorted(variables.values()) == ["hidden-0", "hidden-1", "hidden-2", "hidden-3", "hidden-3"]
     manifest = Manifest.model_validate(yaml.safe_load(yaml.safe_dump(document)))
     assert [len(site.devices) for site in manifest.institutions] == [3, 2]
     assert [[end.id for end in site.endpoints] for site in manifest.institutions] == [
