@@ -6,7 +6,7 @@ import json
 import os
 import random
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,18 @@ from pyasn1.codec.ber import encoder
 from pysnmp.proto import api
 
 from drivers.snmp import SnmpDriver
+from drivers.snmp.ber import OCTETS, TIMETICKS, encoded, encoded_oid, encoded_whole
 from drivers.snmp.engine_state import begin_engine
-from drivers.snmp.message import Notification
+from drivers.snmp.message import TRAP, Notification, encoded_pdu, encoded_scoped, encoded_secured, encoded_varbind
 from drivers.snmp.settings import TrapRule
 from drivers.snmp.traps import Rules
+from drivers.snmp.writing import secrets_of
 from hub.driver import Binding, PollLink, PushLink
 from hub.engine import Prefix
 from hub.errors import LinkDown
-from hub.model import Delivery, Series
+from hub.model import Delivery, Lane, Reject, Sample, Series
+from hub.runtime.drivers import LinkPlan
+from hub.runtime.links import LinkRunner
 from hub.testing import eventually
 from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, calm, calm3, free_port
 
@@ -388,6 +392,76 @@ async def test_twenty_links_come_and_go_and_leave_no_socket(site: Site) -> None:
             with contextlib.suppress(asyncio.CancelledError):
                 await waiting
     await eventually(lambda: len(os.listdir("/proc/self/fd")) <= before)
+
+
+async def test_the_runtime_stores_what_a_trap_raises_before_an_inform_is_acknowledged(site: Site) -> None:
+    """Through `hub.runtime.links`, which polls this link and listens to it."""
+    (await site.agent("127.0.3.1")).set("1.0", "integer", 0)
+    stored: list[tuple[Lane, Any]] = []
+    free = asyncio.Event()
+    turn = asyncio.Lock()  # a sink keeps the order of the calls
+
+    class Store:
+        async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
+            async with turn:
+                if any(one.raw == 1 for one in samples):
+                    await free.wait()
+                stored.extend((lane, one.raw) for one in samples)
+
+    bound = raised_by(OPEN)
+    plan = LinkPlan(
+        "agent",
+        site.driver,
+        site.endpoint("127.0.3.1"),
+        (bound,),
+        {bound.series: 3_600_000_000},
+        {bound.series.device: Lane.URGENT},
+    )
+    runner = asyncio.create_task(LinkRunner(plan, Store()).run())
+    try:
+        await eventually(lambda: (Lane.URGENT, 0) in stored)
+        keys = ("-r", "20", "-t", "1", "-v", "2c", "-c", "public")
+        sender = await site.send("127.0.3.1", *keys, site.to(), "", OPENED, program="snmpinform")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(sender.wait(), 1.5)
+        assert sender.returncode is None
+        free.set()
+        assert await asyncio.wait_for(sender.wait(), 20) == 0
+        await eventually(lambda: stored[-2:] == [(Lane.URGENT, 1), (Lane.URGENT, 0)])
+    finally:
+        runner.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await runner
+
+
+async def test_what_is_quarantined_shows_no_community(site: Site) -> None:
+    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
+    async with site.link(site.endpoint("127.0.3.1", community="trap-s3cret"), [raised_by(OPEN)]) as (_, stream):
+        assert await site.sent("127.0.3.1", *site.v2_trap(f"{ROOT}.0.77", community="trap-s3cret")) == ""
+        rejects: list[Any] = []
+        while not rejects:
+            rejects += (await take(stream))[0].rejects
+        assert [one.code for one in rejects] == ["trap-unmapped"]
+        assert b"***********" in rejects[0].payload
+        assert b"s3cret" not in rejects[0].payload
+
+
+async def test_a_trap_whose_sender_sets_the_bit_for_reports_is_a_trap_all_the_same(site: Site) -> None:
+    """Some agents do; only who does not know our engine, or us, is answered with a report."""
+    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
+    engine = b"\x80\x00\x00\x00\x05another"
+    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]) as (_, stream):
+        (listener,) = site.driver._listeners._open.values()
+        keys = secrets_of(listener.ears[0].endpoint).at(engine)
+        bindings = encoded_varbind("1.3.6.1.2.1.1.3.0", encoded_whole(5, TIMETICKS))
+        bindings += encoded_varbind("1.3.6.1.6.3.1.1.4.1.0", encoded_oid(OPENED))
+        scoped = encoded_scoped(engine, encoded_pdu(TRAP, 9, bindings))
+        hidden = encoded(OCTETS, keys.encrypted(scoped, 3, 50, b"saltsalt"))
+        blank = bytes(keys.digest.size)
+        listener.take(
+            keys.sealed(encoded_secured(9, 7, engine, 3, 50, b"sha256", blank, b"saltsalt", hidden)), ("127.0.3.1", 9)
+        )
+        assert said((await take(stream))[0]) == [("door", 1)]
 
 
 # ---- what a trap means ----
