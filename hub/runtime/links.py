@@ -419,4 +419,12 @@ async def _until_safe(held: Held) -> None:
 def _abandon(under_way: _UnderWay) -> None:
     """What is with the sink stays with it and may still be written; its source is not told, and sends it again."""
     while not under_way.empty():
-        under_way.get_nowait().stored.cancel()
+        stored = under_way.get_nowait().stored
+        stored.cancel()
+        stored.add_done_callback(_look_at_end)  # a gathering that was cancelled ends by an exception
+
+
+def _look_at_end(stored: "asyncio.Future[Any]") -> None:
+    """What nobody waits for any more, because the link was left, is no error of ours."""
+    if not stored.cancelled():
+        stored.exception()
