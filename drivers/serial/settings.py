@@ -127,8 +127,9 @@ class Endpoint(LineShape):
 
     edition: Edition = "auto"
     """`gb26875`: which edition a frame is, or `auto` by its main version"""
-    retry_after: float = Field(default=5.0, ge=0.1, le=10)
-    """`gb26875`: seconds until a command that was not answered is sent again (6.5.4: not above 10 s)"""
+    retry_after: float = Field(default=3.0, ge=0.1, le=10)
+    """`gb26875`: seconds until a command that was not answered is sent again (6.5.4: not above 10 s); with its repeats it ends within the
+    15 s that a write has"""
     repeats: int = Field(default=3, ge=0, le=10)
     """`gb26875`: how often it is sent again (6.5.5: three times)"""
     sync_clock: float = Field(default=86_400.0, ge=0, le=604_800)

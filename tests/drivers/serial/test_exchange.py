@@ -60,7 +60,7 @@ class Centre:
 @asynccontextmanager
 async def centre(bindings: list[Binding] | None = None, scheme: str = "listen", **more: Any) -> AsyncIterator[Centre]:
     number = free_port()
-    quiet = {"sync_clock": 0, "patrol": 0, "retry_after": 0.5}
+    quiet = {"sync_clock": 0, "patrol": 0, "retry_after": 10}
     document = {"port": f"{scheme}://{HOST}:{number}", "protocol": "gb26875", **quiet, **more}
     async with driver.connect(Endpoint.model_validate(document), bindings or BINDINGS) as link:
         assert isinstance(link, WriteLink)
@@ -301,7 +301,7 @@ async def test_more_callers_than_can_be_taken_are_refused_and_said_once(monkeypa
 
 
 async def test_a_half_open_caller_is_ended_and_the_others_are_not() -> None:
-    async with centre(idle_timeout=0.5) as heard:
+    async with centre(idle_timeout=3) as heard:
         reader, writer = await asyncio.open_connection(HOST, heard.number)
         async with FirePanel(Caller(HOST, heard.number), address=ONE, beat=0.1) as panel:
             assert await asyncio.wait_for(reader.read(1), 20) == b""
