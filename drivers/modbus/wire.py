@@ -20,8 +20,8 @@ from drivers.modbus.frame import Asked, Stage, Verdict, judge, judge_rtu, rtu_fr
 from drivers.modbus.settings import ModbusEndpoint
 from hub.errors import AccessDenied, LinkDown
 
-_MOST = 1 << 18
-"""What may come, in bytes, while an answer is waited for: what asyncio reads at once, so that nonsense is kept as it came."""
+_MOST = 1 << 14
+"""Bytes that may come while an answer is waited for: sixty late answers."""
 
 
 class _Transport(Protocol):
@@ -44,6 +44,8 @@ class Wire(asyncio.Protocol):
         self._answer: asyncio.Future[Verdict] | None = None
         self.received = b""
         """all that came since the last question"""
+        self._unjudged = b""
+        """what of it may still become an answer"""
         self.heard_at = 0.0
         """the loop's time when the last byte went either way"""
 
@@ -56,7 +58,7 @@ class Wire(asyncio.Protocol):
             raise ConnectionResetError("the peer closed the connection")
         answer: asyncio.Future[Verdict] = self._loop.create_future()
         self._answer = answer
-        self._asked, self.received = asked, b""
+        self._asked, self.received, self._unjudged = asked, b"", b""
         timer = self._loop.call_later(timeout_s, self._give_up, answer)
         try:
             self.heard_at = self._loop.time()
@@ -64,11 +66,13 @@ class Wire(asyncio.Protocol):
             return await answer
         finally:
             timer.cancel()
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # a connection that ended while we were cancelled is told to nobody, and is no error of the loop's
             self._asked = self._answer = None
 
     def _give_up(self, answer: "asyncio.Future[Verdict]") -> None:
         if not answer.done() and self._asked is not None:
-            answer.set_result(self._judge(self.received, self._asked))
+            answer.set_result(self._judge(self._unjudged, self._asked))
 
     def connection_made(self, transport: Any) -> None:
         """asyncio's word that it is open."""
@@ -80,10 +84,15 @@ class Wire(asyncio.Protocol):
         if self._asked is None or self._answer is None or self._answer.done():
             return
         self.received = self.received + data if self.received else data
-        verdict = self._judge(self.received, self._asked)
+        self._unjudged = self._unjudged + data if self._unjudged else data
+        verdict = self._judge(self._unjudged, self._asked)
         if verdict.stage is Stage.WHOLE or verdict.stage is Stage.NONSENSE:
             self._answer.set_result(verdict)
-        elif len(self.received) > _MOST:
+        elif verdict.stage is Stage.NOTHING:
+            self._unjudged = (
+                b""  # whole answers to other questions: a peer that babbles byte by byte costs each of them once
+            )
+        if not self._answer.done() and len(self.received) > _MOST:
             self._answer.set_result(Verdict(Stage.NONSENSE, reason=f"{len(self.received)} bytes and no answer in them"))
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,10 +1,11 @@
 """The wire: any pieces, any noise, one answer; what was not asked for is thrown away. Over a transport that only notes what was sent."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.modbus.frame import Asked, Stage, Verdict, checksum
@@ -95,3 +96,27 @@ async def test_a_cancellation_that_meets_the_answer_is_a_cancellation() -> None:
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_a_cancellation_that_meets_the_end_of_the_connection_leaves_nothing_to_the_loop() -> None:
+    escaped: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: escaped.append(context))
+    wire = Wire(TCP)
+    wire.connection_made(Sent())
+    asking = asyncio.create_task(wire.ask(ASKED, 20))
+    await asyncio.sleep(0)
+    wire.connection_lost(None)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    del asking
+    gc.collect()
+    assert escaped == []
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 300))
+def test_what_may_come_before_an_answer_is_bounded(size: int) -> None:
+    verdict, received = ask(TCP, cut(LATE * 2000, range(0, 2000 * len(LATE), size)), timeout_s=20)
+    assert verdict.stage is Stage.NONSENSE
+    assert len(received) < (1 << 14) + 2 * 300
