@@ -342,6 +342,38 @@ async def test_five_thousand_malformed_datagrams_reach_nobody_and_the_trap_behin
     assert escaped == []
 
 
+async def test_spoiled_version_3_messages_of_any_kind_reach_nobody(site: Site) -> None:
+    """Authentic and not, encrypted and not, to our engine and from others, before and after their time."""
+    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
+    chance = random.Random(5)
+    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]):
+        (listener,) = site.driver._listeners._open.values()
+        (ear,) = listener.ears
+        secrets = secrets_of(ear.endpoint)
+        bindings = encoded_varbind("1.3.6.1.2.1.1.3.0", encoded_whole(5, TIMETICKS))
+        bindings += encoded_varbind("1.3.6.1.6.3.1.1.4.1.0", encoded_oid(OPENED))
+
+        def spoiled(octets: bytes, share: float) -> bytes:
+            made = bytearray(octets)
+            for _ in range(chance.randrange(1, 4) if chance.random() < share else 0):
+                made[chance.randrange(len(made))] = chance.randrange(256)
+            return bytes(made)
+
+        for number in range(2_000):
+            engine = chance.choice([listener.engine.id, b"\x80\x00\x00\x00\x05abc"])
+            boots, now = chance.choice([(listener.engine.boots, listener.engine.time), (0, 0), (2**31 - 1, 2**31 - 1)])
+            keys = secrets.at(engine)
+            pdu = encoded_pdu(chance.randrange(0xA0, 0xA9), number, bindings)
+            scoped = spoiled(encoded_scoped(engine, pdu), 0.5)
+            hidden = encoded(OCTETS, keys.encrypted(scoped, boots, now, b"saltsalt"))
+            user, flags = chance.choice([b"sha256", b"x", b""]), chance.randrange(8)
+            blank = bytes(keys.digest.size)
+            message = keys.sealed(encoded_secured(number, flags, engine, boots, now, user, blank, b"saltsalt", hidden))
+            listener.take(spoiled(message, 0.3), ("127.0.3.1", 9))
+            assert len(ear.heard) <= 256
+            assert len(ear.rejects) <= 40
+
+
 async def test_traps_faster_than_they_are_taken_are_counted_and_the_agent_is_asked(site: Site) -> None:
     (await site.agent("127.0.3.1")).set("1.0", "integer", 0)
     async with site.link(site.endpoint("127.0.3.1"), [raised_by(OPEN)]) as (_, stream):
