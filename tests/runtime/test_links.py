@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -229,6 +230,19 @@ async def test_credentials_that_have_worked_are_believed_for_two_refusals_a_bad_
             await eventually(lambda: runner.counters.lost == 7)
     pauses = [line["pause"] for line in said if line["event"] == "link.down"]
     assert max(pauses[:6]) < 1 < 150 <= pauses[6], "the third refusal in a row is one"
+
+
+async def test_what_is_with_the_sink_when_a_link_is_left_is_no_error_in_the_log() -> None:
+    said: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+    sink = Sink()
+    sink.open.clear()
+    two = Delivery([good(SMOKE, 1)]), Delivery([good(DOOR, 1)])
+    async with running(plan(FakeDriver(lambda _: Speaking(*two, end=LinkDown("cut")))), sink) as runner:
+        await eventually(lambda: runner.counters.lost >= 3)
+    await asyncio.sleep(0.05)
+    gc.collect()
+    assert said == []
 
 
 async def test_nonsense_goes_to_quarantine_with_its_bytes_and_the_link_stays() -> None:
