@@ -15,9 +15,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from drivers.simulator.exchange import content_of
+from drivers.simulator.faults import CLOCK, DUPLICATE, HALF, Faults
 from drivers.simulator.onvif import OnvifDevice, Stream
 from hub.errors import BadInput
-from hub.simulation import Mark, Place
+from hub.model import Scalar
+from hub.simulation import Mark, Place, Played, Settings, Values
 
 DEVICE, EVENTS = "device.yaml", "events.jsonl"
 _END = "tns1:AnxinCase/End"
@@ -107,6 +109,61 @@ class OnvifSimulator:
             device.set_footage(about.days, about.gap_hours)
         async with device:
             yield _Replay(device, events)
+
+    @contextlib.asynccontextmanager
+    async def play(self, played: Played, place: Place) -> AsyncIterator["_Playing"]:
+        """A camera with a hundred days of footage."""
+        device = OnvifDevice(user=f"sim-{played.name}", password=secrets.token_urlsafe(12))
+        device.set_footage(100.0, 0.0)
+        async with device:
+            yield _Playing(played, device)
+
+
+class _Playing:
+    """A camera that answers for itself, with its events played; figures of streams and footage are its own."""
+
+    instances = ("1",)
+
+    def __init__(self, played: Played, device: OnvifDevice) -> None:
+        self._parts = {part.point: part.address for part in played.parts}
+        self.cannot = frozenset(part.point for part in played.parts if part.address.event is None)
+        self.device: Settings = {}
+        self.endpoint: Settings = _Replay(device, ()).endpoint
+        self._device = device
+        self._faults = Faults(played.faults, played.seed)
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return self._faults.played
+
+    async def show(self, values: Values) -> bool:
+        """Let each property take its value; before an answer may come garbage, and the clock may jump."""
+        if self._faults.draw(CLOCK):
+            self._device.clock_offset = self._faults.jump()
+        if self._faults.draw(HALF):
+            self._device.garble_next()
+        for (point, _), raw in values.items():
+            address = self._parts[point]
+            times = 2 if self._faults.draw(DUPLICATE) else 1
+            for _ in range(times):
+                await self._device.happen(
+                    address.event, address.item, word_of(point, address, raw), address.source or None
+                )
+        return self._device.subscriptions > 0
+
+
+def word_of(point: str, address: Any, raw: Scalar) -> str:
+    """What the item of a message says for this raw value; raises BadInput where there is no word."""
+    if address.map is not None:
+        for word, value in address.map.items():
+            if value == raw:
+                return str(word)
+        raise BadInput(f"the point's map has no word for {raw!r}", point, code="unplayable")
+    said = raw
+    if address.equals is not None:
+        said = address.equals if raw else (not address.equals if isinstance(address.equals, bool) else "")
+    return str(said).lower() if isinstance(said, bool) else str(said)
 
 
 def read_device(text: str) -> _Device:

@@ -143,7 +143,7 @@ def _announce(device: "Simulated") -> None:
     at = " ".join(f"{key}={value}" for key, value in device.playing.device.items())
     print(f"{device.name}\n  {device.profile.driver} {told} {at}".rstrip(), flush=True)
     if device.playing.cannot:
-        print(f"  not said: {', '.join(sorted(device.playing.cannot))}", flush=True)
+        print(f"  not varied: {', '.join(sorted(device.playing.cannot))}", flush=True)
 
 
 def _told(device: "Simulated") -> str:

@@ -211,6 +211,19 @@ async def test_a_press_over_mqtt_comes_through_a_fault(fault: str, tmp_path: Pat
     assert {reject.code for reject in heard.rejects} <= {"payload"}
 
 
+async def test_a_cameras_motion_comes_through_garbage_and_a_clock_that_jumps(tmp_path: Path) -> None:
+    faults = {"half_frame": 0.3, "duplicate_trap": 0.3, "clock_jump": 0.1}
+    async with played("onvif-camera", tmp_path, faults=faults) as device:
+        async with listening(plan(device)) as heard:
+
+            async def moves_until_heard() -> bool:
+                await device.raise_alarm("tampered")
+                await device.clear_alarm("tampered")
+                return {True, False} <= set(heard.values("scene_changed"))
+
+            await eventually(moves_until_heard, 60, every=0.2)
+
+
 def test_faults_are_read_and_what_is_none_is_refused() -> None:
     assert parse_faults("") == {}
     assert parse_faults("silence:0.5, wrong_id") == {"silence": 0.5, "wrong_id": 0.01}
