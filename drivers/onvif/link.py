@@ -29,7 +29,9 @@ _SUBSCRIBED_S = 60
 _RENEW_S = 25.0
 _BATCH = 100
 """Notifications in one answer."""
-_AGAIN_S = 60.0
+_REFUSALS = 3
+"""Subscriptions in a row that gave nothing, after which the event points are errors."""
+_AGAIN_S = 20.0
 """Seconds until a device that refused to tell events is asked again."""
 _RECORDINGS, _HISTORY = "GetRecordingSearchResults", "GetEventSearchResults"
 _TURN_S = 50.0
@@ -310,37 +312,32 @@ class OnvifPushLink(OnvifLink):
 
         A pull point forgets what it handed out: there is nothing to settle. After a reconnection it tells the present state first.
         """
-        tried_again = False
+        refusals = 0
         while True:
             refused = ""
             with self._explained():
                 try:
                     subscription = await self._subscribe()
-                except FaultError as error:
-                    refused = str(error)
-                except DeniedError as error:
-                    await self._is_it_all()
-                    # its clock may have been set: once more at once, with the time that it has now
-                    refused, tried_again = ("" if not tried_again else str(error)), not tried_again
-                else:
                     try:
                         async with contextlib.aclosing(self._pull(subscription)) as pulled:
                             async for delivery in pulled:
                                 yield delivery
-                    except FaultError as error:
-                        refused = "" if self._heard else str(error)
-                    except DeniedError:
-                        await self._is_it_all()
                     finally:
                         await self._unsubscribe(subscription)
-            if refused:
-                # it has no events for us: its other points go on
-                yield Delivery(
-                    [Sample(one.series, _now(), None, f"the device refuses: {refused}") for one in self._listening]
-                )
-                await asyncio.sleep(_AGAIN_S)
-            else:
+                except FaultError as error:
+                    refused = str(error)
+                except DeniedError as error:
+                    refused = str(error)
+                    await self._is_it_all()
+            # it forgot us, or its clock was set: once more at once, with the time that it has now
+            refusals = 0 if self._heard else refusals + 1
+            if refusals < _REFUSALS:
                 await asyncio.sleep(_PAUSE_S)
+                continue
+            # it has no events for us: its other points go on
+            reason = f"the device refuses: {refused}"
+            yield Delivery([Sample(one.series, _now(), None, reason) for one in self._listening])
+            await asyncio.sleep(_AGAIN_S)
 
     _heard = False
     """whether the present subscription gave an answer"""

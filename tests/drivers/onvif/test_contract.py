@@ -29,7 +29,7 @@ class _Camera(ContractPeer):
     async def start(self) -> None:
         await self.relay.open()
         # as through a NAT: the device tells addresses of its own, and only the relay can be reached
-        self.endpoint = endpoint(self.relay.port, host="localhost", timeout_s=0.7, pull_s=0.7)
+        self.endpoint = endpoint(self.relay.port, host="localhost", timeout_s=1.5, pull_s=0.7)
         for series, value in self.values.items():
             await self._put(series, value)
 

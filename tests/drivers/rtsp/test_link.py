@@ -90,7 +90,7 @@ async def test_one_stream_that_is_refused_does_not_spoil_its_neighbour(front: Fr
 async def test_a_server_that_promises_pictures_and_sends_none_does_not_flow(front: Front) -> None:
     front.mute_after = "PLAY"
     points = binding("flowing"), binding("decodable"), binding("fps")
-    seen = await look(front, *points, timeout_s=1.5)
+    seen = await look(front, *points, timeout_s=2.5)
     assert seen == {"flowing": False, "decodable": False, "fps": "the server is there and sends no pictures"}
 
 
@@ -119,7 +119,7 @@ async def test_what_is_no_rtsp_server_is_a_link_down(front: Front, said: bytes, 
 
 async def test_a_server_that_speaks_nonsense_is_seen_as_one_without_a_stream(front: Front) -> None:
     front.instead = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 4\r\n\r\nnope"
-    seen = await look(front, binding("flowing"), binding("fps"), timeout_s=1.5)
+    seen = await look(front, binding("flowing"), binding("fps"), timeout_s=2.5)
     assert seen["flowing"] is False
     assert seen["fps"] in link._WHY.values()
 
