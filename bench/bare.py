@@ -41,7 +41,12 @@ async def main(series: dict[str, int], partition: str) -> None:
             batch = await mqtt.take(500)
             now = datetime.now(UTC)
             upto: dict[str, tuple[str, str]] = {}
-            async with conn.cursor() as cursor, cursor.copy("copy reading from stdin (format binary)") as copy:
+            async with (
+                conn.cursor() as cursor,
+                cursor.copy(
+                    "copy reading (series_id, at, received_at, value, quality) from stdin (format binary)"
+                ) as copy,
+            ):
                 copy.set_types(["int4", "timestamptz", "timestamptz", "float8", "int2"])
                 for message in batch:
                     properties = dict(message.properties)

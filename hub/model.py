@@ -129,6 +129,8 @@ class Sample(NamedTuple):
     at: Micros
     raw: Scalar | None
     error: str | None = None
+    edge_at: Micros | None = None
+    """the clock of the process that received it, where `at` is the device's own time and differs; the runtime sets it, no driver"""
 
 
 class Reject(NamedTuple):
@@ -164,3 +166,5 @@ class Reading(NamedTuple):
     value: float | None
     text: str | None
     quality: Quality
+    edge_at: Micros | None = None
+    """when the edge had it, by the edge's clock, where that is not `at`"""

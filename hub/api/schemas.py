@@ -257,8 +257,8 @@ class EdgeConfiguration(BaseModel):
 QualityClass = Literal["good", "uncertain", "bad"]
 
 
-class Reading(BaseModel):
-    """One stored value."""
+class Measured(BaseModel):
+    """A value of a series."""
 
     at: Moment = Field(description="event time")
     received_at: Moment
@@ -266,6 +266,15 @@ class Reading(BaseModel):
     label: str | None = Field(description="the enumeration's label of the value, where the profile has one")
     quality: QualityClass
     quality_reason: str
+
+
+OWN_TIME = "when the edge had it, by the edge's clock; null: `at` is the edge's own time"
+
+
+class Reading(Measured):
+    """One stored value."""
+
+    edge_at: Moment | None = Field(description=OWN_TIME)
 
 
 class Figure(BaseModel):
@@ -283,7 +292,7 @@ class Figure(BaseModel):
     )
 
 
-class PointState(Reading):
+class PointState(Measured):
     """The latest value of one series."""
 
     point: str
@@ -297,6 +306,7 @@ class Event(BaseModel):
     """Something that happened once."""
 
     at: Moment
+    edge_at: Moment | None = Field(description=OWN_TIME)
     received_at: Moment
     point: str
     instance: str

@@ -11,6 +11,7 @@ from hub.model import Lane, Micros, Quality, Reading, Sample, Scalar
 from hub.profiles import Point, Report
 
 EARLIEST: Micros = 1_577_836_800_000_000  # 2020-01-01: before any of our devices, so a clock that was never set
+LATEST: Micros = 4_102_444_800_000_000  # 2100-01-01: what an edge's clock says beyond it is no time
 TOLERATED_AHEAD: Micros = 5_000_000
 REFUSED_AHEAD: Micros = 300_000_000
 
@@ -33,10 +34,13 @@ def normalise(sample: Sample, point: Point, received_at: Micros, lane: Lane) -> 
     lane it gets the hub's time and quality uncertain.
     """
     at, clock = _checked_time(sample.at, received_at, lane)
+    own = sample.edge_at
+    edge_at = own if own is not None and 0 <= own <= LATEST else None
     if sample.error is not None or sample.raw is None:
-        return Reading(sample.series, at, received_at, None, (sample.error or "no value")[:400], Quality.BAD_DEVICE)
+        said = (sample.error or "no value")[:400]
+        return Reading(sample.series, at, received_at, None, said, Quality.BAD_DEVICE, edge_at)
     value, text, quality = _value(sample.raw, point)
-    return Reading(sample.series, at, received_at, value, text, max(quality, clock))
+    return Reading(sample.series, at, received_at, value, text, max(quality, clock), edge_at)
 
 
 def _checked_time(at: Micros, received_at: Micros, lane: Lane) -> tuple[Micros, Quality]:

@@ -147,6 +147,7 @@ class _WireSample(Struct, forbid_unknown_fields=True, omit_defaults=True):
     r: bool | _Time | float | _Text | UnsetType = UNSET
     e: _Text | UnsetType = UNSET
     i: Annotated[str, Meta(pattern=_INSTANCE)] | Literal[""] = ""
+    s: _Time | UnsetType = UNSET
 
 
 class _WireReject(Struct, forbid_unknown_fields=True):
@@ -330,7 +331,11 @@ def _take_sample(up: Up, n: int, wire: _WireSample, raw: bytes) -> None:
     elif (type(value) is str and "\0" in value) or (error is not None and "\0" in error):
         up.refused.append(_refused_struct(n, "text", "NUL in a string", wire, raw))
     else:
-        up.samples.append(Numbered(n, Sample(Series(wire.d, wire.p, wire.i), wire.t, value, error)))
+        up.samples.append(
+            Numbered(
+                n, Sample(Series(wire.d, wire.p, wire.i), wire.t, value, error, None if wire.s is UNSET else wire.s)
+            )
+        )
 
 
 def _take_reject(up: Up, n: int, wire: _WireReject, raw: bytes) -> None:
@@ -387,6 +392,7 @@ def encode_sample(sample: Sample) -> bytes:
             t=sample.at,
             r=UNSET if value is None else value,
             e=UNSET if error is None else _clean(error),
+            s=UNSET if sample.edge_at is None else sample.edge_at,
         )
     )
 

@@ -32,6 +32,8 @@ READ_LIMIT = 120.0
 """seconds that one turn may take before the link is given up; a driver has its own, shorter time-outs"""
 WRITE_LIMIT = 15.0
 """seconds that a driver has to write one value and read it back"""
+OWN_TIME: Micros = 1_000_000
+"""a sample whose time differs by more from our clock when it is handed over keeps both"""
 HELD_LIMIT = 30.0
 """seconds that a push source waits for what the sink has in memory only; then its link ends, and it says it again"""
 SETTLE_LIMIT = 30.0
@@ -273,8 +275,9 @@ class LinkRunner:
     async def _store(self, delivery: Delivery, under_way: _UnderWay, *, polled: bool) -> None:
         """Hand to the sink, each sample in its device's lane. Rejects go as bulk: garbage must never stand before an alarm."""
         lanes: dict[Lane, list[Sample]] = {lane: [] for lane in Lane}
+        now = self._clock()
         for sample in delivery.samples:
-            lanes[self.plan.lanes.get(sample.series.device, Lane.BULK)].append(sample)
+            lanes[self.plan.lanes.get(sample.series.device, Lane.BULK)].append(_received(sample, now))
         puts = [self._sink.put(Lane.URGENT, lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []
         parts = [len(lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []
         if lanes[Lane.BULK] or delivery.rejects:
@@ -407,6 +410,12 @@ def _failed(part: "asyncio.Task[BaseException]") -> bool:
 def _telling(errors: Sequence[BaseException]) -> BaseException:
     """The one that says most: a bug before a driver's error."""
     return next((error for error in errors if not isinstance(error, AnxinError)), errors[0])
+
+
+def _received(sample: Sample, now: Micros) -> Sample:
+    """With our own time beside the device's, where they differ: `at` is never changed."""
+    differs = type(sample.at) is int and abs(now - sample.at) > OWN_TIME
+    return sample._replace(edge_at=now) if differs else sample
 
 
 async def _until_safe(held: Held) -> None:

@@ -284,6 +284,7 @@ async def _put_events(cur: Cursor, draft: Draft) -> None:
             [r.reading.value for r in rows],
             [r.reading.text for r in rows],
             [int(r.reading.quality) for r in rows],
+            [None if r.reading.edge_at is None else to_datetime(r.reading.edge_at) for r in rows],
         ]
         await cur.execute(_SQL["events"], [*places, *names, *times, *values])
 

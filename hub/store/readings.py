@@ -1,6 +1,7 @@
 """Readings into the hypertable: binary COPY, and the slower way for a batch that met an occupied instant."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncCursor, errors
@@ -14,7 +15,7 @@ Cursor = AsyncCursor[TupleRow]
 SeriesKeys = dict[Series, int]
 
 _ROUNDS = 1000
-_COLUMNS = ("int4", "timestamptz", "timestamptz", "float8", "int2")
+_COLUMNS = ("int4", "timestamptz", "timestamptz", "float8", "int2", "timestamptz")
 
 
 async def copy(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> list[int]:
@@ -25,7 +26,8 @@ async def copy(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> list
         copy.set_types(_COLUMNS)
         for reading in readings:
             moments = to_datetime(reading.at), to_datetime(reading.received_at)
-            await copy.write_row((series[reading.series], *moments, reading.value, int(reading.quality)))
+            told = (reading.value, int(reading.quality), _own(reading))
+            await copy.write_row((series[reading.series], *moments, *told))
     return []
 
 
@@ -40,7 +42,8 @@ async def stage(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> lis
         copy.set_types(("int4", *_COLUMNS))
         for n, reading in enumerate(readings):
             moments = to_datetime(reading.at), to_datetime(reading.received_at)
-            await copy.write_row((n, series[reading.series], *moments, reading.value, int(reading.quality)))
+            told = (reading.value, int(reading.quality), _own(reading))
+            await copy.write_row((n, series[reading.series], *moments, *told))
     for turn in range(_ROUNDS):  # a bound, not a wait: every round stores something or moves it on
         await cur.execute(_SQL["drop_same"])
         duplicates += [n for (n,) in await cur.fetchall()]
@@ -50,6 +53,10 @@ async def stage(cur: Cursor, readings: list[Reading], series: SeriesKeys) -> lis
         if cur.rowcount == 0:
             return duplicates
     raise errors.DataException("too many values at one instant of a series")
+
+
+def _own(reading: Reading) -> datetime | None:
+    return None if reading.edge_at is None else to_datetime(reading.edge_at)
 
 
 def _doubled(gone: Iterable[tuple[Any, ...]]) -> list[int]:

@@ -317,3 +317,9 @@ def test_a_confirmation_is_written_and_read_back() -> None:
 def test_a_confirmation_that_is_none_is_refused(payload: bytes) -> None:
     with pytest.raises(BadInput):
         wire.decode_confirm(payload)
+
+
+@given(st.none() | st.integers(-(2**63), 2**63 - 1))
+def test_the_clients_own_time_travels_beside_the_devices(edge_at: int | None) -> None:
+    sample = Sample(Series("panel-1", "fire"), 1, True, None, edge_at)
+    assert [numbered.sample for numbered in wire.decode_up(wire.encode_up([sample])).samples] == [sample]

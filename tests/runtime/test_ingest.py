@@ -185,6 +185,19 @@ async def test_an_old_reading_at_an_occupied_instant_is_stored_beside_it(city: s
         assert fetch(city, "select value from point_state") == [(30.0,)]
 
 
+async def test_a_reading_keeps_the_devices_the_edges_and_the_hubs_time(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        at = wall_clock() - 90 * SECOND
+        told = sample("heat-1", "celsius", 20.0, at)._replace(edge_at=at + 60 * SECOND)
+        nonsense = sample("heat-1", "celsius", 21.0, at + SECOND)._replace(edge_at=-(2**63))
+        await edge.told("bulk", told, nonsense, sample("heat-1", "celsius", 30.0, at + 2 * SECOND))
+        pressed = sample("button-1", "press", "short", at)._replace(edge_at=at + 60 * SECOND)
+        await edge.told("urgent", pressed)
+        own = "select extract(epoch from edge_at - at)::int, received_at > edge_at from "
+        assert fetch(city, own + "reading order by at") == [(60, True), (None, None), (None, None)]
+        assert fetch(city, own + "event") == [(60, True)]
+
+
 async def test_a_backlog_of_full_messages_goes_in_and_holds_up_no_press(city: str, mqtt_url: str) -> None:
     async with centre(city, mqtt_url), client(mqtt_url) as edge, client(mqtt_url) as panic:
         at = wall_clock() - 3600 * SECOND

@@ -364,6 +364,16 @@ async def test_a_push_source_is_not_told_that_what_the_sink_refused_is_safe() ->
     assert runner.counters.samples == 1
 
 
+async def test_a_sample_with_the_devices_own_time_keeps_ours_beside_it() -> None:
+    theirs, ours = Sample(SMOKE, NOW - 60_000_000, 1), Sample(DOOR, NOW - 500_000, 1)
+    broken = Sample(DOOR, None, 1)  # type: ignore[arg-type]
+    sink = Sink()
+    async with running(plan(FakeDriver(lambda _: Speaking(Delivery([theirs, ours, broken])))), sink):
+        await eventually(lambda: len(sink.samples()) == 3)
+    assert sink.samples(Lane.URGENT) == [theirs._replace(edge_at=NOW)]
+    assert sink.samples(Lane.BULK) == [ours, broken]
+
+
 class HoldingSink(Sink):
     """Has everything urgent in memory only."""
 

@@ -67,14 +67,15 @@ insert into gap (client, lane, device, since, until, cause, items)
 select * from unnest(%s::text[], %s::text[], %s::int[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bigint[])
 
 -- name: copy_readings
-copy reading (series_id, at, received_at, value, quality) from stdin (format binary)
+copy reading (series_id, at, received_at, value, quality, edge_at) from stdin (format binary)
 
 -- name: stage
 create temporary table if not exists incoming
-    (n int, series_id int, at timestamptz, received_at timestamptz, value float8, quality smallint) on commit delete rows
+    (n int, series_id int, at timestamptz, received_at timestamptz, value float8, quality smallint, edge_at timestamptz)
+    on commit delete rows
 
 -- name: copy_stage
-copy incoming (n, series_id, at, received_at, value, quality) from stdin (format binary)
+copy incoming (n, series_id, at, received_at, value, quality, edge_at) from stdin (format binary)
 
 -- name: drop_same
 delete from incoming i using reading r
@@ -83,8 +84,9 @@ returning i.n
 
 -- name: store_staged
 with kept as (
-    insert into reading (series_id, at, received_at, value, quality)
-    select distinct on (series_id, at) series_id, at, received_at, value, quality from incoming order by series_id, at, n
+    insert into reading (series_id, at, received_at, value, quality, edge_at)
+    select distinct on (series_id, at) series_id, at, received_at, value, quality, edge_at from incoming
+    order by series_id, at, n
     on conflict (series_id, at) do nothing
     returning series_id, at, value, quality
 )
@@ -106,9 +108,9 @@ from (
 where i.n = n.n and n.at is not null
 
 -- name: events
-insert into event (stream, seq, n, device, point, instance, at, received_at, value, text, quality)
+insert into event (stream, seq, n, device, point, instance, at, received_at, value, text, quality, edge_at)
 select * from unnest(%s::text[], %s::bigint[], %s::int[], %s::int[], %s::text[], %s::text[], %s::timestamptz[],
-                     %s::timestamptz[], %s::float8[], %s::text[], %s::smallint[])
+                     %s::timestamptz[], %s::float8[], %s::text[], %s::smallint[], %s::timestamptz[])
 on conflict do nothing
 
 -- name: quarantine

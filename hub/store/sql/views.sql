@@ -119,7 +119,7 @@ order by r.point, r.instance
 limit %(limit)s
 
 -- name: readings_down
-select r.at, r.received_at, r.value, r.quality
+select r.at, r.edge_at, r.received_at, r.value, r.quality
 from reading r
 where r.series_id = (select s.key from series s
                      where s.device = %(device)s and s.point = %(point)s and s.instance = %(instance)s)
@@ -129,7 +129,7 @@ order by r.at desc
 limit %(limit)s
 
 -- name: readings_up
-select r.at, r.received_at, r.value, r.quality
+select r.at, r.edge_at, r.received_at, r.value, r.quality
 from reading r
 where r.series_id = (select s.key from series s
                      where s.device = %(device)s and s.point = %(point)s and s.instance = %(instance)s)
@@ -139,7 +139,7 @@ order by r.at
 limit %(limit)s
 
 -- name: events
-select e.stream, e.seq, e.n, e.point, e.instance, e.at, e.received_at, e.value, e.text, e.quality
+select e.stream, e.seq, e.n, e.point, e.instance, e.at, e.edge_at, e.received_at, e.value, e.text, e.quality
 from event e
 where e.device = %(device)s
   and (%(point)s::text is null or e.point = %(point)s)
