@@ -23,7 +23,7 @@ _ONE_POINT_SPOILS = frozenset({2, 3, 4})
 _GATEWAY = frozenset({10, 11})
 """Exception codes that mean: the gateway lives, the unit does not."""
 _SAMPLE = partial(tuple.__new__, Sample)
-"""A sample from its four fields; its own constructor takes three times as long, and a block has a hundred."""
+"""A sample from all its fields; its own constructor takes three times as long, and a block has a hundred."""
 _PLANS = 64
 """Sets of series whose plan is kept; the runtime asks for the same few sets again and again."""
 
@@ -149,7 +149,11 @@ class ModbusLink:
             self._take_one_by_one(request, values, turn)
             return
         turn.samples.update(
-            zip(request.names, map(_SAMPLE, zip(request.names, repeat(at), raws, repeat(None))), strict=True)
+            zip(
+                request.names,
+                map(_SAMPLE, zip(request.names, repeat(at), raws, repeat(None), repeat(None))),
+                strict=True,
+            )
         )
 
     def _take_one_by_one(self, request: "_Request", values: Values, turn: "_Turn") -> None:
