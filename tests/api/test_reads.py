@@ -111,6 +111,7 @@ async def test_a_reading_has_quality_reason_and_label(shared: City) -> None:
     newest, *_ = await items(shared, "/devices/a-button/readings", point="mode")
     assert newest == {
         "at": "2026-11-21T08:00:00.123456Z",
+        "edge_at": None,
         "received_at": "2026-11-21T08:00:00.223456Z",
         "value": 1.0,
         "label": "armed",
