@@ -23,7 +23,8 @@ KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
 SEAL = bytes(range(100, 132))
 CLIENT, PARTITION = "hub", 3
-SOON = Patience(probation=3.0, steady=0.2)
+SOON = Patience(probation=12.0, steady=0.2)
+"""a busy machine brings a link back within it"""
 
 
 class _Handler(DataHandler):  # type: ignore[misc]

@@ -224,10 +224,10 @@ async def test_one_whose_endpoint_does_not_come_up_again_is_rolled_back_and_said
 ) -> None:
     hub = FakeHub()
     own = document(broker.port, endpoint("lamp", lamp.port))
-    async with serving(hub, broker.as_user()), running(own, tmp_path, Patience(1.0, 0.1)):
+    async with serving(hub, broker.as_user()), running(own, tmp_path, Patience(4.0, 0.1)):
         await eventually(lambda: hub.values(Lane.BULK))
         await publish(broker, offer(2, document(broker.port, endpoint("lamp", 1))))
-        await eventually(lambda: refused(hub, 2, "'lamp' did not come up"))
+        await eventually(lambda: refused(hub, 2, "'lamp' did not come up"), deadline=40)
         before = lamp.handler.reads
         await eventually(lambda: lamp.handler.reads > before)
         assert runs(hub, 1)
@@ -322,7 +322,14 @@ async def test_wherever_it_is_killed_it_comes_back_with_a_good_configuration_and
     new = document(broker.port, endpoint("lamp", 1 if fails else lamp.port, point("heat")))
     (tmp_path / "edge.json").write_text(json.dumps(own))
     await publish(broker, offer(2, new))
-    command = [sys.executable, "-c", _KILLED, str(tmp_path / "edge.json"), str(tmp_path / "spool"), "0.5"]
+    command = [
+        sys.executable,
+        "-c",
+        _KILLED,
+        str(tmp_path / "edge.json"),
+        str(tmp_path / "spool"),
+        "0.5" if fails else "60",
+    ]
     async with serving(hub, broker.as_user()):
         with subprocess.Popen(command, env={**os.environ, "ANXIN_CRASH_AT": label}) as process:
             assert await asyncio.to_thread(process.wait, 60) == -signal.SIGKILL

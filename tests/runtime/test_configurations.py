@@ -221,7 +221,7 @@ async def test_a_change_by_a_manifest_reaches_the_edge_which_says_so_and_nobody_
                 await eventually(lambda: centre.says(wanted=2, running=2, refused=0))
                 assert other.handler.reads > 0
                 assert await centre.apply(manifest(1), known) == []
-                await eventually(lambda: centre.says(wanted=3, running=2, refused=3))
+                await eventually(lambda: centre.says(wanted=3, running=2, refused=3), deadline=60)
                 row = await centre.edge()
                 assert "'io' did not come up again" in row["refused_reason"]
                 state = "select s.function_state, s.function_reason from device_state s join device d on d.key = s.device where d.id = 'edge-1'"
