@@ -293,6 +293,7 @@ class Draft:
             setattr(joined, name, getattr(self, name) | getattr(beside, name))
         joined.transitions = self.transitions + beside.transitions
         joined.changes = self.changes + beside.changes
+        joined.gaps = self.gaps + beside.gaps
         return joined
 
     def settle(self) -> None:

@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 LEAST = RATE_LEAST
 """seconds of measuring before the time that the spool can hold is told"""
+ANSWER = 1.0
+"""seconds that a disk has to say how much room it has"""
 
 
 class OwnPoints:
@@ -87,8 +89,9 @@ class OwnPoints:
             return None
         self._rate.note(now, shelf.spool.written[Lane.BULK])
         try:
-            budget, disk = await shelf.call(shelf.spool.left, Lane.BULK)
-        except (SpoolFailed, SpoolBroken):
+            async with asyncio.timeout(ANSWER):
+                budget, disk = await shelf.call(shelf.spool.left, Lane.BULK)
+        except (SpoolFailed, SpoolBroken, TimeoutError):  # a disk that hangs must not keep the beat that says so
             return None
         return hold_seconds(budget, disk, self._rate.per_second(LEAST))
 

@@ -58,13 +58,19 @@ class LocalRules:
     async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
         """Look, and hand on."""
         for sample in samples:
-            for name in self._watched.get(sample.series.device, ()):
-                rule, state = self._states[name]
-                state = observe(rule, state, sample, self._clock(), _ticks())
-                self._states[name] = (rule, state)
-                if state.watches or state.seen_at is not None:
-                    self._burning.set()
+            try:
+                self._look(sample)
+            except Exception as error:  # noqa: BLE001 -- a sample of the wrong make: the sink says so, and its neighbours are carried
+                log.error("rules.sample_not_judged", error=type(error).__name__)
         await self._sink.put(lane, samples, rejects)
+
+    def _look(self, sample: Sample) -> None:
+        for name in self._watched.get(sample.series.device, ()):
+            rule, state = self._states[name]
+            state = observe(rule, state, sample, self._clock(), _ticks())
+            self._states[name] = (rule, state)
+            if state.watches or state.seen_at is not None:
+                self._burning.set()
 
     async def run(self, find: FindRunner) -> NoReturn:
         """Sound what has to sound, until cancelled."""

@@ -424,15 +424,15 @@ def open_spool(folder: Path, clock: Callable[[], Micros], budget: int = BULK_BUD
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SpoolRefused(f"{folder}: another process uses this spool") from None
+        disk = Disk(folder)
         try:
-            connection = _connect(path)
+            connection = _connect_in_reserve(path, disk)
         except sqlite3.DatabaseError as error:
             if not _is_corrupt(error):
                 raise SpoolFailed(f"{path}: the spool cannot be opened: {error}") from None
             _move_aside(path, clock(), str(error))
             connection = _connect_anew(path)
         try:
-            disk = Disk(folder)
             disk.keep_reserve()
             yield Spool(connection, clock, {Lane.BULK: budget}, disk)
         finally:
@@ -451,6 +451,16 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:
         return False
+
+
+def _connect_in_reserve(path: Path, disk: Disk) -> sqlite3.Connection:
+    """To open takes room too: on a full disk the alarms that wait here would stay until somebody makes some."""
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError:
+        if not disk.give_up_reserve():
+            raise
+        return _connect(path)
 
 
 def _connect_anew(path: Path) -> sqlite3.Connection:

@@ -317,7 +317,8 @@ class _Leg:
         """Let go of what is confirmed; begin anew what the hub does not know. A disk that cannot let go stops no sending."""
         if self._stream != self.stream:  # what memory had was written to the disk
             self._begin_anew(window)
-        if self._anew is not None:
+        # not while the disk takes over what memory has: the numbers that it goes by would mean others
+        if self._anew is not None and self.shelf.sendable[self.lane]:
             said, known = self._anew, self._past.known
             after = await self.shelf.restart(self.lane)
             self._begin_anew(window)

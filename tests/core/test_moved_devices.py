@@ -79,6 +79,20 @@ def test_what_comes_late_on_the_old_lane_is_stored_and_proves_no_life_now() -> N
     assert link_of(pair) == "online"
 
 
+def test_a_silence_that_ends_on_the_old_lane_is_written_down_as_a_gap() -> None:
+    pair = Pair()
+    for world in (pair.urgent, pair.bulk):
+        world.beat()
+    pair.bulk_says(sample("heat-1", "celsius", 20.0, pair.bulk.now))
+    for _ in range(40):
+        pair.urgent.now += 10 * SECOND
+        pair.bulk.now += 10 * SECOND
+        pair.urgent.beat()
+        pair.bulk.beat()
+    draft = pair.bulk_says(sample("heat-1", "celsius", 20.0, pair.bulk.now))
+    assert [(gap.device, gap.cause) for gap in draft.whole().gaps] == [("heat-1", "device")]
+
+
 def test_both_lanes_look_again_when_a_device_moves_from_one_to_the_other() -> None:
     before = registry(*DEVICES)
     assert changed_devices(before, AFTER, Lane.BULK) == {"heat-1"}

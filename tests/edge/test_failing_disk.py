@@ -19,12 +19,14 @@ import pytest
 import structlog
 
 from hub.core.batching import pack
-from hub.core.wire import decode_up
+from hub.core.window import Window
+from hub.core.wire import Confirmation, decode_up
 from hub.edge import intake as intake_module
+from hub.edge import own_points
 from hub.edge.disk import Disk
 from hub.edge.intake import Intake
 from hub.edge.spool import Spool, SpoolBroken, SpoolFailed, memory_spool, open_spool
-from hub.edge.uplink import Uplink
+from hub.edge.uplink import Uplink, _Leg
 from hub.model import Lane, Sample, Series
 from hub.runtime.links import Held
 from hub.testing import eventually
@@ -32,6 +34,8 @@ from tests import lampbus
 from tests.brokers import OwnBroker
 from tests.edge.conftest import NOW
 from tests.edge.fake_hub import FakeHub, serving
+from tests.edge.sites import document
+from tests.edge.sites import running as site_running
 from tests.edge.test_process import bundle, start
 
 LAMP = Series("lamp-1", "level")
@@ -222,6 +226,60 @@ async def test_a_disk_that_does_not_answer_holds_no_alarm(
         await eventually(lambda: hub.values(Lane.URGENT)[-1] == 4)
 
 
+async def test_a_hub_that_forgot_the_stream_while_the_disk_takes_over_makes_nothing_vanish(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "MOVE", 1)
+    began, go_on, take_over = threading.Event(), threading.Event(), spool.take_over
+
+    def slowly(*args: object) -> int:
+        began.set()
+        go_on.wait(60)
+        return take_over(*args)  # type: ignore[arg-type]
+
+    read_only(spool)
+    async with running(Intake(spool, clock=lambda: NOW)) as intake:
+        for n in range(4):
+            with pytest.raises(Held):
+                await intake.put(Lane.URGENT, lamp(n))
+        memory = intake.memory
+        await memory.confirm(Lane.URGENT, 1)
+        leg = _Leg(Lane.URGENT, "up", {}, None, memory, intake, lambda: NOW)  # type: ignore[arg-type]
+        monkeypatch.setattr(spool, "take_over", slowly)
+        read_only(spool, False)
+        try:
+            await eventually(began.is_set)
+            leg._anew = Confirmation(leg.stream, 9)
+            await leg._tend(Window(1, 0.0))
+        finally:
+            go_on.set()
+        await eventually(lambda: not intake.failing)
+    assert spooled(spool) == [1, 2, 3]
+
+
+async def test_a_disk_that_hangs_does_not_hang_the_beat_that_says_so(
+    tmp_path: Path, broker: OwnBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake_module, "HANG", 0.5)
+    monkeypatch.setattr(own_points, "ANSWER", 0.2)
+    hub, go_on, hung = FakeHub(), threading.Event(), threading.Event()
+    left = Spool.left
+
+    def hang(self: Spool, lane: Lane) -> tuple[int, int | None]:
+        hung.set()
+        go_on.wait(60)
+        return left(self, lane)
+
+    async with serving(hub, broker.as_user()), site_running(document(broker.port), tmp_path):
+        try:
+            await eventually(lambda: hub.values(Lane.BULK, "disk") != [])
+            monkeypatch.setattr(Spool, "left", hang)
+            await eventually(hung.is_set)
+            await eventually(lambda: True in hub.values(Lane.BULK, "disk"))
+        finally:
+            go_on.set()
+
+
 async def test_damage_while_it_runs_costs_no_alarm_and_a_new_spool_is_opened(
     broker: OwnBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,6 +417,17 @@ async def test_on_a_file_system_that_others_fill_alarms_go_by_the_reserve_then_b
             await eventually(lambda: not intake.failing)
             await intake.put(Lane.URGENT, lamp(9999))
             await eventually(lambda: numbers(hub)[-1] == 9999)
+
+
+def test_what_waits_on_a_disk_that_is_full_when_the_edge_starts_is_had_by_the_reserve(small: Path) -> None:
+    with open_spool(small / "spool", lambda: NOW) as spool:
+        spool.append(Lane.URGENT, pack(lamp(1)))
+    with (small / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(b"x" * 4096)
+    with open_spool(small / "spool", lambda: NOW) as spool:
+        assert spooled(spool) == [1]
+        assert spool.confirm(Lane.URGENT, 1) == 1
 
 
 def numbers(hub: FakeHub) -> list[int]:

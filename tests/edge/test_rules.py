@@ -1,7 +1,7 @@
 """Local rules with a real broker that goes, and a real siren: a coil of a Modbus server that we did not write."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,15 @@ import pytest
 import structlog
 
 from hub import bundle
+from hub.bundle import LocalRule
 from hub.core import backoff, local_rules
 from hub.edge import uplink
+from hub.edge.rules import LocalRules
 from hub.errors import BadInput
-from hub.model import Lane
+from hub.model import Lane, Reject, Sample, Series
 from hub.testing import eventually
 from tests.brokers import OwnBroker
+from tests.edge.conftest import NOW
 from tests.edge.fake_hub import FakeHub, serving
 from tests.edge.sites import Device, bundle_in, device, document, endpoint, offer, point, publish, running
 
@@ -145,3 +148,32 @@ def test_a_bundle_with_a_rule_that_must_not_be_is_refused(change: dict[str, Any]
     ends = (endpoint("detector", 1, point("smoke")), endpoint("siren", 2, sounder))
     with pytest.raises(BadInput, match=why):
         bundle_in(document(1, *ends, local_rules=[{**rule, "watches": [fire_watch()], **change}]))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Sample(Series("detector-device", "smoke"), NOW, 10**400),
+        Sample(Series("detector-device", "smoke"), None, 1),  # type: ignore[arg-type]
+        Sample(None, NOW, 1),  # type: ignore[arg-type]
+    ],
+)
+async def test_what_a_rule_cannot_judge_goes_on_to_the_sink_with_its_neighbours(odd: Sample, tmp_path: Path) -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.samples: list[Sample] = []
+
+        async def put(self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = ()) -> None:
+            self.samples += samples
+
+    kept = Kept()
+    watches = [fire_watch()]
+    rule = LocalRule.model_validate(
+        {"id": "r", "siren": "s", "point": "p", "value": True, "after": 6_000_000, "watches": watches}
+    )
+    rules = LocalRules("edge-1", kept, None, lambda: NOW)  # type: ignore[arg-type]
+    rules.adopt([rule])
+    press = Sample(Series("detector-device", "smoke"), NOW, 1)
+    await rules.put(Lane.URGENT, [odd, press])
+    assert kept.samples == [odd, press]
+    assert rules._states["r"][1].active
