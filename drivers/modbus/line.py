@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from drivers.modbus import wire as wires
-from drivers.modbus.frame import IDENTIFICATION, REPORT_SERVER, Asked, Stage, bits_of, objects_of, words_of
-from drivers.modbus.settings import BIT_TABLES, ModbusEndpoint
+from drivers.modbus.frame import COIL_ON, IDENTIFICATION, REPORT_SERVER, Asked, Stage, objects_of, refusal_of, values_of
+from drivers.modbus.settings import ModbusEndpoint
 from hub.errors import LinkDown
 from hub.model import Micros
 
@@ -30,7 +30,6 @@ _EXCEPTIONS = {
 }
 _READS = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 _WRITE_COIL, _WRITE_REGISTER, _WRITE_REGISTERS = 5, 6, 16
-_COIL_ON = 0xFF00
 _QUIET_S = 0.05
 """After nonsense, what still comes in this time is thrown away, so that it is not taken for the next answer."""
 _BABBLE_S = 1.0
@@ -112,21 +111,18 @@ class Line:
         ask = Asked(self._next(), unit, _READS[table], first, count)
         outcome = await self._exchange(ask, ask)
         if isinstance(outcome, Whole):
-            # the judge has counted the bytes
-            values = bits_of(outcome.pdu[2:])[:count] if table in BIT_TABLES else words_of(outcome.pdu[2:])
-            return Values(outcome.at, values)
+            return Values(outcome.at, values_of(outcome.pdu)[:count])  # bits come in whole bytes
         return outcome
 
     async def write(self, unit: int, table: str, first: int, words: list[int]) -> Outcome:
         """Write one coil, or one register or more; raises LinkDown when the connection is gone."""
         look = Asked(self._next(), unit, _READS[table], first, len(words))
         if table == "coil":
-            ask = Asked(self._next(), unit, _WRITE_COIL, first, _COIL_ON if words[0] else 0)
+            ask = Asked(self._next(), unit, _WRITE_COIL, first, COIL_ON if words[0] else 0)
         elif len(words) == 1:
             ask = Asked(self._next(), unit, _WRITE_REGISTER, first, words[0])
         else:
-            values = b"".join(word.to_bytes(2) for word in words)
-            ask = Asked(self._next(), unit, _WRITE_REGISTERS, first, len(words), values)
+            ask = Asked(self._next(), unit, _WRITE_REGISTERS, first, len(words), tuple(words))
         outcome = await self._exchange(ask, look)
         return Values(outcome.at, words) if isinstance(outcome, Whole) else outcome
 
@@ -192,7 +188,8 @@ class Line:
             raise LinkDown(f"{self._endpoint.name}: {error}") from None
         if verdict.stage is Stage.WHOLE:
             pdu = verdict.frame[self._body]
-            return Refused(pdu[1]) if pdu[0] & 0x80 else Whole(time.time_ns() // 1000, pdu)
+            code = refusal_of(pdu)
+            return Whole(time.time_ns() // 1000, pdu) if code is None else Refused(code)
         if verdict.stage is Stage.NONSENSE:
             garbled = Garbled(f"unit {ask.unit}: {verdict.reason}", self._wire.received)
             await asyncio.sleep(_QUIET_S)

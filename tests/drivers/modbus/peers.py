@@ -1,6 +1,7 @@
 """Peers that we did not write (pyModbusTCP's server), and peers that nobody should have written."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -67,10 +68,7 @@ async def scripted(answer: Answer) -> AsyncIterator[int]:
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readexactly(6)
                 said = answer(head + await reader.readexactly(int.from_bytes(head[4:6])))
@@ -78,13 +76,15 @@ async def scripted(answer: Answer) -> AsyncIterator[int]:
                     break
                 if said is not None:
                     writer.write(said)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass  # Python 3.11's streams report a cancelled server task as an error of their own
-        finally:
-            tasks.discard(task)
-            writer.close()
 
-    server = await asyncio.start_server(serve, HOST, 0)
+    def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A task of ours: one of Python 3.11's streams that is cancelled, perhaps before its first step, is reported as an error of the loop's."""
+        task = asyncio.create_task(serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        task.add_done_callback(lambda _: writer.close())
+
+    server = await asyncio.start_server(called, HOST, 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

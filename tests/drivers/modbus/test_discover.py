@@ -15,11 +15,11 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.modbus import driver
-from drivers.modbus.frame import Asked, Stage, checksum, judge, judge_rtu, objects_of, rtu_frame, tcp_frame
+from drivers.modbus.frame import Asked, Stage, judge, judge_rtu, objects_of, rtu_frame, tcp_frame
 from hub.driver import Discoverer, Found
 from hub.engine import Prefix
 from hub.errors import LinkDown
-from tests.drivers.modbus.field_bus import FieldBus
+from tests.drivers.modbus.field_bus import FieldBus, checksum
 from tests.drivers.modbus.libmodbus import served
 from tests.drivers.modbus.peers import HOST, answered, binding, free_port, scripted
 

@@ -16,7 +16,7 @@ def _frame(pdu: str, transaction: int = 7, unit: int = 3) -> bytes:
 
 def test_a_question_is_framed_as_the_standard_has_it() -> None:
     assert tcp_frame(READ) == bytes.fromhex("0007000000060303 00640002")
-    several = Asked(transaction=7, unit=3, function=16, address=1, argument=2, values=b"\0\x0a\1\2")
+    several = Asked(transaction=7, unit=3, function=16, address=1, argument=2, registers=(10, 0x0102))
     assert tcp_frame(several) == bytes.fromhex("00070000000b03 10 0001 0002 04 000a 0102")  # 6.12, its example
 
 

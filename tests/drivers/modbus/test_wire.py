@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.modbus.frame import Asked, Stage, Verdict, checksum
+from drivers.modbus.frame import Asked, Stage, Verdict
 from drivers.modbus.settings import ModbusEndpoint
 from drivers.modbus.wire import Wire
+from tests.drivers.modbus.field_bus import checksum
 from tests.drivers.modbus.peers import answered
 
 TCP = ModbusEndpoint(host="h")
