@@ -106,6 +106,8 @@ class Point(_Model):
     writable: bool = False
     instances: bool = False
     """the point has instances that are known only at run time"""
+    proves_life: bool = True
+    """a good sample shows that the device lives; false for what somebody else says of it, as a gateway does"""
     address: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -107,19 +107,24 @@ class Endpoint(_Model):
 
 
 class Device(_Model):
-    """One device: the topic below which it speaks."""
+    """One device: the topic below which it speaks, and that of the gateway in front of it."""
 
     topic: Annotated[Topic, Field(min_length=1)]
+    gateway: Annotated[Topic, Field(min_length=1)] | None = None
+    """the topic below which its gateway speaks; left out: the first level of the device's topic"""
 
     @model_validator(mode="after")
     def _no_slash_at_the_end(self) -> "Device":
-        if self.topic.endswith("/") or self.topic.startswith("$"):
-            raise ValueError("topic: neither begins with '$' nor ends with '/'")
+        for name, topic in (("topic", self.topic), ("gateway", self.gateway or "")):
+            if topic.endswith("/") or topic.startswith("$"):
+                raise ValueError(f"{name}: neither begins with '$' nor ends with '/'")
         return self
 
 
 def place(topic: str, device: Device) -> str:
-    """Below the device's topic, or around it where the text says `{device}`."""
+    """Below the device's topic, around it where the text says `{device}`, or its gateway's where it says `{gateway}`."""
+    if "{gateway}" in topic:
+        return topic.replace("{gateway}", device.gateway or device.topic.partition("/")[0])
     if "{device}" in topic:
         return topic.replace("{device}", device.topic)
     return f"{device.topic}/{topic}" if topic else device.topic
@@ -146,7 +151,8 @@ class Address(_Model):
     """Where a point stands in the device's messages."""
 
     topic: PointTopic = ""
-    """below the device's topic, empty for the device's topic itself; or with `{device}` where that topic stands within another;
+    """below the device's topic, empty for the device's topic itself; or with `{device}` where that topic stands within another, or with
+    `{gateway}` for what its gateway says of itself;
     a `+` stands for one level, and what is there becomes the point's instance"""
     format: Literal["json", "raw", "csv"] = "json"
     field: int | None = Field(default=None, ge=0, le=255)

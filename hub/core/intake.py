@@ -174,7 +174,9 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
     reading = normalise(sample, point, draft.now, Lane.URGENT if urgent else Lane.BULK)
     if sample.error is None:
         _note_beat(draft, device, reading, message.lane)
-        if device.lane is message.lane:  # an edge beats in both lanes and lives in its own
+        if not point.proves_life:
+            pass
+        elif device.lane is message.lane:  # an edge beats in both lanes and lives in its own
             draft.hear(device, reading.at)
         elif home is not draft and _is_fresh(home, device, reading):
             home.hear(device, reading.at)

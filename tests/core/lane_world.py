@@ -39,6 +39,7 @@ _PROFILES = """
     pressed: {title: {zh: 按下, en: pressed}, type: bool}
     press: {title: {zh: 按一下, en: press}, type: str, record: event}
     fault: {title: {zh: 故障, en: fault}, type: bool}
+    reachable: {title: {zh: 网关判定在线, en: reachable}, type: bool, proves_life: false}
     battery: {title: {zh: 电池, en: battery}, type: float, range: [0, 100]}
   health:
     - {point: fault, condition: {equals: true}, state: failed, title: {zh: 故障, en: broken}}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub.core.draft import Draft, State
 from hub.core.supervision import tick
-from hub.model import AdminState, FunctionState, Lane
+from hub.model import AdminState, FunctionState, Lane, Series
 from tests.core.lane_world import SECOND, T0, World, device, registry, sample
 
 
@@ -26,6 +26,16 @@ def test_a_beat_of_any_size_is_taken() -> None:
     for uptime in (1e308, -1e308, 0.0):
         world.beat(uptime)
     assert world.state.streams[world.stream].upto == 3
+
+
+def test_what_a_gateway_says_of_a_device_is_kept_and_never_counts_as_heard_from_it() -> None:
+    world = World()
+    for second, reachable in enumerate((True, False, True)):
+        world.say(sample("button-1", "reachable", reachable, T0 + second * SECOND))
+        assert world.state.latest[Series("button-1", "reachable")].value == reachable
+        assert Draft(world.state, world.registry, T0).live_of("button-1").heard is None
+    world.say(sample("button-1", "battery", 20.0, T0 + 3 * SECOND))
+    assert world.state.live["button-1"].heard == T0 + 3 * SECOND
 
 
 # health ----------------------------------------------------------------------------------------------------------

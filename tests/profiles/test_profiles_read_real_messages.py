@@ -66,12 +66,38 @@ def test_a_smoke_detector_at_rest_raises_nothing_and_in_smoke_raises_fire() -> N
     assert raised(profile, smoke) == {("fire", ""), ("battery_low", "")}
 
 
-@pytest.mark.parametrize("name", ["heiman-hs1sa", "tuya-ts0215a-sos"])
-def test_a_gateway_that_says_offline_does_not_keep_the_device_alive(name: str) -> None:
-    topic = f"{BASE}/availability"
-    assert [one.series.point for one in publish(PROFILES[name], topic, {"state": "online"})] == ["announced"]
-    assert publish(PROFILES[name], topic, {"state": "offline"}) == []
-    assert publish(PROFILES[name], topic, {"state": "online"}, retained=True) == []
+BEHIND_A_GATEWAY = [
+    "aqara-jt-bz-01aq",
+    "aqara-jy-gz-01aq",
+    "aqara-wxkg11lm",
+    "heiman-hs1cg",
+    "heiman-hs1sa",
+    "tuya-ts0215a-sos",
+]
+
+
+@pytest.mark.parametrize("name", BEHIND_A_GATEWAY)
+def test_a_gateway_that_says_offline_raises_at_once_and_nothing_that_it_says_keeps_the_device_alive(name: str) -> None:
+    profile, topic = PROFILES[name], f"{BASE}/availability"
+    for retained in (False, True):
+        lost = publish(profile, topic, {"state": "offline"}, retained=retained)
+        assert raised(profile, read(profile, lost)) == {("unreachable", "")}
+        assert [profile.points[one.series.point].proves_life for one in lost] == [False]
+    back = publish(profile, topic, {"state": "online"})
+    assert sorted(one.series.point for one in back) == ["announced", "reachable"]
+    assert raised(profile, read(profile, back)) == set()
+    kept = publish(profile, topic, {"state": "online"}, retained=True)
+    assert [profile.points[one.series.point].proves_life for one in kept] == [False]
+
+
+@pytest.mark.parametrize("name", BEHIND_A_GATEWAY)
+def test_the_last_will_of_the_gateway_itself_is_heard_for_every_device_behind_it(name: str) -> None:
+    profile = PROFILES[name]
+    for retained in (False, True):
+        will = publish(profile, "zigbee2mqtt/bridge/state", {"state": "offline"}, retained=retained)
+        assert raised(profile, read(profile, will)) == {("gateway_lost", "")}
+        assert [profile.points[one.series.point].proves_life for one in will] == [False]
+    assert raised(profile, read(profile, publish(profile, "zigbee2mqtt/bridge/state", {"state": "online"}))) == set()
 
 
 def test_a_press_of_the_sos_button_raises_panic_and_its_battery_report_does_not() -> None:

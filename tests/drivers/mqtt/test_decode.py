@@ -251,6 +251,15 @@ def test_a_topic_may_stand_around_the_devices() -> None:
     assert power.address.full_topic(power.device) == "stat/zigbee2mqtt/smoke-1/POWER"
 
 
+def test_what_the_gateway_says_of_itself_stands_at_the_first_level_or_where_the_device_says() -> None:
+    address = Address(topic="{gateway}/bridge/state", pointer="/state", equals="online")
+    assert address.full_topic(Device(topic="zigbee2mqtt/kitchen/gas-1")) == "zigbee2mqtt/bridge/state"
+    assert address.full_topic(Device(topic="home/z2m/gas-1", gateway="home/z2m")) == "home/z2m/bridge/state"
+    for wrong in ("home/#", "$SYS", "home/", ""):
+        with pytest.raises(ValidationError, match="gateway"):
+            Device(topic="home/z2m/gas-1", gateway=wrong)
+
+
 def test_a_command_says_the_value_as_json_or_as_the_product_wants_it() -> None:
     plain = Address(command={"topic": "set"})
     assert command_of(True, plain, "") == b"true"
