@@ -120,8 +120,12 @@ def begin(own: Bundle, plans: Sequence[LinkPlan], memory: Memory | None) -> Begu
     return Begun(replace(memory, good=None, refused=NOTHING if settled else memory.refused), own, plans)
 
 
-def consider(payload: bytes, own: Bundle, running: int, memory: Memory) -> Offered | Refusal | None:
-    """What a message on the topic of the configuration means: None where it says nothing new."""
+def consider(payload: bytes, own: Bundle, running: Bundle, memory: Memory) -> Offered | Refusal | None:
+    """What a message on the topic of the configuration means: None where it says nothing new.
+
+    A hub that was put back from a backup may give the number that runs to another content: that is refused under this number, so that
+    hub and edge are never of one number and two minds.
+    """
     trust = own.trust
     if trust is None:
         return None
@@ -129,18 +133,17 @@ def consider(payload: bytes, own: Bundle, running: int, memory: Memory) -> Offer
     try:
         envelope = read_envelope(payload)
         version = envelope.version
-        offered = _open(payload, own, trust, envelope, only_above=_known(running, memory))
+        known = max(running.configuration, memory.highest)
+        offered = _open(payload, own, trust, envelope, only_above=min(known, running.configuration - 1))
     except BadInput as error:
         return Refusal(version, str(error)[:MAX_REASON])
-    if offered is not None:
+    if offered is not None and version > known:
         return offered
-    if version in (running, memory.refused.version):
+    if offered is not None and version == running.configuration and offered.bundle != running:
+        return Refusal(version, f"this edge runs version {version} with other content")
+    if version in (running.configuration, memory.refused.version):
         return None
-    return Refusal(version, f"this edge has had version {_known(running, memory)}: an older one is not taken")
-
-
-def _known(running: int, memory: Memory) -> int:
-    return max(running, memory.highest)
+    return Refusal(version, f"this edge has had version {known}: an older one is not taken")
 
 
 def _open(
@@ -278,7 +281,7 @@ class Configurator:
 
     async def _take(self, payload: bytes) -> None:
         running = self._site.bundle.configuration
-        found = consider(payload, self._own, running, self._memory)
+        found = consider(payload, self._own, self._site.bundle, self._memory)
         if found is None:
             return
         if isinstance(found, Refusal):

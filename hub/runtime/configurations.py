@@ -157,7 +157,12 @@ class _Publisher:
             for edge, partition, envelope in wanted:
                 payload = envelope or b""
                 if held.get(edge) != payload:
-                    await live.publish(configuration_topic(partition, edge), payload, retain=True)
+                    try:
+                        await live.publish(configuration_topic(partition, edge), payload, retain=True)
+                    except (
+                        BadInput
+                    ) as error:  # the broker takes less than the protocol says: the others lose nothing by it
+                        _log.error("configurations.not_published", edge=edge, reason=str(error))
                     held[edge] = payload
             await watch.wait(_SURE_SECONDS)
             await asyncio.sleep(_GATHER_SECONDS)

@@ -50,8 +50,9 @@ def find_driver(name: str, where: str) -> Driver:
         raise BadInput(f"no driver {name!r} is installed; there are: {there}", where, code="driver")
     try:
         driver: Driver = found[name].load()
-    except (ImportError, AttributeError) as error:
-        raise BadInput(f"the driver {name!r} cannot be loaded: {error}", where, code="driver") from None
+    except Exception as error:  # noqa: BLE001 -- third-party code: a configuration that names it must end no edge
+        reason = f"the driver {name!r} cannot be loaded: {type(error).__name__}: {error}"
+        raise BadInput(reason, where, code="driver") from None
     for part in ("name", "Endpoint", "Device", "Address", "connect"):
         if not hasattr(driver, part):
             raise BadInput(f"the driver {name!r} has no {part!r}", where, code="driver")
@@ -102,3 +103,5 @@ def _parse(model: type[Model], settings: Mapping[str, Any], where: str) -> Model
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise BadInput(str(first["msg"]), f"{where}.{key}" if key else where, code="settings") from None
+    except Exception as error:  # noqa: BLE001 -- a driver's own check; what it says may hold a value
+        raise BadInput(f"the driver's check failed: {type(error).__name__}", where, code="settings") from None

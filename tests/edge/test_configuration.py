@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ NEXT = document(1883, endpoint("io", 5021))
 
 def judged(payload: bytes, memory: Memory | None = None, running: int = 1) -> Offered | Refusal | None:
     memory = memory or Memory(public_key(KEY).hex(), 1)
-    return consider(payload, bundle_in(OWN), running, memory)
+    return consider(payload, bundle_in(OWN), bundle_in({**OWN, "configuration": running}), memory)
 
 
 def test_a_newer_configuration_by_the_hubs_key_may_be_tried_with_the_files_own_password_and_trust() -> None:
@@ -118,12 +119,33 @@ def test_what_is_not_the_hubs_word_for_this_edge_or_does_not_hold_is_refused_wit
 
 def test_an_older_version_is_refused_and_the_one_that_runs_or_was_refused_is_no_news() -> None:
     memory = Memory(public_key(KEY).hex(), highest=5, refused=Refusal(5, "did not come up"))
-    assert judged(offer(4, NEXT), memory, running=4) is None
+    assert judged(offer(4, OWN), memory, running=4) is None
     assert judged(offer(5, NEXT), memory, running=4) is None
     replayed = judged(offer(3, NEXT), memory, running=4)
     assert isinstance(replayed, Refusal)
     assert "has had version 5" in replayed.reason
     assert isinstance(judged(offer(6, NEXT), memory, running=4), Offered)
+
+
+def test_the_number_that_runs_with_other_content_is_refused_under_that_number() -> None:
+    """A hub that was put back from a backup counts again: what it calls 1 is not what runs."""
+    found = judged(offer(1, NEXT))
+    assert isinstance(found, Refusal)
+    assert found.version == 1
+    assert "other content" in found.reason
+    assert judged(offer(1, OWN)) is None
+
+
+def test_a_driver_that_fails_in_a_way_of_its_own_is_refused_and_ends_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("libfoo.so: correct-horse")
+
+    monkeypatch.setattr(EntryPoint, "load", broken)
+    found = judged(offer(2, NEXT))
+    assert isinstance(found, Refusal)
+    assert found.version == 2
+    assert "'modbus'" in found.reason
+    assert "RuntimeError" in found.reason
 
 
 def test_a_seal_once_opened_holds_neither_for_another_version_nor_for_other_content() -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+import structlog
 from pydantic import SecretStr
 
 from hub.config import data_folder
@@ -16,6 +17,7 @@ from hub.core.configuration import open_envelope, read_envelope
 from hub.core.provisioning import declared
 from hub.core.rights import EVERYTHING, Principal, Role
 from hub.core.wire import configuration_topic
+from hub.engine import Prefix
 from hub.errors import AccessDenied
 from hub.manifest import Manifest
 from hub.mqtt import Broker, parse_broker, session
@@ -28,6 +30,7 @@ from hub.runtime.partitions import Partitions
 from hub.store import configurations, provisioning
 from hub.store.pool import connect
 from hub.testing import eventually
+from tests.brokers import own_broker
 from tests.edge.sites import Device, device, running
 
 WHO = Principal("t", "installer", Role.ADMIN, EVERYTHING)
@@ -305,6 +308,48 @@ async def test_an_edge_that_knew_this_hub_before_its_backup_is_given_a_version_a
         async with conn:
             await configurations.announce(conn)
         await eventually(lambda: centre.says(wanted=8, running=8))
+
+
+async def test_an_edge_that_runs_other_content_under_the_number_is_given_another_number(
+    centre: Centre, lamp: Device, tmp_path: Path
+) -> None:
+    """The hub was put back from a backup, and what it made since has the number of what the edge took before."""
+    known = profiles()
+    await centre.apply(manifest(lamp.port), known)
+    own = await centre.bundle(known)
+    with device() as other:
+        (io,) = own["endpoints"]
+        before = {**own, "endpoints": [{**io, "settings": {**io["settings"], "port": other.port}}]}
+        async with centre.serving(known), running(before, tmp_path):
+            await eventually(lambda: centre.says(wanted=1, running=1, refused=1))
+            conn = await connect(centre.database, "test", autocommit=True)
+            async with conn:
+                await configurations.announce(conn)
+            await eventually(lambda: centre.says(wanted=3, running=3, refused=0))
+            await eventually(lambda: lamp.handler.reads > 0)
+
+
+async def test_a_broker_that_takes_no_message_of_that_size_ends_no_hub(
+    centre: Centre, lamp: Device, engine_prefix: Prefix, tmp_path: Path
+) -> None:
+    known = profiles()
+    await centre.apply(manifest(lamp.port), known)
+    await centre.bundle(known)
+    with own_broker(engine_prefix, tmp_path) as small:
+        small.kill()
+        written = tmp_path / "mosquitto.conf"
+        written.write_text(written.read_text().replace("max_packet_size 262144", "max_packet_size 300"))
+        small.start()
+        giving = asyncio.create_task(runtime.run(centre.database, small.as_user(), centre.maker(known), [PARTITION]))
+        with structlog.testing.capture_logs() as said:
+            try:
+                await eventually(
+                    lambda: giving.done() or any(line["event"] == "configurations.not_published" for line in said)
+                )
+                assert not giving.done(), giving.exception()
+            finally:
+                giving.cancel()
+                await asyncio.wait({giving})
 
 
 async def test_a_device_that_a_profile_made_urgent_loses_no_sample_and_a_fire_in_the_bulk_lane_is_a_fire(

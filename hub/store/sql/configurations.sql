@@ -7,6 +7,7 @@ select private from signing_key
 -- name: edges
 -- Edges of these partitions with a fingerprint of all that their configuration is made from, and of what it was made last.
 -- An edge that speaks of a version above the one that is wanted knew this hub before it was put back from a backup: make another.
+-- So did one that refuses the number that it runs: it has another content under it, which counts as one more.
 select e.id::text as id, coalesce(c.basis, '') as basis,
        md5(concat_ws('|', e.version, e.profile, md5(l.seal::text), coalesce(o.told > c.version, false), string_agg(concat_ws(':', n.id, n.version, d.id, d.version, p.version,
            (s.admin_state = 'out_of_service')::int), ',' order by n.id, d.id))) as fingerprint
@@ -14,7 +15,7 @@ from client l
 join device e on e.key = l.device
 join institution i on i.key = e.institution
 left join edge_configuration c on c.device = e.key
-left join lateral (select max(t.value) as told from point_state t join series q on q.key = t.series
+left join lateral (select max(t.value) + (count(*) > 1 and min(t.value) = max(t.value) and max(t.value) > 0)::int as told from point_state t join series q on q.key = t.series
                    where q.device = e.key and q.point in ('config_version', 'config_refused') and t.value <= c.version + 1000000) o on true
 left join endpoint n on n.edge = e.key and n.retired_at is null
 left join device d on d.endpoint = n.key and d.retired_at is null
@@ -26,7 +27,7 @@ order by e.id
 
 -- name: current
 select c.version, c.digest, c.envelope, l.seal, d.key as device,
-       coalesce((select max(t.value) from point_state t join series s on s.key = t.series
+       coalesce((select max(t.value) + (count(*) > 1 and min(t.value) = max(t.value) and max(t.value) > 0)::int from point_state t join series s on s.key = t.series
                  where s.device = d.key and s.point in ('config_version', 'config_refused')
                    and t.value <= coalesce(c.version, 0) + 1000000), 0)::bigint as told
 from client l
