@@ -409,15 +409,22 @@ class Draft:
         }
         self.changes.append(Change("device_state", device.institution_key, payload))
 
-    def hear(self, device: Device, at: Micros) -> None:
-        """The device was heard at `at`; held close to its edge's beat, so that its own clock cannot hide its silence."""
-        beat = self.beats.get(device.client) or self.state.beats.get(device.client)
+    def beat_of(self, edge: str) -> Beat | None:
+        """The newest beat of an edge in this lane."""
+        return self.beats.get(edge) or self.state.beats.get(edge)
+
+    def hear(self, device: Device, at: Micros, stream: str) -> None:
+        """The device was heard at `at`; held close to its edge's beat, so that its own clock cannot hide its silence.
+
+        Not up to a beat of another stream: what the disk of the edge still holds proves no life now, when memory says the newest.
+        """
+        beat = self.beat_of(device.client)
         edge = self.registry.devices.get(device.client)
         live = self.live_of(device.id)
         heard = live.heard
         if beat is not None and edge is not None:
             latest = beat.at + edge.profile.liveness.offline_after
-            at = min(max(at, beat.at), latest)
+            at = min(max(at, beat.at) if stream == beat.stream else at, latest)
             heard = None if heard is not None and heard > latest else heard  # the clock of the edge went back
         if heard is None or at > heard:
             if heard is not None and at - heard > SHORTEST_SILENCE:

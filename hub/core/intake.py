@@ -173,13 +173,13 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
     urgent = device.is_edge or Lane.URGENT in (device.lane, message.lane)
     reading = normalise(sample, point, draft.now, Lane.URGENT if urgent else Lane.BULK)
     if sample.error is None:
-        _note_beat(draft, device, reading, message.lane)
+        _note_beat(draft, device, reading, message)
         if not point.proves_life:
             pass
         elif device.lane is message.lane:  # an edge beats in both lanes and lives in its own
-            draft.hear(device, reading.at)
+            draft.hear(device, reading.at, message.stream)
         elif home is not draft and _is_fresh(home, device, reading):
-            home.hear(device, reading.at)
+            home.hear(device, reading.at, message.stream)
     return _keep(draft, home, message, n, device, point, reading)
 
 
@@ -189,11 +189,20 @@ def _is_fresh(home: Draft, device: Device, reading: Reading) -> bool:
     return beat is not None and reading.at >= beat.at
 
 
-def _note_beat(draft: Draft, device: Device, reading: Reading, lane: Lane) -> None:
+def _note_beat(draft: Draft, device: Device, reading: Reading, message: Message) -> None:
     if device.is_edge and reading.series.point == BEAT_POINT and reading.value is not None:
+        newest = draft.beat_of(device.id)
+        if newest is not None and _is_backlog(device, reading.at, draft.now, message.stream, newest):
+            return
         uptime = min(max(reading.value, 0.0), LONGEST_UPTIME)
-        draft.beats[device.id] = Beat(reading.at, draft.now, int(uptime * 1_000_000))
-        draft.mark(device, lane, reading.at)
+        draft.beats[device.id] = Beat(reading.at, draft.now, int(uptime * 1_000_000), message.stream)
+        draft.mark(device, message.lane, reading.at)
+
+
+def _is_backlog(edge: Device, at: Micros, now: Micros, stream: str, newest: Beat) -> bool:
+    """Whether a beat is older than what another stream brings at this time: a disk that is full gives its old ones beside memory's new ones."""
+    current = now - newest.received_at < edge.profile.liveness.offline_after
+    return stream != newest.stream and at < newest.at and current
 
 
 def _keep(

@@ -27,6 +27,8 @@ class Beat(NamedTuple):
     """hub clock"""
     uptime: Micros
     """how long the edge had been running"""
+    stream: str = ""
+    """in which it came"""
 
 
 class Verdict(NamedTuple):
