@@ -44,7 +44,7 @@ def fill(database: str) -> None:
     seed(database)
     at = {"t0": to_datetime(T0), "yesterday": to_datetime(T0 - DAY), "alarm": ALARM, "stream": STREAM}
     with psycopg.connect(database) as conn:
-        keys = dict(conn.execute("select id::text, key from device").fetchall())
+        keys: dict[str, int] = dict(conn.execute("select id::text, key from device").fetchall())
         told = {**at, "button": keys["button-1"], "heat": keys["heat-1"]}
         conn.execute(
             "insert into stream (stream, client, lane, upto, newest_at)"
