@@ -154,6 +154,7 @@ class Intake:
         self._writing = {lane: asyncio.Lock() for lane in Lane}
         self._closing = False
         self._stuck: asyncio.Future[None] | None = None
+        self._opening: asyncio.Future[Spool] | None = None
         self._holding: dict[Lane, str] = {}
         self._refused = 0
         self._sieve = Sieve()
@@ -164,16 +165,21 @@ class Intake:
         self.held = 0
         """samples that went into memory since the process began"""
 
-    def begin(self) -> None:
-        """Open the spool (before the loop is busy). Raises SpoolRefused; with a disk that takes nothing the edge goes on in memory."""
-        assert self._reopen is not None
+    async def begin(self) -> None:
+        """Open the spool. Raises SpoolRefused; with a disk that takes nothing, or is long in looking through it, the edge goes on in memory."""
+        self._opening = asyncio.get_running_loop().run_in_executor(self._thread, self._enter)
+        await asyncio.wait([self._opening], timeout=HANG)
         try:
-            self.disk = Shelf(self._opened.enter_context(self._reopen()), self._thread)
+            if not self._opening.done():
+                raise SpoolFailed(f"the spool is not open after {HANG:g} s")
+            self.disk = Shelf(self._opening.result(), self._thread)
         except SpoolRefused:
             raise
         except (SpoolFailed, SpoolBroken) as error:
             for lane in Lane:
                 self._begin_to_hold(lane, error)
+        if self._opening.done():
+            self._opening = None
 
     async def put(
         self, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject] = (), *, hold: bool | None = None
@@ -385,20 +391,20 @@ class Intake:
                 log.debug("spool.still_takes_nothing", reason=str(error))
 
     async def _open(self) -> None:
-        assert self._reopen is not None
-        reopen = self._reopen
-
-        def anew() -> Spool:
-            self._opened.close()
-            return self._opened.enter_context(reopen())
-
+        opening, self._opening = self._opening, None
         try:
-            spool = await asyncio.get_running_loop().run_in_executor(self._thread, anew)
+            spool = await (opening or asyncio.get_running_loop().run_in_executor(self._thread, self._enter))
         except (SpoolFailed, SpoolBroken) as error:
             log.debug("spool.still_takes_nothing", reason=str(error))
         else:
             self.disk = Shelf(spool, self._thread)
             self.disk_moved.set()
+
+    def _enter(self) -> Spool:
+        """In the thread."""
+        assert self._reopen is not None
+        self._opened.close()
+        return self._opened.enter_context(self._reopen())
 
     async def _give_back(self, shelf: Shelf, lane: Lane) -> None:
         """Write what memory has to the disk, then use the disk again. What was sent is waited for a little: it may be confirmed."""

@@ -41,7 +41,7 @@ async def run_edge(
     """Run until `stop` is set; raises SpoolRefused when the spool in `folder` is not ours to use. A disk that takes nothing ends no edge."""
     intake = Intake(None, clock=clock, reopen=lambda: open_spool(folder, clock, budget))
     try:
-        intake.begin()
+        await intake.begin()
         keeper = Keeper(folder)
         begun = begin(bundle, plans, keeper.load())
         life = Life(folder)

@@ -285,7 +285,7 @@ async def test_damage_while_it_runs_costs_no_alarm_and_a_new_spool_is_opened(
 ) -> None:
     hub = FakeHub()
     intake = Intake(None, clock=lambda: NOW, reopen=lambda: open_spool(tmp_path / "spool", lambda: NOW))
-    intake.begin()
+    await intake.begin()
     assert intake.disk is not None
     first = intake.disk
 
@@ -394,7 +394,7 @@ async def test_on_a_file_system_that_others_fill_alarms_go_by_the_reserve_then_b
 ) -> None:
     hub = FakeHub()
     intake = Intake(None, clock=lambda: NOW, reopen=lambda: open_spool(small / "spool", lambda: NOW))
-    intake.begin()
+    await intake.begin()
     async with running(intake):
         await intake.put(Lane.BULK, heavy(100))
         ballast = (small / "ballast").open("wb", buffering=0)
@@ -428,6 +428,33 @@ def test_what_waits_on_a_disk_that_is_full_when_the_edge_starts_is_had_by_the_re
     with open_spool(small / "spool", lambda: NOW) as spool:
         assert spooled(spool) == [1]
         assert spool.confirm(Lane.URGENT, 1) == 1
+
+
+async def test_a_spool_that_is_long_in_opening_blocks_no_loop_and_holds_no_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a gigabyte on a worn card takes longer to look through than the watchdog waits: it ended the edge at every start."""
+    monkeypatch.setattr(intake_module, "HANG", 0.2)
+    go_on = threading.Event()
+
+    @contextlib.contextmanager
+    def slowly() -> Iterator[Spool]:
+        go_on.wait(60)
+        with open_spool(tmp_path / "spool", lambda: NOW) as opened:
+            yield opened
+
+    intake = Intake(None, clock=lambda: NOW, reopen=slowly)
+    await intake.begin()
+    async with running(intake):
+        try:
+            with pytest.raises(Held) as held:
+                await intake.put(Lane.URGENT, lamp(1))
+        finally:
+            go_on.set()
+        await asyncio.wait_for(held.value.safe, 20)
+        await eventually(lambda: not intake.failing)
+        assert intake.disk is not None
+        assert spooled(intake.disk.spool) == [1]
 
 
 def numbers(hub: FakeHub) -> list[int]:
