@@ -8,7 +8,7 @@ Knows the shape of things and nothing of what they refer to: hub.core.provisioni
 import math
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from hub.model import IDENTIFIER, LIFE_SAFETY, Priority, SignalClass
 from hub.profiles import Duration, Title
@@ -180,7 +180,14 @@ class LocalRule(_Model):
     value: bool | int = True
     devices: tuple[Identifier, ...] = Field(default=(), max_length=500)
     zones: tuple[Identifier, ...] = Field(default=(), max_length=500)
-    after: Annotated[Duration, Field(ge=30_000_000)] = 60_000_000
+    after: Duration = 60_000_000
+
+    @field_validator("after")
+    @classmethod
+    def _gives_the_hub_time(cls, after: int) -> int:
+        if after < 30_000_000:
+            raise ValueError("at least 30s: the hub's own people come first")
+        return after
 
     @model_validator(mode="after")
     def _watches_something(self) -> Self:

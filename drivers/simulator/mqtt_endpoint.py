@@ -13,7 +13,7 @@ from drivers.simulator.faults import DUPLICATE, HALF, RESET, SILENCE, Faults
 from drivers.simulator.overheard import Published
 from drivers.simulator.taps import tcp_tap
 from hub.driver import Binding
-from hub.errors import BadInput, DriverError, LinkDown
+from hub.errors import AccessDenied, BadInput, DriverError, LinkDown
 from hub.model import Scalar, Series
 from hub.mqtt import Broker, Session, parse_broker, session
 from hub.simulation import Mark, Place, Played, Settings, Values
@@ -68,6 +68,8 @@ class _Playing:
         self._broker = broker
         self._name = f"sim-{played.name}-{secrets.token_hex(3)}"
         self._live: Session | None = None
+        self._taken = False
+        """whether the broker has ever taken a message"""
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -106,9 +108,15 @@ class _Playing:
             await self._live.publish(topic, octets, 1)
             if fault == DUPLICATE:
                 await self._live.publish(topic, octets, 1)
+        except AccessDenied as error:
+            await self.leave()
+            if not self._taken:  # a broker that starts anew may have no accounts for a while; one that never took a word has other reasons
+                raise BadInput(str(error), f"topic {topic!r}", code="settings") from None
+            return False
         except DriverError:
             await self.leave()
             return False
+        self._taken = True
         return fault != HALF
 
     async def leave(self) -> None:

@@ -44,7 +44,7 @@ def discover(
     from hub.runtime.drivers import find_driver
 
     try:
-        found_by = find_driver(driver, "anxin discover")
+        found_by = find_driver(driver, "")
         search = _search(found_by, settings or [], os.environ)
         profiles = load_profiles([data_folder("device-profiles")])
     except BadInput as error:
@@ -58,7 +58,7 @@ def discover(
         print(f"found: {said(one.name)}  {said(one.says)}".rstrip(), file=sys.stderr)
 
     ended = asyncio.run(_look(found_by, search, note))
-    text = manifest_text(driver, found, profiles, _secrets(found_by, search), institution, edge)
+    text = manifest_text(driver, found, profiles, _secrets(found_by, search, settings or []), institution, edge)
     if output is None:
         sys.stdout.write(text)
     else:
@@ -106,34 +106,32 @@ async def _each(seen: Any, note: Any) -> None:
 def _search(driver: Driver, settings: Iterable[str], environment: Mapping[str, str]) -> BaseModel:
     """The driver's own search settings; raises BadInput that names the key and never a value."""
     if not isinstance(driver, Discoverer):
-        raise BadInput(f"the driver {driver.name!r} cannot look for devices", "anxin discover", code="settings")
+        raise BadInput(f"the driver {driver.name!r} cannot look for devices", code="settings")
     given: dict[str, Any] = {}
     for text in settings:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise BadInput("a setting is written KEY=VALUE", "anxin discover", code="settings")
+            raise BadInput("a setting is written KEY=VALUE", code="settings")
         _put(given, key.split("."), _value(key, value, environment))
     try:
         return driver.Search.model_validate(given)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in one['loc']) or 'settings'}: {one['msg']}"
+            f"{'.'.join(str(part) for part in one['loc']) or 'settings'}: {one['msg'].removeprefix('Value error, ')}"
             for one in error.errors(include_url=False, include_input=False, include_context=False)
         )
         there = "\n".join(_described(driver.Search))
-        raise BadInput(
-            f"{wrong}\nsettings of discover {driver.name}:\n{there}", "anxin discover", code="settings"
-        ) from None
+        raise BadInput(f"{wrong}\nsettings of discover {driver.name}:\n{there}", code="settings") from None
 
 
 def _put(given: dict[str, Any], path: list[str], value: Any) -> None:
     for part in path[:-1]:
         below = given.setdefault(part, {})
         if not isinstance(below, dict):
-            raise BadInput(f"{part}: stands here twice", "anxin discover", code="settings")
+            raise BadInput(f"{part}: stands here twice", code="settings")
         given = below
     if path[-1] in given:
-        raise BadInput(f"{path[-1]}: stands here twice", "anxin discover", code="settings")
+        raise BadInput(f"{path[-1]}: stands here twice", code="settings")
     given[path[-1]] = value
 
 
@@ -142,14 +140,14 @@ def _value(key: str, text: str, environment: Mapping[str, str]) -> Any:
     variable = _VARIABLE.match(text)
     if variable is not None:
         if variable[1] not in environment:
-            raise BadInput(f"{key}: the environment has no {variable[1]}", "anxin discover", code="settings")
+            raise BadInput(f"{key}: the environment has no {variable[1]}", code="settings")
         return environment[variable[1]]
     if not text.startswith(("[", "{")):
         return text
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise BadInput(f"{key}: not a list or mapping in YAML", "anxin discover", code="settings") from None
+        raise BadInput(f"{key}: not a list or mapping in YAML", code="settings") from None
 
 
 def _described(model: type[BaseModel]) -> list[str]:
@@ -164,10 +162,11 @@ def _shown(default: object) -> str:
     return "none" if default is None else "hidden" if isinstance(default, SecretStr) else str(default)
 
 
-def _secrets(driver: Driver, search: BaseModel) -> dict[str, str]:
-    """The endpoint's secrets that the search was given, as the variables that an installer sets: never their values."""
+def _secrets(driver: Driver, search: BaseModel, settings: Iterable[str]) -> dict[str, str]:
+    """The endpoint's secrets that the search was given, as the variables that they came from or that an installer sets: never their values."""
+    said = {key: value for key, _, value in (text.partition("=") for text in settings) if _VARIABLE.match(value)}
     return {
-        name: f"${{env:ANXIN_{driver.name.upper()}_{name.upper()}}}"
+        name: said.get(name, f"${{env:ANXIN_{driver.name.upper()}_{name.upper()}}}")
         for name in driver.Endpoint.model_fields
         if isinstance(getattr(search, name, None), SecretStr)
     }

@@ -203,7 +203,9 @@ async def _listen(devices: "Sequence[Simulated]") -> None:
             if words == ["list"]:
                 for device in devices:
                     print(f"{device.name}: {', '.join(device.playable)}", flush=True)
-            elif len(words) == 3 and words[0] in ("raise", "clear") and words[1] in by_name:
+            elif len(words) == 3 and words[0] in ("raise", "clear"):
+                if words[1] not in by_name:
+                    raise BadInput("no such device is played; list names them", words[1])
                 device = by_name[words[1]]
                 await (device.raise_alarm(words[2]) if words[0] == "raise" else device.clear_alarm(words[2]))
                 print(f"ok: {' '.join(words)}", flush=True)

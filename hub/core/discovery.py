@@ -20,10 +20,15 @@ MAX_SAID = 160
 MAX_POINTS = 40
 """points shown of a device whose profile is not known"""
 _HEADER = """\
-# Found by `anxin discover {driver}`: {devices} behind {endpoints}. Edit before you apply.
-# An institution's manifest is complete: what it does not name is retired. To add to an institution that the hub has,
-# copy `endpoints` and `devices` into its own manifest.
+# Found by `anxin discover {driver}`: {devices} behind {endpoints}.
+# Edit before you apply. An institution's manifest is complete: what it does not
+# name is retired. To add to an institution that the hub has, copy `endpoints`
+# and `devices` into its own manifest.
 """
+_WIDTH = 80
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
+"""strings that need no quotes, but for `_NO_STRINGS`"""
+_NO_STRINGS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 class Suggestion(NamedTuple):
@@ -135,13 +140,29 @@ def _device(suggestion: Suggestion) -> list[str]:
 
 
 def _settings(settings: Mapping[str, Any], indent: int) -> list[str]:
-    return [f"{' ' * indent}settings: {_flow(dict(settings))}"] if settings else []
+    """One line where it fits a terminal, else a line for each setting."""
+    if not settings:
+        return []
+    blanks = " " * indent
+    line = f"{blanks}settings: {_flow(dict(settings))}"
+    if len(line) <= _WIDTH:
+        return [line]
+    return [f"{blanks}settings:", *(f"{blanks}  {_flow(str(key))}: {_flow(value)}" for key, value in settings.items())]
 
 
 def _flow(value: Any) -> str:
-    """One line of YAML; strings in quotes, so that `1e3` and `on` stay what they are."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, allow_unicode=False, width=2**20, sort_keys=False)
-    return text.strip()
+    """One line of YAML. Strings are in quotes unless every reader takes them for one: `0000942e1678` is a number to some."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_flow(str(key))}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_flow, value)) + "]"
+    if isinstance(value, str):
+        plain = _PLAIN.fullmatch(value) and value.lower() not in _NO_STRINGS
+        style = None if plain else "'" if value.isprintable() and value.isascii() else '"'
+    else:
+        style = None
+    text: str = yaml.safe_dump(value, default_style=style, allow_unicode=False, width=2**20)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def said(text: str) -> str:

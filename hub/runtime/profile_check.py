@@ -85,6 +85,10 @@ def _promised(profile: Profile) -> Iterator[str]:
             yield f"alarms.{name}.latching: an event does not clear, so its alarm latches"
         if point is not None and point.record is Record.BEAT:
             yield f"alarms.{name}.point: a beat is never judged"
+    for name in (*profile.test.seen, *profile.test.pressed):
+        polled = profile.points[name]
+        if "every" in polled.model_fields_set and polled.every > profile.test.within:
+            yield f"test.within: shorter than points.{name}.every, so that a test may end before {name} is read once"
     for number, row in enumerate(profile.health):
         if profile.points[row.point].record is Record.BEAT:
             yield f"health.{number}.point: a beat is never judged"

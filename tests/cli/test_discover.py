@@ -85,7 +85,14 @@ def test_a_secret_comes_from_the_environment_and_is_never_printed(lamps: Lamps, 
     assert lamps.searched[0].password.get_secret_value() == "hush-hush-1"
     assert "hush-hush-1" not in result.output + written.read_text()
     (institution,) = yaml.safe_load(written.read_text())["institutions"]
+    assert institution["endpoints"][0]["settings"]["password"] == "${env:LAMP}"
+
+
+def test_a_secret_that_was_typed_gets_a_variable_of_its_own(lamps: Lamps) -> None:
+    result = RUNNER.invoke(app, ["discover", "lamps", "hosts=[a]", "password=hush-hush-2"])
+    (institution,) = yaml.safe_load(result.stdout)["institutions"]
     assert institution["endpoints"][0]["settings"]["password"] == "${env:ANXIN_LAMPS_PASSWORD}"
+    assert "hush-hush-2" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -104,6 +111,7 @@ def test_settings_that_cannot_be_are_refused_by_key(lamps: Lamps, settings: list
     result = RUNNER.invoke(app, ["discover", "lamps", *settings])
     assert result.exit_code == 2
     assert said in result.stderr
+    assert result.stderr.count("anxin discover: ") == 1
     assert lamps.searched == []
 
 

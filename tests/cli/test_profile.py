@@ -299,6 +299,7 @@ def _change(path: str, value: Any) -> Change:
         (_change("alarms.forced_open.condition", {"present": True}), "alarms.forced_open.condition: 'present'"),
         (_change("alarms.forced_open.response.zh", "go there"), "alarms.forced_open.response.zh: holds no Chinese"),
         (_change("points.door.record", "beat"), "alarms.held_open.point: a beat is never judged"),
+        (_change("points.door.every", "1h"), "test.within: shorter than points.door.every"),
     ],
 )
 def test_what_is_wrong_with_a_profile_is_said_with_its_key(change: Change, said: str, tmp_path: Path) -> None:

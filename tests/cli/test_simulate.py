@@ -87,6 +87,7 @@ async def test_two_sites_are_played_until_sigterm_and_a_manifest_fits_them(tmp_p
                     samples = await link.read([one.series for one in plan.bindings])
                 assert [sample.error for sample in samples] == [None] * len(profile.points)
 
+        assert (await tell(process, "raise sim-009-door forced_open")).startswith("sim-009-door: no such device")
         assert await tell(process, "raise sim-001-adam-6050-button panic") == "ok: raise sim-001-adam-6050-button panic"
         noted = [json.loads(line) for line in ledger.read_text().splitlines()]
         assert any(line.get("alarm") == "panic" and line["values"] == {"press": True} for line in noted)
@@ -133,6 +134,17 @@ async def test_what_cannot_be_played_ends_with_code_2_and_says_why() -> None:
             assert process.returncode == 2, error
             assert said in error.decode()
             assert "hidden" not in error.decode()
+
+
+async def test_a_broker_that_refuses_what_a_device_says_ends_it_at_once_and_is_named(mqtt_url: str) -> None:
+    """A device whose messages nobody ever takes would look like one that says nothing."""
+    refusing = f"mqtt://nobody:hidden@{mqtt_url.rpartition('@')[2]}"
+    async with simulating("heiman-hs1sa", "--broker", refusing) as process:
+        async with asyncio.timeout(60):
+            _, error = await process.communicate()
+    assert process.returncode == 2, error
+    assert "refused by the broker" in error.decode()
+    assert "hidden" not in error.decode()
 
 
 def test_simulated_sites_are_applied_and_an_edges_bundle_reaches_every_device_of_its_site(

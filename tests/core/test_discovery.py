@@ -1,8 +1,10 @@
 """What discovery found becomes a manifest that an installer can edit, whatever the field said of itself."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from hub.driver import Found, FoundPoint
 from hub.manifest import Endpoint
 from hub.model import IDENTIFIER
 from hub.profiles import Profile, load_profiles
+from provisioning.sources import read_manifest
 
 PROFILES = load_profiles([data_folder("device-profiles")])
 
@@ -51,6 +54,29 @@ def test_a_device_that_nobody_recognised_has_a_profile_that_every_plan_refuses()
     (device,) = read(found(marks={"vendor": "nobody"}))["devices"]
     assert device["profile"] == CHOOSE
     assert CHOOSE not in PROFILES
+
+
+@pytest.mark.parametrize("address", ["0000942e1678", "1e3", "0x1f", "000000001234", "on", "0o17", "12_3", "1:30", "~"])
+def test_a_setting_that_looks_like_a_number_is_still_text_for_whoever_reads_the_manifest(
+    address: str, tmp_path: Path
+) -> None:
+    """`0000942e1678` is the address of a transmitter, and a number too large in YAML 1.2."""
+    written = tmp_path / "found.yaml"
+    written.write_text(manifest_text("serial", [found(device={"address": address})], PROFILES, {}), "utf-8")
+    (institution,) = read_manifest([written]).content["institutions"]
+    assert isinstance(institution, dict)
+    devices = institution["devices"]
+    assert isinstance(devices, list)
+    assert isinstance(devices[0], dict)
+    assert devices[0]["settings"] == {"address": address}
+
+
+def test_a_line_of_settings_is_no_wider_than_a_terminal() -> None:
+    far = {"host": "a-rather-long-name.of-some-camera.example", "port": 37007, "version": "2c", "user": "anxin"}
+    text = manifest_text("snmp", [found(endpoint=far)], PROFILES, {"auth_key": "${env:ANXIN_SNMP_AUTH_KEY}"})
+    assert max(map(len, text.splitlines())) <= 80
+    (institution,) = yaml.safe_load(text)["institutions"]
+    assert institution["endpoints"][0]["settings"] == {**far, "auth_key": "${env:ANXIN_SNMP_AUTH_KEY}"}
 
 
 def test_the_most_particular_profile_is_chosen_and_every_mark_must_match() -> None:

@@ -55,6 +55,14 @@ def test_what_does_not_hold_is_refused_where_it_stands(lists: dict[str, Any], po
     assert any(at == pointer and says in message for at, message in found), found
 
 
+def test_a_local_rule_that_leaves_people_no_time_is_refused_in_words_of_the_manifest() -> None:
+    rule = {"id": "siren", "siren": "s", "point": "sound", "devices": ["d"], "after": "29s"}
+    edges = [{"id": "e", "local_rules": [rule]}]
+    assert refusals(institutions=[institution(edges=edges)]) == [
+        ("institutions/0/edges/0/local_rules/0/after", "Value error, at least 30s: the hub's own people come first")
+    ]
+
+
 def test_a_refusal_never_shows_what_was_given() -> None:
     with pytest.raises(ValidationError) as caught:
         manifest(**with_settings({"password": "hush\0"}))
