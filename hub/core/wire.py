@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeGuard
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -392,9 +392,14 @@ def encode_sample(sample: Sample) -> bytes:
             t=sample.at,
             r=UNSET if value is None else value,
             e=UNSET if error is None else _clean(error),
-            s=UNSET if sample.edge_at is None else sample.edge_at,
+            s=UNSET if not _fits(sample.edge_at) else sample.edge_at,
         )
     )
+
+
+def _fits(at: object) -> TypeGuard[int]:
+    """Whether it is a time of 64 bits; the edge's own beside a sample is left out where it is none, and the sample goes all the same."""
+    return type(at) is int and -(2**63) <= at < 2**63
 
 
 def _value(raw: Scalar | None) -> tuple[Scalar | None, str | None]:

@@ -178,7 +178,10 @@ times = st.integers(-(2**63), 2**63 - 1)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
 values = st.booleans() | times | st.floats(allow_nan=False, allow_infinity=False) | texts
 series = st.builds(Series, identifiers, points, instances)
-samples = st.builds(Sample, series, times, values, st.none()) | st.builds(Sample, series, times, st.none(), texts)
+edge_times = st.none() | times
+samples = st.builds(Sample, series, times, values, st.none(), edge_times) | st.builds(
+    Sample, series, times, st.none(), texts, edge_times
+)
 rejects = st.builds(Reject, times, texts, st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True), texts, st.binary())
 
 
@@ -323,3 +326,11 @@ def test_a_confirmation_that_is_none_is_refused(payload: bytes) -> None:
 def test_the_clients_own_time_travels_beside_the_devices(edge_at: int | None) -> None:
     sample = Sample(Series("panel-1", "fire"), 1, True, None, edge_at)
     assert [numbered.sample for numbered in wire.decode_up(wire.encode_up([sample])).samples] == [sample]
+
+
+@pytest.mark.parametrize("nonsense", [2**63, -(2**63) - 1, 1.5, "now", True])
+def test_an_edges_time_that_is_none_is_left_out_and_its_sample_goes_all_the_same(nonsense: Any) -> None:
+    press = Sample(Series("panel-1", "fire"), 1, True)
+    up = wire.decode_up(wire.encode_up([press._replace(edge_at=nonsense)]))
+    assert up.refused == []
+    assert [numbered.sample for numbered in up.samples] == [press]
