@@ -1,7 +1,8 @@
 """SNMP: asks agents by version 3 (authPriv) and, where somebody accepted it, 2c and 1; hears their traps and informs; writes; looks for them.
 
 `settings` is what people write; `link` plans and keeps a connection, `session` alone imports gufo-snmp, `listener` has the socket for traps,
-`writing` sends a SET, `search` looks for agents. Pure are `values`, `reboots`, `traps`, `ber`, `message`, `usm` and `frame`.
+`writing` sends a SET, `search` looks for agents. `engine` alone imports pysnmp, for `listener` and `writing`, and `engines` loads it. Pure
+are `values`, `reboots`, `traps`, `usm` and `frame`.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -14,7 +14,7 @@ _NAME = "snmp-engine.json"
 _MOST_BOOTS = 2**31 - 2
 
 
-class Engine(NamedTuple):
+class Identity(NamedTuple):
     """Our authoritative engine."""
 
     id: bytes
@@ -28,23 +28,23 @@ class Engine(NamedTuple):
         return int(time.monotonic() - self.began)
 
 
-def begin_engine(folder: str | None) -> Engine:
+def begin_engine(folder: str | None) -> Identity:
     """The engine kept in `folder`, begun once more; a new one where there is none or nothing is kept. Raises OSError, ValueError."""
     began = time.monotonic()
     if folder is None:
-        return Engine(_new_id(), 1, began)
+        return Identity(_new_id(), 1, began)
     path = Path(folder) / _NAME
     try:
         kept = json.loads(path.read_text("utf-8"))
-        engine = Engine(bytes.fromhex(kept["engine_id"]), int(kept["boots"]) + 1, began)
+        engine = Identity(bytes.fromhex(kept["engine_id"]), int(kept["boots"]) + 1, began)
         if not 5 <= len(engine.id) <= 32 or engine.boots < 1:
             raise ValueError("out of bounds")
     except FileNotFoundError:
-        engine = Engine(_new_id(), 1, began)
+        engine = Identity(_new_id(), 1, began)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from None
     if engine.boots > _MOST_BOOTS:  # RFC 3414, section 2.2.2: another id is the way out
-        engine = Engine(_new_id(), 1, began)
+        engine = Identity(_new_id(), 1, began)
     _write(path, json.dumps({"engine_id": engine.id.hex(), "boots": engine.boots}))
     return engine
 

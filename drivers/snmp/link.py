@@ -16,7 +16,7 @@ from drivers.snmp.session import LARGEST, Agent, GarbledError, Rows, SilentError
 from drivers.snmp.settings import SnmpAddress, SnmpEndpoint
 from drivers.snmp.traps import Rules
 from drivers.snmp.values import Raw, batches, decode, halves, oid_of, row_names, takes_int, takes_text
-from drivers.snmp.writing import Unanswered, encoded_value, same_value, set_value
+from drivers.snmp.writing import Unanswered, same_value, set_value, typed_value
 from hub.driver import Binding
 from hub.errors import BadInput, LinkDown, ProtocolFault
 from hub.model import Delivery, Micros, Reject, Sample, Scalar, Series
@@ -40,7 +40,7 @@ async def connect(
         if endpoint.traps is None:
             yield SnmpLink(endpoint, bindings, agent, known)
             return
-        with listeners.hear(endpoint, agent.address) as (listener, ear):
+        async with listeners.hear(endpoint, agent.address) as (listener, ear):
             yield ListeningLink(endpoint, bindings, agent, known, listener, ear)
 
 
@@ -175,10 +175,10 @@ class SnmpLink:
             raise BadInput(
                 "only a single value of the agent can be written", f"{self._endpoint.name} {point.address.name}"
             )
-        encoded = encoded_value(value, point.address, point.kind)
+        typed = typed_value(value, point.address, point.kind)
         unanswered = ""
         try:
-            await set_value(self._endpoint, self._agent.address, point.oid, encoded)
+            await set_value(self._endpoint, self._agent.address, point.oid, typed)
         except Unanswered as error:
             unanswered = str(error)
         found = _Found()

@@ -10,48 +10,25 @@ import contextlib
 import hashlib
 import hmac
 import ipaddress
-import os
 import socket
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from drivers.snmp.ber import COUNTER, OCTETS, SEQUENCE, encoded, encoded_whole
-from drivers.snmp.engine_state import Engine, begin_engine
-from drivers.snmp.frame import masked
-from drivers.snmp.message import (
-    AUTHENTIC,
-    ENCRYPTED,
-    INFORM,
-    REPORT,
-    REPORTABLE,
-    RESPONSE,
-    TRAP,
-    TRAP_V1,
-    V1,
-    V2C,
-    V3,
-    Notification,
-    Secured,
-    community_message,
-    encoded_community,
-    encoded_pdu,
-    encoded_scoped,
-    encoded_secured,
-    encoded_varbind,
-    notification,
-    notification_v1,
-    parse_pdu,
-    scoped_pdu,
-    secured_message,
-    version_of,
-)
+from drivers.snmp.engine_state import Identity, begin_engine
+from drivers.snmp.engines import borrowed, give_back
+from drivers.snmp.frame import envelope_fault, masked
 from drivers.snmp.settings import SnmpEndpoint
-from drivers.snmp.usm import DIGESTS, Digest, Keys, Secrets, authenticity_fault
+from drivers.snmp.traps import Notification
+from drivers.snmp.usm import AUTHENTIC, ENCRYPTED, REPORTABLE, Digest, Header, Secrets, authenticity_fault, header_of
 from drivers.snmp.writing import secrets_of
 from hub.errors import LinkDown
 from hub.model import Micros, Reject
+
+if TYPE_CHECKING:
+    from drivers.snmp import engine as pysnmp
+    from drivers.snmp.engine import Engine
 
 QUEUE = 256
 """notifications that may wait for one agent's link; a sender repeats an inform, a trap is counted as lost"""
@@ -61,12 +38,17 @@ _WINDOW = 150
 _ENGINES = 64
 """engines whose keys and time are kept for one agent: its own, its shelf's, its old ones"""
 _ACKNOWLEDGED = 256
-_AT_ONCE = 64
-"""datagrams taken in one turn of the event loop"""
+_UNSETTLED, _UNSETTLED_S = 1024, 300.0
+"""informs, and seconds, that a listener remembers what is not acknowledged; said again after that it is a new one"""
+_VERSIONS_1_2C, _VERSION_3 = (b"\2\1\0", b"\2\1\1"), b"\2\1\3"
+"""How messages begin within their SEQUENCE: what is not written so does not get round `_take_secured`."""
+_LAST_BOOTS = 2**31 - 1
+_AUTH_PRIV = 3
+"""The security level with digest and encryption (RFC 3411, section 3.4.3)."""
+_AT_ONCE = 4
+"""datagrams taken in one turn of the event loop; pysnmp needs one to four milliseconds for each"""
 _BUFFER = 1_048_576
 """bytes that wait in the kernel while the loop is busy"""
-_UNKNOWN_ENGINE, _NOT_IN_TIME = "1.3.6.1.6.3.15.1.1.4.0", "1.3.6.1.6.3.15.1.1.2.0"
-"""usmStatsUnknownEngineIDs, usmStatsNotInTimeWindows."""
 
 
 class Heard(NamedTuple):
@@ -90,7 +72,7 @@ class _Refused(Exception):
 class Ear:
     """What one link hears. `heard` and `rejects` are bounded; `lost` counts traps that found the queue full."""
 
-    def __init__(self, endpoint: SnmpEndpoint, addresses: frozenset[str]) -> None:
+    def __init__(self, endpoint: SnmpEndpoint, addresses: frozenset[str], secrets: Secrets | None) -> None:
         self.endpoint = endpoint
         self.addresses = addresses
         self.heard: deque[Heard] = deque()
@@ -102,27 +84,23 @@ class Ear:
         assert endpoint.traps is not None
         community = endpoint.traps.community or endpoint.community
         self.community = None if community is None else community.get_secret_value().encode()
-        self._secrets: Secrets | None = secrets_of(endpoint) if endpoint.version == "3" else None
-        self._keys: OrderedDict[bytes, Keys] = OrderedDict()
+        self.user = None if endpoint.user is None else endpoint.user.encode()
+        self.secrets = secrets
+        self.engine: Engine | None = None
+        """that of pysnmp which has this endpoint's credentials"""
         self._clocks: OrderedDict[bytes, tuple[int, int, float]] = OrderedDict()
         """of each sending engine the newest boots and time, and when that was by our monotonic clock"""
 
     def authentic_at(self, engine_id: bytes) -> tuple[Digest, bytes]:
         """What shows whether a message of an engine is our user's: cheap, because anybody may name any engine."""
-        assert self._secrets is not None
-        return self._secrets.digest, self._secrets.auth_at(engine_id)
+        assert self.secrets is not None
+        return self.secrets.digest, self.secrets.auth_at(engine_id)
 
-    def keys_at(self, engine_id: bytes) -> Keys:
-        """Our user's keys at the engine of an authentic sender."""
-        assert self._secrets is not None
-        known = self._keys.get(engine_id)
-        if known is None:
-            known = self._keys[engine_id] = self._secrets.at(engine_id)
-            _bound(self._keys, _ENGINES)
-        return known
+    def check_clock(self, said: Header) -> None:
+        """An authentic trap is not an old one said again (RFC 3414, section 3.2, step 7b). Raises _Refused.
 
-    def check_clock(self, said: Secured) -> None:
-        """An authentic trap is not an old one said again (RFC 3414, section 3.2, step 7b). Raises _Refused."""
+        pysnmp 7.1 takes over the time of every such message before it compares it, so that it lets all of them pass.
+        """
         known = self._clocks.get(said.engine_id)
         now = time.monotonic()
         if known is not None:
@@ -157,15 +135,28 @@ class Ear:
         self.ready.set()
 
 
+class _Inform:
+    """An inform that is not acknowledged yet, and the response to the newest of its repetitions."""
+
+    def __init__(self, ear: Ear, response: bytes) -> None:
+        self.ear = ear
+        self.response = response
+        self.since = time.monotonic()
+
+
 class Listener:
     """One socket at one loop."""
 
     def __init__(self, host: str, port: int, state: str | None) -> None:
         """Raises OSError where the address cannot be had, OSError or ValueError where the state cannot be kept."""
         self.state = state
-        self.engine: Engine = begin_engine(state)
+        self.identity: Identity = begin_engine(state)
         self.ears: list[Ear] = []
-        self._waiting: dict[tuple[Any, ...], Ear] = {}
+        self.guests = 0
+        """links that want to listen or do"""
+        self.lock = asyncio.Lock()
+        self._engines: list[Engine] = []
+        self._waiting: OrderedDict[tuple[Any, ...], _Inform] = OrderedDict()
         """informs whose delivery is not safe yet"""
         self._done: OrderedDict[tuple[Any, ...], None] = OrderedDict()
         """informs acknowledged just now; the acknowledgement may have been lost on its way"""
@@ -182,17 +173,50 @@ class Listener:
         except OSError:
             self._socket.close()
             raise
-        self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def close(self) -> None:
         """Let go of the socket."""
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
+        for engine in self._engines:
+            give_back(engine)
+        self._engines.clear()
+
+    async def join(self, ear: Ear) -> None:
+        """Hear for this ear too, once pysnmp knows its credentials."""
+        async with self.lock:
+            ear.engine = await self._engine_for(ear)
+            if ear.community is not None:
+                ear.engine.add_community(ear.community)
+            if ear.user is not None and ear.secrets is not None:
+                ear.engine.add_user(ear.user, self.identity.id, ear.secrets)
+            self.ears.append(ear)
+            self._loop.add_reader(self._socket.fileno(), self._readable)  # until now the kernel keeps what comes
+
+    async def _engine_for(self, ear: Ear) -> "Engine":
+        """The first whose user of this name, if it has one, has the same keys; communities all stand in the first."""
+        for engine in self._engines:
+            if all(
+                one.secrets is None or ear.secrets is None or one.secrets.are(ear.secrets)
+                for one in self.ears
+                if one.engine is engine and one.user == ear.user
+            ):
+                return engine
+        engine = await borrowed()
+        engine.become(self.identity)
+        self._engines.append(engine)
+        return engine
 
     def leave(self, ear: Ear) -> None:
         """An ear less; informs that it has not confirmed are new ones when their senders repeat them."""
         self.ears.remove(ear)
-        self._waiting = {key: one for key, one in self._waiting.items() if one is not ear}
+        if not self.ears:
+            self._loop.remove_reader(self._socket.fileno())
+        self._waiting = OrderedDict((key, one) for key, one in self._waiting.items() if one.ear is not ear)
+        assert ear.engine is not None
+        others = [one for one in self.ears if one.engine is ear.engine]
+        if ear.community is not None and all(one.community != ear.community for one in others):
+            ear.engine.forget_community(ear.community)
 
     def _readable(self) -> None:
         for _ in range(_AT_ONCE):  # then whatever else waits at the loop has its turn
@@ -205,7 +229,7 @@ class Listener:
             self.take(data, addr)
 
     def take(self, data: bytes, addr: Any) -> None:
-        """One datagram, whatever it is."""
+        """One datagram, whatever it is; somebody must be there to hear it."""
         at = time.time_ns() // 1000
         ears = [ear for ear in self.ears if addr[0] in ear.addresses]
         try:
@@ -236,147 +260,120 @@ class Listener:
     # ---- from bytes to a notification of an agent ----
 
     def _take(self, message: bytes, addr: Any, ears: list[Ear], at: Micros) -> None:
-        version = version_of(message)
-        if version in (V1, V2C):
-            self._take_community(message, addr, ears, at)
-        elif version == V3:
+        fault = envelope_fault(message)
+        if fault is not None:
+            raise ValueError(fault)
+        inside = 2 + (message[1] & 0x7F if message[1] & 0x80 else 0)
+        version = message[inside : inside + 3]
+        if version == _VERSION_3:
             self._take_secured(message, addr, ears, at)
+        elif version in _VERSIONS_1_2C:
+            self._take_community(message, addr, ears, at)
         else:
-            raise ValueError(f"version number {version}")
+            raise ValueError("its version is none of 1, 2c and 3")
 
     def _take_community(self, message: bytes, addr: Any, ears: list[Ear], at: Micros) -> None:
-        version, community, body = community_message(message)
-        ear = next((one for one in ears if _is_community(one, community)), None)
+        plain = [one for one in ears if one.community is not None]
+        if not plain:
+            raise _Refused("trap-credentials", "no endpoint with this address has a community")
+        engine = plain[0].engine  # communities all stand in the first one
+        assert engine is not None
+        received = engine.receive(message, addr)
+        heard = received.heard
+        if heard is None:
+            if "ommunity" in received.reason:
+                raise _Refused("trap-credentials", "its community is not that of an endpoint with this address")
+            raise ValueError(received.reason)
+        ear = next((one for one in plain if _is_community(one, heard.name)), None)
         if ear is None:
             raise _Refused("trap-credentials", "its community is not that of an endpoint with this address")
-        if version == V1:
-            if body.tag != TRAP_V1:
-                raise ValueError(f"a PDU {body.tag:#04x}")
-            ear.take(Heard(at, notification_v1(message, body), message, None))
-            return
-        pdu = parse_pdu(message, body)
-        if pdu.tag == TRAP:
-            ear.take(Heard(at, notification(pdu), message, None))
-        elif pdu.tag == INFORM:
-            response = encoded_community(V2C, community, encoded_pdu(RESPONSE, pdu.request_id, pdu.body))
-            self._take_inform(
-                ear, addr, (community, pdu.request_id, pdu.body), at, notification(pdu), message, lambda: response
-            )
-        else:
-            raise ValueError(f"a PDU {body.tag:#04x}")
+        self._hear(ear, addr, heard, at, message)
 
     def _take_secured(self, message: bytes, addr: Any, ears: list[Ear], at: Micros) -> None:
-        said = secured_message(message)
-        ours = said.engine_id == self.engine.id
+        said = header_of(message)
+        ours = said.engine_id == self.identity.id
         try:
-            ear, keys = self._authenticated(message, said, ears)
+            ear = self._authenticated(message, said, ears)
         except _Refused:
             # whoever wants to send us an inform asks for our engine first (RFC 3414, section 4)
-            if ours or not said.flags & REPORTABLE or all(one.endpoint.version != "3" for one in ears):
+            secured = next((one for one in ears if one.user is not None), None)
+            if ours or not said.flags & REPORTABLE or secured is None:
                 raise
-            self._report(said, addr, _UNKNOWN_ENGINE, None)
+            self._tell_engine(secured, said, addr)
             return
-        if not said.flags & ENCRYPTED or said.data.tag != OCTETS:
+        if not said.flags & ENCRYPTED:
             raise _Refused("trap-credentials", "it is not encrypted")
-        if ours and not self._is_in_time(said):
-            self._report(said, addr, _NOT_IN_TIME, (ear, keys))
-            return
-        scoped = keys.decrypted(message[said.data.start : said.data.end], said.boots, said.time, said.salt)
-        context, body = scoped_pdu(scoped)
-        pdu = parse_pdu(scoped, body)
-        if pdu.tag == TRAP and not ours:
-            heard = Heard(at, notification(pdu), message, None)
+        if said.boots == _LAST_BOOTS:
+            raise _Refused("trap-replay", "its engine has used up its boots (RFC 3414, section 2.2.2)")
+        engine = ear.engine
+        assert engine is not None
+        assert ear.user is not None
+        assert ear.secrets is not None
+        engine.add_user(ear.user, said.engine_id, ear.secrets)
+        received = engine.receive(message, addr)
+        for one in received.send:
+            self._send(one, addr)
+        heard = received.heard
+        if heard is None:
+            if received.send:
+                return
+            if not ours and said.flags & REPORTABLE:  # an inform to the engine that we were once
+                self._tell_engine(ear, said, addr)
+                return
+            raise ValueError(received.reason)
+        if (heard.version, heard.name, heard.level) != (3, ear.user, _AUTH_PRIV):
+            raise _Refused("trap-credentials", "it is not encrypted by its user")
+        if heard.response is None and ours:
+            raise ValueError("a trap that says that our engine sent it")
+        if heard.response is None:
             ear.check_clock(said)
-            ear.take(heard)
-        elif pdu.tag == INFORM and not ours:  # to the engine that we were once
-            self._report(said, addr, _UNKNOWN_ENGINE, None)
-        elif pdu.tag == INFORM and ours:
-            answer = encoded_scoped(context, encoded_pdu(RESPONSE, pdu.request_id, pdu.body))
-            key = (said.user, pdu.request_id, pdu.body)
-            self._take_inform(
-                ear,
-                addr,
-                key,
-                at,
-                notification(pdu),
-                message,
-                lambda: self._sealed(said, ear, keys, answer, encrypt=True),
-            )
-        else:
-            raise ValueError(f"a PDU {body.tag:#04x} of the wrong engine")
+        self._hear(ear, addr, heard, at, message)
 
-    def _authenticated(self, message: bytes, said: Secured, ears: list[Ear]) -> tuple[Ear, Keys]:
+    def _tell_engine(self, ear: Ear, said: Header, addr: Any) -> None:
+        assert ear.engine is not None
+        for one in ear.engine.report_engine(said.number, addr):
+            self._send(one, addr)
+
+    def _authenticated(self, message: bytes, said: Header, ears: list[Ear]) -> Ear:
         fault = "no endpoint with this address has such a user"
         for ear in ears:
-            if (
-                ear.endpoint.user is None
-                or ear.endpoint.user.encode() != said.user
-                or not 5 <= len(said.engine_id) <= 32
-            ):
+            if ear.user is None or ear.user != said.user or not 5 <= len(said.engine_id) <= 32:
                 continue
             if not said.flags & AUTHENTIC:
                 fault = "it is not authenticated"
                 continue
             if authenticity_fault(message, *ear.authentic_at(said.engine_id)) is None:
-                return ear, ear.keys_at(said.engine_id)
+                return ear
             fault = "its digest is not that of an endpoint with this address"
         raise _Refused("trap-credentials", fault)
 
-    def _is_in_time(self, said: Secured) -> bool:
-        return said.boots == self.engine.boots and abs(said.time - self.engine.time) <= _WINDOW
-
-    # ---- answers ----
-
-    def _take_inform(
-        self,
-        ear: Ear,
-        addr: Any,
-        key: tuple[Any, ...],
-        at: Micros,
-        said: Notification,
-        message: bytes,
-        response: Callable[[], bytes],
-    ) -> None:
-        """An inform is acknowledged when its delivery is safe; one that comes again meanwhile is the same one."""
-        key = (*addr[:2], *key)  # its last part is as long as the sender likes
-        key = (*key[:-1], hashlib.blake2b(key[-1], digest_size=16).digest())
-        if key in self._waiting:
+    def _hear(self, ear: Ear, addr: Any, heard: "pysnmp.Heard", at: Micros, message: bytes) -> None:
+        """A trap is queued; an inform is acknowledged when its delivery is safe, and one that comes again meanwhile is the same one."""
+        if heard.response is None or heard.key is None:
+            ear.take(Heard(at, heard.said, message, None))
+            return
+        key = (*addr[:2], heard.name, hashlib.blake2b(heard.key, digest_size=16).digest())
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            waiting.response = heard.response
             return
         if key in self._done:
-            self._send(response(), addr)
+            self._send(heard.response, addr)
             return
+        inform = _Inform(ear, heard.response)
 
         def acknowledge() -> None:
-            self._waiting.pop(key, None)
+            if self._waiting.get(key) is inform:
+                del self._waiting[key]
             self._done[key] = None
             _bound(self._done, _ACKNOWLEDGED)
-            self._send(response(), addr)
+            self._send(inform.response, addr)
 
-        if ear.take(Heard(at, said, message, acknowledge)):
-            self._waiting[key] = ear
-
-    def _report(self, said: Secured, addr: Any, counter: str, known: tuple[Ear, Keys] | None) -> None:
-        pdu = encoded(
-            REPORT,
-            encoded_whole(0) * 3 + encoded(SEQUENCE, encoded_varbind(counter, encoded_whole(1, COUNTER))),
-        )
-        scoped = encoded_scoped(self.engine.id, pdu)
-        if known is None:
-            blank = encoded_secured(
-                said.id, 0, self.engine.id, self.engine.boots, self.engine.time, b"", b"", b"", scoped
-            )
-            self._send(blank, addr)
-        else:
-            self._send(self._sealed(said, *known, scoped, encrypt=False), addr)
-
-    def _sealed(self, said: Secured, ear: Ear, keys: Keys, scoped: bytes, *, encrypt: bool) -> bytes:
-        boots, now, salt = self.engine.boots, self.engine.time, b""
-        if encrypt:
-            salt = os.urandom(8)
-            scoped = encoded(OCTETS, keys.encrypted(scoped, boots, now, salt))
-        flags = AUTHENTIC | (ENCRYPTED if encrypt else 0)
-        digest = bytes(DIGESTS[ear.endpoint.auth].size)
-        return keys.sealed(encoded_secured(said.id, flags, self.engine.id, boots, now, said.user, digest, salt, scoped))
+        if ear.take(Heard(at, heard.said, message, acknowledge)):
+            self._waiting[key] = inform
+            _bound(self._waiting, _UNSETTLED)
+            while next(iter(self._waiting.values())).since < inform.since - _UNSETTLED_S:
+                self._waiting.popitem(last=False)
 
     def _send(self, message: bytes, addr: Any) -> None:
         with contextlib.suppress(OSError):  # closed, or the network is full: the sender asks again
@@ -398,8 +395,8 @@ class Listeners:
     def __init__(self) -> None:
         self._open: dict[tuple[asyncio.AbstractEventLoop, str, int], Listener] = {}
 
-    @contextlib.contextmanager
-    def hear(self, endpoint: SnmpEndpoint, address: str) -> Iterator[tuple[Listener, Ear]]:
+    @contextlib.asynccontextmanager
+    async def hear(self, endpoint: SnmpEndpoint, address: str) -> AsyncIterator[tuple[Listener, Ear]]:
         """Listen for the agent at `address`; raises LinkDown where that cannot be."""
         traps = endpoint.traps
         assert traps is not None
@@ -418,12 +415,17 @@ class Listeners:
             raise LinkDown(
                 f"{endpoint.name}: traps.state differs from that of another endpoint at {traps.host}:{traps.port}"
             )
-        ear = Ear(endpoint, frozenset((address, *traps.sources)))
-        listener.ears.append(ear)
+        listener.guests += 1
         try:
-            yield listener, ear
+            secrets = await asyncio.to_thread(secrets_of, endpoint) if endpoint.version == "3" else None
+            ear = Ear(endpoint, frozenset((address, *traps.sources)), secrets)
+            await listener.join(ear)
+            try:
+                yield listener, ear
+            finally:
+                listener.leave(ear)
         finally:
-            listener.leave(ear)
-            if not listener.ears:
+            listener.guests -= 1
+            if not listener.guests:
                 del self._open[key]
                 listener.close()

@@ -6,12 +6,19 @@ A trap can be forged, lost and late: it raises suspicion and has the agent asked
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from drivers.snmp.ber import Raw
-from drivers.snmp.message import Notification
 from drivers.snmp.settings import SnmpAddress, SnmpDevice, TrapRule
-from drivers.snmp.values import decode, instance_of
+from drivers.snmp.values import Raw, decode, instance_of
 from hub.driver import Binding
 from hub.model import Micros, Sample, Series
+
+
+class Notification(NamedTuple):
+    """What a trap or an inform says, of version 1 in the words of version 2 (RFC 3584, section 3.1)."""
+
+    trap: str
+    """snmpTrapOID"""
+    varbinds: Sequence[tuple[str, Raw]]
+    """without sysUpTime and snmpTrapOID"""
 
 
 class Meaning(NamedTuple):

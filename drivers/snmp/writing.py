@@ -1,51 +1,16 @@
-"""SET: one value to one agent, over our own messages (decision 0140), because gufo-snmp has none.
+"""SET: one value to one agent by pysnmp (decision 0140), because gufo-snmp has none.
 
 A SET is sent once and never again by itself: whoever does not hear its answer reads the point back instead. The exchange is short: a socket
-of its own, at most four datagrams, gone when it is over.
+of its own, at most four datagrams, gone when it is over, and an engine that is borrowed for as long.
 """
 
 import asyncio
-import os
-import secrets
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from drivers.snmp.ber import (
-    COUNTER,
-    GAUGE,
-    INTEGER,
-    IP_ADDRESS,
-    OCTETS,
-    TIMETICKS,
-    Element,
-    encoded,
-    encoded_oid,
-    encoded_whole,
-)
-from drivers.snmp.message import (
-    AUTHENTIC,
-    ENCRYPTED,
-    GET,
-    REPORT,
-    REPORTABLE,
-    RESPONSE,
-    SET,
-    V1,
-    V2C,
-    Pdu,
-    community_message,
-    encoded_community,
-    encoded_pdu,
-    encoded_scoped,
-    encoded_secured,
-    encoded_varbind,
-    parse_pdu,
-    scoped_pdu,
-    secured_message,
-    version_of,
-)
+from drivers.snmp.engines import borrowed, give_back
 from drivers.snmp.settings import SnmpAddress, SnmpEndpoint
-from drivers.snmp.usm import DIGESTS, Keys, Secrets, authenticity_fault
+from drivers.snmp.usm import Secrets
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import Scalar
 
@@ -55,23 +20,31 @@ ERRORS = {
     14: "commitFailed", 15: "undoFailed", 16: "authorizationError", 17: "notWritable", 18: "inconsistentName",
 }  # fmt: skip
 """error-status (RFC 3416, section 3)."""
-_NOT_IN_TIME = "1.3.6.1.6.3.15.1.1.2.0"
-"""usmStatsNotInTimeWindows (RFC 3414, section 3.2)."""
-_UNSIGNED = {"gauge": GAUGE, "timeticks": TIMETICKS, "counter": COUNTER}
+_UNSIGNED = frozenset({"gauge", "timeticks", "counter"})
+_AT_ONCE = 8
+"""SETs under way in one event loop, and so engines borrowed for them"""
+_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
 
 
 class Unanswered(Exception):
     """Nothing that can be believed came in time."""
 
 
-def encoded_value(value: Scalar, address: SnmpAddress, kind: str) -> bytes:
+class Typed(NamedTuple):
+    """A value and its type, of `engine.asn1`."""
+
+    type: str
+    value: int | bytes | str
+
+
+def typed_value(value: Scalar, address: SnmpAddress, kind: str) -> Typed:
     """The value in the type that the point has at the agent; raises BadInput."""
     where = address.name
     wanted = "string" if address.type == "quantity" else address.type or ("string" if kind == "str" else "integer")
     if wanted == "truth":
         if value not in (0, 1):
             raise BadInput("a truth value is true or false", where)
-        return encoded_whole(1 if value else 2)
+        return Typed("integer", 1 if value else 2)
     if wanted == "integer" or wanted in _UNSIGNED:
         if isinstance(value, str) or int(value) != value:
             raise BadInput(f"{wanted} is a whole number", where)
@@ -79,21 +52,21 @@ def encoded_value(value: Scalar, address: SnmpAddress, kind: str) -> bytes:
         lowest, highest = (-(2**31), 2**31 - 1) if wanted == "integer" else (0, 2**32 - 1)
         if not lowest <= number <= highest:
             raise BadInput(f"{wanted} is from {lowest} to {highest}", where)
-        return encoded_whole(number, _UNSIGNED.get(wanted, INTEGER))
+        return Typed(wanted, number)
     if wanted == "string":
         try:
-            return encoded(OCTETS, (value if isinstance(value, str) else f"{value}").encode(address.encoding))
+            return Typed("octets", (value if isinstance(value, str) else f"{value}").encode(address.encoding))
         except UnicodeEncodeError:
             raise BadInput(f"a letter of the text is not in {address.encoding}", where) from None
     try:
         if wanted == "hex":
-            return encoded(OCTETS, bytes.fromhex(str(value).replace(":", "")))
+            return Typed("octets", bytes.fromhex(str(value).replace(":", "")))
         if wanted == "ip":
             octets = [int(part) for part in str(value).split(".")]
             if len(octets) != 4:
                 raise ValueError
-            return encoded(IP_ADDRESS, bytes(octets))
-        return encoded_oid(SnmpAddress(oid=str(value)).oid or "")
+            return Typed("ip", bytes(octets))
+        return Typed("oid", SnmpAddress(oid=str(value)).oid or "")
     except ValueError:
         raise BadInput(f"the value is no {wanted}", where) from None
 
@@ -103,24 +76,28 @@ def same_value(seen: Scalar | None, wanted: Scalar) -> bool:
     return seen is not None and (seen == wanted or str(seen) == str(wanted))
 
 
-async def set_value(endpoint: SnmpEndpoint, address: str, oid: str, value: bytes) -> None:
+async def set_value(endpoint: SnmpEndpoint, address: str, oid: str, value: Typed) -> None:
     """SET one OID of the agent at `address`; raises Unanswered, BadInput when it refuses, AccessDenied when it does not know us."""
-    wire = _Wire()
     loop = asyncio.get_running_loop()
-    try:
-        transport, _ = await loop.create_datagram_endpoint(lambda: wire, remote_addr=(address, endpoint.port))
-    except OSError as error:
-        raise LinkDown(f"{endpoint.name}: {error.strerror or error}") from None
-    try:
-        exchange = _Exchange(endpoint, wire, transport)
-        bindings = encoded_varbind(oid, value)
-        answer = await (exchange.secured(bindings) if endpoint.version == "3" else exchange.plain(bindings))
-    except ConnectionRefusedError:
-        raise LinkDown(f"{endpoint.name}: nothing listens there") from None
-    finally:
-        transport.close()
-    if answer.error_status:
-        reason = ERRORS.get(answer.error_status, f"error {answer.error_status}")
+    async with _turns.setdefault(loop, asyncio.Semaphore(_AT_ONCE)):
+        wire = _Wire()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(lambda: wire, remote_addr=(address, endpoint.port))
+        except OSError as error:
+            raise LinkDown(f"{endpoint.name}: {error.strerror or error}") from None
+        try:
+            engine = await borrowed()
+            try:
+                exchange = _Exchange(endpoint, (address, endpoint.port), engine, wire, transport)
+                status = await (exchange.secured(oid, value) if endpoint.version == "3" else exchange.plain(oid, value))
+            finally:
+                give_back(engine)
+        except ConnectionRefusedError:
+            raise LinkDown(f"{endpoint.name}: nothing listens there") from None
+        finally:
+            transport.close()
+    if status:
+        reason = ERRORS.get(status, f"error {status}")
         raise BadInput(f"the agent refuses to be written: {reason}", f"{endpoint.name} {oid}", code="refused")
 
 
@@ -128,112 +105,79 @@ class _Wire(asyncio.DatagramProtocol):
     """What the agent says, the newest few."""
 
     def __init__(self) -> None:
-        self._heard: asyncio.Queue[bytes | OSError] = asyncio.Queue(16)
+        self.heard: asyncio.Queue[bytes | OSError] = asyncio.Queue(16)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        if not self._heard.full():
-            self._heard.put_nowait(data)
+        if not self.heard.full():
+            self.heard.put_nowait(data)
 
     def error_received(self, exc: Exception) -> None:
-        if isinstance(exc, OSError) and not self._heard.full():
-            self._heard.put_nowait(exc)
-
-    async def hear(self, seconds: float, take: Callable[[bytes], Pdu | None]) -> Pdu:
-        """The first message that `take` takes; what is malformed or another's is passed over."""
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    message = await self._heard.get()
-                    if isinstance(message, OSError):
-                        raise message
-                    try:
-                        found = take(message)
-                    except ValueError:
-                        continue
-                    if found is not None:
-                        return found
-        except TimeoutError:
-            raise Unanswered(f"no answer within {seconds} s") from None
+        if isinstance(exc, OSError) and not self.heard.full():
+            self.heard.put_nowait(exc)
 
 
 class _Exchange:
-    def __init__(self, endpoint: SnmpEndpoint, wire: _Wire, transport: asyncio.DatagramTransport) -> None:
+    def __init__(self, endpoint: SnmpEndpoint, addr: tuple[str, int], engine: Any, wire: _Wire, transport: Any) -> None:
         self._endpoint = endpoint
+        self._addr = addr
+        self._engine = engine
         self._wire = wire
         self._transport = transport
-        self._number = secrets.randbelow(2**30)
 
-    async def plain(self, bindings: bytes) -> Pdu:
+    async def plain(self, oid: str, value: Typed) -> int:
+        """The error status of the answer."""
         secret = self._endpoint.write_community or self._endpoint.community
         assert secret is not None
         community = secret.get_secret_value().encode()
-        version = V1 if self._endpoint.version == "1" else V2C
-        self._transport.sendto(encoded_community(version, community, encoded_pdu(SET, self._number, bindings)))
+        self._engine.add_community(community)
+        status, indication = await self._ask(community, oid, value)
+        if indication:
+            raise Unanswered(f"no answer that can be read ({indication})")
+        return status
 
-        def take(message: bytes) -> Pdu | None:
-            if version_of(message) != version:
-                return None
-            return self._answer(message, community_message(message).pdu)
-
-        return await self._wire.hear(self._endpoint.timeout_s, take)
-
-    def _answer(self, message: bytes, pdu: Element) -> Pdu | None:
-        found = parse_pdu(message, pdu)
-        return found if found.tag in (RESPONSE, REPORT) and found.request_id == self._number else None
-
-    async def secured(self, bindings: bytes) -> Pdu:
+    async def secured(self, oid: str, value: Typed) -> int:
         """Ask the engine for its id and time, then SET; once more where the time was not the engine's (RFC 3414, section 4)."""
-        self._engine = (b"", 0, 0)
-        self._keys: Keys | None = None
-        await self._send_secured(GET, b"", sealed=False)
-        if not self._engine[0]:
+        assert self._endpoint.user is not None
+        user = self._endpoint.user.encode()
+        await self._ask(user, None, None)
+        engine_id = self._engine.peer(self._addr)
+        if not engine_id:
             raise Unanswered("the agent does not tell its engine id")
+        secrets = await asyncio.to_thread(secrets_of, self._endpoint)
+        self._engine.add_user(user, engine_id, secrets)
         for again in (False, True):
-            answer = await self._send_secured(SET, bindings, sealed=True)
-            if answer.tag == RESPONSE:
-                return answer
-            told = answer.varbinds[0][0] if answer.varbinds else ""
-            if told != _NOT_IN_TIME or again:
-                raise AccessDenied(f"{self._endpoint.name}: the agent refuses user {self._endpoint.user} ({told})")
-            self._number += 1
+            status, indication = await self._ask(user, oid, value)
+            if not indication:
+                return status
+            if indication != "NotInTimeWindow" or again:
+                raise AccessDenied(
+                    f"{self._endpoint.name}: the agent refuses user {self._endpoint.user} ({indication})"
+                )
         raise AssertionError("unreachable")
 
-    async def _send_secured(self, tag: int, bindings: bytes, *, sealed: bool) -> Pdu:
-        endpoint = self._endpoint
-        engine_id, boots, time = self._engine
-        scoped = encoded_scoped(engine_id, encoded_pdu(tag, self._number, bindings))
-        user, digest, salt, flags = b"", b"", b"", REPORTABLE
-        if sealed:
-            assert endpoint.user is not None
-            if self._keys is None:
-                self._keys = (await asyncio.to_thread(secrets_of, endpoint)).at(engine_id)
-            user, digest, salt = endpoint.user.encode(), bytes(DIGESTS[endpoint.auth].size), os.urandom(8)
-            flags |= AUTHENTIC | ENCRYPTED
-            scoped = encoded(OCTETS, self._keys.encrypted(scoped, boots, time, salt))
-        message = encoded_secured(self._number, flags, engine_id, boots, time, user, digest, salt, scoped)
-        self._transport.sendto(message if self._keys is None else self._keys.sealed(message))
-        return await self._wire.hear(endpoint.timeout_s, self._take_secured)
+    async def _ask(self, name: bytes, oid: str | None, value: Typed | None) -> tuple[int, str]:
+        from drivers.snmp.engine import asn1  # loaded by now
 
-    def _take_secured(self, message: bytes) -> Pdu | None:
-        keys = self._keys
-        if authenticity_fault(message, DIGESTS[self._endpoint.auth], None if keys is None else keys.auth):
-            return None
-        said = secured_message(message)
-        if said.id != self._number or (keys is not None and said.engine_id != self._engine[0]):
-            return None
-        scoped = message[said.data.start : said.data.end]
-        if said.flags & ENCRYPTED:
-            assert keys is not None
-            scoped = keys.decrypted(scoped, said.boots, said.time, said.salt)
-        else:
-            scoped = encoded(said.data.tag, scoped)
-        _, pdu = scoped_pdu(scoped)
-        found = parse_pdu(scoped, pdu)
-        if found.tag == RESPONSE and found.request_id != self._number:
-            return None
-        if found.tag == REPORT and (keys is None or (said.flags & AUTHENTIC)):
-            self._engine = (said.engine_id, said.boots, said.time)
-        return found if found.tag in (RESPONSE, REPORT) else None
+        engine, seconds = self._engine, self._endpoint.timeout_s
+        said = None if value is None else asn1(*value)
+        try:
+            handle, messages = engine.ask(self._endpoint.version, name, self._addr, oid, said)
+        except ValueError as error:
+            raise Unanswered(str(error)) from None
+        try:
+            async with asyncio.timeout(seconds):
+                while (found := engine.answer()) is None:
+                    for message in messages:
+                        self._transport.sendto(message)
+                    heard = await self._wire.heard.get()
+                    if isinstance(heard, OSError):
+                        raise heard
+                    messages = engine.receive(heard, self._addr).send
+        except TimeoutError:
+            raise Unanswered(f"no answer within {seconds} s") from None
+        finally:
+            engine.give_up(handle)
+        return found.status, found.indication
 
 
 def secrets_of(endpoint: SnmpEndpoint) -> Secrets:

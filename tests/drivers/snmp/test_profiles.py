@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from drivers.snmp import driver
-from drivers.snmp.message import Notification
-from drivers.snmp.traps import Rules
+from drivers.snmp.traps import Notification, Rules
 from hub.config import data_folder
 from hub.core.alarms import holds
 from hub.core.normalise import normalise

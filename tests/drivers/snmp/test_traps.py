@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import random
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,15 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyasn1.codec.ber import encoder
+from pydantic import SecretStr
 from pysnmp.proto import api
 
 from drivers.snmp import SnmpDriver
-from drivers.snmp.ber import OCTETS, TIMETICKS, encoded, encoded_oid, encoded_whole
 from drivers.snmp.engine_state import begin_engine
-from drivers.snmp.message import TRAP, Notification, encoded_pdu, encoded_scoped, encoded_secured, encoded_varbind
 from drivers.snmp.settings import TrapRule
-from drivers.snmp.traps import Rules
-from drivers.snmp.writing import secrets_of
+from drivers.snmp.traps import Notification, Rules
+from drivers.snmp.usm import DIGESTS, authenticity_fault, header_of
 from hub.driver import Binding, PollLink, PushLink
 from hub.engine import Prefix
 from hub.errors import LinkDown
@@ -31,6 +33,7 @@ from hub.runtime.drivers import LinkPlan
 from hub.runtime.links import LinkRunner
 from hub.testing import eventually
 from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, calm, calm3, free_port
+from tests.drivers.snmp.messages import KINDS, Keys
 
 DOOR, MOVED, OPENED = f"{ROOT}.1.0", f"{ROOT}.0.1", f"{ROOT}.0.2"
 """a point, and two traps of the enterprise ROOT with these specific numbers"""
@@ -195,6 +198,129 @@ async def test_an_inform_is_acknowledged_when_its_delivery_is_settled_and_not_be
         assert not answer.rejects
 
 
+async def test_nothing_goes_out_before_an_inform_is_settled_and_then_the_answer_to_its_newest_repetition(
+    site: Site,
+) -> None:
+    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
+    loop = asyncio.get_running_loop()
+    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]) as (_, stream):
+        (listener,) = site.driver._listeners._open.values()
+        keys, ours = Keys(listener.identity.id), listener.identity
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.bind(("127.0.3.1", 0))
+            for number in (7, 8):  # a repetition has another message number
+                scoped = keys.scoped(KINDS[3], 5, OPENED)
+                message = keys.sealed(number, 7, ours.boots, ours.time, b"sha256", scoped)
+                await loop.sock_sendto(sender, message, ("127.0.0.1", site.port))
+            (first,) = await take(stream)
+            assert said(first) == [("door", 1)]
+            (asked,) = await take(stream)  # the repetition gave no second delivery
+            assert (said(asked), list(asked.rejects)) == ([("door", 1)], [])
+            with pytest.raises(BlockingIOError):
+                sender.recv(2048)
+            await first.settle()
+            answer = await asyncio.wait_for(loop.sock_recv(sender, 2048), 20)
+            assert authenticity_fault(answer, DIGESTS["sha256"], keys.auth) is None
+            assert header_of(answer).number == 8
+            with pytest.raises(BlockingIOError):
+                sender.recv(2048)
+            await loop.sock_sendto(sender, message, ("127.0.0.1", site.port))  # its answer was lost
+            assert header_of(await asyncio.wait_for(loop.sock_recv(sender, 2048), 20)).number == 8
+
+
+async def test_informs_that_nobody_settles_are_forgotten_in_the_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.snmp.listener._UNSETTLED", 20)
+    await site.agent("127.0.3.1")
+    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]):
+        (listener,) = site.driver._listeners._open.values()
+        (ear,) = listener.ears
+        keys, ours = Keys(listener.identity.id), listener.identity
+        for number in range(30):
+            scoped = keys.scoped(KINDS[3], number, OPENED)
+            message = keys.sealed(number, 7, ours.boots, ours.time, b"sha256", scoped)
+            listener.take(message, ("127.0.3.1", 9))
+            ear.heard.clear()
+        assert len(listener._waiting) == 20
+        for inform in listener._waiting.values():
+            inform.since -= 400
+        listener.take(keys.sealed(1, 7, ours.boots, ours.time, b"sha256", scoped[:-1] + b"\3"), ("127.0.3.1", 9))
+        assert len(listener._waiting) == 1
+
+
+async def test_requests_and_answers_are_no_notifications_and_leave_nothing_behind(site: Site) -> None:
+    await site.agent("127.0.3.1")
+    good = trap_bytes()
+    async with site.link(site.endpoint("127.0.3.1"), [raised_by(OPEN)]):
+        (listener,) = site.driver._listeners._open.values()
+        (ear,) = listener.ears
+
+        def say(times: int) -> int:
+            for tag in list(range(0xA0, 0xA9)) * times:
+                listener.take(good.replace(b"\xa7", bytes((tag,)), 1), ("127.0.3.1", 9))
+                ear.heard.clear()
+            gc.collect()
+            return len(gc.get_objects())
+
+        before = say(10)
+        assert say(40) - before < 40
+        assert "trap-malformed" in [one.code for one in ear.rejects]
+
+
+async def test_users_of_one_name_with_other_keys_are_told_apart(site: Site) -> None:
+    """Traps and informs: the second needs an engine of its own, as pysnmp knows one user of a name at our engine."""
+    other = Snmpd(site.peers.program("snmpd"), site.folder / "127.0.3.2", site.agent_port, "127.0.3.2")
+    other.configure("another-key-12")
+    await other.start()
+    site.agents["127.0.3.2"] = other
+    await site.agent("127.0.3.1")
+    async with contextlib.AsyncExitStack() as stack:
+        first = site.endpoint("127.0.3.1", "3")
+        second = site.endpoint("127.0.3.2", "3").model_copy(update={"auth_key": SecretStr("another-key-12")})
+        bound = [raised_by(OPEN, oid=None)]
+        streams = [(await stack.enter_async_context(site.link(one, bound)))[1] for one in (first, second)]
+        (listener,) = site.driver._listeners._open.values()
+        assert len(listener._engines) == 2
+        again = first.model_copy(update={"host": "127.0.3.1"})
+        async with site.link(again, bound):
+            assert len(listener._engines) == 2
+        for host, stream, key in zip(("127.0.3.1", "127.0.3.2"), streams, (AUTH_KEY, "another-key-12"), strict=True):
+            keys = [one.replace(AUTH_KEY, key) for one in site.v3_keys()]
+            assert await site.sent(host, *keys, site.to(), "", OPENED) == ""
+            assert said((await take(stream))[0]) == [("door", 1)]
+            sender = await site.send(host, "-r", "5", *keys, site.to(), "", OPENED, program="snmpinform")
+            (inform,) = await take(stream)
+            assert said(inform) == [("door", 1)]
+            await inform.settle()
+            assert await asyncio.wait_for(sender.wait(), 30) == 0
+
+
+async def test_a_trap_that_comes_while_the_first_link_is_still_joining_waits_for_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.snmp.engines._free", [])
+    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
+
+    async def first() -> list[tuple[str, Any]]:
+        async with site.link(site.endpoint("127.0.3.1"), [raised_by(OPEN)]) as (_, stream):
+            return said((await take(stream))[0])
+
+    joining = asyncio.create_task(first())
+    while not site.driver._listeners._open:
+        await asyncio.sleep(0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.3.1", 0))
+        sender.sendto(trap_bytes(), ("127.0.0.1", site.port))
+    assert await asyncio.wait_for(joining, 30) == [("door", 1)]
+
+
+def test_pysnmp_is_not_loaded_before_somebody_listens_or_writes() -> None:
+    code = "import sys, drivers.snmp.link, drivers.snmp.search; sys.exit('pysnmp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
 async def test_an_inform_whose_link_went_is_taken_again_by_the_next_one(site: Site) -> None:
     (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
     endpoint = site.endpoint("127.0.3.1")
@@ -349,9 +475,7 @@ async def test_spoiled_version_3_messages_of_any_kind_reach_nobody(site: Site) -
     async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]):
         (listener,) = site.driver._listeners._open.values()
         (ear,) = listener.ears
-        secrets = secrets_of(ear.endpoint)
-        bindings = encoded_varbind("1.3.6.1.2.1.1.3.0", encoded_whole(5, TIMETICKS))
-        bindings += encoded_varbind("1.3.6.1.6.3.1.1.4.1.0", encoded_oid(OPENED))
+        known = {one: Keys(one) for one in (listener.identity.id, b"\x80\x00\x00\x00\x05abc")}
 
         def spoiled(octets: bytes, share: float) -> bytes:
             made = bytearray(octets)
@@ -359,16 +483,13 @@ async def test_spoiled_version_3_messages_of_any_kind_reach_nobody(site: Site) -
                 made[chance.randrange(len(made))] = chance.randrange(256)
             return bytes(made)
 
-        for number in range(2_000):
-            engine = chance.choice([listener.engine.id, b"\x80\x00\x00\x00\x05abc"])
-            boots, now = chance.choice([(listener.engine.boots, listener.engine.time), (0, 0), (2**31 - 1, 2**31 - 1)])
-            keys = secrets.at(engine)
-            pdu = encoded_pdu(chance.randrange(0xA0, 0xA9), number, bindings)
-            scoped = spoiled(encoded_scoped(engine, pdu), 0.5)
-            hidden = encoded(OCTETS, keys.encrypted(scoped, boots, now, b"saltsalt"))
+        for number in range(700):
+            keys = known[chance.choice(list(known))]
+            ours = listener.identity
+            boots, now = chance.choice([(ours.boots, ours.time), (0, 0), (2**31 - 1, 2**31 - 1)])
+            scoped = spoiled(keys.scoped(chance.choice(KINDS), number, OPENED), 0.5)
             user, flags = chance.choice([b"sha256", b"x", b""]), chance.randrange(8)
-            blank = bytes(keys.digest.size)
-            message = keys.sealed(encoded_secured(number, flags, engine, boots, now, user, blank, b"saltsalt", hidden))
+            message = keys.sealed(number, flags, boots, now, user, scoped)
             listener.take(spoiled(message, 0.3), ("127.0.3.1", 9))
             assert len(ear.heard) <= 256
             assert len(ear.rejects) <= 40
@@ -484,15 +605,9 @@ async def test_a_trap_whose_sender_sets_the_bit_for_reports_is_a_trap_all_the_sa
     engine = b"\x80\x00\x00\x00\x05another"
     async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]) as (_, stream):
         (listener,) = site.driver._listeners._open.values()
-        keys = secrets_of(listener.ears[0].endpoint).at(engine)
-        bindings = encoded_varbind("1.3.6.1.2.1.1.3.0", encoded_whole(5, TIMETICKS))
-        bindings += encoded_varbind("1.3.6.1.6.3.1.1.4.1.0", encoded_oid(OPENED))
-        scoped = encoded_scoped(engine, encoded_pdu(TRAP, 9, bindings))
-        hidden = encoded(OCTETS, keys.encrypted(scoped, 3, 50, b"saltsalt"))
-        blank = bytes(keys.digest.size)
-        listener.take(
-            keys.sealed(encoded_secured(9, 7, engine, 3, 50, b"sha256", blank, b"saltsalt", hidden)), ("127.0.3.1", 9)
-        )
+        keys = Keys(engine)
+        scoped = keys.scoped(KINDS[2], 9, OPENED)
+        listener.take(keys.sealed(9, 7, 3, 50, b"sha256", scoped), ("127.0.3.1", 9))
         assert said((await take(stream))[0]) == [("door", 1)]
 
 
