@@ -60,6 +60,10 @@ Values = Mapping[tuple[str, str], Scalar]
 """Raw values, as the protocol gives them, by point and instance."""
 
 
+ALL_WORDS: Mapping[str, frozenset[Scalar]] = {}
+"""Every point can say every value of its own."""
+
+
 class Part(NamedTuple):
     """A point that is played."""
 
@@ -70,6 +74,8 @@ class Part(NamedTuple):
     instances: bool
     event: bool
     """it happens and never un-happens"""
+    beat: bool = False
+    """that it comes is what counts"""
 
 
 class Played(NamedTuple):
@@ -89,6 +95,8 @@ class Played(NamedTuple):
     """where to listen"""
     over: str = "tcp"
     """`tcp`, `rtu_over_tcp` or `pty`, for what may stand on a line"""
+    site: str = ""
+    """the institution: one edge reads all devices of it, and listens at one port for what they send"""
 
 
 class Playing(Protocol):
@@ -112,6 +120,11 @@ class Playing(Protocol):
     @property
     def cannot(self) -> frozenset[str]:
         """Points of this device that the simulator cannot say yet; they are never shown."""
+        ...
+
+    @property
+    def words(self) -> Mapping[str, frozenset[Scalar]]:
+        """All raw values that a point can say, of points that have words only for some."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """The files of a case, one form a protocol: text to values and back. Pure. Everything raises BadInput that names file and line.
 
 What answers is kept as content, so that a question may be asked in any way: `registers.yaml`, `agent.snmpwalk`. What speaks by itself is
-kept as said, in order: `messages.jsonl`, `line.jsonl`.
+kept as said, in order: `messages.jsonl`, `line.jsonl`, `traps.jsonl` (content there too: a datagram's octets hold for one engine and moment).
 """
 
 import json
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from hub.errors import BadInput
 
 REGISTERS, WALK, MESSAGES, LINE = "registers.yaml", "agent.snmpwalk", "messages.jsonl", "line.jsonl"
+TRAPS = "traps.jsonl"
 TABLES: dict[str, int] = {"coil": 1, "discrete": 1, "input": 0xFFFF, "holding": 0xFFFF}
 """The largest value of each table of Modbus."""
 
@@ -245,6 +246,29 @@ class Said(_Model):
     def octets(self) -> bytes:
         """The octets."""
         return bytes.fromhex(self.hex) if self.hex is not None else (self.text or "").encode()
+
+
+class Trap(_Model):
+    """One line of `traps.jsonl`: a notification by its snmpTrapOID, with its variable bindings as a walk prints them.
+
+    sysUpTime and snmpTrapOID, which every notification begins with, are not among them.
+    """
+
+    trap: str = Field(pattern=r"^[012](?:\.\d{1,10}){1,127}$")
+    variables: tuple[str, ...] = Field(default=(), max_length=60)
+
+    @model_validator(mode="after")
+    def _readable(self) -> "Trap":
+        try:
+            assert self.content is not None
+        except BadInput as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def content(self) -> list[Variable]:
+        """The variable bindings."""
+        return [_variable(line, "variables") for line in self.variables]
 
 
 def read_lines(model: type[M], text: str, where: str) -> list[M]:

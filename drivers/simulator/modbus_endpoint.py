@@ -16,7 +16,7 @@ from drivers.simulator.taps import serial_tap, tcp_tap
 from hub.driver import Binding
 from hub.errors import BadInput
 from hub.model import Scalar
-from hub.simulation import Place, Played, Settings, Values
+from hub.simulation import ALL_WORDS, Place, Played, Settings, Values
 
 
 class _Replay:
@@ -34,6 +34,7 @@ class _Replay:
 class _Playing:
     """One device on a port or line of its own."""
 
+    words: Mapping[str, frozenset[Scalar]] = ALL_WORDS
     instances = ("1",)
     cannot: frozenset[str] = frozenset()
 

@@ -16,7 +16,7 @@ from hub.driver import Binding
 from hub.errors import AccessDenied, BadInput, DriverError, LinkDown
 from hub.model import Scalar, Series
 from hub.mqtt import Broker, Session, parse_broker, session
-from hub.simulation import Mark, Place, Played, Settings, Values
+from hub.simulation import ALL_WORDS, Mark, Place, Played, Settings, Values
 
 
 def endpoint_of(broker: Broker) -> dict[str, object]:
@@ -51,6 +51,7 @@ class _Replay:
 class _Playing:
     """One device, a client of its own."""
 
+    words: Mapping[str, frozenset[Scalar]] = ALL_WORDS
     instances = ("1",)
     cannot: frozenset[str] = frozenset()
 

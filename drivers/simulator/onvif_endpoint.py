@@ -19,7 +19,7 @@ from drivers.simulator.faults import CLOCK, DUPLICATE, HALF, Faults
 from drivers.simulator.onvif import OnvifDevice, Stream
 from hub.errors import BadInput
 from hub.model import Scalar
-from hub.simulation import Mark, Place, Played, Settings, Values
+from hub.simulation import ALL_WORDS, Mark, Place, Played, Settings, Values
 
 DEVICE, EVENTS = "device.yaml", "events.jsonl"
 _END = "tns1:AnxinCase/End"
@@ -122,6 +122,7 @@ class OnvifSimulator:
 class _Playing:
     """A camera that answers for itself, with its events played; figures of streams and footage are its own."""
 
+    words: Mapping[str, frozenset[Scalar]] = ALL_WORDS
     instances = ("1",)
 
     def __init__(self, played: Played, device: OnvifDevice) -> None:

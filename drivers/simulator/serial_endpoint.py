@@ -2,21 +2,27 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from drivers.serial import gb26875_2011 as gb
+from drivers.serial.checks import check_of, size_of
+from drivers.serial.frames import FrameShape
+from drivers.serial.lines import Lines
+from drivers.serial.settings import Device, LineShape
+from drivers.simulator.binary import frame_of, kind_of
 from drivers.simulator.exchange import LINE, Said, content_of, read_lines, write_lines
 from drivers.simulator.faults import BIT, CLOCK, DUPLICATE, HALF, RESET, SILENCE, WRONG_ID, Faults
 from drivers.simulator.fire_panel import FirePanel
-from drivers.simulator.sentences import CannotSay, write
+from drivers.simulator.sentences import CannotSay, writings
 from drivers.simulator.taps import serial_tap, tcp_tap
 from drivers.simulator.wire import Pty, TcpPort
 from hub.driver import Binding
 from hub.errors import BadInput
-from hub.model import Scalar
-from hub.simulation import Part, Place, Played, Settings, Values
+from hub.model import Scalar, Series
+from hub.simulation import ALL_WORDS, Part, Place, Played, Settings, Values
 
 HEARD_WITHIN = 20.0
 """Seconds that the hub has to call, and to say each thing that it said when it was recorded."""
@@ -97,17 +103,27 @@ class FaultyWire:
 
 
 class _LinePlaying:
-    """A device that prints a line for each value."""
+    """A device that prints a line for each value, with its terminator and checksum; one that contradicts nothing that stands, where there is one."""
 
-    instances = ("1",)
     cannot: frozenset[str] = frozenset()
 
     def __init__(self, played: Played, wire: FaultyWire, faults: Faults) -> None:
-        self._address = (played.device.address if played.device else None) or "01"
+        self._parts = {part.point: part for part in played.parts}
+        patterns = [part.address.pattern for part in played.parts]
+        given = played.device.address if played.device else None
+        self._address = given or _fitting(patterns, "device", ("01", "1", "001", "0001"))
+        self.instances = (_fitting(patterns, "instance", ("1", "01", "001", "0001")),)
+        self.words = {
+            part.point: frozenset(part.address.map.values()) for part in played.parts if part.address.map is not None
+        }
+        self._shape = (played.device.line if played.device else None) or LineShape()
         self.device: Settings = {"address": self._address}
         self.endpoint: Settings = {"protocol": "lines", "port": wire.port}
-        self._parts = {part.point: part for part in played.parts}
-        self._values: dict[tuple[str, str], Scalar] = {}
+        device = Device(address=self._address)
+        bindings = [Binding(Series("", part.point), device, part.address, part.kind) for part in played.parts]
+        self._lines = Lines(bindings, [re.compile(one) for one in patterns], (), self._shape.encoding, "simulated")
+        self._beats = {part.point for part in played.parts if part.beat}
+        self._held: dict[tuple[str, str], Scalar] = {}
         self._wire = wire
         self._faults = faults
 
@@ -118,34 +134,128 @@ class _LinePlaying:
 
     async def show(self, values: Values) -> bool:
         """A line for each."""
+        self._held |= {key: raw for key, raw in values.items() if not self._parts[key[0]].event}
         for (point, instance), raw in values.items():
-            part = self._parts[point]
-            words = {"value": word_of(part, raw), "device": self._address, "instance": instance}
-            try:
-                line = write(part.address.pattern, {name: word for name, word in words.items() if word})
-            except CannotSay as error:
-                raise BadInput(f"cannot be played yet: {error}", point, code="unplayable") from None
+            octets = self._line(point, instance, raw).encode(self._shape.encoding)
+            if self._shape.check is not None:
+                kind = self._shape.check.kind
+                digits = 2 * size_of(kind)
+                octets += f"{check_of(kind, octets[self._shape.check.since :]):0{digits}X}".encode()
+            octets += self._shape.terminator.encode(self._shape.encoding)
             with contextlib.suppress(TimeoutError):  # nobody reads: what is printed is lost, as on a real line
-                await self._wire.write(line.encode() + b"\n")
+                await self._wire.write(octets)
         return self._wire.has_somebody
 
+    def _line(self, point: str, instance: str, raw: Scalar) -> str:
+        """The line that is read as this value and contradicts least; raises BadInput where there is none."""
+        part = self._parts[point]
+        least: tuple[int, str] | None = None
+        asked: list[dict[str, str]] = [{"value": word} for word in words_of(part, raw)]
+        if point in self._beats:
+            asked.append({})  # that it speaks is what counts
+        try:
+            for words in asked:
+                for row in dict.fromkeys((instance, *(instance.zfill(width) for width in (2, 3, 4)))):
+                    named = {**words, "device": self._address, **({"instance": row} if instance else {})}
+                    for text in writings(part.address.pattern, named, _WRITINGS):
+                        wrong = self._contradictions(text, point, None if not words else raw)
+                        if wrong is not None and (least is None or wrong < least[0]):
+                            least = wrong, text
+                        if wrong == 0:
+                            return text
+        except CannotSay as error:
+            raise BadInput(f"cannot be played: {error}", point, code="unplayable") from None
+        if least is None or (point in self._beats and least[0]):
+            reason = f"cannot be played: the pattern {part.address.pattern!r} does not take {raw!r}"
+            raise BadInput(reason, point, code="unplayable")
+        return least[1]
 
-def word_of(part: Part, raw: Scalar) -> str:
-    """What stands in the line for this raw value; raises BadInput where the point's map has no word for it."""
+    def _contradictions(self, text: str, point: str, raw: Scalar | None) -> int | None:
+        """How many other points the line says something about that is not so; None where it does not say what it shall."""
+        samples, rejects = self._lines.read(text.encode(self._shape.encoding), 0)
+        mine = [one for one in samples if one.series.point == point]
+        if rejects or not mine or (raw is not None and mine[0].raw != raw):
+            return None
+        others = [one for one in samples if one.series.point != point and one.series.point not in self._beats]
+        return sum(self._held.get((one.series.point, one.series.instance)) != one.raw for one in others)
+
+
+_WRITINGS = 256
+"""Texts of a pattern that are tried."""
+
+
+def _fitting(patterns: Sequence[str], group: str, candidates: Sequence[str]) -> str:
+    """The first text that every pattern with this group takes there; else the first at all."""
+    asking = [pattern for pattern in patterns if group in re.compile(pattern).groupindex]
+    for one in candidates:
+        with contextlib.suppress(CannotSay):
+            if all(any(True for _ in writings(pattern, {group: one}, _WRITINGS)) for pattern in asking):
+                return one
+    return candidates[0]
+
+
+def words_of(part: Part, raw: Scalar) -> list[str]:
+    """What may stand in the line for this raw value; raises BadInput where the point's map has no word for it."""
     if part.address.map is not None:
-        for word, value in part.address.map.items():
-            if value == raw:
-                return str(word)
-        raise BadInput(f"the point's map has no word for {raw!r}", part.point, code="unplayable")
-    return str(int(raw)) if isinstance(raw, bool) else str(raw)
+        found = [str(word) for word, value in part.address.map.items() if value == raw]
+        if not found:
+            raise BadInput(f"the point's map has no word for {raw!r}", part.point, code="unplayable")
+        return found
+    word = str(int(raw)) if isinstance(raw, bool) else str(raw)
+    return [word, *(word.zfill(width) for width in (2, 3, 4, 5) if width > len(word))] if word.isdecimal() else [word]
 
 
 _ITEMS = {"system": gb.SYSTEM_BITS, "part": gb.PART_BITS, "transmitter": gb.TRANSMITTER_BITS}
 
 
+class _FramePlaying:
+    """A device that sends binary frames: all points that one frame can hold together in one."""
+
+    instances = ("1",)
+    cannot: frozenset[str] = frozenset()
+
+    def __init__(self, played: Played, wire: FaultyWire, faults: Faults) -> None:
+        if played.device is None or played.device.frame is None:
+            raise BadInput("the profile does not say what its frames look like", "device.frame", code="unplayable")
+        self._shape: FrameShape = played.device.frame
+        self._address = played.device.address or "1"
+        self.device: Settings = {"address": self._address}
+        self.endpoint: Settings = {"protocol": "frames", "port": wire.port}
+        self.words = {
+            part.point: frozenset(part.address.map.values()) for part in played.parts if part.address.map is not None
+        }
+        device = Device(address=self._address)
+        self._bindings = {
+            part.point: Binding(Series("", part.point), device, part.address, part.kind) for part in played.parts
+        }
+        self._events = {part.point for part in played.parts if part.event}
+        self._held: dict[str, Scalar] = {}
+        self._wire = wire
+        self._faults = faults
+
+    @property
+    def spoilt(self) -> Mapping[str, int]:
+        """Faults so far."""
+        return self._faults.played
+
+    async def show(self, values: Values) -> bool:
+        """A frame for each set of values that are meant by the same bytes."""
+        now = {point: raw for (point, _), raw in values.items()}
+        self._held |= {point: raw for point, raw in now.items() if point not in self._events}
+        known = {**self._held, **now}
+        sets = dict.fromkeys(kind_of(self._bindings[point]) for point in now)
+        for kind in sets:
+            there = [(self._bindings[point], raw) for point, raw in known.items()]
+            held = [(one, raw) for one, raw in there if kind_of(one) == kind]
+            with contextlib.suppress(TimeoutError):  # nobody reads
+                await self._wire.write(frame_of(self._shape, self._address, held))
+        return self._wire.has_somebody
+
+
 class _PanelPlaying:
     """A panel behind a transmitter: parts 1 to 3 of system 1. Whatever changes is sent as a unit and waits for its confirmation."""
 
+    words: Mapping[str, frozenset[Scalar]] = ALL_WORDS
     instances = ("1-1", "1-2", "1-3")
     cannot: frozenset[str] = frozenset()
 
@@ -250,20 +360,18 @@ class SerialSimulator:
             await wire.unplug()
 
     @contextlib.asynccontextmanager
-    async def play(self, played: Played, place: Place) -> AsyncIterator[_LinePlaying | _PanelPlaying]:
-        """A device that prints lines, or a fire panel, on a pseudo terminal or behind a serial server's port."""
+    async def play(self, played: Played, place: Place) -> AsyncIterator[_LinePlaying | _FramePlaying | _PanelPlaying]:
+        """A device that prints lines or sends frames, or a fire panel, on a pseudo terminal or behind a serial server's port."""
         faults = Faults(played.faults, played.seed)
         bare = Pty(place.folder / played.name) if played.over == "pty" else TcpPort(host=played.host)
-        strange = [part.point for part in played.parts if part.address.pattern is None and part.address.item is None]
-        if strange:
-            raise BadInput("binary frames cannot be played yet", strange[0], code="unplayable")
         lines = any(part.address.pattern is not None for part in played.parts)
-        wire = FaultyWire(bare, faults, partial(renamed_line if lines else renamed_frame, faults))
-        if lines:
+        frames = any(part.address.octets is not None for part in played.parts)
+        wire = FaultyWire(bare, faults, partial(renamed_frame if not lines and not frames else renamed_line, faults))
+        if lines or frames:
             await wire.plug()
             draining = asyncio.create_task(wire.drain(), name=f"simulated {wire.port} hears")
             try:
-                yield _LinePlaying(played, wire, faults)
+                yield _LinePlaying(played, wire, faults) if lines else _FramePlaying(played, wire, faults)
             finally:
                 draining.cancel()
                 await asyncio.wait([draining])

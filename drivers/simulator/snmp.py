@@ -98,15 +98,22 @@ class SnmpAgents:
 
 
 class SnmpAgent:
-    """An async context manager; `port` 0 takes a free one, `port` then says which. `community` None switches version 2c off."""
+    """An async context manager; `port` 0 takes a free one, `port` then says which. `community` None switches version 2c off; traps go to `hears`."""
 
-    def __init__(self, port: int = 0, community: str | None = None, users: Sequence[SnmpUser] = ()) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        community: str | None = None,
+        users: Sequence[SnmpUser] = (),
+        hears: tuple[str, int] | None = None,
+    ) -> None:
         self.host = HOST
         self.port = port
         self._settings = {
             "port": port,
             "community": community,
             "users": [[user.name, user.auth, user.auth_key, user.priv, user.priv_key] for user in users],
+            "hears": hears,
         }
         self._agents = SnmpAgents()
 
@@ -137,6 +144,10 @@ class SnmpAgent:
     async def fill(self, variables: Iterable[tuple[str, str, int | str]]) -> None:
         """Know these (OID, kind, value) and nothing else."""
         await self._agents.tell("", fill=[list(variable) for variable in variables])
+
+    async def trap(self, oid: str, variables: Iterable[tuple[str, str, int | str]] = ()) -> None:
+        """Send a trap with these variable bindings to who hears."""
+        await self._agents.tell("", trap=[oid, [list(variable) for variable in variables]])
 
     async def remove(self, oid: str) -> None:
         """Make `oid` unknown."""

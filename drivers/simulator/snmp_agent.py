@@ -1,8 +1,9 @@
 """The process behind `drivers.simulator.snmp`: pysnmp command responders on loopback, told by JSON lines on its standard input.
 
-`{"open": {"host": "127.0.0.1", "port": 0, "community": …, "users": [[name, auth, auth_key, priv, priv_key], …], "faults": {}, "seed": 0}}`, then
+`{"open": {"host": "127.0.0.1", "port": 0, "community": …, "users": [[name, auth, auth_key, priv, priv_key], …], "faults": {}, "seed": 0, "hears": [host, port]}}`, then
 `{"set": [oid, type, value]}`, `{"put": [[oid, type, value], …]}` (many), `{"fill": [[oid, type, value], …]}` (these and no others), `{"remove": oid}`,
-`{"plug": true}`, `{"plug": false}`, `{"garble": hex}`, `{"close": true}`. With more agents than one, a line names its own: `"agent": "name"`.
+`{"plug": true}`, `{"plug": false}`, `{"garble": hex}`, `{"trap": [oid, [[oid, type, value], …]]}` (to who `hears`, as the first user or with the community),
+`{"close": true}`. With more agents than one, a line names its own: `"agent": "name"`.
 Every line is answered by one: `{"port": …, "spoilt": {…}}`. It ends with its input.
 """
 
@@ -15,13 +16,16 @@ from typing import Any
 
 from pysnmp.carrier.asyncio.dgram import udp
 from pysnmp.entity import config, engine
-from pysnmp.entity.rfc3413 import cmdrsp, context
+from pysnmp.entity.rfc3413 import cmdrsp, context, ntforg
 from pysnmp.proto import rfc1902, rfc1905
+from pysnmp.proto.api import v2c
 from pysnmp.smi.instrum import AbstractMibInstrumController
 
-from drivers.simulator.faults import BIT, HALF, SILENCE, WRONG_ID, Faults
+from drivers.simulator.faults import BIT, DUPLICATE, HALF, SILENCE, WRONG_ID, Faults
 
 HOST = "127.0.0.1"
+UPTIME, TRAP_OID = (1, 3, 6, 1, 2, 1, 1, 3, 0), (1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0)
+"""What every trap begins with (RFC 3416, section 4.2.6)."""
 _TYPES = {
     "integer": rfc1902.Integer32,
     "gauge": rfc1902.Gauge32,
@@ -84,17 +88,21 @@ class _Transport(udp.UdpAsyncioTransport):  # type: ignore[misc]
         super().__init__()
         self._garbage = garbage
         self._faults = faults
+        self.trapping = False
+        """what is sent now is a trap"""
 
     def send_message(self, message: bytes, address: Any) -> None:
-        """One answer; a bit error only where the message has a digest: UDP's checksum keeps others from arriving."""
+        """One answer or trap; a bit error only where the message has a digest: UDP's checksum keeps others from arriving."""
         message = bytes(message)
         possible = (SILENCE, HALF, WRONG_ID, BIT) if version_of(message) == 3 else (SILENCE, HALF, WRONG_ID)
-        fault = self._faults.draw(*possible)
+        fault = self._faults.draw(*possible, *((DUPLICATE,) if self.trapping else ()))
         spoilt = self._faults.spoil(message, fault, renamed)
-        if self._garbage:
+        if self._garbage and not self.trapping:
             spoilt = self._garbage.popleft()
         if spoilt:
             super().send_message(spoilt, address)
+            if fault == DUPLICATE:
+                super().send_message(spoilt, address)
 
 
 def _content(message: bytes, at: int) -> tuple[int, int]:
@@ -131,12 +139,19 @@ class _Agent:
         self._host: str = settings.get("host", HOST)
         self._garbage: deque[bytes] = deque(maxlen=64)
         self._plugged = False
+        self._transport = _Transport(self._garbage, self.faults)
+        self._hears = settings.get("hears")
         if settings.get("community") is not None:
             config.add_v1_system(self.engine, "reader", settings["community"])
             config.add_vacm_user(self.engine, 2, "reader", "noAuthNoPriv", (1,), (), ())
         for name, auth, auth_key, priv, priv_key in settings.get("users", ()):
             config.add_v3_user(self.engine, name, _AUTH[auth], auth_key, _PRIV[priv], priv_key)
             config.add_vacm_user(self.engine, 3, name, "authPriv", (1,), (), ())
+        if self._hears is not None:
+            users = [user[0] for user in settings.get("users", ())]
+            level = ("authPriv", 3) if users else ("noAuthNoPriv", 1)
+            config.add_target_parameters(self.engine, "trapped", users[0] if users else "reader", *level)
+        self._originator = ntforg.NotificationOriginator()
         served = context.SnmpContext(self.engine)
         served.context_names[b""] = self.values
         cmdrsp.GetCommandResponder(self.engine, served)
@@ -149,12 +164,26 @@ class _Agent:
             bound.setblocking(False)
             bound.bind((self._host, self.port))
             self.port = bound.getsockname()[1]
-            config.add_transport(
-                self.engine, udp.DOMAIN_NAME, _Transport(self._garbage, self.faults).open_server_mode(sock=bound)
-            )
+            self._transport = _Transport(self._garbage, self.faults)
+            config.add_transport(self.engine, udp.DOMAIN_NAME, self._transport.open_server_mode(sock=bound))
+            if self._hears is not None:
+                config.add_target_address(self.engine, "hub", udp.DOMAIN_NAME, tuple(self._hears), "trapped")
         elif self._plugged and not wanted:
             config.delete_transport(self.engine, udp.DOMAIN_NAME).close_transport()
         self._plugged = wanted
+
+    def trap(self, oid: str, variables: list[list[Any]]) -> None:
+        """Send one trap, once; nobody says whether it came."""
+        pdu = v2c.TrapPDU()
+        v2c.apiTrapPDU.set_defaults(pdu)
+        began = self.values.values.get(UPTIME, rfc1902.TimeTicks(0))
+        said = [(UPTIME, began), (TRAP_OID, rfc1902.ObjectIdentifier(parse(oid)))]
+        v2c.apiTrapPDU.set_varbinds(pdu, said + [(parse(name), made(kind, value)) for name, kind, value in variables])
+        self._transport.trapping = True
+        try:
+            self._originator.send_pdu(self.engine, "hub", None, b"", pdu)
+        finally:
+            self._transport.trapping = False
 
     def do(self, command: dict[str, Any]) -> None:
         """Carry out one line; raises KeyError, ValueError or OSError."""
@@ -170,6 +199,8 @@ class _Agent:
             del self.values.values[parse(told)]
         elif name == "plug":
             self.plug(told)
+        elif name == "trap":
+            self.trap(*told)
         elif name == "garble":
             self._garbage.append(bytes.fromhex(told))
         else:

@@ -1,27 +1,46 @@
-"""The simulator `snmp`: an agent that answers from a walk."""
+"""The simulator `snmp`: an agent that answers from a walk and sends traps."""
 
 import contextlib
 import ipaddress
+import itertools
 import secrets
+import socket
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from drivers.simulator.exchange import WALK, Variable, content_of, read_walk, write_walk
+from drivers.simulator.exchange import TRAPS, WALK, Trap, Variable, content_of, read_lines, read_walk, write_walk
 from drivers.simulator.faults import CLOCK, Faults
-from drivers.simulator.snmp import UPTIME, SnmpAgent, SnmpAgents, SnmpUser
+from drivers.simulator.snmp import HOST, UPTIME, SnmpAgent, SnmpAgents, SnmpUser
+from drivers.snmp.reboots import BOOTS
 from drivers.snmp.session import GarbledError, SilentError, connected
+from drivers.snmp.settings import SnmpAddress, TrapRule
 from hub.driver import Binding
 from hub.errors import BadInput, LinkDown
 from hub.model import Scalar
-from hub.simulation import Place, Played, Settings, Values
+from hub.simulation import ALL_WORDS, Mark, Place, Played, Settings, Values
+
+_END = "1.3.6.1.4.1.0.0.1"
+"""A trap of the reserved enterprise 0, which no device sends."""
+
+
+def free_port(host: str) -> int:
+    """A UDP port that nobody has now; whoever listens for traps must name it before."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class _Replay:
-    """Answers from the walk; says nothing by itself."""
+    """Answers from the walk; sends the traps, where there are some."""
 
-    end = None
-
-    def __init__(self, agent: SnmpAgent, community: str) -> None:
+    def __init__(
+        self, agent: SnmpAgent, community: str, traps: Sequence[Trap] = (), heard_at: int | None = None
+    ) -> None:
+        self._agent = agent
+        self._traps = traps
+        self.end: Mark | None = None
         self.endpoint: dict[str, Any] = {
             "host": agent.host,
             "port": agent.port,
@@ -29,19 +48,30 @@ class _Replay:
             "community": community,
             "insecure_transport": True,
         }
+        if heard_at is not None:
+            self.endpoint["traps"] = {"host": HOST, "port": heard_at}
+            # it only asks, and so comes behind every answer that the traps before it set off
+            asks = {"oid": UPTIME, "type": "timeticks", "raised_by": [{"trap": _END}]}
+            self.end = Mark({}, asks, "int")
 
     async def play(self) -> None:
-        """Nothing: it is asked."""
+        """The traps in their order, then the end; without them nothing: it is asked."""
+        for one in self._traps:
+            await self._agent.trap(one.trap, one.content)
+        if self.end is not None:
+            await self._agent.trap(_END)
 
 
 class _Playing:
-    """One agent, version 3 with authentication and privacy."""
+    """One agent, version 3 with authentication and privacy. What its profile knows by a trap is sent so when it changes."""
 
+    words: Mapping[str, frozenset[Scalar]] = ALL_WORDS
     instances = ("1", "2")
 
-    def __init__(self, played: Played, agents: SnmpAgents, faults: Faults) -> None:
+    def __init__(self, played: Played, agents: SnmpAgents, faults: Faults, host: str, traps: Settings) -> None:
         self._name = played.name
-        self._host = played.host
+        self._host = host
+        self._traps = traps
         self._agents = agents
         self._faults = faults
         index = None if played.device is None else played.device.index
@@ -50,13 +80,17 @@ class _Playing:
             index = "1"
             self.device = {"index": index}
         self._parts = {part.point: part for part in played.parts}
-        self.cannot = frozenset(
-            part.point for part in played.parts if part.address.oid is None and part.address.table is None
-        )
-        """what only a trap or a restart says"""
+        self.cannot: frozenset[str] = frozenset()
         self._index = index
         self._wire: dict[str, int] = {}
-        self._jumped = 0.0
+        self._held: dict[tuple[str, str], Scalar] = {}
+        self._began = time.monotonic()
+        self._boots = 1
+        self._restarts = [part.point for part in played.parts if part.address.reboot]
+        self._beats = any(part.address.oid == UPTIME for part in played.parts)
+        self._ticks = 0
+        """sysUpTime without what its clock has jumped"""
+        self._jumped = 0
         self.endpoint: Settings = {}
         self._seed = played.seed
         self._rates = {name: rate for name, rate in played.faults.items() if name != CLOCK}
@@ -65,10 +99,13 @@ class _Playing:
         """Listen, with a user of its own."""
         user = SnmpUser(f"sim-{self._name}"[:32], secrets.token_urlsafe(12), secrets.token_urlsafe(12))
         users = [[user.name, user.auth, user.auth_key, user.priv, user.priv_key]]
-        settings = {"host": self._host, "users": users, "faults": self._rates, "seed": self._seed}
+        hears = (self._traps["host"], self._traps["port"]) if self._traps else None
+        settings = {"host": self._host, "users": users, "faults": self._rates, "seed": self._seed, "hears": hears}
         port = (await self._agents.tell(self._name, open=settings))["port"]
         keys = {"user": user.name, "auth_key": user.auth_key, "priv_key": user.priv_key}
         self.endpoint = {"host": self._host, "port": port, "version": "3", **keys}
+        if self._traps:
+            self.endpoint = {**self.endpoint, "traps": self._traps}
 
     @property
     def spoilt(self) -> Mapping[str, int]:
@@ -76,16 +113,60 @@ class _Playing:
         return {**self._faults.played, **self._wire}
 
     async def show(self, values: Values) -> bool:
-        """Put the values under their OIDs. The agent's clock, sysUpTime, may jump."""
+        """Put the values under their OIDs, then send a trap for each that has changed and has one.
+
+        sysUpTime may jump: on by up to a day, or back to 0 as after a restart, with a coldStart where the profile knows it.
+        """
+        self._ticks = self._own_ticks(values)
+        changed = {key: raw for key, raw in values.items() if key in self._held and self._held[key] != raw}
+        self._held |= values
+        restarts = any(point in self._restarts and raw is True for (point, _), raw in changed.items())
         if self._faults.draw(CLOCK):
-            self._jumped += abs(self._faults.jump())
+            jump = self._faults.jump()
+            if jump > 0:
+                self._jumped += int(jump * 100)
+            elif not restarts:
+                restarts = True
+                changed |= dict.fromkeys(((point, "") for point in self._restarts), True)
+        if restarts:
+            self._jumped, self._boots = -self._ticks, self._boots + 1
         put = [one for (point, instance), raw in values.items() for one in self._variables(point, instance, raw)]
-        self._wire = (await self._agents.tell(self._name, put=[list(one) for one in put]))["spoilt"]
+        put = [*(one for one in put if one.oid != UPTIME), *self._clock()]
+        await self._tell(put=[list(one) for one in put])
+        for (point, instance), raw in changed.items() if self._traps else ():
+            said = self._trap(point, instance, raw)
+            if said is not None:
+                await self._tell(trap=[said.trap, [list(one) for one in said.variables]])
         return True
+
+    async def _tell(self, **command: Any) -> None:
+        self._wire = (await self._agents.tell(self._name, **command))["spoilt"]
+
+    def _own_ticks(self, values: Values) -> int:
+        """What sysUpTime would be: as the profile's point says, else by our own clock."""
+        for (point, _), raw in values.items():
+            if self._parts[point].address.oid == UPTIME and not isinstance(raw, str):
+                return int(raw)
+        return self._ticks if self._beats else int((time.monotonic() - self._began) * 100)
+
+    def _clock(self) -> list[Variable]:
+        found = [Variable(UPTIME, "timeticks", (self._ticks + self._jumped) % 2**32)]
+        return [*found, Variable(BOOTS, "integer", self._boots)] if self._restarts else found
+
+    def _trap(self, point: str, instance: str, raw: Scalar) -> "Sent | None":
+        """The trap that tells of the point's new value; None where the profile knows none."""
+        address = self._parts[point].address
+        if address.indexed and address.table is None:
+            instance = self._index or ""
+        elif address.indexed:
+            instance = f"{self._index}.{instance}"
+        return trap_of(address, raw, instance)
 
     def _variables(self, point: str, instance: str, raw: Scalar) -> list[Variable]:
         """The value, and beside a row's value its name."""
         address = self._parts[point].address
+        if address.oid is None and address.table is None:
+            return []  # only a trap or a restart says it
         if address.table is not None:
             named = [] if address.label is None else [Variable(f"{address.label}.{instance}", "string", instance)]
             return [self._variable(point, f"{address.table}.{instance}", raw), *named]
@@ -93,12 +174,43 @@ class _Playing:
 
     def _variable(self, point: str, oid: str, raw: Scalar) -> Variable:
         address = self._parts[point].address
-        if oid == UPTIME and not isinstance(raw, str):
-            return Variable(oid, "timeticks", int(raw + self._jumped * 100) % 2**32)
         try:
             return Variable(oid, *octets_of(raw, address.type, address.encoding))
         except (ValueError, TypeError) as error:
             raise BadInput(f"{raw!r} cannot be given as {address.type}: {error}", point) from None
+
+
+class Sent(NamedTuple):
+    """A trap to be sent."""
+
+    trap: str
+    variables: list[Variable]
+
+
+def trap_of(address: SnmpAddress, raw: Scalar, row: str) -> Sent | None:
+    """What the point's rules would take for this value: a trap that raises it, else one that has the agent asked; None without either."""
+    rules = [rule for rule in address.raised_by if _raises(rule, raw)]
+    if not rules and (raw is True or not address.reboot):  # nobody says that it has not restarted
+        rules = [rule for rule in address.raised_by if rule.value is None and rule.varbind is None]
+    if not rules:
+        return None
+    rule = rules[0]
+    variables = [_said(oid, values[0]) for oid, values in rule.when.items()]
+    if rule.varbind is not None:
+        variables.append(Variable(rule.varbind, *octets_of(raw, address.type, address.encoding)))
+    if rule.instance is not None:
+        variables.append(_said(rule.instance, int(row) if row.isdecimal() else row))
+    if rule.instance_index is not None:
+        variables.append(_said(f"{rule.instance_index}.{row}", int(row) if row.isdecimal() else row))
+    return Sent(rule.trap, variables)
+
+
+def _raises(rule: TrapRule, raw: Scalar) -> bool:
+    return raw in rule.raises if rule.varbind is not None else rule.value is not None and rule.value == raw
+
+
+def _said(oid: str, value: int | str) -> Variable:
+    return Variable(oid, "integer" if isinstance(value, int) else "string", value)
 
 
 def octets_of(raw: Scalar, type_: str | None, encoding: str) -> tuple[str, int | str]:
@@ -118,32 +230,42 @@ def octets_of(raw: Scalar, type_: str | None, encoding: str) -> tuple[str, int |
 
 
 class SnmpSimulator:
-    """Over version 2c, whatever the agent spoke: what a variable means does not depend on it."""
+    """Cases over version 2c, whatever the agent spoke: what a variable means does not depend on it."""
 
     name = "snmp"
 
     def __init__(self) -> None:
         self._agents: SnmpAgents | None = None
         self._playing = 0
+        self._numbers = itertools.count(1)
+        self._listeners: dict[str, Settings] = {}
+        """of a site: where its edge hears traps"""
 
     @contextlib.asynccontextmanager
     async def replay(self, files: Mapping[str, bytes], place: Place) -> AsyncIterator[_Replay]:
-        """`agent.snmpwalk`; what is not in it is noSuchInstance."""
+        """`agent.snmpwalk`; what is not in it is noSuchInstance. `traps.jsonl`, where there is one: at most one trap a point."""
         variables = read_walk(content_of(files, WALK))
+        traps = read_lines(Trap, content_of(files, TRAPS), TRAPS) if TRAPS in files else []
         community = secrets.token_hex(8)
-        async with SnmpAgent(community=community) as agent:
+        heard_at = free_port(HOST) if traps else None
+        hears = None if heard_at is None else (HOST, heard_at)
+        async with SnmpAgent(community=community, hears=hears) as agent:
             await agent.fill(variables)
-            yield _Replay(agent, community)
+            yield _Replay(agent, community, traps, heard_at)
 
     @contextlib.asynccontextmanager
     async def play(self, played: Played, place: Place) -> AsyncIterator[_Playing]:
-        """An agent of its own port; all agents live in one process, which begins with the first and ends with the last."""
+        """An agent of its own address; all agents live in one process, which begins with the first and ends with the last.
+
+        On loopback each has an address 127.77.x.y, so that a trap's source says whose it is; elsewhere they share the one to listen on.
+        """
         if self._agents is None:
             self._agents = await SnmpAgents().__aenter__()
         agents = self._agents
         self._playing += 1
         try:
-            playing = _Playing(played, agents, Faults(played.faults, played.seed))
+            host, hears = self._places(played, place)
+            playing = _Playing(played, agents, Faults(played.faults, played.seed), host, hears)
             await playing.open()
             try:
                 yield playing
@@ -153,7 +275,21 @@ class SnmpSimulator:
             self._playing -= 1
             if not self._playing:
                 self._agents = None
+                self._listeners.clear()
                 await agents.__aexit__(None, None, None)
+
+    def _places(self, played: Played, place: Place) -> tuple[str, Settings]:
+        """The agent's address, and where its site's edge listens for its traps; nowhere where its profile knows none."""
+        number = next(self._numbers)
+        host = f"127.77.{number >> 8 & 255}.{number & 255}" if played.host == HOST else played.host
+        if not any(part.address.raised_by for part in played.parts):
+            return host, {}
+        hears = self._listeners.get(played.site or played.name)
+        if hears is None:
+            state = str(place.folder / f"{played.site or played.name}-traps")
+            hears = {"host": played.host, "port": free_port(played.host), "state": state}
+            self._listeners[played.site or played.name] = hears
+        return host, hears
 
     @contextlib.asynccontextmanager
     async def tap(self, endpoint: Any, bindings: Sequence[Binding], place: Place) -> AsyncIterator["_Tap"]:

@@ -45,8 +45,13 @@ def keys(profile: Profile, instances: Sequence[str]) -> list[Key]:
     ]
 
 
-def at_rest(profile: Profile, instances: Sequence[str], uptime: float) -> dict[Key, Scalar]:
-    """Raw values of a device with which all is well; events are not among them. `uptime`: seconds since its start, for beats that count."""
+def at_rest(
+    profile: Profile, instances: Sequence[str], uptime: float, words: Mapping[str, frozenset[Scalar]] | None = None
+) -> dict[Key, Scalar]:
+    """Raw values of a device with which all is well; events are not among them. `uptime`: seconds since its start, for beats that count.
+
+    `words`: all that a point can say, where its device has words only for some values; one whose words all alarm is not among the values.
+    """
     found: dict[Key, Scalar] = {}
     for name, instance in keys(profile, instances):
         point = profile.points[name]
@@ -57,6 +62,11 @@ def at_rest(profile: Profile, instances: Sequence[str], uptime: float) -> dict[K
             continue
         possible = [*_candidates(point), *(raw for one in _conditions(profile, name) for raw in _beyond(point, one))]
         calm = [raw for raw in possible if not _judged(profile, name, raw)]
+        sayable = (words or {}).get(name)
+        if sayable is not None:
+            calm = [raw for raw in calm if raw in sayable]
+            if not calm:
+                continue
         found[name, instance] = calm[0] if calm else possible[0]
     return found
 

@@ -115,7 +115,7 @@ class Simulated:
 
     async def start(self) -> None:
         """All is well, and said. Raises BadInput that names the point which cannot be played."""
-        rest = at_rest(self.profile, self.playing.instances, 0.0)
+        rest = at_rest(self.profile, self.playing.instances, 0.0, self.playing.words)
         self.values = {key: raw for key, raw in rest.items() if key[0] not in self.playing.cannot}
         await self._say(self.values)
 
@@ -138,7 +138,7 @@ class Simulated:
     async def clear_alarm(self, name: str) -> None:
         """Back to rest; nothing happens for an event, or when it was not raised."""
         found = self.alarms.pop(name, None)
-        if found is not None:
+        if found is not None and found.keys() <= self.values.keys():  # else it has no word for its end
             await self._say({key: self.values[key] for key in found}, over=name)
 
     async def live(self) -> None:
@@ -236,7 +236,7 @@ async def _enter(
     if not hasattr(simulator, "play"):
         raise BadInput(f"devices of driver {profile.driver!r} cannot be played yet", where, code="unplayable")
     played = Played(name, *_device(driver, profile), _parts(driver, profile, where), wish.faults,
-                    seed_of(wish.seed, name), wish.host, wish.over)  # fmt: skip
+                    seed_of(wish.seed, name), wish.host, wish.over, site)  # fmt: skip
     playing = await stack.enter_async_context(simulator.play(played, place))
     return Simulated(name, site, profile, driver, playing, ledger, wish, random.Random(seed_of(wish.seed + 1, name)))
 
@@ -257,6 +257,7 @@ def _parts(driver: Driver, profile: Profile, where: str) -> tuple[Part, ...]:
                 driver.Address.model_validate(point.address),
                 point.instances,
                 point.record is Record.EVENT,
+                point.record is Record.BEAT,
             )
             for name, point in profile.points.items()
             if name != LINK_POINT
