@@ -270,7 +270,7 @@ async def test_one_silent_unit_of_thirty_is_an_error_of_its_own_and_its_neighbou
     assert {one.series: one.raw for one in samples if one.error is None} == {
         series: raw for series, raw in bus.values.items() if series.device != DEAD
     }
-    assert took < 2 * (bus.endpoint.timeout_s + bus.endpoint.late_s)  # the dead one's share, once
+    assert took < 10 * (bus.endpoint.timeout_s + bus.endpoint.late_s)  # the dead one's share once, not once a neighbour
 
 
 async def test_a_dead_unit_that_is_back_gives_its_value_after_one_answer_was_thrown_away(tmp_path: Path) -> None:
