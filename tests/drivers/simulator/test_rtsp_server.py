@@ -21,7 +21,7 @@ from tests.drivers.simulator.test_faults import PROFILES, plan
 
 
 async def seen(device: Simulated) -> dict[str, Scalar | None]:
-    way = plan(device, window_s=1.2, timeout_s=2.0)
+    way = plan(device, window_s=2.5, timeout_s=5.0)
     async with way.driver.connect(way.endpoint, way.bindings) as link:
         assert isinstance(link, PollLink)
         return {one.series.point: one.raw for one in await link.read([one.series for one in way.bindings])}
@@ -37,8 +37,12 @@ async def test_a_played_camera_is_seen_to_freeze_and_to_move_again_and_its_broke
         frozen = await seen(device)
         await device.clear_alarm("frozen")
         assert frozen["flowing"] is True
-        assert (await seen(device))["frozen"] == 0
-        await eventually(lambda: device.playing.spoilt)
+
+        async def moves() -> bool:
+            return (await seen(device))["frozen"] == 0
+
+        await eventually(moves, 60)
+        assert device.playing.spoilt
 
 
 async def test_a_stream_that_is_cut_on_demand_is_no_stream_that_flows(tmp_path: Path) -> None:
