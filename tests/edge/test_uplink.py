@@ -5,11 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 
+import pytest
+
 from hub.core import window
 from hub.edge.intake import Intake
 from hub.edge.spool import Spool
 from hub.edge.uplink import Uplink
+from hub.errors import LinkDown
 from hub.model import Lane, Sample, Series
+from hub.mqtt import Broker
 from hub.testing import eventually
 from tests.brokers import OwnBroker
 from tests.edge.conftest import NOW, RunIntake
@@ -164,3 +168,30 @@ async def test_an_urgent_message_overtakes_a_bulk_backlog(
             assert intake.depth(Lane.BULK).messages > 50
             await eventually(lambda: intake.depth(Lane.BULK).messages == 0, deadline=20)
     assert hub.values(Lane.BULK) == list(range(100_000))
+
+
+async def test_a_connection_that_leaves_its_task_marked_as_cancelled_does_not_end_the_way_up(
+    spool: Spool, run_intake: RunIntake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As every failed TaskGroup does up to Python 3.11.3: the next time limit that ran out ended the edge's way up, silently."""
+    tries = 0
+
+    async def attend(self: Uplink) -> None:
+        nonlocal tries
+        tries += 1
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        raise LinkDown("gone")
+
+    monkeypatch.setattr(Uplink, "_attend", attend)
+    monkeypatch.setattr("random.random", lambda: 0.01)
+    async with run_intake(spool) as intake:
+        run = asyncio.create_task(Uplink(Broker("127.0.0.1", 1), 0, "edge-1", intake, lambda: 0).run())
+        await eventually(lambda: tries >= 3 or run.done())
+        assert not run.done()
+        run.cancel()
+        await asyncio.wait([run])
