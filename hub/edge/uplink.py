@@ -44,6 +44,7 @@ from hub.edge.spool import Message, SpoolBroken, SpoolFailed
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import Lane, Micros, Reject
 from hub.mqtt import Broker, Session, Will, session
+from hub.runtime.apart import apart
 
 log = structlog.get_logger()
 
@@ -112,7 +113,7 @@ class Uplink:
             self._moved.clear()
             started = asyncio.get_running_loop().time()
             try:
-                await self._connection()
+                await apart(self._attend())
             except AccessDenied as error:
                 pause = self._backoff.denied(random.random())
                 self._say_down(error, pause)
@@ -124,22 +125,6 @@ class Uplink:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._moved.wait()
-
-    async def _connection(self) -> None:
-        """`_attend` in a task of its own.
-
-        Up to Python 3.11.3 a task whose TaskGroup failed stays marked as being cancelled: a time limit that ran out in it
-        afterwards would end it, silently, and the edge would never call again.
-        """
-        connection = asyncio.create_task(self._attend(), name="uplink-connection")
-        try:
-            await asyncio.wait([connection])
-        finally:
-            connection.cancel()
-            await asyncio.wait([connection])
-        if connection.cancelled():
-            raise LinkDown("the connection was cancelled from within")
-        connection.result()
 
     async def _leave_when_moved(self) -> NoReturn:
         await self._moved.wait()

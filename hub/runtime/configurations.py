@@ -139,22 +139,12 @@ class _Publisher:
         try:
             async with session(self._broker, client_id=self._name, clean_start=True, session_expiry=0) as live:
                 connected()
-                # no TaskGroup: up to Python 3.11.3 one that failed leaves its task marked as being cancelled, and a time limit
-                # that runs out in it afterwards would end it, silently
-                parts = [
-                    asyncio.create_task(_watch(live), name="configurations-broker"),
-                    asyncio.create_task(self._publish(watch, live), name="configurations-publish"),
-                ]
                 try:
-                    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    for part in parts:
-                        part.cancel()
-                    await asyncio.wait(parts)
-                for part in done:
-                    if part.cancelled():
-                        raise LinkDown("the connection was cancelled from within")
-                    part.result()
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(_watch(live), name="configurations-broker")
+                        tasks.create_task(self._publish(watch, live), name="configurations-publish")
+                except BaseExceptionGroup as group:
+                    raise group.exceptions[0] from None  # the first to fall cancelled the other
         except AccessDenied as error:
             raise LinkDown(str(error)) from None
 

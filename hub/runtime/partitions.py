@@ -17,6 +17,7 @@ from hub.model import Lane
 from hub.mqtt import Broker
 from hub.profiles import Profile
 from hub.registry import Device, Registry, partition_of
+from hub.runtime.apart import apart
 from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
 from hub.store import registry as stored
 from hub.store.leases import try_lease
@@ -70,14 +71,7 @@ class Partitions:
         while True:
             lease = await self._acquire()
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._listen(lease), name="partitions-listen")
-                    loaded = self.reload()
-                    tasks.create_task(self._keep_registry(), name="partitions-registry")
-                    await loaded
-                    self.leased = True
-                    for lane in self.lanes:
-                        tasks.create_task(lane.run(), name=lane.name)
+                await apart(self._own(lease))
             except* LinkDown as lost:
                 _log.warning("partitions.lease_lost", error=str(lost.exceptions[0]))
             finally:
@@ -85,6 +79,16 @@ class Partitions:
                 for lane in self.lanes:
                     lane.listening = False
                 lease.pgconn.finish()
+
+    async def _own(self, lease: Connection) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(lease), name="partitions-listen")
+            loaded = self.reload()
+            tasks.create_task(self._keep_registry(), name="partitions-registry")
+            await loaded
+            self.leased = True
+            for lane in self.lanes:
+                tasks.create_task(lane.run(), name=lane.name)
 
     async def _acquire(self) -> Connection:
         """The connection that holds the lease of every partition."""

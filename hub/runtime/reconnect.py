@@ -8,6 +8,7 @@ from typing import NoReturn
 import structlog
 
 from hub.errors import Conflict, LinkDown
+from hub.runtime.apart import apart
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +32,7 @@ async def keep(name: str, session: Callable[[Callable[[], None]], Awaitable[None
 
     while True:
         try:
-            await session(connected)
+            await apart(session(connected))
         except (LinkDown, Conflict) as error:
             failures += 1
             if failures == 1:
