@@ -56,6 +56,15 @@ class SignalClass(StrEnum):
 LIFE_SAFETY = frozenset({SignalClass.FIRE, SignalClass.PANIC})
 
 
+class Exercise(StrEnum):
+    """What an alarm is where it is not real (VOCABULARY.md); None is real. No authority is ever told of one."""
+
+    DRILL = "drill"
+    PROOF = "proof"
+    CANARY = "canary"
+    FUNCTION_TEST = "function_test"
+
+
 class Priority(StrEnum):
     """Alarm priority after ISA-18.2; journal is recorded and never paged."""
 

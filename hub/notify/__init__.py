@@ -1,4 +1,5 @@
-"""Channels: one file each, behind `Channel.send(Message) -> Receipt`. This module knows which there are and makes one from stored settings."""
+"""Channels: one file each, behind `Channel.send(Message) -> Receipt`, which only `deliver` calls. This module knows which there are and makes
+one from stored settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,4 +37,12 @@ def open_channel(kind: str, settings: Mapping[str, Any], where: str, *, allow_lo
     return SmtpChannel(parsed, allow_loopback=allow_loopback)
 
 
-__all__ = ["Channel", "Message", "Outcome", "Receipt", "open_channel", "parse_settings"]
+async def deliver(channel: Channel, message: Message) -> Receipt:
+    """One attempt; the only way to send. What cannot say that it is an exercise is not told of one."""
+    if message.exercise is not None and not channel.carries_marks:
+        reason = f"this channel cannot say that it is an exercise ({message.exercise}): not sent"
+        return Receipt(Outcome.REFUSED, None, reason)
+    return await channel.send(message)
+
+
+__all__ = ["Channel", "Message", "Outcome", "Receipt", "deliver", "open_channel", "parse_settings"]

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
 
-from hub.model import Priority, SignalClass
+from hub.model import Exercise, Priority, SignalClass
 from hub.profiles import Title
 
 
@@ -40,6 +40,8 @@ class Message(NamedTuple):
     repetition: int
     link: str
     """where the alarm is shown; empty where the hub has no public address"""
+    exercise: Exercise | None = None
+    """None: real. Anything else is marked in title and text by every renderer (hub.notify.wording)"""
 
 
 class Outcome(StrEnum):
@@ -61,6 +63,9 @@ class Receipt(NamedTuple):
 
 class Channel(Protocol):
     """One way to reach one responder, made from its settings."""
+
+    carries_marks: ClassVar[bool]
+    """whether what arrives says that it is an exercise; where it cannot, exercises are not sent (`hub.notify.deliver`)"""
 
     async def send(self, message: Message) -> Receipt:
         """One attempt, within the channel's own time limit. What goes wrong on the way is a receipt, not an exception."""

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import aiosmtplib
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -83,6 +83,8 @@ def mail(message: Message, settings: SmtpSettings) -> EmailMessage:
 
 class SmtpChannel:
     """Sends mail through one relay."""
+
+    carries_marks: ClassVar[bool] = True
 
     def __init__(self, settings: SmtpSettings, *, allow_loopback: bool = False, seconds: float = _SECONDS) -> None:
         self._settings = settings

@@ -12,6 +12,7 @@ import logging
 import ssl
 from datetime import UTC, datetime
 from functools import cache
+from typing import ClassVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
@@ -20,6 +21,7 @@ from standardwebhooks import Webhook
 from hub.errors import BadInput
 from hub.notify.address import Peer, resolve
 from hub.notify.message import Message, Outcome, Receipt
+from hub.notify.wording import headline, instruction
 
 # these write whole URLs into their log, and a URL may hold a token
 for _library in ("httpx", "httpcore"):
@@ -76,7 +78,8 @@ def _trust() -> ssl.SSLContext:
 
 
 def content(message: Message) -> bytes:
-    """The body: `type`, `timestamp` (when the alarm was raised) and `data`."""
+    """The body: `type`, `timestamp` (when the alarm was raised) and `data`. An exercise is of another type, so that a receiver that knows
+    nothing of exercises does not take it for real; `exercise` says which, and title and response are marked."""
     data = {
         "alarm": str(message.alarm),
         "institution": message.institution,
@@ -89,8 +92,8 @@ def content(message: Message) -> bytes:
         "class": message.signal_class,
         "priority": message.priority,
         "state": message.state,
-        "title": message.title.model_dump(),
-        "response": message.response.model_dump(),
+        "title": headline(message).model_dump(),
+        "response": instruction(message).model_dump(),
         "raised_at": _rfc3339(message.raised_at),
         "occurrences": message.occurrences,
         "late": message.late,
@@ -99,8 +102,10 @@ def content(message: Message) -> bytes:
         "step": message.step,
         "repetition": message.repetition,
         "link": message.link,
+        "exercise": message.exercise,
     }
-    document = {"type": "alarm.raised", "timestamp": _rfc3339(message.raised_at), "data": data}
+    kind = "alarm.raised" if message.exercise is None else "alarm.exercise"
+    document = {"type": kind, "timestamp": _rfc3339(message.raised_at), "data": data}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -110,6 +115,8 @@ def _rfc3339(moment: datetime) -> str:
 
 class WebhookChannel:
     """Posts messages to one URL."""
+
+    carries_marks: ClassVar[bool] = True
 
     def __init__(self, settings: WebhookSettings, *, allow_loopback: bool = False, seconds: float = _SECONDS) -> None:
         self._url = httpx.URL(settings.url.get_secret_value())

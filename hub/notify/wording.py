@@ -2,7 +2,7 @@
 
 from datetime import timedelta, timezone
 
-from hub.model import Priority, SignalClass
+from hub.model import Exercise, Priority, SignalClass
 from hub.notify.message import Message
 from hub.profiles import Title
 
@@ -27,12 +27,41 @@ PRIORITIES = {
     Priority.JOURNAL: Title(zh="记录", en="journal"),
 }
 
+MARKS = {
+    Exercise.DRILL: Title(zh="演练", en="DRILL"),
+    Exercise.PROOF: Title(zh="测试", en="TEST"),
+    Exercise.CANARY: Title(zh="测试", en="TEST"),
+    Exercise.FUNCTION_TEST: Title(zh="测试", en="TEST"),
+}
+
+
+def marked(words: Title, exercise: Exercise | None) -> Title:
+    """The words with the mark of the exercise before them, in both languages; as they are where it is real."""
+    if exercise is None:
+        return words
+    mark = MARKS[exercise]
+    # a title from a profile may be as long as a title may be: the mark is not cut off
+    return Title.model_construct(zh=f"【{mark.zh}】{words.zh}", en=f"[{mark.en}] {words.en}")
+
+
+def headline(message: Message) -> Title:
+    """What the alarm is called, marked: no renderer shows `message.title` itself."""
+    return marked(message.title, message.exercise)
+
+
+def instruction(message: Message) -> Title:
+    """What to do first, marked: no renderer shows `message.response` itself."""
+    return marked(message.response, message.exercise)
+
 
 def subject(message: Message) -> str:
     """One line: class, institution, alarm, in both languages; never a line break."""
     kind = CLASSES[message.signal_class]
+    mark = None if message.exercise is None else MARKS[message.exercise]
     zh = f"【{kind.zh}】{message.institution_title.zh} {message.title.zh}"
     en = f"[{kind.en}] {message.institution_title.en}: {message.title.en}"
+    if mark is not None:
+        zh, en = f"【{mark.zh}】{zh}", f"[{mark.en}] {en}"
     return " ".join(f"{zh} / {en}".split())
 
 
@@ -43,22 +72,23 @@ def body(message: Message) -> str:
     device = f"{message.device} {message.instance}".strip()
     late_zh = "（迟到的告警：断网期间产生）" if message.late else ""
     late_en = " (late: raised while the link was down)" if message.late else ""
+    title, response = headline(message), instruction(message)
     zh = [
-        f"{message.title.zh}{late_zh}",
+        f"{title.zh}{late_zh}",
         f"地点：{message.institution_title.zh} {message.place.zh}",
         f"类别：{kind.zh}　优先级：{priority.zh}　触发次数：{message.occurrences}",
         f"时间：{raised}（北京时间）",
         f"设备：{device}",
-        f"请先：{message.response.zh}",
+        f"请先：{response.zh}",
         f"收件：{message.responder_title.zh}，第 {message.round} 轮第 {message.step} 步。接警后停止升级。",
     ]
     en = [
-        f"{message.title.en}{late_en}",
+        f"{title.en}{late_en}",
         f"Where: {message.institution_title.en}, {message.place.en}",
         f"Class: {kind.en}   Priority: {priority.en}   Occurrences: {message.occurrences}",
         f"When: {raised} (UTC+08:00)",
         f"Device: {device}",
-        f"Do first: {message.response.en}",
+        f"Do first: {response.en}",
         f"To: {message.responder_title.en}, round {message.round}, step {message.step}. Acknowledging stops the escalation.",
     ]
     link = [message.link] if message.link else []

@@ -18,7 +18,7 @@ from hub import crash
 from hub.core.escalation import retry_after
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
-from hub.notify import Channel, Message, Outcome, Receipt, open_channel
+from hub.notify import Channel, Message, Outcome, Receipt, deliver, open_channel
 from hub.profiles import Profile, Title
 from hub.runtime.reconnect import keep
 from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
@@ -77,7 +77,7 @@ class _Desk:
             channel = self._open(claimed)
         except BadInput as error:
             return Receipt(Outcome.REFUSED, None, f"the channel's settings do not hold: {error.reason}")
-        return await channel.send(self._word(claimed))
+        return await deliver(channel, self._word(claimed))
 
 
 def _result(claimed: Claimed, receipt: Receipt, took: Micros) -> Result:
@@ -118,6 +118,7 @@ def message_of(claimed: Claimed, profile: Profile | None, public_url: str) -> Me
         step=claimed.step,
         repetition=claimed.repetition,
         link=f"{public_url.rstrip('/')}/alarms/{claimed.alarm}" if public_url else "",
+        exercise=claimed.exercise,
     )
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from psycopg.rows import dict_row
 
-from hub.model import Micros, Priority, SignalClass
+from hub.model import Exercise, Micros, Priority, SignalClass
 from hub.store.bell import Bell
 from hub.store.escalation import Cursor, say_notification
 from hub.store.intervals import to_interval
@@ -38,6 +38,7 @@ class Claimed(NamedTuple):
     step: int
     repetition: int
     created_at: datetime
+    exercise: Exercise | None
     alarm: UUID
     definition: str
     instance: str
@@ -161,6 +162,7 @@ def _claimed(row: dict[str, Any]) -> Claimed:
     titles = {f"{name}_title": title(name) for name in ("institution", "zone", "position", "responder")}
     row["signal_class"] = SignalClass(row["signal_class"])
     row["priority"] = Priority(row["priority"])
+    row["exercise"] = None if row["exercise"] is None else Exercise(row["exercise"])
     return Claimed(**(row | titles))
 
 

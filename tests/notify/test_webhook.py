@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from hub.errors import BadInput
+from hub.model import Exercise
 from hub.notify import Outcome, Receipt, open_channel, parse_settings
 from hub.notify.webhook import WebhookChannel, WebhookSettings
 from tests.notify.letters import MESSAGE
@@ -57,8 +58,24 @@ async def test_the_message_arrives_signed_with_all_that_a_platform_needs() -> No
             "step": 1,
             "repetition": 0,
             "link": "https://hub.example/alarms/11111111-2222-5333-8444-555555555555",
+            "exercise": None,
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("exercise", "zh", "en"), [("drill", "【演练】", "[DRILL] "), ("proof", "【测试】", "[TEST] ")]
+)
+async def test_an_exercise_is_a_message_of_another_type_with_its_mark_in_title_and_text(
+    exercise: str, zh: str, en: str
+) -> None:
+    async with receiver() as hook:
+        await channel(hook.url).send(MESSAGE._replace(exercise=Exercise(exercise)))
+    document = verified(hook)
+    assert (document["type"], document["data"]["exercise"]) == ("alarm.exercise", exercise)
+    for words in (document["data"]["title"], document["data"]["response"]):
+        assert words["zh"].startswith(zh)
+        assert words["en"].startswith(en)
 
 
 async def test_every_attempt_has_the_same_id_and_a_signature_that_holds() -> None:

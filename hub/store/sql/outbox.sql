@@ -51,7 +51,7 @@ with recursive lined_up as (
 ), tried as (
     insert into attempt (notification, n) select id, attempts from claimed
 )
-select c.id, c.attempts as n, c.urgency, c.responder, c.channel, c.round, c.step, c.repetition, c.created_at,
+select c.id, c.attempts as n, c.urgency, c.responder, c.channel, c.round, c.step, c.repetition, c.created_at, c.exercise,
        a.id as alarm, a.definition, a.instance, a.signal_class, a.priority, a.state, a.raised_at, a.occurrences, a.late,
        d.id as device, d.profile, i.id as institution, i.division,
        i.title_zh as institution_zh, i.title_en as institution_en,

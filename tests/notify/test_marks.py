@@ -1,0 +1,80 @@
+"""The mark of an exercise: in title and text of every renderer, in both languages, and what cannot carry it sends nothing."""
+
+from typing import ClassVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.model import Exercise
+from hub.notify import Message, Outcome, Receipt, deliver
+from hub.notify.wording import MARKS, body, headline, instruction, subject
+from hub.profiles import Title
+from tests.notify.letters import MESSAGE
+
+WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=400)
+
+
+class Recorder:
+    """A channel that keeps what it is given."""
+
+    carries_marks: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    async def send(self, message: Message) -> Receipt:
+        self.sent.append(message)
+        return Receipt(Outcome.DELIVERED)
+
+
+class Bell(Recorder):
+    """One that can only ring."""
+
+    carries_marks: ClassVar[bool] = False
+
+
+def test_a_drill_is_called_one_and_everything_else_that_is_not_real_is_called_a_test() -> None:
+    assert set(MARKS) == set(Exercise)
+    assert MARKS[Exercise.DRILL] == Title(zh="演练", en="DRILL")
+    assert {MARKS[kind] for kind in set(Exercise) - {Exercise.DRILL}} == {Title(zh="测试", en="TEST")}
+
+
+@given(st.sampled_from(Exercise), WORDS, WORDS)
+def test_every_text_of_an_exercise_begins_with_its_mark_in_both_languages(kind: Exercise, zh: str, en: str) -> None:
+    words = Title.model_construct(zh=zh, en=en)
+    message = MESSAGE._replace(exercise=kind, title=words, response=words)
+    mark = MARKS[kind]
+    for shown in (headline(message), instruction(message)):
+        assert shown.zh == f"【{mark.zh}】{zh}"
+        assert shown.en == f"[{mark.en}] {en}"
+    line = subject(message)
+    assert line.startswith(f"【{mark.zh}】")
+    assert f" / [{mark.en}] " in line
+    text = body(message)
+    assert text.startswith(f"【{mark.zh}】")
+    assert f"\n[{mark.en}] " in text
+    assert f"请先：【{mark.zh}】" in text
+    assert f"Do first: [{mark.en}] " in text
+
+
+def test_a_real_alarm_bears_no_mark() -> None:
+    for text in (subject(MESSAGE), body(MESSAGE), headline(MESSAGE).zh, instruction(MESSAGE).en):
+        for mark in MARKS.values():
+            assert mark.zh not in text
+            assert mark.en not in text
+
+
+@pytest.mark.parametrize("kind", [None, *Exercise])
+async def test_what_cannot_carry_a_mark_is_sent_only_what_is_real(kind: Exercise | None) -> None:
+    bell, recorder = Bell(), Recorder()
+    message = MESSAGE._replace(exercise=kind)
+    assert (await deliver(recorder, message)).outcome is Outcome.DELIVERED
+    assert recorder.sent == [message]
+    receipt = await deliver(bell, message)
+    if kind is None:
+        assert bell.sent == [message]
+    else:
+        assert bell.sent == []
+        assert receipt.outcome is Outcome.REFUSED
+        assert "cannot say that it is an exercise" in receipt.detail
