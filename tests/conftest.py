@@ -29,8 +29,11 @@ from hub.store.migrate import upgrade
 from hub.testing import wait_until
 
 START_SECONDS = 45.0
-settings.register_profile("house", deadline=None)  # how long an example takes is the machine's affair
-settings.load_profile("house")
+# How long an example takes is the machine's affair. A run that must be green tries the same examples each time; new ones are
+# looked for on purpose, not by chance on the day of a release: ANXIN_EXPLORE=2000 scripts/test tests/core (decision 0280).
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=int(os.environ.get("ANXIN_EXPLORE") or 100))
+settings.load_profile("explore" if os.environ.get("ANXIN_EXPLORE") else "house")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -236,7 +236,7 @@ def naive(world: World, payload: bytes, refused: set[int]) -> Counter[str]:
             or n in refused
             or item["p"] not in known.profile.points
             or (known.lane is not world.lane and not known.is_edge)
-            or (world.lane is Lane.BULK and item["t"] in (1, T0 + 7200 * SECOND))
+            or (world.lane is Lane.BULK and not known.is_edge and item["t"] in (1, T0 + 7200 * SECOND))
         ):
             counts["quarantined"] += 1
         else:
