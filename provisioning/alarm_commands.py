@@ -1,4 +1,4 @@
-"""`anxinctl alarm`: list, acknowledge, reset."""
+"""`anxinctl alarm`: list, acknowledge, confirm, reset."""
 
 from typing import Any
 
@@ -41,13 +41,13 @@ def list_alarms(hub: Hub, institution: str | None, *, every: bool, as_json: bool
 
 
 def act(hub: Hub, alarm: str, action: str, note: str, *, as_json: bool) -> None:
-    """Acknowledge or reset one alarm."""
+    """Acknowledge, confirm or reset one alarm."""
     with hub:
         found = hub.post(f"/alarms/{_full_id(hub, alarm)}/{action}", {"note": note})
     if as_json:
         show.as_json(found)
         return
-    done = {"acknowledge": "已接警 acknowledged", "reset": "已复位 reset"}[action]
+    done = {"acknowledge": "已接警 acknowledged", "confirm": "已确认跟进 confirmed", "reset": "已复位 reset"}[action]
     print(f"{found['id'][:_SHORT]} {found['title']['zh']} {found['title']['en']}: {done}, {found['state']}")
 
 

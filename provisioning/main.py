@@ -191,6 +191,14 @@ def alarm_ack(context: Context, alarm: str, note: Note = "", as_json: Json = Fal
     act(connect(context.obj), alarm, "acknowledge", note, as_json=as_json or context.obj.as_json)
 
 
+@alarm_app.command("confirm")
+def alarm_confirm(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
+    """Say that you are still on it (or take it over): an acknowledgement that nothing follows lapses. ALARM is its id, or enough of it."""
+    from provisioning.alarm_commands import act
+
+    act(connect(context.obj), alarm, "confirm", note, as_json=as_json or context.obj.as_json)
+
+
 @alarm_app.command("reset")
 def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
     """End a latched alarm whose condition is gone. ALARM is its id, or enough of its beginning."""

@@ -95,6 +95,14 @@ async def acknowledge_alarm(
     return await _act(conn, hub, who, alarm, AlarmEvent.ACKNOWLEDGE, "" if asked is None else asked.note)
 
 
+@router.post("/{alarm}/confirm", responses=documented(409))
+async def confirm_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None
+) -> AlarmDetail:
+    """Still on it: an acknowledgement that nothing follows lapses. Another person who confirms takes the alarm over."""
+    return await _act(conn, hub, who, alarm, AlarmEvent.CONFIRM, "" if asked is None else asked.note)
+
+
 @router.post("/{alarm}/reset", responses=documented(409))
 async def reset_alarm(
     who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None

@@ -35,11 +35,13 @@ class AlarmState(StrEnum):
 
 
 class AlarmEvent(StrEnum):
-    """What can happen to an alarm. RAISE and CLEAR are the machine's, the others a person's."""
+    """What can happen to an alarm. RAISE, CLEAR and LAPSE are the machine's, the others a person's."""
 
     RAISE = "raise"
     CLEAR = "clear"
     ACKNOWLEDGE = "acknowledge"
+    CONFIRM = "confirm"
+    LAPSE = "lapse"
     RESET = "reset"
 
 
@@ -50,6 +52,7 @@ class Refused(StrEnum):
     ALREADY_ACKNOWLEDGED = "the alarm is already acknowledged"
     STILL_ACTIVE = "the condition still holds; a panel is reset on site first"
     ACKNOWLEDGE_FIRST = "acknowledge the alarm before you reset it"
+    NOT_OWNED = "nobody has acknowledged the alarm: acknowledge it"
     NOT_LATCHING = "this alarm does not latch: it ends by itself when acknowledged and cleared"
 
 
@@ -59,18 +62,26 @@ PLAIN: Mapping[tuple[AlarmState, AlarmEvent], AlarmState | Refused] = {
     (_S.NORMAL, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.NORMAL, _E.CLEAR): _S.NORMAL,
     (_S.NORMAL, _E.ACKNOWLEDGE): Refused.NOT_ACTIVE,
+    (_S.NORMAL, _E.CONFIRM): Refused.NOT_ACTIVE,
+    (_S.NORMAL, _E.LAPSE): Refused.NOT_ACTIVE,
     (_S.NORMAL, _E.RESET): Refused.NOT_ACTIVE,
     (_S.UNACK_ACTIVE, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.UNACK_ACTIVE, _E.CLEAR): _S.UNACK_CLEARED,
     (_S.UNACK_ACTIVE, _E.ACKNOWLEDGE): _S.ACK_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.CONFIRM): Refused.NOT_OWNED,
+    (_S.UNACK_ACTIVE, _E.LAPSE): Refused.NOT_OWNED,
     (_S.UNACK_ACTIVE, _E.RESET): Refused.NOT_LATCHING,
     (_S.ACK_ACTIVE, _E.RAISE): _S.ACK_ACTIVE,
     (_S.ACK_ACTIVE, _E.CLEAR): _S.NORMAL,
     (_S.ACK_ACTIVE, _E.ACKNOWLEDGE): Refused.ALREADY_ACKNOWLEDGED,
+    (_S.ACK_ACTIVE, _E.CONFIRM): _S.ACK_ACTIVE,
+    (_S.ACK_ACTIVE, _E.LAPSE): _S.UNACK_ACTIVE,
     (_S.ACK_ACTIVE, _E.RESET): Refused.NOT_LATCHING,
     (_S.UNACK_CLEARED, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.UNACK_CLEARED, _E.CLEAR): _S.UNACK_CLEARED,
     (_S.UNACK_CLEARED, _E.ACKNOWLEDGE): _S.NORMAL,
+    (_S.UNACK_CLEARED, _E.CONFIRM): Refused.NOT_OWNED,
+    (_S.UNACK_CLEARED, _E.LAPSE): Refused.NOT_OWNED,
     (_S.UNACK_CLEARED, _E.RESET): Refused.NOT_LATCHING,
 }
 """Definitions that do not latch: cleared and acknowledged ends the alarm."""
@@ -79,23 +90,33 @@ LATCHING: Mapping[tuple[AlarmState, AlarmEvent], AlarmState | Refused] = {
     (_S.NORMAL, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.NORMAL, _E.CLEAR): _S.NORMAL,
     (_S.NORMAL, _E.ACKNOWLEDGE): Refused.NOT_ACTIVE,
+    (_S.NORMAL, _E.CONFIRM): Refused.NOT_ACTIVE,
+    (_S.NORMAL, _E.LAPSE): Refused.NOT_ACTIVE,
     (_S.NORMAL, _E.RESET): Refused.NOT_ACTIVE,
     (_S.UNACK_ACTIVE, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.UNACK_ACTIVE, _E.CLEAR): _S.LATCHED_UNACK,
     (_S.UNACK_ACTIVE, _E.ACKNOWLEDGE): _S.ACK_ACTIVE,
+    (_S.UNACK_ACTIVE, _E.CONFIRM): Refused.NOT_OWNED,
+    (_S.UNACK_ACTIVE, _E.LAPSE): Refused.NOT_OWNED,
     (_S.UNACK_ACTIVE, _E.RESET): Refused.STILL_ACTIVE,
     (_S.ACK_ACTIVE, _E.RAISE): _S.ACK_ACTIVE,
     (_S.ACK_ACTIVE, _E.CLEAR): _S.LATCHED_ACK,
     (_S.ACK_ACTIVE, _E.ACKNOWLEDGE): Refused.ALREADY_ACKNOWLEDGED,
+    (_S.ACK_ACTIVE, _E.CONFIRM): _S.ACK_ACTIVE,
+    (_S.ACK_ACTIVE, _E.LAPSE): _S.UNACK_ACTIVE,
     (_S.ACK_ACTIVE, _E.RESET): Refused.STILL_ACTIVE,
     (_S.LATCHED_UNACK, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.LATCHED_UNACK, _E.CLEAR): _S.LATCHED_UNACK,
     (_S.LATCHED_UNACK, _E.ACKNOWLEDGE): _S.LATCHED_ACK,
+    (_S.LATCHED_UNACK, _E.CONFIRM): Refused.NOT_OWNED,
+    (_S.LATCHED_UNACK, _E.LAPSE): Refused.NOT_OWNED,
     (_S.LATCHED_UNACK, _E.RESET): Refused.ACKNOWLEDGE_FIRST,
     # pressed again after somebody took it: a new cry for help, paged again
     (_S.LATCHED_ACK, _E.RAISE): _S.UNACK_ACTIVE,
     (_S.LATCHED_ACK, _E.CLEAR): _S.LATCHED_ACK,
     (_S.LATCHED_ACK, _E.ACKNOWLEDGE): Refused.ALREADY_ACKNOWLEDGED,
+    (_S.LATCHED_ACK, _E.CONFIRM): _S.LATCHED_ACK,
+    (_S.LATCHED_ACK, _E.LAPSE): _S.LATCHED_UNACK,
     (_S.LATCHED_ACK, _E.RESET): _S.NORMAL,
 }
 """Definitions that latch: only a person's reset, after the condition has gone, ends the alarm."""
@@ -261,16 +282,22 @@ def step(alarm: Alarm, event: AlarmEvent, at: Micros, actor: str = "", note: str
         moved = moved._replace(cleared_at=at)
     elif event is _E.ACKNOWLEDGE:
         moved = moved._replace(acknowledged_at=at, acknowledged_by=actor)
+    elif event is _E.CONFIRM:
+        moved = moved._replace(acknowledged_by=actor)
+    elif event is _E.LAPSE:
+        moved = moved._replace(acknowledged_at=None, acknowledged_by=None)
     if target is _S.NORMAL:
         moved = moved._replace(ended_at=at)
     return moved, Transition(alarm.id, moved.version, event, alarm.state, target, at, actor, note)
 
 
 def starts_escalation(transition: Transition) -> bool:
-    """Whether somebody must be told now: the alarm became unacknowledged and active.
+    """Whether somebody must be told now: the alarm became unacknowledged and active, or its acknowledgement lapsed.
 
     One that cleared and comes back counts too: its escalation may have stopped or be exhausted (a running one is left alone).
     """
+    if transition.event == _E.LAPSE:
+        return True
     return transition.to_state is _S.UNACK_ACTIVE and transition.from_state is not _S.UNACK_ACTIVE
 
 

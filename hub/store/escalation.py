@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from hub.core import escalation as core
 from hub.core.escalation import Due, Plan, Step
-from hub.model import Micros, SignalClass, to_datetime, to_micros
+from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime, to_micros
 from hub.store.intervals import to_interval, to_span
 from hub.store.queries import queries
 
@@ -46,6 +46,18 @@ class Fired(NamedTuple):
     unreachable: tuple[tuple[str, str], ...]
     """(responder, channel) that were retired: their page stands as failed"""
     state: str
+
+
+class Unattended(NamedTuple):
+    """A real critical, fire or panic alarm that nobody owns and nothing drives on."""
+
+    alarm: UUID
+    institution: int
+    signal_class: SignalClass
+    priority: Priority
+    reason: str
+    due_at: datetime | None
+    """of a step that is overdue"""
 
 
 class _Running(NamedTuple):
@@ -178,6 +190,19 @@ async def sweep(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:
     await begin(cur, orphans)
     await cur.execute(_SQL["stuck"], {"limit": limit})
     return orphans, [row[0] for row in await cur.fetchall()]
+
+
+async def unattended(cur: Cursor, grace: Micros = 10 * SECOND, limit: int = 100) -> list[Unattended]:
+    """The invariant's violations, oldest first, at most `limit`: empty whenever all is well.
+
+    Every unacknowledged critical alarm (and every fire and panic, whatever its priority) has a next step with a due time that is not longer
+    past than `grace`. Hidden alarms and exercises are left out. Reads only: for an auditor with a connection of its own.
+    """
+    await cur.execute(_SQL["unattended"], {"grace": to_interval(grace), "limit": limit})
+    return [
+        Unattended(alarm, institution, SignalClass(signal_class), Priority(priority), reason, due_at)
+        for alarm, institution, signal_class, priority, reason, due_at in await cur.fetchall()
+    ]
 
 
 async def _page(cur: Cursor, alarm: UUID, institution: int, urgency: int) -> tuple[int, tuple[tuple[str, str], ...]]:

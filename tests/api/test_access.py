@@ -136,6 +136,7 @@ FOREIGN = [
     ("POST", "/edges/{edge}/bundle"),
     ("POST", "/edges/{edge}/configuration"),
     ("POST", "/alarms/{alarm}/acknowledge"),
+    ("POST", "/alarms/{alarm}/confirm"),
     ("POST", "/alarms/{alarm}/reset"),
     ("POST", "/alarms/{alarm}/comment"),
     ("POST", "/devices/{device}/test"),

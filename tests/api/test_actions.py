@@ -49,6 +49,21 @@ async def test_of_two_people_who_acknowledge_at_once_one_is_told_of_the_other(ci
     assert len(await log(city)) == 1
 
 
+async def test_whoever_confirms_that_they_are_on_it_owns_the_alarm(city: City, problem: Problem) -> None:
+    path = f"/alarms/{city.a.alarm}"
+    async with city.client("operator") as one, city.client("operator-a") as two:
+        early = await one.post(f"{path}/confirm")
+        assert (early.status_code, problem(early)["code"]) == (409, "conflict")
+        first = (await one.post(f"{path}/acknowledge")).json()["acknowledged_by"]
+        assert (await one.post(f"{path}/confirm")).json()["acknowledged_by"] == first
+        answer = await two.post(f"{path}/confirm", json={"note": "我接手"})
+    shown = answer.json()
+    assert shown["state"] == "ack_active"
+    assert shown["acknowledged_by"] not in (None, first)
+    assert [step["event"] for step in shown["transitions"]] == ["raise", "acknowledge", "confirm", "confirm"]
+    assert [action for action, _, _ in await log(city)][1:] == ["alarm.confirm", "alarm.confirm"]
+
+
 async def test_an_alarm_is_reset_only_after_it_was_acknowledged_and_cleared(city: City, problem: Problem) -> None:
     path = f"/alarms/{city.a.alarm}"
     async with city.client("operator-a") as client:

@@ -100,6 +100,32 @@ def test_the_second_of_two_people_reads_who_was_first() -> None:
         step(alarm, E.ACKNOWLEDGE, T0 + 2, "keeper")
 
 
+@pytest.mark.parametrize("latching", [False, True])
+def test_an_acknowledgement_that_lapses_makes_a_new_cry_for_help(latching: bool) -> None:
+    alarm, _ = step(fresh(latching), E.RAISE, T0)
+    alarm, _ = step(alarm, E.ACKNOWLEDGE, T0 + 1, "duty")
+    if latching:
+        alarm, _ = step(alarm, E.CLEAR, T0 + 2)
+    alarm, transition = step(alarm, E.LAPSE, T0 + 3)
+    assert alarm.state is (S.LATCHED_UNACK if latching else S.UNACK_ACTIVE)
+    assert (alarm.acknowledged_at, alarm.acknowledged_by) == (None, None)
+    assert starts_escalation(transition)
+    assert not stops_escalation(alarm)
+    alarm, _ = step(alarm, E.ACKNOWLEDGE, T0 + 4, "other")
+    assert alarm.acknowledged_by == "other"
+
+
+def test_whoever_confirms_owns_the_alarm_from_then_on() -> None:
+    alarm, _ = step(fresh(False), E.RAISE, T0)
+    with pytest.raises(Conflict, match="acknowledge it"):
+        step(alarm, E.CONFIRM, T0 + 1, "duty")
+    alarm, _ = step(alarm, E.ACKNOWLEDGE, T0 + 2, "duty")
+    alarm, transition = step(alarm, E.CONFIRM, T0 + 3, "head")
+    assert (alarm.state, alarm.acknowledged_by, alarm.acknowledged_at) == (S.ACK_ACTIVE, "head", T0 + 2)
+    assert not starts_escalation(transition)
+    assert stops_escalation(alarm)
+
+
 def test_a_machine_event_is_never_refused() -> None:
     for table in TABLES.values():
         for (_, event), target in table.items():

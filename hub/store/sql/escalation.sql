@@ -183,6 +183,29 @@ where e.state = 'running'
   and not exists (select from escalation_step s where s.alarm = e.alarm and s.state = 'due')
 limit %(limit)s
 
+-- name: unattended
+-- What must never be: somebody's life may depend on it, nobody owns it, and no step with a due time stands ahead of it.
+select a.id, a.institution, a.signal_class, a.priority,
+       case
+           when e.alarm is null then 'it has no escalation'
+           when e.state <> 'running' then 'its escalation is ' || e.state
+           when s.due_at is null then 'its escalation has no next step'
+           else 'its next step is overdue'
+       end as reason,
+       s.due_at
+from alarm a
+left join escalation e on e.alarm = a.id
+left join lateral (
+    select min(s.due_at) as due_at from escalation_step s where s.alarm = a.id and s.state = 'due'
+) s on true
+where a.ended_at is null
+  and (a.priority = 'critical' or a.signal_class in ('fire', 'panic'))
+  and a.exercise is null
+  and is_paged(a.state, a.signal_class, a.priority)
+  and (e.alarm is null or e.state <> 'running' or s.due_at is null or s.due_at <= clock_timestamp() - %(grace)s)
+order by a.raised_at, a.id
+limit %(limit)s
+
 -- name: say
 insert into change (kind, institution, payload)
 select %(kind)s, g.* from unnest(%(institution)s::int[], %(payload)s::jsonb[]) g
