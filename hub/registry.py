@@ -16,11 +16,22 @@ def partition_of(institution: str, partitions: int) -> int:
     return zlib.crc32(institution.encode()) % partitions
 
 
+def canaries_of(partitions: int) -> list[str]:
+    """The name of each partition's canary: the first of canary-0, canary-1 … that falls into it."""
+    names: dict[int, str] = {}
+    number = 0
+    while len(names) < partitions:
+        names.setdefault(partition_of(f"canary-{number}", partitions), f"canary-{number}")
+        number += 1
+    return [names[n] for n in range(partitions)]
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """One registered device that is not retired."""
 
     key: int
+    """below 0: a canary's, which is no real device"""
     id: str
     institution: str
     institution_key: int

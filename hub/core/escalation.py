@@ -71,6 +71,10 @@ class Policy:
         return Plan(self.round_every, self.max_rounds, self.steps)
 
 
+CANARY = Plan(round_every=86_400 * SECOND, max_rounds=1, steps=(Step(1, "canary", "sink"),))
+"""the plan of every canary, whatever policies say: its sink, once"""
+
+
 class Due(NamedTuple):
     """One row of a round: repetition 0 is the step itself; `offset` counts from the round's start."""
 

@@ -70,8 +70,8 @@ class _Running(NamedTuple):
     first_round: int
     round: int
     started_at: datetime
-    policy: str
-    version: int
+    policy: str | None
+    version: int | None
     begun: bool
     """whether a step of the present round was done"""
 
@@ -86,21 +86,23 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
         return
     await cur.execute(_SQL["choose"], {"alarms": list(alarm_ids)})
     chosen = await cur.fetchall()
-    plans = await _plans(cur, {policy for *_, policy, _ in chosen if policy is not None})
-    covered = [row for row in chosen if row[3] is not None]
+    plans: dict[str | None, Plan] = {None: core.CANARY}
+    plans.update(await _plans(cur, {policy for *_, policy, _ in chosen if policy is not None}))
+    canaries = [(*row[:3], None, None) for row in chosen if row[1] < 0]  # whatever policies say
+    covered = [row for row in chosen if row[3] is not None and row[1] > 0] + canaries
     given = _about(covered) | {
         "policy": [policy for *_, policy, _ in covered],
         "version": [version for *_, version in covered],
         "plan": [Jsonb(_to_json(plans[policy])) for *_, policy, _ in covered],
     }
-    by_alarm = {row[0]: row for row in chosen}
+    by_alarm = {row[0]: row for row in (*chosen, *canaries)}
     timers: list[Timer] = []
     said: list[_Said] = []
     for alarm, number, started_at in await _rows(cur, "start", given):
         _, institution, signal_class, policy, _ = by_alarm[alarm]
         timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plans[policy], number, to_micros(started_at))
         said.append((institution, alarm, {"state": "running", "policy": policy, "round": number}))
-    for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None])):
+    for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None and row[1] > 0])):
         _log.error("alarm_uncovered", alarm=str(alarm), reason="no policy covers it: nobody is told")
         said.append((by_alarm[alarm][1], alarm, {"state": "uncovered"}))
     await _add(cur, timers)
@@ -236,7 +238,7 @@ async def _replan(cur: Cursor, now: _Running, *, at_once: bool) -> bool:
     """
     await cur.execute(_SQL["choose"], {"alarms": [now.alarm]})
     chosen = await cur.fetchone()
-    if chosen is None or chosen[3] is None or chosen[3:] == (now.policy, now.version):
+    if now.institution < 0 or chosen is None or chosen[3] is None or chosen[3:] == (now.policy, now.version):
         return False
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
     moment = await _clock(cur)
