@@ -10,11 +10,15 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from hub.errors import BadInput
 from hub.model import IDENTIFIER, LIFE_SAFETY, Priority, SignalClass
 from hub.profiles import Duration, Title
+from hub.video import check_template
 
 MAX_INSTITUTIONS = 5_000
 _MAX_DEPTH = 8
+_PHONE = r"^\+?[0-9](?:[0-9 -]{1,18}[0-9])$"
+"""Digits, with blanks or hyphens between: 110, 0355-2071234, +86 139 0355 1234."""
 _LARGEST = 2**53
 """Above it JSON's numbers are not exact everywhere."""
 
@@ -70,6 +74,13 @@ def _unique(model: _Checked, what: str, names: list[str]) -> _Checked:
     if double:
         raise ValueError(f"{what}: {double[0]!r} stands here twice")
     return model
+
+
+def _video(template: str) -> str:
+    try:
+        return check_template(template)
+    except BadInput as error:
+        raise ValueError(error.reason) from None
 
 
 def _titled(title: Title) -> Title:
@@ -163,12 +174,20 @@ class Zone(_Model):
     floor: int | None = Field(default=None, ge=-10, le=200)
 
 
+class OnPlan(_Model):
+    """Where on the plan of its zone's floor: shares of the picture's width from the left and of its height from the top."""
+
+    x: float = Field(ge=0, le=1, allow_inf_nan=False)
+    y: float = Field(ge=0, le=1, allow_inf_nan=False)
+
+
 class Position(_Model):
     """The place in a zone where a device is installed."""
 
     id: Identifier
     zone: Identifier
     title: Names
+    plan: OnPlan | None = None
 
 
 class LocalRule(_Model):
@@ -234,6 +253,13 @@ class Place(_Model):
     longitude: float = Field(ge=-180, le=180, allow_inf_nan=False)
 
 
+class Contact(_Model):
+    """Who is called about an institution: a post, not a person's name."""
+
+    title: Names
+    phone: Annotated[str, BeforeValidator(_quoted), Field(pattern=_PHONE)]
+
+
 class Institution(_Model):
     """One licensed address with all that is in it."""
 
@@ -245,6 +271,8 @@ class Institution(_Model):
     place: Place | None = None
     operator: Text | None = None
     calendar: Settings | None = None
+    contacts: tuple[Contact, ...] = Field(default=(), max_length=20)
+    video: Annotated[str, AfterValidator(_video)] | None = None
     external_ids: dict[Word, Text] = Field(default_factory=dict, max_length=20)
     filing_number: Text | None = None
     retired: bool = False

@@ -24,6 +24,7 @@ from hypothesis import settings
 from psycopg import sql
 
 from hub.engine import Prefix, Running, ensure, ensure_peers, mosquitto_hash, read_passwords, running, write_passwords
+from hub.engine.browser import Browser, ensure_browser
 from hub.errors import EngineUnavailable
 from hub.store.migrate import upgrade
 from hub.testing import wait_until
@@ -44,6 +45,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ensure()
     if "peers" in wanted:
         ensure_peers()
+    if "browser_program" in wanted:
+        ensure_browser()
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ def engine_prefix() -> Prefix:
 def peers() -> Prefix:
     """The unpacked peers: `peers.program("snmpd")`, snmpget …, mbpoll, socat1, mosquitto_pub, mosquitto_sub."""
     return ensure_peers()
+
+
+@pytest.fixture(scope="session")
+def browser_program() -> Browser:
+    """Chromium without a screen, unpacked."""
+    return ensure_browser()
 
 
 @pytest.fixture(scope="session")

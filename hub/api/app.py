@@ -15,6 +15,7 @@ from hub.api import (
     coverage,
     device_tests,
     devices,
+    floors,
     places,
     policies,
     problems,
@@ -36,6 +37,7 @@ from hub.store.session import Pool
 PREFIX = "/api/v1"
 ROUTERS: tuple[APIRouter, ...] = (
     places.router,
+    floors.router,
     devices.router,
     device_tests.router,
     alarms.router,

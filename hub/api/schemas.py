@@ -170,12 +170,37 @@ class Position(BaseModel):
     zone: str
     title: Name
     device: str | None = Field(description="the device that is installed there now")
+    plan_x: Number = Field(description="place on its floor's plan: share of the width, from the left")
+    plan_y: Number = Field(description="share of the height, from the top")
     retired_at: Moment | None
 
 
-class InstitutionDetail(Institution):
-    """An institution with its zones and positions."""
+class Contact(BaseModel):
+    """Who is called about an institution."""
 
+    title_zh: str
+    title_en: str
+    phone: str
+
+
+class FloorPlan(BaseModel):
+    """A picture of one floor, without the picture."""
+
+    floor: int
+    media_type: str
+    width: int = Field(description="pixels")
+    height: int
+    bytes: int
+    sha256: str
+    updated_at: Moment
+    updated_by: str
+
+
+class InstitutionDetail(Institution):
+    """An institution with its contacts, zones and positions."""
+
+    contacts: list[Contact] = Field(description="in the order in which they are called")
+    video: str | None = Field(description="template of a URL of its video system")
     zones: list[Zone]
     positions: list[Position]
 

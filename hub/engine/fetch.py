@@ -26,7 +26,7 @@ from hub.errors import EngineUnavailable
 
 Say = Callable[[str], None]
 
-ROOM_MB = {"core": 450, "peers": 120}
+ROOM_MB = {"core": 450, "peers": 120, "browser": 600}
 """Free disk space that a fetch needs at its peak, in MB (archives, unpacked files, package lists)."""
 
 _APT_SECONDS = 900.0
@@ -35,6 +35,8 @@ _GOT = re.compile(
 )
 _BYTES = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
 _APT = Path("/etc/apt")
+_DPKG_STATUS = Path("/var/lib/dpkg/status")
+_WOULD_INSTALL = re.compile(r"^Inst (\S+)", re.MULTILINE)
 
 
 class Prefix(NamedTuple):
@@ -190,7 +192,21 @@ class Archive:
         _run(["dpkg-deb", "-x", str(deb), str(self._scratch / "keyring")])
         return str(self._scratch / "keyring/usr/share/keyrings/debian-archive-keyring.gpg")
 
-    def _download(self, packages: tuple[str, ...], wanted: list[sources.Source], name: str) -> list[Path]:
+    def download_missing(self, packages: tuple[str, ...], never: frozenset[str]) -> list[Path]:
+        """Fetch these packages of the machine's own suite with all that they need and this machine has not installed, but for `never`."""
+        codename = _codename()
+        own = sources.of_suite(self._machine, codename)
+        if not own:
+            raise EngineUnavailable(f"apt's sources (/etc/apt/sources.list*) name no Debian archive of {codename}")
+        return self._download(packages, own, "machine", never)
+
+    def _download(
+        self,
+        packages: tuple[str, ...],
+        wanted: list[sources.Source],
+        name: str,
+        never: frozenset[str] | None = None,
+    ) -> list[Path]:
         state = self._scratch / name
         for folder in ("parts", "lists/partial", "archives/partial", "debs", "none"):
             (state / folder).mkdir(parents=True, exist_ok=True)
@@ -217,6 +233,11 @@ class Archive:
         }
         command = ["apt-get", "-q"] + [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         self._run_apt([*command, "update"], state, None)
+        if never is not None:
+            # what is lacking is what apt would install beside what the machine's own record says is there
+            record = ["-o", f"Dir::State::status={_DPKG_STATUS}"]
+            listed = _run([*command, *record, "-s", "--no-install-recommends", "install", *packages])
+            packages = tuple(name for name in _WOULD_INSTALL.findall(listed) if name not in never)
         self._run_apt([*command, "download", *packages], state / "debs", len(packages))
         return sorted((state / "debs").glob("*.deb"))
 

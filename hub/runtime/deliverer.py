@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from hub import crash
+from hub.core import links
 from hub.core.escalation import retry_after
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
@@ -87,7 +88,7 @@ def _result(claimed: Claimed, receipt: Receipt, took: Micros) -> Result:
     return Result(claimed.id, claimed.n, Ended(receipt.outcome), receipt.code, receipt.detail, took, again)
 
 
-def message_of(claimed: Claimed, profile: Profile | None, public_url: str) -> Message:
+def message_of(claimed: Claimed, profile: Profile | None, public_url: str, link_key: bytes) -> Message:
     """The message in both languages. A definition that the profile no longer has is named by its id: the page goes out all the same."""
     definition = None if profile is None else profile.alarms.get(claimed.definition)
     institution = _title(claimed.institution_title, claimed.institution)
@@ -117,9 +118,15 @@ def message_of(claimed: Claimed, profile: Profile | None, public_url: str) -> Me
         round=claimed.round,
         step=claimed.step,
         repetition=claimed.repetition,
-        link=f"{public_url.rstrip('/')}/alarms/{claimed.alarm}" if public_url else "",
+        link=public_url.rstrip("/") + _signed(claimed, link_key) if public_url else "",
         exercise=claimed.exercise,
     )
+
+
+def _signed(claimed: Claimed, link_key: bytes) -> str:
+    # the same for every attempt: a receiver may compare
+    until = claimed.created_at + links.LIFETIME
+    return links.sign(link_key, claimed.id, int(until.timestamp()))
 
 
 def _title(words: tuple[str, str], fallback: str) -> Title:
@@ -144,14 +151,17 @@ async def run(
         assert claimed.kind is not None
         return open_channel(claimed.kind, claimed.settings, where, allow_loopback=allow_loopback)
 
+    keys: list[bytes] = []
+
     def word(claimed: Claimed) -> Message:
-        return message_of(claimed, profiles.get(claimed.profile), public_url)
+        return message_of(claimed, profiles.get(claimed.profile), public_url, keys[-1])
 
     desk = _Desk(open_, word, Limits() if limits is None else limits)
     async with asyncio.TaskGroup() as attempts:
 
         async def session(connected: Callable[[], None]) -> None:
             async with open_outbox(database_url) as outbox:
+                keys[:] = [await outbox.link_key()]
                 connected()
                 desk.on_done = outbox.ring
                 await _serve(outbox, desk, attempts, poll)

@@ -111,12 +111,17 @@ async def authenticate(conn: Connection, secret: str, now: datetime) -> Principa
     return Principal(row["id"], row["name"], Role(row["role"]), _scope(row["scope"]))
 
 
+async def holder(conn: Connection, token_id: str, now: datetime) -> Principal | None:
+    """Who holds a token that was let in before, or None once it is revoked or expired."""
+    row = await one_row(conn, _SQL["by_id"], {"id": token_id})
+    if row is None or row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
+        return None
+    return Principal(row["id"], row["name"], Role(row["role"]), _scope(row["scope"]))
+
+
 async def is_live(conn: Connection, token_id: str, now: datetime) -> bool:
     """True while a token that was let in may stay: neither revoked nor expired."""
-    row = await one_row(conn, _SQL["by_id"], {"id": token_id})
-    if row is None or row["revoked_at"] is not None:
-        return False
-    return row["expires_at"] is None or bool(row["expires_at"] > now)
+    return await holder(conn, token_id, now) is not None
 
 
 def _scope(stored: dict[str, Any]) -> Scope:

@@ -15,6 +15,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from hub.model import Exercise, Micros, Priority, SignalClass
+from hub.store import sessions
 from hub.store.bell import Bell
 from hub.store.escalation import Cursor, say_notification
 from hub.store.intervals import to_interval
@@ -127,6 +128,11 @@ class Outbox:
                 state = await _settle(cur, result, given, give_up)
                 await cur.execute(_SQL["note"], given)
                 return state
+
+    async def link_key(self) -> bytes:
+        """The key of the links in messages (hub.core.links)."""
+        with translated():
+            return await sessions.link_key(self._conn)
 
     def ring(self) -> None:
         """End the present wait."""

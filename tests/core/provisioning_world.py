@@ -180,7 +180,15 @@ def institutions(draw: st.DrawFn, name: str) -> dict[str, Any]:
             }
             for zone in zones
         ],
-        "positions": [{"id": place, "zone": draw(st.sampled_from(zones)), "title": draw(_titles)} for place in places],
+        "positions": [
+            {
+                "id": place,
+                "zone": draw(st.sampled_from(zones)),
+                "title": draw(_titles),
+                "plan": draw(st.none() | st.just({"x": 0.25, "y": 1})),
+            }
+            for place in places
+        ],
         "edges": [{"id": f"{name}-{edge}"} for edge in edges],
         "endpoints": [
             {

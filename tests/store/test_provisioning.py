@@ -74,7 +74,13 @@ def test_what_was_applied_is_what_is_loaded_and_applying_twice_changes_nothing(
 
 
 async def test_the_database_gives_back_every_field_of_every_kind(conn: Connection) -> None:
-    place = {"place": {"latitude": 36.1954, "longitude": 113.1163}, "operator": "某公司", "capacity": 60}
+    place: dict[str, Any] = {
+        "place": {"latitude": 36.1954, "longitude": 113.1163},
+        "operator": "某公司",
+        "capacity": 60,
+    }
+    place["contacts"] = [{"title": title(), "phone": "+86 355-2071234"}]
+    place["video"] = "https://video.example/{device}"
     more = {"calendar": {"closed": ["2026-10-01"], "open": None}, "external_ids": {"uscc": "91", "city": "C-7"}}
     document = city(
         institutions=[institution(**place, **more)], groups=[{"id": "chain", "title": title(), "institutions": ["sun"]}]

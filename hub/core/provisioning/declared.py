@@ -69,6 +69,8 @@ def _institution(institution: Institution) -> dict[str, Any]:
         "longitude": None if place is None else place.longitude,
         "operator": institution.operator,
         "calendar": institution.calendar,
+        "contacts": [{**_titles(contact.title), "phone": contact.phone} for contact in institution.contacts],
+        "video": institution.video,
         "external_ids": dict(institution.external_ids),
         "filing_number": institution.filing_number,
     }
@@ -79,7 +81,8 @@ def _inside(institution: Institution, at: str) -> Iterator[Record]:
         fields = {"purpose": zone.purpose, **_titles(zone.title), "area_m2": zone.area_m2, "floor": zone.floor}
         yield Record(Key(Noun.ZONE, institution.id, zone.id), fields, f"{at}/zones/{n}")
     for n, position in enumerate(institution.positions):
-        fields = {"zone": position.zone, **_titles(position.title)}
+        on = (None, None) if position.plan is None else (position.plan.x, position.plan.y)
+        fields = {"zone": position.zone, **_titles(position.title), "plan_x": on[0], "plan_y": on[1]}
         yield Record(Key(Noun.POSITION, institution.id, position.id), fields, f"{at}/positions/{n}")
     for n, edge in enumerate(institution.edges):
         rules = [rule.model_dump(mode="json") for rule in edge.local_rules]

@@ -19,7 +19,7 @@ select code, parent, title_zh, title_en from upward
 
 -- name: institutions
 select i.id::text as id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.calendar,
-       coalesce((select jsonb_object_agg(e.scheme, e.value) from institution_external_id e where e.institution = i.key), '{}') as external_ids,
+       i.contacts, i.video, coalesce((select jsonb_object_agg(e.scheme, e.value) from institution_external_id e where e.institution = i.key), '{}') as external_ids,
        r.filing_number
 from institution i
 left join register_entry r on r.institution = i.key and r.removed_at is null
@@ -57,7 +57,7 @@ from zone z join institution i on i.key = z.institution
 where z.retired_at is null and i.id::text = any (%(listed)s)
 
 -- name: positions
-select i.id::text as institution, p.id::text as id, z.id::text as zone, p.title_zh, p.title_en
+select i.id::text as institution, p.id::text as id, z.id::text as zone, p.title_zh, p.title_en, p.plan_x, p.plan_y
 from position p join institution i on i.key = p.institution join zone z on z.key = p.zone
 where p.retired_at is null and i.id::text = any (%(listed)s)
 
@@ -102,14 +102,15 @@ on conflict (code) do update set
 
 -- name: put_institution
 insert into institution as t
-    (id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, calendar, partition)
-select id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, nullif(calendar, 'null'::jsonb), partition
+    (id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, calendar, contacts, video, partition)
+select id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, nullif(calendar, 'null'::jsonb),
+       contacts, video, partition
 from jsonb_to_recordset(%(rows)s) as x(id text, division text, type text, title_zh text, title_en text, capacity int,
-    latitude float8, longitude float8, operator text, calendar jsonb, partition int)
+    latitude float8, longitude float8, operator text, calendar jsonb, contacts jsonb, video text, partition int)
 on conflict (id) do update set
     division = excluded.division, type = excluded.type, title_zh = excluded.title_zh, title_en = excluded.title_en,
     capacity = excluded.capacity, latitude = excluded.latitude, longitude = excluded.longitude, operator = excluded.operator,
-    calendar = excluded.calendar, version = t.version + 1, retired_at = null
+    calendar = excluded.calendar, contacts = excluded.contacts, video = excluded.video, version = t.version + 1, retired_at = null
 
 -- name: forget_external_ids
 delete from institution_external_id e
@@ -168,13 +169,15 @@ on conflict (institution, id) do update set
     floor = excluded.floor, version = t.version + 1, retired_at = null
 
 -- name: put_position
-insert into position as t (institution, id, zone, title_zh, title_en)
-select i.key, x.id, z.key, x.title_zh, x.title_en
-from jsonb_to_recordset(%(rows)s) as x(institution text, id text, zone text, title_zh text, title_en text)
+insert into position as t (institution, id, zone, title_zh, title_en, plan_x, plan_y)
+select i.key, x.id, z.key, x.title_zh, x.title_en, x.plan_x, x.plan_y
+from jsonb_to_recordset(%(rows)s)
+         as x(institution text, id text, zone text, title_zh text, title_en text, plan_x float8, plan_y float8)
 join institution i on i.id = x.institution
 join zone z on z.institution = i.key and z.id = x.zone
 on conflict (institution, id) do update set
-    zone = excluded.zone, title_zh = excluded.title_zh, title_en = excluded.title_en, version = t.version + 1, retired_at = null
+    zone = excluded.zone, title_zh = excluded.title_zh, title_en = excluded.title_en, plan_x = excluded.plan_x,
+    plan_y = excluded.plan_y, version = t.version + 1, retired_at = null
 
 -- name: put_endpoint
 insert into endpoint as t (institution, id, driver, edge, settings)

@@ -24,7 +24,7 @@ order by r.filing_number
 limit %(limit)s
 
 -- name: institutions
-select i.id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.calendar,
+select i.id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.calendar, i.contacts, i.video,
        i.created_at, i.retired_at,
        coalesce((select jsonb_object_agg(e.scheme, e.value) from institution_external_id e where e.institution = i.key), '{}')
            as external_ids,
@@ -53,7 +53,7 @@ order by i.id, z.id
 limit %(limit)s
 
 -- name: positions
-select i.id as institution, p.id, z.id as zone, p.title_zh, p.title_en, p.retired_at, d.id as device
+select i.id as institution, p.id, z.id as zone, p.title_zh, p.title_en, p.plan_x, p.plan_y, p.retired_at, d.id as device
 from institutions_in_scope(%(scope)s::jsonb) i
 join position p on p.institution = i.key
 join zone z on z.key = p.zone
