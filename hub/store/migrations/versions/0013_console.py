@@ -1,9 +1,9 @@
-"""Revision 0012: console, see the .sql file beside."""
+"""Revision 0013: console, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:
