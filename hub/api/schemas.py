@@ -381,21 +381,25 @@ class PolicyStep(BaseModel):
     """Who is told, by which channel, after how long; the channel's settings are never shown."""
 
     n: int
-    responder: str
-    channel: str
-    kind: str
+    responder: str | None = Field(description="null where a rota is named")
+    channel: str | None = Field(description="null: by the responder's own order of preference")
+    kind: str | None = Field(description="of the channel that is named")
+    rota: str | None = Field(description="who is on duty there when the step is due")
+    kinds: int = Field(description="by how many kinds of channel at once")
     delay: float = Field(description="seconds")
     repeat_every: float = Field(description="seconds")
     repeat_times: int
 
 
 class Policy(BaseModel):
-    """An escalation policy. Without division and institution it holds for the whole hub."""
+    """An escalation policy. Without division, group and institution it holds for the whole hub, without types for all of them."""
 
     id: str
     title: Name
     division: str | None
+    group: str | None
     institution: str | None
+    institution_types: list[str]
     signal_classes: list[str]
     priorities: list[str]
     round_every: float = Field(description="seconds")

@@ -1,14 +1,17 @@
 """Who is told, when: policies, their choice, the steps of a round. Pure: times are given, nothing is stored or sent.
 
-- A policy covers an alarm by place (institution, division, or everywhere), signal class and priority. The most specific place wins:
-  institution, then the longest division prefix, then global; between equals the smallest id.
+- A policy covers an alarm by place (institution, group, division, or everywhere), type of institution, signal class and priority. The most
+  specific one wins, in this order: an institution's own; a group's; the longest division's; everywhere. Then one that names types of
+  institution, fewer before more; then fewer signal classes; then fewer priorities; then the smallest id. So the order is total.
+- A step tells a responder or whoever is on duty by a rota when it is due; by one channel that it names, or by `kinds` kinds of channel at once
+  in the responder's own order of preference.
 - A round is the policy's steps with their repetitions, at offsets from the round's start. When the last of them is done the next round is
   written: it starts `round_every` after the start of the one before, or now if that has passed (a hub that was down sends what is due
   once and does not make up for whole rounds), until someone acknowledges or `max_rounds` are through.
 - Journal alarms are never paged. A fire or panic that cleared by itself is paged until a person answers; another alarm is not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID, uuid5
@@ -21,18 +24,24 @@ _SHORTEST_ROUND: Micros = SECOND
 _LONGEST: Micros = 30 * 86_400 * SECOND
 _MOST_STEPS = 100
 _MOST_REPETITIONS = 1000
+MOST_KINDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Tell `responder` by `channel`, `delay` after the round's start, and `repeat_times` more times every `repeat_every`."""
+    """Tell `responder`, or who is on duty in `rota`, `delay` after the round's start, and `repeat_times` more times every `repeat_every`.
+
+    Exactly one of responder and rota is set. Without `channel` it goes out by `kinds` kinds of channel at once.
+    """
 
     n: int
-    responder: str
-    channel: str
+    responder: str = ""
+    channel: str = ""
     delay: Micros = 0
     repeat_every: Micros = 0
     repeat_times: int = 0
+    rota: str = ""
+    kinds: int = 1
 
     @property
     def last_offset(self) -> Micros:
@@ -51,7 +60,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who is told about which alarms, where. At most one of `division` and `institution` is set; none means everywhere."""
+    """Who is told about which alarms, where. At most one of `division`, `group` and `institution` is set; none means everywhere.
+
+    Without `institution_types` it is for all types.
+    """
 
     id: str
     signal_classes: frozenset[SignalClass]
@@ -64,6 +76,8 @@ class Policy:
     title_zh: str = ""
     title_en: str = ""
     version: int = 1
+    group: str | None = None
+    institution_types: frozenset[str] = frozenset()
 
     @property
     def plan(self) -> Plan:
@@ -76,7 +90,10 @@ CANARY = Plan(round_every=86_400 * SECOND, max_rounds=1, steps=(Step(1, "canary"
 
 
 class Due(NamedTuple):
-    """One row of a round: repetition 0 is the step itself; `offset` counts from the round's start."""
+    """One row of a round: repetition 0 is the step itself; `offset` counts from the round's start.
+
+    As planned it may name a rota, or a responder without a channel; what is sent names responder and channel.
+    """
 
     round: int
     step: int
@@ -84,6 +101,8 @@ class Due(NamedTuple):
     responder: str
     channel: str
     offset: Micros
+    rota: str = ""
+    kinds: int = 1
 
 
 def check_policy(policy: Policy) -> None:
@@ -92,8 +111,10 @@ def check_policy(policy: Policy) -> None:
     def refuse(key: str, reason: str) -> BadInput:
         return BadInput(reason, f"policy {policy.id}: {key}", code="policy")
 
-    if policy.division is not None and policy.institution is not None:
-        raise refuse("division", "a policy is for a division or for an institution, not for both")
+    if sum(place is not None for place in (policy.division, policy.group, policy.institution)) > 1:
+        raise refuse("division", "a policy is for a division, for a group or for an institution, not for both")
+    if policy.institution is not None and policy.institution_types:
+        raise refuse("institution_types", "an institution has its type: name none")
     if not policy.signal_classes:
         raise refuse("signal_classes", "name at least one signal class")
     if not policy.priorities or Priority.JOURNAL in policy.priorities:
@@ -112,6 +133,14 @@ def check_policy(policy: Policy) -> None:
 
 
 def _check_step(step: Step, where: str) -> None:
+    if (step.responder == "") == (step.rota == ""):
+        raise BadInput("name a responder or a rota, one of them", where, code="policy")
+    if step.channel != "" and (step.rota != "" or step.kinds != 1):
+        raise BadInput(
+            "channel: names one way of one responder; leave it out for a rota or for several kinds", where, "policy"
+        )
+    if not 1 <= step.kinds <= MOST_KINDS:
+        raise BadInput(f"kinds: from 1 to {MOST_KINDS}", where, code="policy")
     if not 0 <= step.delay <= _LONGEST:
         raise BadInput("delay: from 0 to 30d", where, code="policy")
     if not 0 <= step.repeat_times <= _MOST_REPETITIONS:
@@ -120,34 +149,52 @@ def _check_step(step: Step, where: str) -> None:
         raise BadInput("repeat_every: from 1s to 30d where a step is repeated", where, code="policy")
 
 
-def _specificity(policy: Policy) -> tuple[int, int]:
-    if policy.institution is not None:
-        return (2, 0)
-    return (0, 0) if policy.division is None else (1, len(policy.division))
+def _rank(policy: Policy) -> tuple[object, ...]:
+    """Smallest first. The same order stands in SQL as the function `policy_for`; a test holds them together."""
+    return (
+        policy.institution is None,
+        policy.group is None,
+        -len(policy.division or ""),
+        not policy.institution_types,
+        len(policy.institution_types),
+        len(policy.signal_classes),
+        len(policy.priorities),
+        policy.id,
+    )
 
 
-def _is_for(policy: Policy, institution: str, division: str) -> bool:
+def is_for(policy: Policy, institution: str, division: str, institution_type: str, groups: Collection[str]) -> bool:
+    """Whether the institution lies where the policy is for."""
+    if policy.institution_types and institution_type not in policy.institution_types:
+        return False
     if policy.institution is not None:
         return policy.institution == institution
+    if policy.group is not None:
+        return policy.group in groups
     return policy.division is None or division.startswith(policy.division)
 
 
 def covers(
-    policies: Iterable[Policy], institution: str, division: str, signal_class: SignalClass, priority: Priority
+    policies: Iterable[Policy],
+    institution: str,
+    division: str,
+    signal_class: SignalClass,
+    priority: Priority,
+    institution_type: str = "",
+    groups: Collection[str] = (),
 ) -> Policy | None:
-    """The policy that is used for such an alarm of `institution` (in `division`), None where nobody would be told."""
+    """The policy that is used for such an alarm of `institution` (in `division` and `groups`), None where nobody would be told."""
     if priority is Priority.JOURNAL:
         return None
-    fitting = [
+    fitting = (
         policy
         for policy in policies
         if policy.steps
         and signal_class in policy.signal_classes
         and priority in policy.priorities
-        and _is_for(policy, institution, division)
-    ]
-    fitting.sort(key=lambda policy: policy.id)
-    return max(fitting, key=_specificity, default=None)
+        and is_for(policy, institution, division, institution_type, groups)
+    )
+    return min(fitting, key=_rank, default=None)
 
 
 class Uncovered(NamedTuple):
@@ -162,13 +209,16 @@ def uncovered(
     institution: str,
     division: str,
     alarms: Iterable[tuple[str, SignalClass, Priority]],
+    institution_type: str = "",
+    groups: Collection[str] = (),
 ) -> tuple[Uncovered, ...]:
     """Of the (device, class, priority) that an institution's profiles can raise: the fire and panic ones that no policy covers."""
     policies = tuple(policies)
     missing = {
         Uncovered(device, signal_class)
         for device, signal_class, priority in alarms
-        if signal_class in LIFE_SAFETY and covers(policies, institution, division, signal_class, priority) is None
+        if signal_class in LIFE_SAFETY
+        and covers(policies, institution, division, signal_class, priority, institution_type, groups) is None
     }
     return tuple(sorted(missing))
 
@@ -188,7 +238,16 @@ def urgency(signal_class: SignalClass) -> int:
 def round_of(plan: Plan, number: int) -> tuple[Due, ...]:
     """All rows of round `number`, in the order in which they are due."""
     rows = [
-        Due(number, step.n, repetition, step.responder, step.channel, step.delay + repetition * step.repeat_every)
+        Due(
+            number,
+            step.n,
+            repetition,
+            step.responder,
+            step.channel,
+            step.delay + repetition * step.repeat_every,
+            step.rota,
+            step.kinds,
+        )
         for step in plan.steps
         for repetition in range(step.repeat_times + 1)
     ]

@@ -17,7 +17,9 @@ from psycopg.types.json import Jsonb
 
 from hub.core import escalation as core
 from hub.core.escalation import Due, Plan, Step
+from hub.core.reach import Way, ways
 from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime, to_micros
+from hub.store import duty
 from hub.store.intervals import to_interval, to_span
 from hub.store.queries import queries
 
@@ -211,23 +213,37 @@ async def _page(cur: Cursor, alarm: UUID, institution: int, urgency: int) -> tup
     await cur.execute(_SQL["due_steps"], {"alarm": alarm})
     pages = 0
     unreachable = []
-    for number, step, repetition, responder, channel, due_at, reachable in await cur.fetchall():
-        row = Due(number, step, repetition, responder, channel, 0)
-        key = core.idempotency_key(alarm, row)
-        given = row._asdict() | {
-            "id": key,
-            "alarm": alarm,
-            "institution": institution,
-            "urgency": urgency,
-            "due_at": due_at,
-        }
-        await cur.execute(_SQL["notify"], given | {"reachable": reachable})
-        pages += cur.rowcount
-        await cur.execute(_SQL["finish_step"], given)
-        if not reachable:
-            unreachable.append((responder, channel))
-            await say_notification(cur, institution, key, alarm, "failed", responder, channel)
+    for number, step, repetition, responder, channel, rota, kinds, due_at in await cur.fetchall():
+        planned = Step(step, responder, channel, rota=rota, kinds=kinds)
+        told = await _told(cur, planned)
+        for name, way, reachable in told:
+            row = Due(number, step, repetition, name, way, 0)
+            key = core.idempotency_key(alarm, row)
+            given = {"id": key, "alarm": alarm, "institution": institution, "urgency": urgency, "due_at": due_at}
+            await cur.execute(_SQL["notify"], row._asdict() | given | {"reachable": reachable})
+            pages += cur.rowcount
+            if not reachable:
+                unreachable.append((name, way))
+                await say_notification(cur, institution, key, alarm, "failed", name, way)
+        if not told:
+            unreachable.append((rota or responder, channel))
+        await cur.execute(
+            _SQL["finish_step"], {"alarm": alarm, "round": number, "step": step, "repetition": repetition}
+        )
     return pages, tuple(unreachable)
+
+
+async def _told(cur: Cursor, step: Step) -> list[tuple[str, str, bool]]:
+    """(responder, channel, whether that is live) of a step that is due: who is on duty is looked up here. Empty where nobody can be told."""
+    people = await duty.on_duty(cur, step.rota, to_datetime(await _clock(cur))) if step.rota else (step.responder,)
+    await cur.execute(_SQL["ways"], {"responders": list(people)})
+    found: dict[str, list[Way]] = {name: [] for name in people}
+    for name, channel, kind in await cur.fetchall():
+        found[name].append(Way(channel, kind))
+    told = [(name, way.channel, True) for name in people for way in ways(found[name], step)]
+    if not told and step.channel:
+        return [(step.responder, step.channel, False)]
+    return told
 
 
 async def _replan(cur: Cursor, now: _Running, *, at_once: bool) -> bool:
@@ -283,7 +299,7 @@ async def _add(cur: Cursor, timers: Sequence[Timer]) -> None:
         "urgency": [timer.urgency for timer in timers],
         "due_at": [timer.due_at for timer in timers],
     }
-    for name in ("round", "step", "repetition", "responder", "channel"):
+    for name in ("round", "step", "repetition", "responder", "channel", "rota", "kinds"):
         columns[name] = [getattr(timer.row, name) for timer in timers]
     await cur.execute(_SQL["add_steps"], columns)
 
@@ -294,15 +310,26 @@ async def _plans(cur: Cursor, policies: Iterable[str]) -> dict[str, Plan]:
         return {}
     await cur.execute(_SQL["plans"], {"policies": wanted})
     plans: dict[str, Plan] = {}
-    for policy, round_every, max_rounds, n, responder, channel, delay, repeat_every, times in await cur.fetchall():
-        step = Step(n, responder, channel, to_span(delay), to_span(repeat_every), times)
+    for (
+        policy,
+        round_every,
+        max_rounds,
+        n,
+        responder,
+        channel,
+        delay,
+        repeat_every,
+        times,
+        *target,
+    ) in await cur.fetchall():
+        step = Step(n, responder, channel, to_span(delay), to_span(repeat_every), times, *target)
         before = plans.get(policy, Plan(to_span(round_every), max_rounds, ()))
         plans[policy] = Plan(before.round_every, before.max_rounds, (*before.steps, step))
     return plans
 
 
 def _to_json(plan: Plan) -> dict[str, Any]:
-    names = ("n", "responder", "channel", "delay", "repeat_every", "repeat_times")
+    names = ("n", "responder", "channel", "delay", "repeat_every", "repeat_times", "rota", "kinds")
     steps = [{name: getattr(step, name) for name in names} for step in plan.steps]
     return {"round_every": plan.round_every, "max_rounds": plan.max_rounds, "steps": steps}
 

@@ -6,7 +6,7 @@ Whether an institution stays covered is for the caller to judge (`hub.core.escal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
@@ -40,7 +40,10 @@ class Responder:
     title_zh: str
     title_en: str
     channels: tuple[Channel, ...]
+    """in order of preference"""
     version: int = 1
+    manned: bool = False
+    """a room with somebody in it at every hour"""
 
 
 async def load_responders(cur: Cursor) -> tuple[Responder, ...]:
@@ -48,29 +51,32 @@ async def load_responders(cur: Cursor) -> tuple[Responder, ...]:
     await cur.execute(_SQL["responders"])
     rows = await cur.fetchall()
     responders = []
-    for (name, zh, en, version), group in groupby(rows, key=lambda row: row[:4]):
-        channels = tuple(Channel(row[4], row[5], row[6]) for row in group if row[4] is not None)
-        responders.append(Responder(name, zh, en, channels, version))
+    for (name, zh, en, version, manned), group in groupby(rows, key=lambda row: row[:5]):
+        channels = tuple(Channel(row[5], row[6], row[7]) for row in group if row[5] is not None)
+        responders.append(Responder(name, zh, en, channels, version, manned))
     return tuple(responders)
 
 
 async def put_responder(cur: Cursor, responder: Responder) -> None:
     """Create or change a responder with exactly these channels; raises Conflict where a policy uses a channel that goes."""
-    await cur.execute(
-        _SQL["put_responder"], {"id": responder.id, "title_zh": responder.title_zh, "title_en": responder.title_en}
-    )
-    for channel in responder.channels:
-        given = {"responder": responder.id, "id": channel.id, "kind": channel.kind}
+    titles = {"title_zh": responder.title_zh, "title_en": responder.title_en}
+    await cur.execute(_SQL["put_responder"], {"id": responder.id, "manned": responder.manned, **titles})
+    for rank, channel in enumerate(responder.channels):
+        given = {"responder": responder.id, "id": channel.id, "kind": channel.kind, "rank": rank}
         await cur.execute(_SQL["put_channel"], given | {"settings": Jsonb(dict(channel.settings))})
     await _retire_channels(cur, responder.id, [channel.id for channel in responder.channels])
 
 
 async def retire_responder(cur: Cursor, responder: str) -> None:
-    """Retire a responder and its channels; raises NotFound, and Conflict while a policy uses it."""
+    """Retire a responder and its channels; raises NotFound, and Conflict while a policy or a rota uses it."""
     await cur.execute(_SQL["lock_responder"], {"id": responder})
     if await cur.fetchone() is None:
         raise NotFound(f"there is no responder {responder!r}")
     await _retire_channels(cur, responder, [])
+    await cur.execute(_SQL["responder_users"], {"responder": responder})
+    user = await cur.fetchone()
+    if user is not None:
+        raise Conflict(f"responder {responder!r} is used by {user[0]}: change that first")
     await cur.execute(_SQL["retire_responder"], {"id": responder})
 
 
@@ -91,10 +97,12 @@ async def load_policies(cur: Cursor) -> tuple[Policy, ...]:
 
 
 def _policy(rows: list[TupleRow]) -> Policy:
-    name, zh, en, division, institution, classes, priorities, round_every, max_rounds, version = rows[0][:10]
+    name, zh, en, division, institution, classes, priorities, round_every, max_rounds, version, group, types = rows[0][
+        :12
+    ]
     steps = tuple(
-        Step(n, responder, channel, to_span(delay), to_span(repeat_every), times)
-        for n, responder, channel, delay, repeat_every, times in (row[10:] for row in rows)
+        Step(n, responder, channel, to_span(delay), to_span(repeat_every), times, rota, kinds)
+        for n, responder, channel, delay, repeat_every, times, rota, kinds in (row[12:] for row in rows)
         if n is not None
     )
     return Policy(
@@ -109,22 +117,26 @@ def _policy(rows: list[TupleRow]) -> Policy:
         title_zh=zh,
         title_en=en,
         version=version,
+        group=group,
+        institution_types=frozenset(types),
     )
 
 
 async def put_policy(cur: Cursor, policy: Policy) -> None:
     """Create or change a policy (its `version` is counted here). Alarms under way end their present round by the old one.
 
-    Raises BadInput where it contradicts itself, NotFound for an unknown institution, division, responder or channel.
+    Raises BadInput where it contradicts itself, NotFound for an unknown institution, division, group, responder, channel or rota.
     """
     check_policy(policy)
-    await _check_division(cur, policy)
+    await _check_place(cur, policy)
     given = {
         "id": policy.id,
         "title_zh": policy.title_zh,
         "title_en": policy.title_en,
         "division": policy.division,
         "institution": await _institution_key(cur, policy),
+        "group": policy.group,
+        "institution_types": sorted(policy.institution_types),
         "signal_classes": sorted(policy.signal_classes),
         "priorities": sorted(policy.priorities),
         "round_every": to_interval(policy.round_every),
@@ -145,15 +157,25 @@ async def retire_policy(cur: Cursor, policy: str) -> None:
 async def _put_steps(cur: Cursor, policy: str, steps: Iterable[Step]) -> None:
     for step in steps:
         given = {"policy": policy, "n": step.n, "responder": step.responder, "channel": step.channel}
-        await cur.execute(_SQL["live_channel"], given)
+        given |= {"rota": step.rota, "kinds": step.kinds}
+        query, what = _target(step)
+        await cur.execute(_SQL[query], given)
         if await cur.fetchone() is None:
-            raise NotFound(f"policy {policy}: steps.{step.n}: there is no channel {step.responder}/{step.channel}")
+            raise NotFound(f"policy {policy}: steps.{step.n}: there is no {what}")
         times = {
             "delay": to_interval(step.delay),
             "repeat_every": to_interval(step.repeat_every),
             "repeat_times": step.repeat_times,
         }
         await cur.execute(_SQL["put_step"], given | times)
+
+
+def _target(step: Step) -> tuple[LiteralString, str]:
+    if step.rota:
+        return "live_rota", f"rota {step.rota!r}"
+    if step.channel:
+        return "live_channel", f"channel {step.responder}/{step.channel}"
+    return "live_responder", f"responder {step.responder!r}"
 
 
 async def _institution_key(cur: Cursor, policy: Policy) -> int | None:
@@ -166,9 +188,13 @@ async def _institution_key(cur: Cursor, policy: Policy) -> int | None:
     return int(row[0])
 
 
-async def _check_division(cur: Cursor, policy: Policy) -> None:
-    if policy.division is None:
-        return
-    await cur.execute(_SQL["has_division"], {"division": policy.division})
-    if await cur.fetchone() is None:
-        raise NotFound(f"policy {policy.id}: there is no division {policy.division!r}")
+async def _check_place(cur: Cursor, policy: Policy) -> None:
+    given = {"division": policy.division, "group": policy.group}
+    if policy.division is not None:
+        await cur.execute(_SQL["has_division"], given)
+        if await cur.fetchone() is None:
+            raise NotFound(f"policy {policy.id}: there is no division {policy.division!r}")
+    if policy.group is not None:
+        await cur.execute(_SQL["has_group"], given)
+        if await cur.fetchone() is None:
+            raise NotFound(f"policy {policy.id}: there is no group {policy.group!r}")

@@ -59,6 +59,36 @@ def test_the_most_specific_policy_wins() -> None:
     assert chosen(district, own, everywhere, city) == "own"
 
 
+def test_between_equal_places_the_one_that_says_more_wins() -> None:
+    city = replace(POLICY, division="1404", id="m-city")
+    typed = replace(city, id="n-typed", institution_types=frozenset({"home"}))
+    two_types = replace(typed, id="a-two-types", institution_types=frozenset({"home", "centre"}))
+    fire = replace(city, id="n-fire", signal_classes=frozenset({FIRE}))
+    lower = replace(city, id="a-lower", priorities=frozenset({CRITICAL, LOW}))
+    group = replace(POLICY, id="z-group", group="chain")
+    here = ("star", "140403001", FIRE, CRITICAL, "home", ("chain",))
+
+    def of(*policies: Policy) -> str:
+        found = covers(policies, *here)
+        assert found is not None
+        assert found == covers(policies[::-1], *here)
+        return found.id
+
+    assert of(city, typed, two_types) == "n-typed"
+    assert of(city, two_types, fire) == "a-two-types"
+    assert of(city, fire, lower) == "n-fire"
+    assert of(city, lower) == "m-city"
+    assert of(city, replace(city, id="a-city")) == "a-city"
+    assert of(typed, replace(POLICY, id="district", division="140403")) == "district", "place comes before type"
+    assert of(typed, group) == "z-group"
+    assert of(group, replace(POLICY, id="own", institution="star")) == "own"
+
+
+def test_a_policy_for_other_types_or_groups_covers_nothing() -> None:
+    for other in (replace(POLICY, institution_types=frozenset({"home"})), replace(POLICY, group="chain")):
+        assert covers([other], "star", "140403", FIRE, CRITICAL, "centre", ("pilot",)) is None
+
+
 def test_a_policy_of_another_place_class_or_priority_covers_nothing() -> None:
     assert chosen(replace(POLICY, division="140404")) is None
     assert chosen(replace(POLICY, institution="moon")) is None
@@ -136,6 +166,15 @@ def test_the_last_round_is_counted_from_where_the_escalation_began() -> None:
         ({"priorities": frozenset({JOURNAL})}, "priorities"),
         ({"steps": ()}, "steps"),
         ({"steps": (Step(2, "guard", "hook"),)}, "steps"),
+        ({"group": "chain", "institution": "star"}, "division"),
+        ({"group": "chain", "division": "14"}, "division"),
+        ({"institution": "star", "institution_types": frozenset({"home"})}, "institution_types"),
+        ({"steps": (Step(1),)}, r"steps\.1: name a responder or a rota"),
+        ({"steps": (Step(1, "guard", rota="duty"),)}, r"steps\.1: name a responder or a rota"),
+        ({"steps": (Step(1, channel="hook", rota="duty"),)}, r"steps\.1: channel"),
+        ({"steps": (Step(1, "guard", "hook", kinds=2),)}, r"steps\.1: channel"),
+        ({"steps": (Step(1, "guard", kinds=0),)}, r"steps\.1: kinds"),
+        ({"steps": (Step(1, "guard", kinds=6),)}, r"steps\.1: kinds"),
         ({"steps": (Step(1, "guard", "hook", delay=-1),)}, "steps.1"),
         ({"steps": (Step(1, "guard", "hook", repeat_times=1),)}, "steps.1"),
         ({"steps": (Step(1, "guard", "hook", repeat_times=-1),)}, "steps.1"),

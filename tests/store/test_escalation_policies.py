@@ -121,18 +121,32 @@ async def test_the_database_chooses_what_the_core_chooses(world: World) -> None:
         (None, "moon"),
     ]
     await world.institution("moon", "1404")
+    await world.conn.execute("update institution set type = 'home' where id = 'moon'")
     await world.device("button-2", "moon")
+    groups: dict[str, tuple[str, ...]] = {"star": ("chain", "pilot"), "moon": ("pilot",)}
+    for group in ("chain", "other", "pilot"):
+        await world.conn.execute("insert into institution_group values (%s, '组', 'Group')", (group,))
+    for name, member_of in groups.items():
+        for group in member_of:
+            await world.conn.execute(
+                "insert into group_member select %s, key from institution where id = %s", (group, name)
+            )
+    types = {"star": "centre", "moon": "home"}
     for trial in range(12):
         async with world.conn.cursor() as cur:
             for policy in await load_policies(cur):
                 await retire_policy(cur, policy.id)
-        for n in range(chance.randint(0, 6)):
+        for n in range(chance.randint(0, 8)):
             division, institution = chance.choice(places)
+            nowhere = division is None and institution is None
+            of_group = chance.choice(["chain", "other", "pilot", None, None]) if nowhere else None
+            of_types = frozenset(chance.sample(["centre", "home", "ward"], chance.choice([0, 0, 1, 2])))
             classes = frozenset(chance.sample(list(SignalClass), chance.randint(1, 9)))
             priorities = frozenset(
                 chance.sample([p for p in Priority if p is not Priority.JOURNAL], chance.randint(1, 4))
             )
             made = replace(POLICY, id=f"p{trial}-{n}", division=division, institution=institution)
+            made = replace(made, group=of_group, institution_types=frozenset() if institution else of_types)
             await world.policy(replace(made, signal_classes=classes, priorities=priorities))
         async with world.conn.cursor() as cur:
             policies = await load_policies(cur)
@@ -142,7 +156,8 @@ async def test_the_database_chooses_what_the_core_chooses(world: World) -> None:
                 alarm = await world.alarm(device, signal_class, priority, begun=False)
                 async with world.conn.transaction(), world.conn.cursor() as cur:
                     await begin(cur, [alarm])
-                expected = covers(policies, institution, division, signal_class, priority)
+                place = (types[institution], groups[institution])
+                expected = covers(policies, institution, division, signal_class, priority, *place)
                 found = await world.rows("select policy from escalation where alarm = %s", alarm)
                 if priority is Priority.JOURNAL:
                     assert found == []

@@ -3,23 +3,14 @@
 select a.id, a.institution, a.signal_class, p.id, p.version
 from alarm a
 join institution i on i.key = a.institution
-left join lateral (
-    select p.id, p.version
-    from policy p
-    where p.retired_at is null
-      and a.signal_class = any (p.signal_classes)
-      and a.priority = any (p.priorities)
-      and (p.institution = i.key or (p.institution is null and (p.division is null or starts_with(i.division, p.division))))
-      and exists (select from policy_step s where s.policy = p.id)
-    order by p.institution is not null desc, length(p.division) desc nulls last, p.id
-    limit 1
-) p on true
+left join lateral policy_for(i.key, a.signal_class, a.priority) p on true
 where a.id = any (%(alarms)s) and is_paged(a.state, a.signal_class, a.priority)
 order by a.id
 for share of a
 
 -- name: plans
-select p.id, p.round_every, p.max_rounds, s.n, s.responder, s.channel, s.delay, s.repeat_every, s.repeat_times
+select p.id, p.round_every, p.max_rounds, s.n, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), s.delay, s.repeat_every,
+       s.repeat_times, coalesce(s.rota::text, ''), s.kinds
 from policy p
 join policy_step s on s.policy = p.id
 where p.id = any (%(policies)s)
@@ -49,10 +40,13 @@ where e.state not in ('running', 'uncovered')
 returning e.alarm
 
 -- name: add_steps
-insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency)
-select * from unnest(
+insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency, rota, kinds)
+select alarm, round, step, repetition, nullif(responder, ''), nullif(channel, ''), due_at, urgency, nullif(rota, ''), kinds
+from unnest(
     %(alarm)s::uuid[], %(round)s::int[], %(step)s::int[], %(repetition)s::int[],
-    %(responder)s::text[], %(channel)s::text[], %(due_at)s::timestamptz[], %(urgency)s::smallint[])
+    %(responder)s::text[], %(channel)s::text[], %(due_at)s::timestamptz[], %(urgency)s::smallint[],
+    %(rota)s::text[], %(kinds)s::smallint[])
+    as g(alarm, round, step, repetition, responder, channel, due_at, urgency, rota, kinds)
 on conflict do nothing
 
 -- name: stop
@@ -110,15 +104,18 @@ where alarm = %(alarm)s and state = 'running'
 for update
 
 -- name: due_steps
--- Who is on duty is looked up here, when the step is due.
-select s.round, s.step, s.repetition, s.responder, s.channel, s.due_at,
-       c.responder is not null as reachable
+select s.round, s.step, s.repetition, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), coalesce(s.rota::text, ''), s.kinds,
+       s.due_at
 from escalation_step s
-left join (
-    responder_channel c join responder r on r.id = c.responder and r.retired_at is null and c.retired_at is null
-) on c.responder = s.responder and c.id = s.channel
 where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= clock_timestamp()
 order by s.due_at, s.step, s.repetition
+
+-- name: ways
+-- The live channels of responders, in order of preference.
+select c.responder::text, c.id::text, c.kind
+from responder_channel c join responder r on r.id = c.responder and r.retired_at is null
+where c.responder::text = any (%(responders)s) and c.retired_at is null
+order by c.responder, c.rank, c.id
 
 -- name: notify
 insert into notification
@@ -165,12 +162,7 @@ left join escalation e on e.alarm = a.id
 where a.ended_at is null
   and is_paged(a.state, a.signal_class, a.priority)
   and (e.alarm is null or e.state = 'stopped' or (e.state = 'uncovered' and exists (
-    select from policy p
-    where p.retired_at is null
-      and a.signal_class = any (p.signal_classes)
-      and a.priority = any (p.priorities)
-      and (p.institution = i.key or (p.institution is null and (p.division is null or starts_with(i.division, p.division))))
-      and exists (select from policy_step s where s.policy = p.id))))
+    select from policy_for(i.key, a.signal_class, a.priority))))
 order by a.id
 limit %(limit)s
 for share of a skip locked

@@ -1,31 +1,42 @@
 -- name: responders
-select r.id, r.title_zh, r.title_en, r.version, c.id, c.kind, c.settings
+select r.id, r.title_zh, r.title_en, r.version, r.manned, c.id, c.kind, c.settings
 from responder r
 left join responder_channel c on c.responder = r.id and c.retired_at is null
 where r.retired_at is null
-order by r.id, c.id
+order by r.id, c.rank, c.id
 
 -- name: lock_responder
 select version, retired_at is null from responder where id = %(id)s for update
 
 -- name: put_responder
-insert into responder as r (id, title_zh, title_en)
-values (%(id)s, %(title_zh)s, %(title_en)s)
+insert into responder as r (id, title_zh, title_en, manned)
+values (%(id)s, %(title_zh)s, %(title_en)s, %(manned)s)
 on conflict (id) do update set
-    title_zh = excluded.title_zh, title_en = excluded.title_en, version = r.version + 1, retired_at = null
+    title_zh = excluded.title_zh, title_en = excluded.title_en, manned = excluded.manned, version = r.version + 1, retired_at = null
 
 -- name: put_channel
-insert into responder_channel (responder, id, kind, settings)
-values (%(responder)s, %(id)s, %(kind)s, %(settings)s)
-on conflict (responder, id) do update set kind = excluded.kind, settings = excluded.settings, retired_at = null
+insert into responder_channel (responder, id, kind, settings, rank)
+values (%(responder)s, %(id)s, %(kind)s, %(settings)s, %(rank)s)
+on conflict (responder, id) do update set
+    kind = excluded.kind, settings = excluded.settings, rank = excluded.rank, retired_at = null
 
 -- name: channel_users
 -- Live policies that would lose a channel.
 select distinct s.channel, p.id
 from policy_step s
 join policy p on p.id = s.policy and p.retired_at is null
-where s.responder = %(responder)s and not s.channel = any (%(kept)s)
+where s.responder = %(responder)s and s.channel is not null and not s.channel = any (%(kept)s)
 order by 1, 2
+
+-- name: responder_users
+-- What would lose the responder: live policies, and rotas in which it takes turns or stands in.
+select 'policy ' || p.id from policy_step s join policy p on p.id = s.policy and p.retired_at is null where s.responder = %(responder)s
+union
+select 'rota ' || r.id from rota_turn t join rota r on r.id = t.rota and r.retired_at is null where t.responder = %(responder)s
+union
+select 'rota ' || r.id from rota_override o join rota r on r.id = o.rota and r.retired_at is null
+where o.present = %(responder)s and o.cancelled_at is null and o.ends_at > clock_timestamp()
+order by 1
 
 -- name: retire_channels
 update responder_channel
@@ -37,7 +48,9 @@ update responder set retired_at = clock_timestamp(), version = version + 1 where
 
 -- name: policies
 select p.id, p.title_zh, p.title_en, p.division, i.id, p.signal_classes, p.priorities, p.round_every, p.max_rounds, p.version,
-       s.n, s.responder, s.channel, s.delay, s.repeat_every, s.repeat_times
+       p.group_id::text, p.institution_types,
+       s.n, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), s.delay, s.repeat_every, s.repeat_times,
+       coalesce(s.rota::text, ''), s.kinds
 from policy p
 left join institution i on i.key = p.institution
 left join policy_step s on s.policy = p.id
@@ -57,12 +70,24 @@ join responder r on r.id = c.responder and r.retired_at is null
 where c.responder = %(responder)s and c.id = %(channel)s and c.retired_at is null
 for share of c, r
 
+-- name: live_responder
+select 1 from responder where id = %(responder)s and retired_at is null for share
+
+-- name: live_rota
+select 1 from rota where id = %(rota)s and retired_at is null for share
+
+-- name: has_group
+select 1 from institution_group where id = %(group)s
+
 -- name: put_policy
-insert into policy as p (id, title_zh, title_en, division, institution, signal_classes, priorities, round_every, max_rounds)
-values (%(id)s, %(title_zh)s, %(title_en)s, %(division)s, %(institution)s, %(signal_classes)s, %(priorities)s, %(round_every)s, %(max_rounds)s)
+insert into policy as p
+    (id, title_zh, title_en, division, institution, group_id, institution_types, signal_classes, priorities, round_every, max_rounds)
+values
+    (%(id)s, %(title_zh)s, %(title_en)s, %(division)s, %(institution)s, %(group)s, %(institution_types)s, %(signal_classes)s,
+     %(priorities)s, %(round_every)s, %(max_rounds)s)
 on conflict (id) do update set
     title_zh = excluded.title_zh, title_en = excluded.title_en, division = excluded.division, institution = excluded.institution,
-    signal_classes = excluded.signal_classes, priorities = excluded.priorities, round_every = excluded.round_every,
+    group_id = excluded.group_id, institution_types = excluded.institution_types, signal_classes = excluded.signal_classes, priorities = excluded.priorities, round_every = excluded.round_every,
     max_rounds = excluded.max_rounds, version = p.version + 1, retired_at = null
 returning p.version
 
@@ -70,8 +95,9 @@ returning p.version
 delete from policy_step where policy = %(policy)s
 
 -- name: put_step
-insert into policy_step (policy, n, responder, channel, delay, repeat_every, repeat_times)
-values (%(policy)s, %(n)s, %(responder)s, %(channel)s, %(delay)s, %(repeat_every)s, %(repeat_times)s)
+insert into policy_step (policy, n, responder, channel, delay, repeat_every, repeat_times, rota, kinds)
+values (%(policy)s, %(n)s, nullif(%(responder)s, ''), nullif(%(channel)s, ''), %(delay)s, %(repeat_every)s, %(repeat_times)s,
+        nullif(%(rota)s, ''), %(kinds)s)
 
 -- name: retire_policy
 update policy set retired_at = clock_timestamp(), version = version + 1 where id = %(id)s and retired_at is null

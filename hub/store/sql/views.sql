@@ -192,19 +192,20 @@ order by o.round, o.step, o.repetition, o.responder, o.channel
 limit %(limit)s
 
 -- name: policies
-select p.id, p.title_zh, p.title_en, p.division, i.id as institution, p.signal_classes, p.priorities, p.round_every,
-       p.max_rounds,
+select p.id, p.title_zh, p.title_en, p.division, p.group_id as "group", i.id as institution, p.institution_types, p.signal_classes,
+       p.priorities, p.round_every, p.max_rounds,
        coalesce((select jsonb_agg(jsonb_build_object(
-                            'n', s.n, 'responder', s.responder, 'channel', s.channel, 'kind', c.kind,
+                            'n', s.n, 'responder', s.responder, 'channel', s.channel, 'kind', c.kind, 'rota', s.rota, 'kinds', s.kinds,
                             'delay', extract(epoch from s.delay), 'repeat_every', extract(epoch from s.repeat_every),
                             'repeat_times', s.repeat_times) order by s.n)
                  from policy_step s
-                 join responder_channel c on c.responder = s.responder and c.id = s.channel
+                 left join responder_channel c on c.responder = s.responder and c.id = s.channel
                  where s.policy = p.id), '[]') as steps
 from policy p
 left join institution i on i.key = p.institution
 where p.retired_at is null
-  and ((p.institution is null and p.division is null)
+  and ((p.institution is null and p.division is null and p.group_id is null)
+       or exists (select from group_member m where m.group_id = p.group_id and m.institution in (select s.key from institutions_in_scope(%(scope)s::jsonb) s))
        or p.institution in (select s.key from institutions_in_scope(%(scope)s::jsonb) s)
        or p.division in (select v.code from divisions_in_scope(%(scope)s::jsonb) v))
   and (%(institution)s::text is null or i.id = %(institution)s)

@@ -1,0 +1,43 @@
+"""Whom a policy reaches, by which ways, and at which hours nobody. Pure: policies, rotas, calendar and the horizon are given."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from hub.core.escalation import Step
+from hub.core.rota import Calendar, Rota, on_duty
+from hub.model import Micros
+
+
+class Way(NamedTuple):
+    """A channel of a responder that is not retired: its id and its kind."""
+
+    channel: str
+    kind: str
+
+
+def ways(channels: Sequence[Way], step: Step) -> tuple[Way, ...]:
+    """By which of a responder's channels (in order of preference) a step goes out: the one it names, else the first of each of
+    `step.kinds` kinds; empty where there is none."""
+    if step.channel != "":
+        return tuple(way for way in channels if way.channel == step.channel)[:1]
+    first: dict[str, Way] = {}
+    for way in channels:
+        first.setdefault(way.kind, way)
+    return tuple(first.values())[: step.kinds]
+
+
+def told(
+    step: Step,
+    rotas: Mapping[str, Rota],
+    calendar: Calendar,
+    channels: Mapping[str, Sequence[Way]],
+    at: Micros,
+) -> tuple[tuple[str, str], ...]:
+    """(responder, channel) that a step which is due at `at` goes to, in order; empty where it reaches nobody.
+
+    `channels` are the live ones of every responder, in order of preference; who is not in it has none.
+    """
+    people: tuple[str, ...] = (step.responder,)
+    if step.rota:
+        people = on_duty(rotas[step.rota], at, calendar) if step.rota in rotas else ()
+    return tuple((name, way.channel) for name in people for way in ways(channels.get(name, ()), step))
