@@ -1,9 +1,9 @@
-"""Revision 0012: duty, see the .sql file beside."""
+"""Revision 0014: duty, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0012"
-down_revision = "0011"
+revision = "0014"
+down_revision = "0013"
 
 
 def upgrade() -> None:
