@@ -140,6 +140,8 @@ class Sample(NamedTuple):
     error: str | None = None
     edge_at: Micros | None = None
     """the clock of the process that received it, where `at` is the device's own time and differs; the runtime sets it, no driver"""
+    mark: str | None = None
+    """not real: an exercise's mark (`hub.core.exercises`). The edge and the hub set it, no driver; it is judged apart from all that is known"""
 
 
 class Reject(NamedTuple):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from hub.errors import Conflict
-from hub.model import LIFE_SAFETY, Micros, Priority, Reading, SignalClass
+from hub.model import LIFE_SAFETY, Exercise, Micros, Priority, Reading, SignalClass
 from hub.profiles import AlarmDefinition, Condition
 
 _NAMESPACE = UUID("3f0d1c52-9a3e-5f43-8f6a-0e6c1b6a5d10")
@@ -161,6 +161,10 @@ class Alarm(NamedTuple):
     occurrences: int
     late: bool
     version: int
+    exercise: Exercise | None = None
+    """None: real"""
+    exercise_id: UUID | None = None
+    """of which drill or proof"""
 
 
 class Transition(NamedTuple):
@@ -289,6 +293,22 @@ def step(alarm: Alarm, event: AlarmEvent, at: Micros, actor: str = "", note: str
     if target is _S.NORMAL:
         moved = moved._replace(ended_at=at)
     return moved, Transition(alarm.id, moved.version, event, alarm.state, target, at, actor, note)
+
+
+SUPERSEDE = "supersede"
+"""event of the transition by which an exercise's alarm ends"""
+
+
+def supersede(alarm: Alarm, at: Micros, note: str) -> tuple[Alarm, Transition]:
+    """End an exercise's alarm, whatever its state: the exercise is over, or a real alarm comes in its place.
+
+    Raises Conflict for a real one: that is ended by its own table alone.
+    """
+    if alarm.exercise is None:
+        raise Conflict("a real alarm is not ended by an exercise")
+    target = AlarmState.NORMAL
+    moved = alarm._replace(state=target, ended_at=at, version=alarm.version + 1)
+    return moved, Transition(alarm.id, moved.version, SUPERSEDE, alarm.state, target, at, "", note)
 
 
 def starts_escalation(transition: Transition) -> bool:

@@ -25,9 +25,11 @@ from hub.core.alarms import (
     starts_escalation,
     step,
     stops_escalation,
+    supersede,
 )
 from hub.core.alarms import AlarmEvent as Event
 from hub.core.commissioning import Trial
+from hub.core.exercises import Press, Probe, expected
 from hub.core.health import Faults, diagnose, function_of
 from hub.core.liveness import Beat, Verdict
 from hub.core.normalise import Latest
@@ -35,6 +37,7 @@ from hub.core.wire import Items
 from hub.model import (
     LIFE_SAFETY,
     AdminState,
+    Exercise,
     FunctionState,
     Lane,
     LinkState,
@@ -167,6 +170,25 @@ class Gap(NamedTuple):
     items: int | None = None
 
 
+class Probed(NamedTuple):
+    """What became of a proof in this lane: an alarm was raised, or (`ended`: preempted, failed) none can be, and why."""
+
+    alarm: UUID | None
+    at: Micros
+    """when it was injected, by the clock of whoever did"""
+    ended: str = ""
+    reason: str = ""
+
+
+class Hopped(NamedTuple):
+    """A hop of a proof that the edge tells of, by the edge's clock; `text`: why it was `refused`."""
+
+    proof: UUID
+    hop: str
+    at: Micros
+    text: str
+
+
 @dataclass
 class State:
     """What one lane of one partition remembers between batches; loaded from the store, moved only after a commit."""
@@ -189,6 +211,12 @@ class State:
     """the newest gap of an edge: the silence of its devices in it is its own"""
     taken: set[UUID] = field(default_factory=set)
     """ids that ended alarms have: a device whose clock stands still gives all its presses the same time"""
+    presses: dict[str, tuple[Press, ...]] = field(default_factory=dict)
+    """declared presses of drills that are not used up, by device"""
+    drills: dict[UUID, Micros] = field(default_factory=dict)
+    """when drills are over that may have alarms here; one that is not named here is over"""
+    probes: dict[UUID, Probe] = field(default_factory=dict)
+    """proofs that are open"""
 
     def remember_faults(self, registry: Registry) -> None:
         """What is wrong with the devices, from their newest readings as they were stored."""
@@ -242,6 +270,10 @@ class Draft:
         """where the readings of a message begin in `readings`, and its stream"""
         self.tallies: dict[str, Tally] = defaultdict(Tally)
         self.confirm: dict[tuple[str, Lane, str], int] = {}
+        self.pressed: dict[tuple[UUID, int], tuple[UUID, Micros]] = {}
+        """declared presses that are used up, with the alarm and when it was pressed"""
+        self.probed: dict[UUID, Probed] = {}
+        self.hops: list[Hopped] = []
         self.messages = 0
         """messages that were taken: neither repeated nor beyond a gap"""
 
@@ -289,11 +321,25 @@ class Draft:
         if self.beside is None or not self.crosses:
             return self
         joined, beside = copy(self), self.beside
-        for name in ("latest", "watches", "alarms", "live", "tests", "touched", "begin", "stop", "passed", "expired"):
+        for name in (
+            "latest",
+            "watches",
+            "alarms",
+            "live",
+            "tests",
+            "touched",
+            "begin",
+            "stop",
+            "passed",
+            "expired",
+            "pressed",
+            "probed",
+        ):
             setattr(joined, name, getattr(self, name) | getattr(beside, name))
         joined.transitions = self.transitions + beside.transitions
         joined.changes = self.changes + beside.changes
         joined.gaps = self.gaps + beside.gaps
+        joined.hops = self.hops + beside.hops
         return joined
 
     def settle(self) -> None:
@@ -313,6 +359,10 @@ class Draft:
         state.tests.update(self.tests)
         for device in (*self.passed.values(), *(device for device, _ in self.expired.values())):
             state.tests.pop(device, None)
+        for device in {
+            press.device for presses in state.presses.values() for press in presses if press.key in self.pressed
+        }:
+            state.presses[device] = tuple(press for press in state.presses[device] if press.key not in self.pressed)
         for key, alarm in self.alarms.items():
             if alarm.ended_at is None:
                 state.alarms[key] = alarm
@@ -327,14 +377,43 @@ class Draft:
             alarm = self.alarm_of(key)
             if event is Event.CLEAR and not is_active(alarm):
                 continue
-            if event is Event.RAISE and not _may_raise(device, definition):
+            if event is Event.RAISE and not may_raise(device, definition):
                 continue
+            press = self._expected(key, definition, alarm, at) if event is Event.RAISE else None
+            if event is Event.RAISE and alarm is not None and not _is_of(alarm, press):
+                self.end_exercise(
+                    device, key, alarm, "a real alarm came in its place" if press is None else "another drill"
+                )
+                alarm = None
             if alarm is None:
-                nth = 0
-                while alarm_id(*key, at + nth) in self.state.taken:
-                    nth += 1
-                alarm = open_alarm(*key, definition, at, self.now, nth)
+                alarm = self.fresh(key, definition, at)
+                if press is not None:
+                    alarm = alarm._replace(exercise=Exercise.DRILL, exercise_id=press.drill)
+            if press is not None:
+                self.pressed[press.key] = (alarm.id, at)
             self.move(device, key, *step(alarm, event, at))
+
+    def fresh(self, key: Key, definition: AlarmDefinition, at: Micros) -> Alarm:
+        """The alarm that begins at `at`, under an id that no ended one has."""
+        nth = 0
+        while (made := alarm_id(*key, at + nth)) in self.state.taken or made in self.touched:
+            nth += 1
+        return open_alarm(*key, definition, at, self.now, nth)
+
+    # exercises ---------------------------------------------------------------------------------------------------
+
+    def _expected(self, key: Key, definition: AlarmDefinition, alarm: Alarm | None, at: Micros) -> Press | None:
+        """The declared press that this is. While a real alarm stands here, whatever comes belongs to that one."""
+        presses = self.state.presses.get(key.device)
+        if not presses or (alarm is not None and alarm.exercise is None):
+            return None
+        return expected(presses, self.pressed, definition.signal_class, at)
+
+    def end_exercise(self, device: Device, key: Key, alarm: Alarm, why: str) -> None:
+        """An exercise's alarm ends; a proof whose alarm it was has ended with it, if nothing said so before."""
+        self.move(device, key, *supersede(alarm, self.now, why))
+        if alarm.exercise is Exercise.PROOF and alarm.exercise_id in self.state.probes:
+            self.probed[alarm.exercise_id] = Probed(alarm.id, alarm.raised_at, "preempted", why)
 
     def move(self, device: Device, key: Key, alarm: Alarm, transition: Transition) -> None:
         """Note one transition, and whom it concerns."""
@@ -357,6 +436,7 @@ class Draft:
             "state": alarm.state,
             "event": transition.event,
             "version": alarm.version,
+            "exercise": alarm.exercise,
         }
         self.changes.append(Change("alarm", device.institution_key, payload))
 
@@ -476,7 +556,14 @@ class Draft:
             self.update_live(device, live._replace(function=function, function_reason=reason, function_since=self.now))
 
 
-def _may_raise(device: Device, definition: AlarmDefinition) -> bool:
+def _is_of(alarm: Alarm, press: Press | None) -> bool:
+    """Whether what comes belongs to the alarm that stands: real to real, a drill's press to its own drill."""
+    if alarm.exercise in (None, Exercise.CANARY):  # where the canary sits nothing real can come
+        return True
+    return press is not None and alarm.exercise is Exercise.DRILL and alarm.exercise_id == press.drill
+
+
+def may_raise(device: Device, definition: AlarmDefinition) -> bool:
     """Who pages: everything in service; a fire or panic of a device that is not commissioned yet, too. In a function test: nobody."""
     if device.admin_state is AdminState.IN_SERVICE:
         return True

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from hub.core import wire
 from hub.core.commissioning import belongs, missing, observe
 from hub.core.draft import Change, Draft, EventRow, Gap, Message, Quarantined, State, Streamed
+from hub.core.exercises import PROOF_STREAM
 from hub.core.liveness import Beat
 from hub.core.normalise import Latest, moved, normalise, worth_a_row
+from hub.core.proofs import take_marked
 from hub.errors import BadInput
 from hub.model import Lane, Micros, Quality, Reading, Reject, Sample, Series
 from hub.profiles import Point, Record
@@ -48,7 +50,8 @@ def take_message(draft: Draft, message: Message, refused: frozenset[tuple[str, i
     streamed = draft.streams.get(message.stream) or draft.state.streams.get(message.stream)
     upto = 0 if streamed is None else streamed.upto
     confirm = (message.client, message.lane, message.stream)
-    draft.clients[message.client] = draft.now
+    if not message.stream.startswith(PROOF_STREAM):  # there the hub itself speaks
+        draft.clients[message.client] = draft.now
     if streamed is not None and streamed.client != message.client:
         where = f"topic {message.topic}"
         _quarantine(draft, message, None, BadInput(f"stream {message.stream} is another client's", where, "client"))
@@ -149,13 +152,15 @@ def _take_payload(draft: Draft, message: Message, refused: frozenset[tuple[str, 
         except BadInput as error:
             _quarantine(draft, message, n, error, wire.encode_sample(sample))
         else:
+            if reading is None:
+                continue
             newest = reading.at if newest is None else max(newest, reading.at)
             oldest = reading.at if oldest is None else min(oldest, reading.at)
     return _Came(up.total, whole=True, oldest=oldest, newest=newest)
 
 
-def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Reading:
-    """One sample of a known device and point: heard, normalised, stored or suppressed, judged. Raises BadInput."""
+def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Reading | None:
+    """One sample of a known device and point: heard, normalised, stored or suppressed, judged; None for a marked one. Raises BadInput."""
     series = sample.series
     device = draft.registry.devices.get(series.device)
     if device is None or device.client != message.client:
@@ -169,6 +174,10 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
         if draft.beside is None:
             raise BadInput(f"this device belongs on the {device.lane} lane", _where(series), "point")
         home = draft.beside
+    if sample.mark is not None:
+        take_marked(home, device, sample)
+        draft.tallies[message.stream].beats += 1  # taken, and nowhere a reading
+        return None
     # what an edge says of itself is never refused for its clock: it is how a clock that is wrong is heard of
     urgent = device.is_edge or Lane.URGENT in (device.lane, message.lane)
     reading = normalise(sample, point, draft.now, Lane.URGENT if urgent else Lane.BULK)

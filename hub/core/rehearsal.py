@@ -39,9 +39,11 @@ def rehearse(profile: Profile, samples: Sequence[Sample], now: Micros) -> Outcom
     refused: list[str] = []
     for n, sample in enumerate(samples):
         try:
-            readings.append(take_sample(draft, message, n, sample))
+            reading = take_sample(draft, message, n, sample)
         except BadInput as error:
             refused.append(f"{error.code}: {error}")
+        else:
+            readings += [] if reading is None else [reading]
     draft.settle()
     last = max((reading.at for reading in readings), default=now)
     later = Draft(draft.state, known, max(now, last) + _longest_delay(profile))

@@ -4,12 +4,23 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hub.core.alarms import AlarmEvent, holds, is_active, step
+from hub.core.alarms import AlarmEvent, Fired, holds, is_active, step
 from hub.core.commissioning import Trial, missing
 from hub.core.draft import Change, Draft, Key, Live, State
 from hub.core.liveness import Beat, Verdict, judge_device, judge_edge
 from hub.core.normalise import Latest
-from hub.model import LIFE_SAFETY, AdminState, FunctionState, Lane, LinkState, Micros, Quality, Reading, Series
+from hub.model import (
+    LIFE_SAFETY,
+    AdminState,
+    Exercise,
+    FunctionState,
+    Lane,
+    LinkState,
+    Micros,
+    Quality,
+    Reading,
+    Series,
+)
 from hub.profiles import LINK_POINT
 from hub.registry import Device, Registry
 
@@ -47,6 +58,7 @@ def tick(
     _judge_configurations(draft, lane)
     _run_timers(draft)
     _clear_vanished(draft)
+    _end_exercises(draft)
     _expire_tests(draft)
     return draft
 
@@ -173,6 +185,25 @@ def _clear_vanished(draft: Draft) -> None:
         if device is not None and key.definition not in device.profile.alarms and is_active(draft.alarm_of(key)):
             note = "the definition is no longer in the device's profile"
             draft.move(device, key, *step(alarm, AlarmEvent.CLEAR, draft.now, "", note))
+
+
+def _end_exercises(draft: Draft) -> None:
+    """Alarms of drills and proofs that are over end. What still holds then is real, and pages: a fire may have begun under a drill."""
+    state = draft.state
+    for key, alarm in state.alarms.items():
+        if alarm.exercise is Exercise.DRILL:
+            over = alarm.exercise_id is None or draft.now >= state.drills.get(alarm.exercise_id, 0)
+        elif alarm.exercise is Exercise.PROOF:
+            over = alarm.exercise_id not in state.probes
+        else:
+            continue
+        device = draft.registry.devices.get(key.device)
+        if not over or device is None or draft.alarm_of(key) is not alarm:
+            continue
+        draft.end_exercise(device, key, alarm, f"the {alarm.exercise} is over")
+        definition = device.profile.alarms.get(key.definition)
+        if is_active(alarm) and definition is not None:
+            draft.fire(device, key, definition, (Fired(AlarmEvent.RAISE, draft.now),))
 
 
 def _expire_tests(draft: Draft) -> None:

@@ -39,6 +39,7 @@ _IDENTIFIER = IDENTIFIER.removesuffix("$") + r"\Z"  # `$` would let a line feed 
 _POINT = r"^[a-z][a-z0-9_]{0,39}\Z"
 _INSTANCE = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,79}\Z"
 _CODE = r"^[a-z0-9][a-z0-9-]{0,39}\Z"
+_MARK = r"^[a-z]{1,20}(?:/[0-9a-z-]{1,40}){1,2}\Z"
 _STREAM = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-(?:urgent|bulk)"
 
 _Text = Annotated[str, Meta(max_length=MAX_TEXT)]
@@ -49,7 +50,7 @@ _STATE_TOPIC = re.compile(rf"{ROOT}/(0|[1-9][0-9]{{0,4}})/({_IDENTIFIER[1:-2]})/
 _STREAM_NAME = re.compile(_STREAM)
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _ITEMS = re.compile(r"(0|[1-9][0-9]{0,14})/(0|[1-9][0-9]{0,14})")
-_identifier, _point, _instance, _code = (re.compile(p) for p in (_IDENTIFIER, _POINT, _INSTANCE, _CODE))
+_identifier, _point, _instance, _code, _mark = (re.compile(p) for p in (_IDENTIFIER, _POINT, _INSTANCE, _CODE, _MARK))
 
 
 class Topic(NamedTuple):
@@ -148,6 +149,7 @@ class _WireSample(Struct, forbid_unknown_fields=True, omit_defaults=True):
     e: _Text | UnsetType = UNSET
     i: Annotated[str, Meta(pattern=_INSTANCE)] | Literal[""] = ""
     s: _Time | UnsetType = UNSET
+    x: Annotated[str, Meta(pattern=_MARK)] | UnsetType = UNSET
 
 
 class _WireReject(Struct, forbid_unknown_fields=True):
@@ -331,11 +333,8 @@ def _take_sample(up: Up, n: int, wire: _WireSample, raw: bytes) -> None:
     elif (type(value) is str and "\0" in value) or (error is not None and "\0" in error):
         up.refused.append(_refused_struct(n, "text", "NUL in a string", wire, raw))
     else:
-        up.samples.append(
-            Numbered(
-                n, Sample(Series(wire.d, wire.p, wire.i), wire.t, value, error, None if wire.s is UNSET else wire.s)
-            )
-        )
+        edge_at, mark = None if wire.s is UNSET else wire.s, None if wire.x is UNSET else wire.x
+        up.samples.append(Numbered(n, Sample(Series(wire.d, wire.p, wire.i), wire.t, value, error, edge_at, mark)))
 
 
 def _take_reject(up: Up, n: int, wire: _WireReject, raw: bytes) -> None:
@@ -383,6 +382,8 @@ def encode_sample(sample: Sample) -> bytes:
             raise BadInput(f"{str(text)[:100]!r} is not written like one", where, "series")
     if type(sample.at) is not int or not -(2**63) <= sample.at < 2**63:
         raise BadInput(f"time {sample.at} does not fit 64 bits", f"{series.device}/{series.point}", code="time")
+    if sample.mark is not None and _mark.match(sample.mark) is None:  # without it, it would be taken for real
+        raise BadInput(f"{sample.mark[:60]!r} is no mark", f"{series.device}/{series.point} mark", code="mark")
     value, error = (None, sample.error) if sample.error is not None else _value(sample.raw)
     return _encode(
         _WireSample(
@@ -393,6 +394,7 @@ def encode_sample(sample: Sample) -> bytes:
             r=UNSET if value is None else value,
             e=UNSET if error is None else _clean(error),
             s=UNSET if not _fits(sample.edge_at) else sample.edge_at,
+            x=UNSET if sample.mark is None else sample.mark,
         )
     )
 

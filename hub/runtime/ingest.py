@@ -444,8 +444,15 @@ class LaneIngest:
             if isinstance(conflict, lanes.Taken):
                 self._state.taken |= conflict.ids
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
+            await self._load_exercises()
         except LOST as error:
             await self._lose_database(str(error))
+
+    async def _load_exercises(self) -> None:
+        """What is declared and open now; raises one of `LOST`."""
+        assert self._conn is not None
+        found = await lanes.load_exercises(self._conn, self.shared.number, self.lane)
+        self._state.presses, self._state.drills, self._state.probes = found
 
     # time --------------------------------------------------------------------------------------------------------
 
@@ -469,6 +476,7 @@ class LaneIngest:
                 self._tests_asked.clear()
                 try:
                     requested = await lanes.requested_tests(self._conn, self.shared.number, self.lane)
+                    await self._load_exercises()
                 except LOST as error:
                     await self._lose_database(str(error))
                     return

@@ -21,6 +21,7 @@ from hub.core.liveness import Verdict
 from hub.core.normalise import Latest
 from hub.errors import Conflict
 from hub.model import (
+    Exercise,
     FunctionState,
     Lane,
     LinkState,
@@ -33,7 +34,7 @@ from hub.model import (
     to_datetime,
     to_micros,
 )
-from hub.store import escalation
+from hub.store import escalation, exercises
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.readings import Cursor, SeriesKeys, copy, stage
@@ -84,16 +85,20 @@ async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
                 state.marks[streamed.client] = max(streamed.beat_at, state.marks.get(streamed.client, 0))
         requested = _sort_tests(state, await rows("tests"))
         state.alarms = await load_alarms(conn, partition, lane)
+        state.presses, state.drills, state.probes = await exercises.load(conn, partition, lane)
     return Loaded(state, series, requested)
 
 
 def alarm_from(row: Sequence[Any]) -> Alarm:
     """An alarm from the columns of the query `alarms`."""
     id_, device, definition, instance, signal_class, priority, latching, current, *rest = row
-    raised, received, cleared, acknowledged, by, ended, occurrences, late, version = rest
+    raised, received, cleared, acknowledged, by, ended, occurrences, late, version, exercise, exercise_id = rest
     what = SignalClass(signal_class), Priority(priority), latching, AlarmState(current)
     times = to_micros(raised), to_micros(received), _micros(cleared), _micros(acknowledged)
-    return Alarm(id_, device, definition, instance, *what, *times, by, _micros(ended), occurrences, late, version)
+    marked = None if exercise is None else Exercise(exercise), exercise_id
+    return Alarm(
+        id_, device, definition, instance, *what, *times, by, _micros(ended), occurrences, late, version, *marked
+    )
 
 
 def _sort_tests(state: State, rows: Iterable[TupleRow]) -> list[Trial]:
@@ -127,6 +132,12 @@ def _streamed(row: Sequence[Any]) -> tuple[str, Streamed]:
     name, client, lane, upto, newest, counted, given, beat, drop_from, drop_items = row
     place = client, Lane(lane), upto, _micros(newest)
     return name, Streamed(*place, counted, given, _micros(beat), _micros(drop_from), drop_items)
+
+
+async def load_exercises(conn: Connection, partition: int, lane: Lane) -> exercises.Exercises:
+    """What is declared and open in a lane now."""
+    async with conn.transaction():
+        return await exercises.load(conn, partition, lane)
 
 
 async def requested_tests(conn: Connection, partition: int, lane: Lane) -> list[Trial]:
@@ -211,6 +222,7 @@ async def _write(
         await _put_states(cur, draft, fresh)
         await _put_tests(cur, draft)
         await _put_alarms(cur, draft)
+        await exercises.put(cur, draft)
         if draft.changes:
             kinds, institutions, payloads = zip(*draft.changes, strict=True)
             await cur.execute(_SQL["changes"], [list(kinds), list(institutions), [Jsonb(p) for p in payloads]])
@@ -361,6 +373,7 @@ async def _put_tests(cur: Cursor, draft: Draft) -> None:
 _ALARM = (
     "id", "state", "cleared_at", "acknowledged_at", "acknowledged_by", "ended_at", "occurrences", "version",
     "device", "institution", "definition", "instance", "signal_class", "priority", "latching", "raised_at", "received_at", "late",
+    "exercise", "exercise_id",
 )  # fmt: skip
 _MOVING = 8
 """how many of them a transition moves"""
@@ -411,6 +424,7 @@ __all__ = [
     "commit",
     "load",
     "load_alarms",
+    "load_exercises",
     "rehearse",
     "requested_tests",
     "streams_named",

@@ -179,8 +179,9 @@ texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 values = st.booleans() | times | st.floats(allow_nan=False, allow_infinity=False) | texts
 series = st.builds(Series, identifiers, points, instances)
 edge_times = st.none() | times
-samples = st.builds(Sample, series, times, values, st.none(), edge_times) | st.builds(
-    Sample, series, times, st.none(), texts, edge_times
+marks = st.none() | st.from_regex(r"[a-z]{1,20}(/[0-9a-z-]{1,40}){1,2}", fullmatch=True)
+samples = st.builds(Sample, series, times, values, st.none(), edge_times, marks) | st.builds(
+    Sample, series, times, st.none(), texts, edge_times, marks
 )
 rejects = st.builds(Reject, times, texts, st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True), texts, st.binary())
 
@@ -193,6 +194,11 @@ def test_what_is_written_is_read_back_as_it_was(some: list[Sample], more: list[R
     assert [type(numbered.sample.raw) for numbered in up.samples] == [type(sample.raw) for sample in some]
     assert [numbered.reject for numbered in up.rejects] == more
     assert [numbered.n for numbered in up.samples] + [numbered.n for numbered in up.rejects] == list(range(up.total))
+
+
+def test_a_mark_that_cannot_be_written_stops_its_sample_and_is_never_left_out() -> None:
+    with pytest.raises(BadInput, match="no mark"):
+        wire.encode_sample(Sample(Series("button-1", "pressed"), 1, True, None, None, "Proof !"))
 
 
 @given(st.text(max_size=60) | st.integers() | st.floats() | st.none())

@@ -1,6 +1,7 @@
 -- name: lock
 select a.id, d.id, a.definition, a.instance, a.signal_class, a.priority, a.latching, a.state, a.raised_at, a.received_at,
-       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version, a.institution
+       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version,
+       a.exercise, a.exercise_id, a.institution
 from alarm a join device d on d.key = a.device where a.id = %s for update of a
 
 -- name: move

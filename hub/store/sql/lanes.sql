@@ -11,7 +11,7 @@ where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
 
 -- name: alarms
 select a.id, d.id, a.definition, a.instance, a.signal_class, a.priority, a.latching, a.state, a.raised_at, a.received_at,
-       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version
+       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version, a.exercise, a.exercise_id
 from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is null
 
@@ -175,10 +175,11 @@ where a.id = n.id and a.version = n.base
 
 -- name: new_alarms
 insert into alarm (id, state, cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, version, device, institution,
-                   definition, instance, signal_class, priority, latching, raised_at, received_at, late)
+                   definition, instance, signal_class, priority, latching, raised_at, received_at, late, exercise, exercise_id)
 select * from unnest(
     %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::int[],
-    %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::bool[])
+    %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::bool[],
+    %s::text[], %s::uuid[])
 on conflict (id) do nothing
 returning id
 

@@ -1,0 +1,11 @@
+"""Revision 0015: drills, proofs, windows at the police centre, see the .sql file beside."""
+
+from hub.store.migrate import run_file
+
+revision = "0015"
+down_revision = "0014"
+
+
+def upgrade() -> None:
+    """Run the statements."""
+    run_file(__file__)
