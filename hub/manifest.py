@@ -55,6 +55,8 @@ def _plain(value: Any, depth: int = 0) -> Any:
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 Code = Annotated[str, BeforeValidator(_quoted), Field(pattern=r"^[0-9]{2,12}$")]
 """A division's code, GB/T 2260 and town codes without trailing zeros."""
+PathWord = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,19}$")]
+"""A carrier (`telecom`, `unicom`, `mobile`, `broadnet`, or any other) and its access node."""
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 Text = Annotated[str, BeforeValidator(_quoted), Field(min_length=1, max_length=200), AfterValidator(_text)]
 Settings = Annotated[dict[str, Any], AfterValidator(_plain), Field(max_length=100)]
@@ -260,6 +262,13 @@ class Contact(_Model):
     phone: Annotated[str, BeforeValidator(_quoted), Field(pattern=_PHONE)]
 
 
+class Uplink(_Model):
+    """By which way an institution reaches the hub: who carries it, and at which access node, as that carrier names it."""
+
+    carrier: PathWord
+    access: PathWord | None = None
+
+
 class Institution(_Model):
     """One licensed address with all that is in it."""
 
@@ -270,6 +279,7 @@ class Institution(_Model):
     capacity: int | None = Field(default=None, ge=1, le=100_000)
     place: Place | None = None
     operator: Text | None = None
+    uplink: Uplink | None = None
     calendar: Settings | None = None
     contacts: tuple[Contact, ...] = Field(default=(), max_length=20)
     video: Annotated[str, AfterValidator(_video)] | None = None

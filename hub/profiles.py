@@ -70,6 +70,8 @@ class Kind(StrEnum):
     BREAKER = "breaker"
     NETWORK_SWITCH = "network_switch"
     EDGE = "edge"
+    PATH = "path"
+    """what the hub itself makes for a carrier or district whose failure it found"""
     OTHER = "other"
 
 
@@ -149,6 +151,8 @@ class AlarmDefinition(_Model):
     off_delay: Duration = 0
     deadband: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     latching: bool = False
+    tells: Literal["mains_lost"] | None = None
+    """what its condition says of the whole site: the mains have failed"""
     response: Title
     """what the person who is paged should do first"""
 

@@ -30,6 +30,7 @@ _KINDS_ZH = {
     "breaker": "智能断路器",
     "network_switch": "交换机",
     "edge": "边缘网关",
+    "path": "联网通路",
     "other": "其他",
 }
 

@@ -132,6 +132,13 @@ class RegisterEntry(BaseModel):
     institution: str | None = Field(description="the connected institution; null while it is not connected")
 
 
+class Uplink(BaseModel):
+    """By which way an institution reaches the hub."""
+
+    carrier: str
+    access: str | None = Field(description="the carrier's access node")
+
+
 class Institution(BaseModel):
     """One licensed childcare address."""
 
@@ -143,6 +150,7 @@ class Institution(BaseModel):
     latitude: Number
     longitude: Number
     operator: str | None
+    uplink: Uplink | None
     calendar: Any | None
     external_ids: dict[str, str]
     groups: list[str]
@@ -225,8 +233,36 @@ KindName = Literal[
     "breaker",
     "network_switch",
     "edge",
+    "path",
     "other",
 ]
+
+
+LinkCauseName = Literal[
+    "",
+    "device",
+    "line",
+    "edge",
+    "site_power",
+    "uplink",
+    "carrier",
+    "district",
+    "broker",
+    "hub",
+    "database",
+    "undetermined",
+    "never_seen",
+    "unplaced",
+    "profile_missing",
+]
+
+
+class LinkEvidence(BaseModel):
+    """One observation that a link's cause rests on."""
+
+    what: str = Field(description="area_silent, silent, other_heard, mains_lost … (docs/operations.md, Blindness)")
+    facts: dict[str, Any]
+    sentence: Name
 
 
 class DeviceStatus(BaseModel):
@@ -240,7 +276,7 @@ class DeviceStatus(BaseModel):
     admin_since: Moment
     link_state: LinkStateName
     link_since: Moment
-    link_cause: str
+    link_cause: LinkCauseName
     function_state: FunctionStateName
     function_since: Moment
     function_reason: str
@@ -250,6 +286,8 @@ class DeviceStatus(BaseModel):
 class Device(DeviceStatus):
     """A device with its place and profile."""
 
+    link_evidence: list[LinkEvidence] = Field(description="what `link_cause` rests on; empty while the device is heard")
+    root_alarm: UUID | None = Field(description="the alarm of the carrier, district or broker that explains its silence")
     position: str | None
     zone: str | None
     endpoint: str | None

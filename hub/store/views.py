@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from hub.core.rights import Scope
 from hub.errors import Conflict, NotFound
+from hub.store.blindness import weigh
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -143,9 +144,10 @@ async def devices(
 ) -> list[Row]:
     """Devices by id with their three axes; filters: division, institution, kind, profile and the three states."""
     asked: dict[str, Any] = dict.fromkeys(_DEVICE_FILTERS) | filters
-    return await _list(
+    found = await _list(
         conn, "devices", scope, {"id": None, "limit": limit, "after": after, "retired": retired, **asked}
     )
+    return await weigh(conn, found)
 
 
 async def device(conn: Connection, scope: Scope, id: str) -> Row:
@@ -154,7 +156,7 @@ async def device(conn: Connection, scope: Scope, id: str) -> Row:
     found = await _list(conn, "devices", scope, {"id": id, "limit": 1, "retired": True, **asked})
     if not found:
         raise NotFound(f"there is no device {id!r}")
-    return found[0]
+    return (await weigh(conn, found))[0]
 
 
 async def device_key(conn: Connection, scope: Scope, id: str) -> DeviceKey:
@@ -179,7 +181,7 @@ async def device_status(
 ) -> list[Row]:
     """The compact list for platforms, by device id."""
     asked = {"division": division, "institution": institution, "kind": kind, "link_state": link_state}
-    return await _list(conn, "device_status", scope, {"limit": limit, "after": after, **asked})
+    return await weigh(conn, await _list(conn, "device_status", scope, {"limit": limit, "after": after, **asked}))
 
 
 async def points(conn: Connection, device: DeviceKey, *, limit: int, after: tuple[str, str] | None = None) -> list[Row]:

@@ -156,7 +156,7 @@ async def _device(
     )
     await conn.execute(
         "insert into device_state (device, admin_state, admin_since, link_state, link_since, link_cause, last_heard_at, "
-        "function_state, function_since) values (%s, 'in_service', %s, 'online', %s, 'heard', %s, 'ok', %s)",
+        "function_state, function_since) values (%s, 'in_service', %s, 'online', %s, '', %s, 'ok', %s)",
         [key, at(-70000), at(-69000), at(-1), at(-69000)],
     )
     return key

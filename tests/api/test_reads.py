@@ -94,13 +94,13 @@ async def test_a_division_filter_takes_everything_below(shared: City) -> None:
 
 async def test_device_status_shows_three_axes_with_since_and_cause(city: City) -> None:
     await city.conn.execute(
-        "update device_state set link_state = 'offline', link_cause = 'silent' where device = %s", [city.a.button_key]
+        "update device_state set link_state = 'offline', link_cause = 'device' where device = %s", [city.a.button_key]
     )
     [row] = await items(city, "/device-status", link_state="offline")
     assert row["id"] == "a-button"
     assert (row["link_state"], row["link_cause"], row["link_since"]) == (
         "offline",
-        "silent",
+        "device",
         "2026-11-20T12:50:00.123456Z",
     )
     assert (row["admin_state"], row["function_state"]) == ("in_service", "ok")

@@ -167,6 +167,7 @@ def institutions(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "title": draw(_titles),
         "capacity": draw(st.none() | st.integers(1, 99)),
         "place": draw(st.none() | st.just({"latitude": 36.25, "longitude": 113.1})),
+        "uplink": draw(st.none() | st.just({"carrier": "unicom", "access": "olt-3"}) | st.just({"carrier": "mobile"})),
         "calendar": draw(st.none() | _json),
         "external_ids": draw(st.dictionaries(st.sampled_from(["uscc", "city"]), st.just(f"x-{name}"), max_size=2)),
         "filing_number": draw(st.sampled_from([None, f"F-{name}"])),

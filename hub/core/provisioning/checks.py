@@ -26,6 +26,8 @@ from hub.model import LIFE_SAFETY, SECOND, Priority, SignalClass
 Check = Callable[[Declaration], Iterator[Problem]]
 _TYPED = (Noun.INSTITUTION, Noun.REGISTER_ENTRY)
 _RESERVED = frozenset({"hub"})
+_PATHS = "anxin-path-"
+"""The hub's own names begin so: what an alarm about a carrier or a district stands at (hub.core.blindness)."""
 _FIRST_WORD = 60 * SECOND
 _PROVES = ("profile", "position", "endpoint", "settings")
 """When one of these fields of a device changes, what its function test proved no longer holds."""
@@ -126,6 +128,13 @@ def _other_owners(d: Declaration) -> Iterator[Problem]:
         other = Noun.EDGE if key.noun is Noun.DEVICE else Noun.DEVICE
         if Key(other, key.institution, key.id) in d.current.live:
             yield Problem(at(record, "id"), f"{key.id!r} is the id of an existing {other.value}", "owner")
+
+
+def _names_of_the_hub(d: Declaration) -> Iterator[Problem]:
+    for noun in (Noun.INSTITUTION, Noun.DEVICE, Noun.EDGE):
+        for record in d.of(noun):
+            if record.key.id.startswith(_PATHS):
+                yield Problem(at(record, "id"), f"{record.key.id!r}: names of the hub's own begin with {_PATHS}", "reserved")
 
 
 def _shared_outer_names(d: Declaration) -> Iterator[Problem]:
@@ -409,6 +418,7 @@ _ERRORS: tuple[Check, ...] = (
     _circles_of_divisions,
     _retired_with_content,
     _other_owners,
+    _names_of_the_hub,
     _shared_outer_names,
     _devices_that_cannot_be,
     _edges_and_endpoints,

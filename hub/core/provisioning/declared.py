@@ -68,6 +68,7 @@ def _institution(institution: Institution) -> dict[str, Any]:
         "latitude": None if place is None else place.latitude,
         "longitude": None if place is None else place.longitude,
         "operator": institution.operator,
+        "uplink": None if institution.uplink is None else institution.uplink.model_dump(),
         "calendar": institution.calendar,
         "contacts": [{**_titles(contact.title), "phone": contact.phone} for contact in institution.contacts],
         "video": institution.video,

@@ -4,7 +4,7 @@
 select pg_advisory_xact_lock(%(key)s)
 
 -- name: institutions
-select id::text from institution where retired_at is null order by id
+select id::text from institution where retired_at is null and partition >= 0 order by id
 
 -- name: listened
 -- partitions whose lease somebody holds (hub/store/leases.py): where nobody listens, no link state can be believed
@@ -130,7 +130,7 @@ with place as (
     union all
     select null, i.key, i.id::text, i.id::text, i.division, i.type, i.title_zh, i.title_en
     from institutions_in_scope(%(scope)s::jsonb) i
-    where i.retired_at is null and not exists (select from register_entry r where r.institution = i.key and r.removed_at is null)
+    where i.retired_at is null and i.partition >= 0 and not exists (select from register_entry r where r.institution = i.key and r.removed_at is null)
 ), judged as (
     select p.*, c.checked_at,
            coalesce((select jsonb_agg(jsonb_build_array(t.basis, t.verdict, t.n))
@@ -153,7 +153,7 @@ from (
     from institutions_in_scope(%(scope)s::jsonb) i
     left join register_entry r on r.institution = i.key and r.removed_at is null
     left join coverage_check c on c.subject = i.id::text
-    where i.id::text = %(subject)s
+    where i.id::text = %(subject)s and i.partition >= 0
     union all
     select 'register:' || r.filing_number, r.filing_number, i.id::text, r.division, r.type, r.title_zh, r.title_en, c.checked_at
     from register_entry r

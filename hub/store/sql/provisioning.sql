@@ -18,7 +18,7 @@ with recursive upward as (
 select code, parent, title_zh, title_en from upward
 
 -- name: institutions
-select i.id::text as id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.calendar,
+select i.id::text as id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.uplink, i.calendar,
        i.contacts, i.video, coalesce((select jsonb_object_agg(e.scheme, e.value) from institution_external_id e where e.institution = i.key), '{}') as external_ids,
        r.filing_number
 from institution i
@@ -102,15 +102,16 @@ on conflict (code) do update set
 
 -- name: put_institution
 insert into institution as t
-    (id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, calendar, contacts, video, partition)
-select id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, nullif(calendar, 'null'::jsonb),
+    (id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, uplink, calendar, contacts, video,
+     partition)
+select id, division, type, title_zh, title_en, capacity, latitude, longitude, operator, nullif(uplink, 'null'::jsonb), nullif(calendar, 'null'::jsonb),
        contacts, video, partition
 from jsonb_to_recordset(%(rows)s) as x(id text, division text, type text, title_zh text, title_en text, capacity int,
-    latitude float8, longitude float8, operator text, calendar jsonb, contacts jsonb, video text, partition int)
+    latitude float8, longitude float8, operator text, uplink jsonb, calendar jsonb, contacts jsonb, video text, partition int)
 on conflict (id) do update set
     division = excluded.division, type = excluded.type, title_zh = excluded.title_zh, title_en = excluded.title_en,
     capacity = excluded.capacity, latitude = excluded.latitude, longitude = excluded.longitude, operator = excluded.operator,
-    calendar = excluded.calendar, contacts = excluded.contacts, video = excluded.video, version = t.version + 1, retired_at = null
+    uplink = excluded.uplink, calendar = excluded.calendar, contacts = excluded.contacts, video = excluded.video, version = t.version + 1, retired_at = null
 
 -- name: forget_external_ids
 delete from institution_external_id e

@@ -24,7 +24,8 @@ order by r.filing_number
 limit %(limit)s
 
 -- name: institutions
-select i.id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.calendar, i.contacts, i.video,
+select i.id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.uplink, i.calendar,
+       i.contacts, i.video,
        i.created_at, i.retired_at,
        coalesce((select jsonb_object_agg(e.scheme, e.value) from institution_external_id e where e.institution = i.key), '{}')
            as external_ids,
@@ -32,6 +33,7 @@ select i.id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude,
            as groups
 from institutions_in_scope(%(scope)s::jsonb) i
 where (%(id)s::text is null or i.id = %(id)s)
+  and i.partition >= 0
   and (%(id)s::text is not null or i.retired_at is null or %(retired)s)
   and (%(division)s::text is null or starts_with(i.division, %(division)s))
   and (%(type)s::text is null or i.type = %(type)s)
@@ -66,7 +68,7 @@ order by i.id, p.id
 limit %(limit)s
 
 -- name: devices
-select d.id, i.id as institution, i.division, p.id as position, z.id as zone, e.id as endpoint, d.profile, d.kind, d.lane,
+select d.key, d.id, i.id as institution, i.division, p.id as position, z.id as zone, e.id as endpoint, d.profile, d.kind, d.lane,
        d.created_at, d.retired_at, s.admin_state, s.admin_since, s.link_state, s.link_since, s.link_cause, s.last_heard_at,
        s.function_state, s.function_since, s.function_reason, s.proven_at
 from institutions_in_scope(%(scope)s::jsonb) i
@@ -89,7 +91,7 @@ order by d.id
 limit %(limit)s
 
 -- name: device_status
-select d.id, i.id as institution, i.division, d.kind, s.admin_state, s.admin_since, s.link_state, s.link_since,
+select d.key, d.id, i.id as institution, i.division, d.kind, s.admin_state, s.admin_since, s.link_state, s.link_since,
        s.link_cause, s.function_state, s.function_since, s.function_reason, s.last_heard_at
 from institutions_in_scope(%(scope)s::jsonb) i
 join device d on d.institution = i.key

@@ -1,0 +1,46 @@
+"""Why things are not seen, in the database: the facts that are weighed, the conclusions with their evidence, the alarms of areas."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from hub.core.blindness import Evidence
+from hub.core.blindness_sentences import say
+from hub.model import to_datetime
+from hub.store.pool import Connection
+from hub.store.queries import queries
+from hub.store.rows import Row, all_rows
+
+_SQL = queries("blindness")
+_TIMES = frozenset({"since", "until"})
+
+
+def to_json(evidence: Iterable[Evidence]) -> Jsonb:
+    """Observations as they are stored and shown: times as RFC 3339."""
+    return Jsonb([{"what": one.what, "facts": {k: _plain(k, v) for k, v in one.facts.items()}} for one in evidence])
+
+
+def _plain(key: str, value: Any) -> Any:
+    if key not in _TIMES or value is None:
+        return value
+    return to_datetime(value).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+async def weigh(conn: Connection, rows: Sequence[Row]) -> list[Row]:
+    """Rows of devices (with `key`, which is taken out) with the weighed `link_cause`, its `link_evidence` and the `root_alarm` above it."""
+    away = [row["key"] for row in rows if row["link_state"] != "online"]
+    found = {row["device"]: row for row in await all_rows(conn, _SQL["weighed"], {"devices": away})} if away else {}
+    weighed = []
+    for row in rows:
+        verdict = found.get(row.pop("key"), {})
+        cause = verdict.get("cause", row["link_cause"])
+        evidence = verdict.get("evidence", [])
+        if cause == "device" and not evidence:
+            heard = row.get("last_heard_at")
+            since = None if heard is None else heard.isoformat(timespec="seconds").replace("+00:00", "Z")
+            evidence = [{"what": "edge_heard", "facts": {"since": since}}]
+        said = [{**one, "sentence": say(one["what"], one["facts"]).model_dump()} for one in evidence]
+        more = {"link_cause": cause, "link_evidence": said, "root_alarm": verdict.get("root_alarm")}
+        weighed.append({**row, **more})
+    return weighed
