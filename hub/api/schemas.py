@@ -287,7 +287,9 @@ class Device(DeviceStatus):
     """A device with its place and profile."""
 
     link_evidence: list[LinkEvidence] = Field(description="what `link_cause` rests on; empty while the device is heard")
-    root_alarm: UUID | None = Field(description="the alarm of the carrier, district or broker that explains its silence")
+    root_alarm: UUID | None = Field(
+        description="the alarm of the carrier, district or broker that explains its silence"
+    )
     position: str | None
     zone: str | None
     endpoint: str | None

@@ -176,9 +176,7 @@ def silences(clients: Iterable[Client]) -> tuple[dict[str, Silence], frozenset[s
 
 def comparable(silence: Silence, blind: Iterable[tuple[Micros, Micros]]) -> bool:
     """Whether it is known well enough when the site fell silent: the hub did not look away for long just then."""
-    return not any(
-        until - since > BLIND and since <= silence.end and until >= silence.last for since, until in blind
-    )
+    return not any(until - since > BLIND and since <= silence.end and until >= silence.last for since, until in blind)
 
 
 def find_areas(
@@ -278,9 +276,7 @@ def _cause(area: Area, sites: Sequence[Site], heard: frozenset[str]) -> Cause:
     return Cause.DISTRICT if area.division else Cause.BROKER
 
 
-def _failing(
-    area: Area, cause: Cause, members: frozenset[str], silent: Mapping[str, Silence], living: int
-) -> Failing:
+def _failing(area: Area, cause: Cause, members: frozenset[str], silent: Mapping[str, Silence], living: int) -> Failing:
     lasts = [silent[name].last for name in members]
     first, latest = min(lasts), max(lasts)
     facts: dict[str, Any] = {"silent": len(members), "of": len(members) + living}
@@ -327,7 +323,9 @@ def weigh_client(client: Client, others: Sequence[Client], mains: Sequence[Mains
         return Weighed(Cause.SITE_POWER, tuple(evidence))
     fine = [one for one in mains if one.lost is None]
     evidence += [Evidence("mains_fine", {"device": one.device}) for one in fine]
-    silent = [mate for mate in others if mate.state is Heard.SILENT and abs(mate.last - client.last) <= _about(mate, client)]
+    silent = [
+        mate for mate in others if mate.state is Heard.SILENT and abs(mate.last - client.last) <= _about(mate, client)
+    ]
     if silent:
         evidence.append(Evidence("clients_silent", {"silent": len(silent) + 1, "of": len(others) + 1}))
         if fine:

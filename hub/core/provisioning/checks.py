@@ -134,7 +134,9 @@ def _names_of_the_hub(d: Declaration) -> Iterator[Problem]:
     for noun in (Noun.INSTITUTION, Noun.DEVICE, Noun.EDGE):
         for record in d.of(noun):
             if record.key.id.startswith(_PATHS):
-                yield Problem(at(record, "id"), f"{record.key.id!r}: names of the hub's own begin with {_PATHS}", "reserved")
+                yield Problem(
+                    at(record, "id"), f"{record.key.id!r}: names of the hub's own begin with {_PATHS}", "reserved"
+                )
 
 
 def _shared_outer_names(d: Declaration) -> Iterator[Problem]:

@@ -1,9 +1,9 @@
-"""Revision 0012: blindness, see the .sql file beside."""
+"""Revision 0015: blindness, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0012"
-down_revision = "0011"
+revision = "0015"
+down_revision = "0014"
 
 
 def upgrade() -> None:
