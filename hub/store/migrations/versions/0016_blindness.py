@@ -1,9 +1,9 @@
-"""Revision 0015: blindness, see the .sql file beside."""
+"""Revision 0016: blindness, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 
 
 def upgrade() -> None:
