@@ -8,7 +8,6 @@ first byte that the device sends to the first look (every `LOOK` seconds) that f
 import argparse
 import asyncio
 import contextlib
-import json
 import random
 import sys
 import time
@@ -17,12 +16,11 @@ from pathlib import Path
 
 import psycopg
 
-from bench.installation import INSTITUTION, PARTITION, PROFILES, Installation, installation
+from bench.installation import PROFILES, Installation, installation
 from bench.machine import facts, percentile
-from bench.press import Panel
+from bench.press import Panel, button_devices, lamp_edge
 from hub.config import data_folder
 from hub.core.batching import pack
-from hub.demo.programs import tool
 from hub.edge.spool import open_spool
 from hub.model import Lane, Sample, Series
 from hub.runtime.links import wall_clock
@@ -89,30 +87,6 @@ def _seed(place: Installation, buttons: list[str]) -> str:
     return place.users("edge-1")["edge-1"]
 
 
-async def _edge(place: Installation, spool: Path, buttons: list[str], panel: int, password: str) -> None:
-    points = [{"point": "press", "type": "int", "record": "event", "every": 1_000_000, "address": {}}]
-    devices = [{"id": name, "lane": "urgent", "settings": {}, "points": points} for name in buttons]
-    endpoint = {
-        "id": "bus",
-        "driver": "lampbus",
-        "settings": {"host": "127.0.0.1", "port": panel},
-        "devices": devices,
-    }
-    broker = {
-        "host": place.engine.device_host,
-        "port": place.engine.device_port,
-        "username": "edge-1",
-        "password": password,
-    }
-    about = {"version": 1, "edge": "edge-1", "institution": INSTITUTION, "partition": PARTITION, "beat": 10_000_000}
-    config = place.folder / "edge.json"
-    config.write_text(json.dumps({**about, "broker": broker, "endpoints": [endpoint]}))
-    config.chmod(0o600)
-    site = lampbus.install(place.folder / "site")
-    line = [tool("anxin"), "edge", "--config", str(config), "--spool", str(spool)]
-    await place.program("edge", line, {"PYTHONPATH": str(site)})
-
-
 async def _press(panel: Panel, buttons: list[str], centre: Centre, enough: int | None) -> list[str]:
     """One by one, two to five a second, until `enough` readings are stored (None: all buttons); those that were pressed."""
     pressed = []
@@ -139,7 +113,8 @@ async def measure(readings: int, each: int, idle: int) -> bool:
         await place.hub([PROFILES, lampbus.PROFILES, data_folder("device-profiles")], "ingest")
         centre = Centre(place.engine.database_url)
         looks = [asyncio.create_task(centre.watch()), asyncio.create_task(centre.count())]
-        await _edge(place, spool, busy_buttons + idle_buttons, device.sockets[0].getsockname()[1], password)
+        devices = button_devices(busy_buttons + idle_buttons)
+        await lamp_edge(place, devices, device.sockets[0].getsockname()[1], password, "--spool", str(spool))
         await eventually(lambda: panel.edge is not None and centre.stored > 0, 60)
         began, before = time.perf_counter(), centre.stored
         drained = asyncio.create_task(eventually(lambda: centre.stored >= readings, 600, 0.05))

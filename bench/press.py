@@ -92,13 +92,15 @@ def _seed(place: Installation, buttons: list[str], meters: list[str], sink: int)
     return place.users("edge-1", "edge-2")
 
 
-async def _edge(place: Installation, buttons: list[str], panel: int, password: str) -> None:
-    points = [{"point": "press", "type": "int", "record": "event", "every": 1_000_000, "address": {}}]
+async def lamp_edge(
+    place: Installation, devices: list[dict[str, object]], panel: int, password: str, *more: str
+) -> None:
+    """`anxin edge` as edge-1 with these devices behind the line bus on port `panel`; `more` are words of its command."""
     endpoint = {
         "id": "bus",
         "driver": "lampbus",
         "settings": {"host": "127.0.0.1", "port": panel},
-        "devices": [{"id": name, "lane": "urgent", "settings": {}, "points": points} for name in buttons],
+        "devices": devices,
     }
     broker = {
         "host": place.engine.device_host,
@@ -111,7 +113,14 @@ async def _edge(place: Installation, buttons: list[str], panel: int, password: s
     config.write_text(json.dumps({**about, "broker": broker, "endpoints": [endpoint]}))
     config.chmod(0o600)
     site = lampbus.install(place.folder / "site")
-    await place.program("edge", [tool("anxin"), "edge", "--config", str(config)], {"PYTHONPATH": str(site)})
+    line = [tool("anxin"), "edge", "--config", str(config), *more]
+    await place.program("edge", line, {"PYTHONPATH": str(site)})
+
+
+def button_devices(buttons: list[str]) -> list[dict[str, object]]:
+    """Buttons as an edge's configuration names them."""
+    points = [{"point": "press", "type": "int", "record": "event", "every": 1_000_000, "address": {}}]
+    return [{"id": name, "lane": "urgent", "settings": {}, "points": points} for name in buttons]
 
 
 async def _presses(panel: Panel, receiver: Receiver, buttons: list[str]) -> list[float]:
@@ -148,7 +157,7 @@ async def measure(presses: int) -> None:
     async with device, sink, installation() as place:
         passwords = _seed(place, buttons, ["meter"], sink.sockets[0].getsockname()[1])
         await place.hub([PROFILES, lampbus.PROFILES, data_folder("device-profiles")], "ingest", "paging", "coverage")
-        await _edge(place, buttons, device.sockets[0].getsockname()[1], passwords["edge-1"])
+        await lamp_edge(place, button_devices(buttons), device.sockets[0].getsockname()[1], passwords["edge-1"])
         await eventually(lambda: panel.edge is not None, 30, 0.05)
         for name, own in rounds.items():
             traffic = asyncio.create_task(_traffic(place, passwords["edge-2"], ["meter"])) if name == "busy" else None

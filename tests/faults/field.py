@@ -14,11 +14,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 
@@ -31,8 +29,9 @@ from hub.testing.fault_proxy import TCP_FAULTS, Fault, TcpFaultProxy, episodes
 from tests import lampbus
 from tests.faults import balance
 from tests.faults.balance import Balance
+from tests.faults.family import TREE, Child, Family
 from tests.faults.ledger import Ledger, merge, read_ledgers
-from tests.faults.stand import ANXIN, HERE, TREE, Child
+from tests.faults.stand import ANXIN, HERE
 
 HOST = "127.0.0.1"
 PARTITIONS = 8
@@ -138,33 +137,17 @@ class Site:
         }
 
 
-class Field:
+class Field(Family):
     """All of it, in `folder`; `async with` has it running."""
 
     def __init__(self, folder: Path, sites: int, seed: int, pace: Pace, rate: float = 4.0) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder)
         self.sites = [Site(f"s{n:02}", folder / f"s{n:02}") for n in range(1, sites + 1)]
         self.seed, self.pace = seed, pace
         self.database_url = ""
         self.kills: Counter[str] = Counter()
         self._rate = rate
-        self._children: list[Child] = []
-        self._open = AsyncExitStack()
         self.hub: Child
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._stop()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stop()
 
     # ---- the storm ----
 
@@ -334,21 +317,6 @@ class Field:
         child = await self._child("engine", *command, "--data", str(data), "--ready-file", str(ready))
         await eventually(lambda: ready.exists() or child.ends, deadline=120)
         return Running(**json.loads(ready.read_text()))
-
-    async def _child(
-        self, name: str, *command: str, environment: dict[str, str] | None = None, again: bool = False
-    ) -> Child:
-        child = Child(name, command, self.folder, environment or {}, again)
-        self._children.append(child)
-        await child.start()
-        return child
-
-    async def _stop(self) -> None:
-        engine = [child for child in self._children if child.name == "engine"]
-        await asyncio.gather(*(child.stop() for child in self._children if child not in engine))
-        for child in engine:
-            await child.stop()
-        await self._open.aclose()
 
 
 def seed_sites(database_url: str, sites: Sequence[Site]) -> None:

@@ -7,16 +7,12 @@ its own parts back. Who dies is the nemesis's business. Nothing here outlives th
 import asyncio
 import base64
 import contextlib
-import ctypes
 import json
-import os
 import secrets
 import signal
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import psycopg
 
@@ -26,6 +22,7 @@ from hub.registry import partition_of
 from hub.store.migrate import upgrade
 from hub.testing import eventually
 from tests import lampbus
+from tests.faults.family import TREE, Family
 from tests.faults.ledger import Ledger, merge, read_ledgers
 
 INSTITUTION = "stand"
@@ -34,111 +31,20 @@ LAMPS = {"lamp-1": "bulk", "lamp-2": "urgent"}
 BARE = {"bare-u": "urgent", "bare-b": "bulk"}
 ANXIN = (sys.executable, "-c", "from hub.cli.main import main; main()")
 HERE = Path(__file__).resolve().parent
-TREE = HERE.parent.parent
 
 Part = Literal["hub", "edge", "postgres", "mosquitto"]
 PARTS: tuple[Part, ...] = ("hub", "edge", "postgres", "mosquitto")
 
 
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
-
-
-@dataclass
-class Child:
-    """One process of the stand; with `again` it is started again whenever it ends."""
-
-    name: str
-    command: tuple[str, ...]
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    again: bool = False
-    starts: int = 0
-    crash_at: str = ""
-    """for the next start only"""
-    process: asyncio.subprocess.Process | None = None
-    ends: list[int] = field(default_factory=list)
-    """return codes, in order"""
-    _task: "asyncio.Task[None] | None" = None
-
-    async def start(self) -> None:
-        """Start it now, and keep it if it is one that is kept."""
-        await self._spawn()
-        self._task = asyncio.create_task(self._keep(), name=f"stand-{self.name}")
-
-    @property
-    def pid(self) -> int | None:
-        """Its process, None while it is down."""
-        return None if self.process is None or self.process.returncode is not None else self.process.pid
-
-    def kill(self) -> bool:
-        """SIGKILL; False when it is down anyway."""
-        if self.pid is None:
-            return False
-        os.kill(self.pid, signal.SIGKILL)
-        return True
-
-    def send(self, number: signal.Signals) -> None:
-        """Any other signal."""
-        if self.pid is not None:
-            os.kill(self.pid, number)
-
-    async def stop(self, within: float = 20.0) -> None:
-        """SIGTERM, then SIGKILL."""
-        self.again = False
-        self.send(signal.SIGTERM)
-        if self._task is not None:
-            _, left = await asyncio.wait({self._task}, timeout=within)
-            if left:
-                self.kill()
-                await asyncio.wait(left, timeout=5)
-
-    async def _spawn(self) -> None:
-        environment = {**os.environ, **self.environment}
-        environment.pop("ANXIN_CRASH_AT", None)
-        if self.crash_at:
-            environment["ANXIN_CRASH_AT"], self.crash_at = self.crash_at, ""
-        self.starts += 1
-        with (self.folder / f"{self.name}.log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.command, cwd=TREE, env=environment, stdout=log, stderr=log, preexec_fn=_die_with_parent
-            )
-
-    async def _keep(self) -> None:
-        while True:
-            assert self.process is not None
-            self.ends.append(await self.process.wait())
-            if not self.again:
-                return
-            if self.ends[-1] >= 0:
-                await asyncio.sleep(0.5)  # it ended by itself: a supervisor would wait, too
-            await self._spawn()
-
-
-class Stand:
+class Stand(Family):
     """Everything, in `folder`. `hub` is the command that runs the centre: the real one unless a test proves that the checker sees a false one."""
 
     def __init__(self, folder: Path, hub: tuple[str, ...] = ANXIN, rate: float = 25.0, edge: bool = True) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder)
         self._rate = str(rate)
         self._hub_command = hub
         self._with_edge = edge
-        self._children: list[Child] = []
         self.database_url = ""
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._stop()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._stop()
 
     # ---- what the nemesis sees ----
 
@@ -226,20 +132,6 @@ class Stand:
         self.edge = await self._child(
             "edge", *ANXIN, "edge", "--config", str(config), environment={"PYTHONPATH": str(site)}, again=True
         )
-
-    async def _child(
-        self, name: str, *command: str, environment: dict[str, str] | None = None, again: bool = False
-    ) -> Child:
-        child = Child(name, command, self.folder, environment or {}, again)
-        self._children.append(child)
-        await child.start()
-        return child
-
-    async def _stop(self) -> None:
-        engine = [child for child in self._children if child.name == "engine"]
-        await asyncio.gather(*(child.stop() for child in self._children if child not in engine))
-        for child in engine:
-            await child.stop()
 
 
 def bundle(lamps: int, engine: Running, password: str) -> dict[str, Any]:
