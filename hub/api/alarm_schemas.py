@@ -42,7 +42,7 @@ class Alarm(BaseModel):
 
 
 class AlarmTransition(BaseModel):
-    """One step in an alarm's history; a comment keeps the state."""
+    """One step in an alarm's history; what stands beside the state keeps it."""
 
     n: int
     event: str
@@ -107,7 +107,7 @@ class AlarmNote(Given):
     note: str = Field(default="", max_length=2000)
 
 
-class AlarmComment(Given):
-    """A comment in an alarm's history."""
+class AlarmRemark(Given):
+    """What is to stand in an alarm's history."""
 
     note: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]

@@ -1,4 +1,4 @@
-"""Alarms: listed, shown with all that was done about them, acknowledged, reset, commented on."""
+"""Alarms: listed, shown with all that was done about them, acknowledged, reset, written about."""
 
 from typing import Annotated
 from uuid import UUID
@@ -9,9 +9,9 @@ from hub.api import pages, shapes
 from hub.api.access import Acknowledger, Conn, Hub, Reader, Services
 from hub.api.alarm_schemas import (
     Alarm,
-    AlarmComment,
     AlarmDetail,
     AlarmNote,
+    AlarmRemark,
     AlarmStateName,
     PriorityName,
     SignalClassName,
@@ -111,12 +111,12 @@ async def reset_alarm(
     return await _act(conn, hub, who, alarm, AlarmEvent.RESET, "" if asked is None else asked.note)
 
 
-@router.post("/{alarm}/comment")
-async def comment_alarm(who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmComment) -> AlarmDetail:
+@router.post("/{alarm}/note")
+async def note_alarm(who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmRemark) -> AlarmDetail:
     """Add to an alarm's history; its state stays."""
     await views.alarm(conn, who.scope, alarm)
-    await alarms.comment(conn, alarm, who.name, asked.note, to_micros(hub.clock()))
-    await audit.record(conn, who.name, "alarm.comment", f"alarm:{alarm}", {})
+    await alarms.add_note(conn, alarm, who.name, asked.note, to_micros(hub.clock()))
+    await audit.record(conn, who.name, "alarm.note", f"alarm:{alarm}", {})
     return await _detail(conn, hub, who, alarm)
 
 

@@ -6,12 +6,15 @@ Three layers, each pure:
 2. `judge` and `due_events` turn that into RAISE and CLEAR, with on-delay and off-delay; `Watch` is what they remember.
 3. `step` moves an `Alarm` by one event through `TABLES`; a person's action that the state does not allow is a `Conflict`.
 
+What hides an alarm from paging stands beside these states, and `is_paged` here says whether somebody is still to be told; what moves the
+hidings, the disposition and the closing is in `hub.core.hidings`.
+
 Source: ISA-18.2-2016 / IEC 62682 alarm state transition diagram; latching alarms end only by a person's reset.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from hub.errors import Conflict
@@ -35,7 +38,8 @@ class AlarmState(StrEnum):
 
 
 class AlarmEvent(StrEnum):
-    """What can happen to an alarm. RAISE, CLEAR and LAPSE are the machine's, the others a person's."""
+    """What can happen to an alarm. The first six move its state (`step`; RAISE, CLEAR and LAPSE are the machine's), the others stand beside it
+    (`hub.core.hidings`)."""
 
     RAISE = "raise"
     CLEAR = "clear"
@@ -43,6 +47,40 @@ class AlarmEvent(StrEnum):
     CONFIRM = "confirm"
     LAPSE = "lapse"
     RESET = "reset"
+
+    SHELVE = "shelve"
+    UNSHELVE = "unshelve"
+    SUPPRESS = "suppress"
+    UNSUPPRESS = "unsuppress"
+    HOLD = "hold"
+    RELEASE = "release"
+    REMOVE_FROM_SERVICE = "remove_from_service"
+    RETURN_TO_SERVICE = "return_to_service"
+    DISPOSE = "dispose"
+    CLOSE = "close"
+    NOTE = "note"
+
+
+class Disposition(StrEnum):
+    """What a person found that the alarm was (处置结论)."""
+
+    TRUE = "true"
+    FALSE = "false"
+    NUISANCE = "nuisance"
+    TEST = "test"
+
+
+class Hiding(StrEnum):
+    """What keeps an alarm from being paged."""
+
+    SHELVED = "shelved"
+    SUPPRESSED = "suppressed"
+    MAINTENANCE = "maintenance"
+    LATE = "late"
+    """it came late, and what is still on its way may say that it is over"""
+    OUT_OF_SERVICE = "out_of_service"
+    STALE = "stale"
+    """it was over before the hub heard of it"""
 
 
 class Refused(StrEnum):
@@ -54,6 +92,14 @@ class Refused(StrEnum):
     ACKNOWLEDGE_FIRST = "acknowledge the alarm before you reset it"
     NOT_OWNED = "nobody has acknowledged the alarm: acknowledge it"
     NOT_LATCHING = "this alarm does not latch: it ends by itself when acknowledged and cleared"
+    NOT_SHELVED = "the alarm is not shelved"
+    NOT_SUPPRESSED = "the alarm is not suppressed"
+    NOT_HELD = "nothing holds the alarm's paging"
+    NOT_OUT_OF_SERVICE = "the alarm is not out of service"
+    NEVER_HIDDEN = "fire and panic are never suppressed and never held by maintenance"
+    NOT_ENDED = "close an alarm after it was acknowledged and has cleared, and was reset where it latches"
+    NO_DISPOSITION = "say what the alarm was (disposition) before you close it"
+    CLOSED = "the alarm is closed"
 
 
 _S, _E = AlarmState, AlarmEvent
@@ -123,6 +169,9 @@ LATCHING: Mapping[tuple[AlarmState, AlarmEvent], AlarmState | Refused] = {
 
 TABLES = {False: PLAIN, True: LATCHING}
 
+STATE_EVENTS = (_E.RAISE, _E.CLEAR, _E.ACKNOWLEDGE, _E.CONFIRM, _E.LAPSE, _E.RESET)
+"""what the tables are total over"""
+
 UNACKNOWLEDGED = frozenset({_S.UNACK_ACTIVE, _S.UNACK_CLEARED, _S.LATCHED_UNACK})
 
 
@@ -161,6 +210,25 @@ class Alarm(NamedTuple):
     occurrences: int
     late: bool
     version: int
+    shelved_until: Micros | None = None
+    shelved_by: str | None = None
+    shelve_reason: str | None = None
+    shelved_with: str | None = None
+    """the second person, without whom no fire or panic is shelved"""
+    suppressed_by: UUID | None = None
+    """the root alarm whose cause explains this one"""
+    suppress_reason: str | None = None
+    maintenance: str | None = None
+    """the maintenance window that holds the paging"""
+    held_until: Micros | None = None
+    """when the hold ends by itself; without a window: a late alarm waits for the rest of what was late"""
+    out_of_service: bool = False
+    stale: bool = False
+    disposition: Disposition | None = None
+    disposition_by: str | None = None
+    disposition_at: Micros | None = None
+    closed_at: Micros | None = None
+    closed_by: str | None = None
     exercise: Exercise | None = None
     """None: real"""
     exercise_id: UUID | None = None
@@ -271,19 +339,26 @@ def open_alarm(
     )
 
 
+def _settle_late(alarm: Alarm) -> Alarm:
+    """A late alarm that clears while the rest of what was late is awaited was over before anybody could be told."""
+    if alarm.held_until is None or alarm.maintenance is not None:
+        return alarm
+    return alarm._replace(stale=True)
+
+
 def step(alarm: Alarm, event: AlarmEvent, at: Micros, actor: str = "", note: str = "") -> tuple[Alarm, Transition]:
-    """Move the alarm by one event. Raises Conflict, saying why, where a person's action is not allowed."""
+    """Move the alarm by one of STATE_EVENTS. Raises Conflict, saying why, where a person's action is not allowed."""
     target = TABLES[alarm.latching][alarm.state, event]
     if isinstance(target, Refused):
         owner = f" (by {alarm.acknowledged_by})" if target is Refused.ALREADY_ACKNOWLEDGED else ""
         raise Conflict(f"{target}{owner}")
     moved = alarm._replace(state=target, version=alarm.version + 1)
     if event is _E.RAISE:
-        moved = moved._replace(occurrences=alarm.occurrences + 1, cleared_at=None)
+        moved = moved._replace(occurrences=alarm.occurrences + 1, cleared_at=None, stale=False)
         if target is _S.UNACK_ACTIVE:
             moved = moved._replace(acknowledged_at=None, acknowledged_by=None)
     elif event is _E.CLEAR:
-        moved = moved._replace(cleared_at=at)
+        moved = _settle_late(moved._replace(cleared_at=at))
     elif event is _E.ACKNOWLEDGE:
         moved = moved._replace(acknowledged_at=at, acknowledged_by=actor)
     elif event is _E.CONFIRM:
@@ -311,18 +386,71 @@ def supersede(alarm: Alarm, at: Micros, note: str) -> tuple[Alarm, Transition]:
     return moved, Transition(alarm.id, moved.version, SUPERSEDE, alarm.state, target, at, "", note)
 
 
-def starts_escalation(transition: Transition) -> bool:
-    """Whether somebody must be told now: the alarm became unacknowledged and active, or its acknowledgement lapsed.
+def hidings(alarm: Alarm, now: Micros) -> tuple[Hiding, ...]:
+    """What keeps the alarm from being paged at `now`. A hiding with an end is over when its time is, whether or not anybody has noted it."""
+    held = alarm.held_until is not None and alarm.held_until > now
+    standing = {
+        Hiding.SHELVED: alarm.shelved_until is not None and alarm.shelved_until > now,
+        Hiding.SUPPRESSED: alarm.suppressed_by is not None,
+        Hiding.MAINTENANCE: held and alarm.maintenance is not None,
+        Hiding.LATE: held and alarm.maintenance is None,
+        Hiding.OUT_OF_SERVICE: alarm.out_of_service,
+        Hiding.STALE: alarm.stale and alarm.signal_class not in LIFE_SAFETY,
+    }
+    return tuple(hiding for hiding, stands in standing.items() if stands)
+
+
+def is_paged(alarm: Alarm, now: Micros) -> bool:
+    """Whether somebody is still to be told. The function of the same name in the database says the same; a test holds them together.
+
+    A fire or panic that cleared by itself still needs a person; another alarm that did does not. Journal is recorded only.
+    """
+    if alarm.priority is Priority.JOURNAL or alarm.state not in UNACKNOWLEDGED or hidings(alarm, now):
+        return False
+    return alarm.state is not _S.UNACK_CLEARED or alarm.signal_class in LIFE_SAFETY
+
+
+def starts_escalation(transition: Transition, alarm: Alarm, now: Micros) -> bool:
+    """Whether somebody must be told now: the alarm became unacknowledged and active, its acknowledgement lapsed, or what hid it
+    is gone. `alarm` is as after it.
 
     One that cleared and comes back counts too: its escalation may have stopped or be exhausted (a running one is left alone).
     """
-    if transition.event == _E.LAPSE:
-        return True
-    return transition.to_state is _S.UNACK_ACTIVE and transition.from_state is not _S.UNACK_ACTIVE
+    came = transition.to_state is _S.UNACK_ACTIVE and transition.from_state is not _S.UNACK_ACTIVE
+    return (came or transition.event in _AGAIN) and is_paged(alarm, now)
 
 
-def stops_escalation(alarm: Alarm) -> bool:
-    """Whether nobody needs to be told any more. A fire or panic that cleared by itself still needs a person."""
-    if alarm.state not in UNACKNOWLEDGED:
-        return True
-    return alarm.state is _S.UNACK_CLEARED and alarm.signal_class not in LIFE_SAFETY
+_AGAIN = frozenset({_E.LAPSE, _E.UNSHELVE, _E.UNSUPPRESS, _E.RELEASE, _E.RETURN_TO_SERVICE})
+
+
+def stops_escalation(alarm: Alarm, now: Micros) -> bool:
+    """Whether nobody needs to be told any more."""
+    return not is_paged(alarm, now)
+
+
+def why_quiet(alarm: Alarm, transition: Transition, now: Micros) -> str:
+    """Why nobody needs to be told any more, in a word, for the escalation that this transition stops."""
+    hidden = hidings(alarm, now)
+    if hidden:
+        return hidden[0].value
+    if transition.actor:
+        return transition.event
+    return "cleared" if alarm.ended_at is None else "ended"
+
+
+def announcement(alarm: Alarm, transition: Transition, now: Micros) -> dict[str, Any]:
+    """What the change feed says of a transition: who did it (empty: the machine), where the alarm stands now, and what hides it."""
+    return {
+        "id": str(alarm.id),
+        "device": alarm.device,
+        "definition": alarm.definition,
+        "instance": alarm.instance,
+        "class": alarm.signal_class,
+        "priority": alarm.priority,
+        "state": alarm.state,
+        "event": transition.event,
+        "actor": transition.actor,
+        "hidden": list(hidings(alarm, now)),
+        "exercise": alarm.exercise,
+        "version": alarm.version,
+    }

@@ -17,6 +17,7 @@ from hub.core.alarms import (
     Transition,
     Watch,
     alarm_id,
+    announcement,
     due_events,
     holds,
     is_active,
@@ -26,6 +27,7 @@ from hub.core.alarms import (
     step,
     stops_escalation,
     supersede,
+    why_quiet,
 )
 from hub.core.alarms import AlarmEvent as Event
 from hub.core.commissioning import Trial
@@ -421,24 +423,15 @@ class Draft:
         self.touched[alarm.id] = (base, alarm)
         self.alarms[key] = alarm
         self.transitions.append(transition)
-        if starts_escalation(transition):
+        if starts_escalation(transition, alarm, self.now):
             self.begin[alarm.id] = None
             self.stop.pop(alarm.id, None)
-        elif stops_escalation(alarm):
-            self.stop[alarm.id] = "cleared" if alarm.ended_at is None else "ended"
-        payload = {
-            "id": str(alarm.id),
-            "device": alarm.device,
-            "definition": alarm.definition,
-            "instance": alarm.instance,
-            "class": alarm.signal_class,
-            "priority": alarm.priority,
-            "state": alarm.state,
-            "event": transition.event,
-            "version": alarm.version,
-            "exercise": alarm.exercise,
-        }
-        self.changes.append(Change("alarm", device.institution_key, payload))
+        elif stops_escalation(alarm, self.now):
+            self.begin.pop(alarm.id, None)
+            if base > 0:  # one that is new in this draft has no escalation yet
+                self.stop[alarm.id] = why_quiet(alarm, transition, self.now)
+        said = announcement(alarm, transition, self.now)
+        self.changes.append(Change("alarm", device.institution_key, said))
 
     def judge_reading(self, device: Device, reading: Reading, *, again: bool = False) -> None:
         """Run the profile's definitions of this point over a good reading; one that is looked at `again` is no event.

@@ -8,7 +8,7 @@
 - A round is the policy's steps with their repetitions, at offsets from the round's start. When the last of them is done the next round is
   written: it starts `round_every` after the start of the one before, or now if that has passed (a hub that was down sends what is due
   once and does not make up for whole rounds), until someone acknowledges or `max_rounds` are through.
-- Journal alarms are never paged. A fire or panic that cleared by itself is paged until a person answers; another alarm is not.
+- Which alarms are paged at all says `hub.core.alarms.is_paged`.
 """
 
 from collections.abc import Collection, Iterable
@@ -221,13 +221,6 @@ def uncovered(
         and covers(policies, institution, division, signal_class, priority, institution_type, groups) is None
     }
     return tuple(sorted(missing))
-
-
-def is_paged(state: str, signal_class: SignalClass, priority: Priority) -> bool:
-    """Whether an alarm in this state (VOCABULARY.md, state machine names) is still to be paged."""
-    if priority is Priority.JOURNAL:
-        return False
-    return state in ("unack_active", "latched_unack") or (state == "unack_cleared" and signal_class in LIFE_SAFETY)
 
 
 def urgency(signal_class: SignalClass) -> int:

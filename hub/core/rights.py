@@ -26,7 +26,7 @@ class Permission(StrEnum):
     READ = "read"
     """see what is within the scope"""
     ACKNOWLEDGE = "acknowledge"
-    """act on alarms: acknowledge, reset, comment"""
+    """act on alarms: acknowledge, reset, shelve, say what they were, write notes"""
     TEST = "test"
     """start a function test of a device"""
     PROVISION = "provision"

@@ -1,38 +1,137 @@
-"""What a person does to an alarm: acknowledge, reset, comment. The same pure `step` as ingest's, under the row's lock."""
+"""Alarms in the database: read and written as they are in core, and what a person does to one, under the row's lock by the same pure steps."""
 
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow, dict_row
 from psycopg.types.json import Jsonb
 
-from hub.core.alarms import Alarm, AlarmEvent, Transition, step, stops_escalation
+from hub.core import hidings
+from hub.core.alarms import (
+    Alarm,
+    AlarmEvent,
+    AlarmState,
+    Disposition,
+    Transition,
+    announcement,
+    starts_escalation,
+    step,
+    stops_escalation,
+    why_quiet,
+)
 from hub.errors import NotFound
-from hub.model import Lane, Micros, to_datetime
+from hub.model import Exercise, Lane, Micros, Priority, SignalClass, to_datetime, to_micros
 from hub.store import escalation
-from hub.store.lanes import alarm_from
 from hub.store.pool import Connection
 from hub.store.queries import queries
 
 _SQL = queries("alarms")
 MAX_NOTE = 2000
 
+Cursor = AsyncCursor[TupleRow]
+Move = Callable[[Alarm], tuple[Alarm, Transition]]
+"""a pure step: `hub.core.alarms.step` or one of `hub.core.hidings`, with all but the alarm given"""
 
-async def act(conn: Connection, alarm_id: UUID, event: AlarmEvent, actor: str, note: str, at: Micros) -> Alarm:
-    """Acknowledge or reset, in the caller's transaction; stops the escalation where nobody needs to be told any more.
+
+# rows ------------------------------------------------------------------------------------------------------------
+
+
+def alarm_from(row: Mapping[str, Any]) -> Alarm:
+    """An alarm from a row of `alarm` with the device's identifier as `device_id`; columns of others are left out."""
+    values = {name: row["device_id" if name == "device" else name] for name in Alarm._fields}
+    values |= {name: to_micros(value) for name, value in values.items() if isinstance(value, datetime)}
+    for name, words in _WORDS.items():
+        values[name] = None if values[name] is None else words(values[name])
+    return Alarm(**values)
+
+
+_WORDS: Mapping[str, type[StrEnum]] = {
+    "signal_class": SignalClass,
+    "priority": Priority,
+    "state": AlarmState,
+    "disposition": Disposition,
+    "exercise": Exercise,
+}
+_TIMES = frozenset(name for name in Alarm._fields if name.endswith(("_at", "_until")))
+
+
+def _columns(alarms: Sequence[Alarm]) -> dict[str, list[Any]]:
+    """Alarms by column, as the database takes them."""
+    columns: dict[str, list[Any]] = {
+        name: list(column) for name, column in zip(Alarm._fields, zip(*alarms, strict=True), strict=True)
+    }
+    for name in _TIMES:
+        columns[name] = [None if at is None else to_datetime(at) for at in columns[name]]
+    return columns
+
+
+async def standing(conn: Connection, partition: int, lane: Lane) -> list[Alarm]:
+    """A lane's alarms that have not ended."""
+    async with conn.transaction(), conn.cursor(row_factory=dict_row) as cur:
+        await cur.execute(_SQL["standing"], {"partition": partition, "lane": lane})
+        return [alarm_from(row) for row in await cur.fetchall()]
+
+
+async def lock_all(cur: Cursor, ids: Sequence[UUID]) -> None:
+    """Lock these alarms in the order in which everybody locks several."""
+    await cur.execute(_SQL["lock_all"], [list(ids)])
+
+
+async def put_moved(cur: Cursor, moved: Sequence[tuple[int, Alarm]]) -> int:
+    """Write alarms over the versions that they had; returns how many still had them."""
+    columns = _columns([alarm for _, alarm in moved])
+    await cur.execute(_SQL["put_moved"], columns | {"base": [base for base, _ in moved]})
+    return cur.rowcount
+
+
+async def put_new(cur: Cursor, raised: Sequence[Alarm], places: Sequence[tuple[int, int]]) -> set[UUID]:
+    """Write new alarms, with the keys of their devices and institutions; returns the ids that were free."""
+    devices, institutions = [list(column) for column in zip(*places, strict=True)]
+    await cur.execute(_SQL["put_new"], _columns(raised) | {"device": devices, "institution": institutions})
+    return {row[0] for row in await cur.fetchall()}
+
+
+async def put_transitions(cur: Cursor, transitions: Sequence[Transition]) -> None:
+    """Write rows of the history."""
+    columns = [list(column) for column in zip(*transitions, strict=True)]
+    columns[5] = [to_datetime(at) for at in columns[5]]
+    await cur.execute(_SQL["transitions"], columns)
+
+
+# one alarm, by a person or a timer --------------------------------------------------------------------------------
+
+
+async def move(conn: Connection, alarm_id: UUID, by: Move, now: Micros) -> Alarm:
+    """Move one alarm under its lock, in the caller's transaction; its escalation begins or stops as the step says.
 
     Raises NotFound, or Conflict saying why the state does not allow it (the second of two people reads who was first).
     """
-    alarm, institution = await _lock(conn, alarm_id)
-    moved, transition = step(alarm, event, at, actor, note)
-    row = moved._asdict()
-    for name in ("cleared_at", "acknowledged_at", "ended_at"):
-        row[name] = None if row[name] is None else to_datetime(row[name])
-    await conn.execute(_SQL["move"], row)
-    await _record(conn, institution, moved, transition)
-    if stops_escalation(moved):
-        async with conn.cursor() as cur:
-            await escalation.stop(cur, alarm_id, event, actor)
+    async with conn.cursor(row_factory=dict_row) as rows:
+        await rows.execute(_SQL["lock"], [alarm_id])
+        row = await rows.fetchone()
+    if row is None:
+        raise NotFound(f"no alarm {alarm_id}")
+    alarm = alarm_from(row)
+    moved, transition = by(alarm)
+    async with conn.cursor() as cur:
+        await put_moved(cur, [(alarm.version, moved)])
+        await put_transitions(cur, [transition])
+        await cur.execute(_SQL["change"], [row["institution"], Jsonb(announcement(moved, transition, now))])
+        if starts_escalation(transition, moved, now):
+            await escalation.begin(cur, [alarm_id])
+        elif stops_escalation(moved, now):
+            await escalation.stop(cur, alarm_id, why_quiet(moved, transition, now), transition.actor)
     return moved
+
+
+async def act(conn: Connection, alarm_id: UUID, event: AlarmEvent, actor: str, note: str, at: Micros) -> Alarm:
+    """Acknowledge, reset or clear, in the caller's transaction."""
+    return await move(conn, alarm_id, partial(step, event=event, at=at, actor=actor, note=note), at)
 
 
 async def clear_retired(conn: Connection, partition: int, lane: Lane, at: Micros) -> int:
@@ -44,38 +143,6 @@ async def clear_retired(conn: Connection, partition: int, lane: Lane, at: Micros
     return len(rows)
 
 
-async def comment(conn: Connection, alarm_id: UUID, actor: str, note: str, at: Micros) -> Alarm:
-    """Add a note to an alarm's history; it changes no state."""
-    alarm, institution = await _lock(conn, alarm_id)
-    moved = alarm._replace(version=alarm.version + 1)
-    row = moved._asdict()
-    for name in ("cleared_at", "acknowledged_at", "ended_at"):
-        row[name] = None if row[name] is None else to_datetime(row[name])
-    await conn.execute(_SQL["move"], row)
-    transition = Transition(alarm.id, moved.version, "comment", alarm.state, alarm.state, at, actor, note)
-    await _record(conn, institution, moved, transition)
-    return moved
-
-
-async def _lock(conn: Connection, alarm_id: UUID) -> tuple[Alarm, int]:
-    row = await (await conn.execute(_SQL["lock"], [alarm_id])).fetchone()
-    if row is None:
-        raise NotFound(f"no alarm {alarm_id}")
-    return alarm_from(row[:-1]), row[-1]
-
-
-async def _record(conn: Connection, institution: int, alarm: Alarm, transition: Transition) -> None:
-    await conn.execute(_SQL["transition"], [*transition[:5], to_datetime(transition.at), *transition[6:]])
-    payload: dict[str, Any] = {
-        "id": str(alarm.id),
-        "device": alarm.device,
-        "definition": alarm.definition,
-        "instance": alarm.instance,
-        "class": alarm.signal_class,
-        "priority": alarm.priority,
-        "state": alarm.state,
-        "event": transition.event,
-        "actor": transition.actor,
-        "version": alarm.version,
-    }
-    await conn.execute(_SQL["change"], [institution, Jsonb(payload)])
+async def add_note(conn: Connection, alarm_id: UUID, actor: str, note: str, at: Micros) -> Alarm:
+    """Write a note into an alarm's history; it changes no state."""
+    return await move(conn, alarm_id, partial(hidings.note, at=at, actor=actor, text=note), at)

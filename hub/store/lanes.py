@@ -14,27 +14,24 @@ from psycopg import errors
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
-from hub.core.alarms import Alarm, AlarmState, Watch
+from hub.core.alarms import Alarm, Watch
 from hub.core.commissioning import Trial
 from hub.core.draft import HOUR, Draft, Key, Live, State, Streamed, Tally
 from hub.core.liveness import Verdict
 from hub.core.normalise import Latest
 from hub.errors import Conflict
 from hub.model import (
-    Exercise,
     FunctionState,
     Lane,
     LinkState,
     Micros,
-    Priority,
     Quality,
     Reading,
     Series,
-    SignalClass,
     to_datetime,
     to_micros,
 )
-from hub.store import escalation, exercises
+from hub.store import alarms, escalation, exercises
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.readings import Cursor, SeriesKeys, copy, stage
@@ -89,18 +86,6 @@ async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
     return Loaded(state, series, requested)
 
 
-def alarm_from(row: Sequence[Any]) -> Alarm:
-    """An alarm from the columns of the query `alarms`."""
-    id_, device, definition, instance, signal_class, priority, latching, current, *rest = row
-    raised, received, cleared, acknowledged, by, ended, occurrences, late, version, exercise, exercise_id = rest
-    what = SignalClass(signal_class), Priority(priority), latching, AlarmState(current)
-    times = to_micros(raised), to_micros(received), _micros(cleared), _micros(acknowledged)
-    marked = None if exercise is None else Exercise(exercise), exercise_id
-    return Alarm(
-        id_, device, definition, instance, *what, *times, by, _micros(ended), occurrences, late, version, *marked
-    )
-
-
 def _sort_tests(state: State, rows: Iterable[TupleRow]) -> list[Trial]:
     requested = []
     for id_, device, phase, opened, deadline in rows:
@@ -114,10 +99,8 @@ def _sort_tests(state: State, rows: Iterable[TupleRow]) -> list[Trial]:
 
 async def load_alarms(conn: Connection, partition: int, lane: Lane) -> dict[Key, Alarm]:
     """The lane's alarms that have not ended, as they stand now."""
-    async with conn.transaction():
-        rows = await (await conn.execute(_SQL["alarms"], {"partition": partition, "lane": lane})).fetchall()
-    alarms = [alarm_from(row) for row in rows]
-    return {Key(alarm.device, alarm.definition, alarm.instance): alarm for alarm in alarms}
+    found = await alarms.standing(conn, partition, lane)
+    return {Key(alarm.device, alarm.definition, alarm.instance): alarm for alarm in found}
 
 
 async def streams_named(conn: Connection, names: Sequence[str]) -> dict[str, Streamed]:
@@ -370,45 +353,26 @@ async def _put_tests(cur: Cursor, draft: Draft) -> None:
         await cur.execute(_SQL["expire_tests"], [list(draft.expired), [why for _, why in draft.expired.values()]])
 
 
-_ALARM = (
-    "id", "state", "cleared_at", "acknowledged_at", "acknowledged_by", "ended_at", "occurrences", "version",
-    "device", "institution", "definition", "instance", "signal_class", "priority", "latching", "raised_at", "received_at", "late",
-    "exercise", "exercise_id",
-)  # fmt: skip
-_MOVING = 8
-"""how many of them a transition moves"""
-
-
 async def _put_alarms(cur: Cursor, draft: Draft) -> None:
     """Alarms in the order of their ids, like everybody who locks several; a few statements, however many there are."""
     touched = sorted(draft.touched.values(), key=lambda pair: pair[1].id)
     moved = [pair for pair in touched if pair[0] > 0]
     if moved:
-        rows = [_alarm_row(draft, alarm)[:_MOVING] for _, alarm in moved]
-        await cur.execute(_SQL["lock_alarms"], [[alarm.id for _, alarm in moved]])
-        await cur.execute(_SQL["move_alarms"], [[base for base, _ in moved], *map(list, zip(*rows, strict=True))])
-        if cur.rowcount != len(moved):
+        await alarms.lock_all(cur, [alarm.id for _, alarm in moved])
+        if await alarms.put_moved(cur, moved) != len(moved):
             raise Conflict("a person or a timer moved this alarm in the meantime")
     raised = [alarm for base, alarm in touched if base == 0]
     if raised:
-        rows = [_alarm_row(draft, alarm) for alarm in raised]
-        await cur.execute(_SQL["new_alarms"], [*map(list, zip(*rows, strict=True))])
-        if cur.rowcount != len(raised):
-            raise Taken({alarm.id for alarm in raised} - {row[0] for row in await cur.fetchall()})
+        devices = [draft.registry.devices[alarm.device] for alarm in raised]
+        places = [(device.key, device.institution_key) for device in devices]
+        stored = await alarms.put_new(cur, raised, places)
+        if len(stored) != len(raised):
+            raise Taken({alarm.id for alarm in raised} - stored)
     if draft.transitions:
-        columns = [list(column) for column in zip(*draft.transitions, strict=True)]
-        columns[5] = [to_datetime(at) for at in columns[5]]
-        await cur.execute(_SQL["transitions"], columns)
-    await escalation.begin(cur, [id_ for id_ in draft.begin if id_ not in draft.stop])
+        await alarms.put_transitions(cur, draft.transitions)
+    await escalation.begin(cur, list(draft.begin))
     for id_ in sorted(draft.stop):
         await escalation.stop(cur, id_, draft.stop[id_], "")
-
-
-def _alarm_row(draft: Draft, alarm: Alarm) -> list[Any]:
-    """An alarm in the columns of `_ALARM`."""
-    device = draft.registry.devices[alarm.device]
-    row = alarm._asdict() | {"device": device.key, "institution": device.institution_key}
-    return [_moment(row[name]) if name.endswith("_at") else row[name] for name in _ALARM]
 
 
 Refusal = (psycopg.DataError, psycopg.IntegrityError)
@@ -420,7 +384,6 @@ __all__ = [
     "Refusal",
     "SeriesKeys",
     "Taken",
-    "alarm_from",
     "commit",
     "load",
     "load_alarms",

@@ -138,7 +138,7 @@ FOREIGN = [
     ("POST", "/alarms/{alarm}/acknowledge"),
     ("POST", "/alarms/{alarm}/confirm"),
     ("POST", "/alarms/{alarm}/reset"),
-    ("POST", "/alarms/{alarm}/comment"),
+    ("POST", "/alarms/{alarm}/note"),
     ("POST", "/devices/{device}/test"),
     ("POST", "/devices/{device}/admin-state"),
     ("DELETE", "/tokens/two000000000"),
@@ -149,7 +149,7 @@ FOREIGN = [
 async def test_what_belongs_to_another_is_404_in_the_words_of_what_does_not_exist(
     shared: City, problem: Problem, method: str, path: str
 ) -> None:
-    bodies = {"comment": {"note": "x"}, "admin-state": {"state": "out_of_service", "reason": "x"}}
+    bodies = {"note": {"note": "x"}, "admin-state": {"state": "out_of_service", "reason": "x"}}
     body = bodies.get(path.rpartition("/")[2])
     theirs = {
         "institution": "b-home",

@@ -1,4 +1,4 @@
-"""What people do: acknowledge, reset, comment, test, in and out of service. Every deed stands in the audit log."""
+"""What people do: acknowledge, reset, note, test, in and out of service. Every deed stands in the audit log."""
 
 import asyncio
 import contextlib
@@ -76,16 +76,16 @@ async def test_an_alarm_is_reset_only_after_it_was_acknowledged_and_cleared(city
     assert [action for action, _, _ in await log(city)] == ["alarm.reset"]
 
 
-async def test_a_comment_is_added_and_the_state_stays(city: City) -> None:
+async def test_a_note_is_added_and_the_state_stays(city: City) -> None:
     async with city.client("operator-a") as client:
         for note in ("一", "two"):
-            answer = await client.post(f"/alarms/{city.a.alarm}/comment", json={"note": note})
+            answer = await client.post(f"/alarms/{city.a.alarm}/note", json={"note": note})
             assert answer.status_code == 200
     shown = answer.json()
     assert shown["state"] == "unack_active"
     assert [(step["n"], step["event"], step["note"]) for step in shown["transitions"]][1:] == [
-        (2, "comment", "一"),
-        (3, "comment", "two"),
+        (2, "note", "一"),
+        (3, "note", "two"),
     ]
 
 

@@ -18,7 +18,7 @@ from hub.errors import BadInput
 from tests.api.conftest import City
 
 Problem = Callable[[httpx.Response], dict[str, Any]]
-COMMENT = "/alarms/{alarm}/comment"
+COMMENT = "/alarms/{alarm}/note"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core import alarms
 from hub.core.escalation import (
     Due,
     Plan,
@@ -17,7 +16,6 @@ from hub.core.escalation import (
     check_policy,
     covers,
     idempotency_key,
-    is_paged,
     next_round,
     retry_after,
     round_of,
@@ -269,43 +267,6 @@ def test_fire_and_panic_go_first() -> None:
     }
 
 
-@pytest.mark.parametrize("state", list(alarms.AlarmState))
-@pytest.mark.parametrize("signal_class", [FIRE, PANIC, FAULT])
-def test_what_is_paged_is_what_the_alarm_machine_says_somebody_must_still_hear_of(
-    state: alarms.AlarmState, signal_class: SignalClass
-) -> None:
-    alarm = alarms.Alarm(
-        id=ALARM,
-        device="d",
-        definition="x",
-        instance="",
-        signal_class=signal_class,
-        priority=CRITICAL,
-        latching=False,
-        state=state,
-        raised_at=0,
-        received_at=0,
-        cleared_at=None,
-        acknowledged_at=None,
-        acknowledged_by=None,
-        ended_at=None,
-        occurrences=1,
-        late=False,
-        version=1,
-    )
-    assert is_paged(state, signal_class, CRITICAL) is not alarms.stops_escalation(alarm)
-    assert not is_paged(state, signal_class, JOURNAL)
-
-
 def test_the_idempotency_key_is_the_same_in_every_release() -> None:
     row = Due(2, 1, 0, "guard", "hook", 0)
     assert idempotency_key(ALARM, row) == UUID("a2bba8de-90c2-5f9f-aa5f-6059e46e206e")
-
-
-def test_an_alarm_that_cleared_by_itself_and_comes_back_is_begun_again() -> None:
-    back = alarms.Transition(
-        ALARM, 3, alarms.AlarmEvent.RAISE, alarms.AlarmState.UNACK_CLEARED, alarms.AlarmState.UNACK_ACTIVE, 0, "", ""
-    )
-    assert alarms.starts_escalation(back)
-    held = back._replace(from_state=alarms.AlarmState.UNACK_ACTIVE)
-    assert not alarms.starts_escalation(held)

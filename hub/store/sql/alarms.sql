@@ -1,17 +1,50 @@
 -- name: lock
-select a.id, d.id, a.definition, a.instance, a.signal_class, a.priority, a.latching, a.state, a.raised_at, a.received_at,
-       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version,
-       a.exercise, a.exercise_id, a.institution
-from alarm a join device d on d.key = a.device where a.id = %s for update of a
+select a.*, d.id as device_id from alarm a join device d on d.key = a.device where a.id = %s for update of a
 
--- name: move
-update alarm set state = %(state)s, cleared_at = %(cleared_at)s, acknowledged_at = %(acknowledged_at)s,
-    acknowledged_by = %(acknowledged_by)s, ended_at = %(ended_at)s, occurrences = %(occurrences)s, version = %(version)s
-where id = %(id)s
+-- name: standing
+select a.*, d.id as device_id
+from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is null
 
--- name: transition
+-- name: lock_all
+select 1 from alarm where id = any (%s::uuid[]) order by id for update
+
+-- name: put_moved
+update alarm a set state = n.state, cleared_at = n.cleared_at, acknowledged_at = n.acknowledged_at, acknowledged_by = n.acknowledged_by,
+    ended_at = n.ended_at, occurrences = n.occurrences, version = n.version, shelved_until = n.shelved_until, shelved_by = n.shelved_by,
+    shelve_reason = n.shelve_reason, shelved_with = n.shelved_with, suppressed_by = n.suppressed_by, suppress_reason = n.suppress_reason,
+    maintenance = n.maintenance, held_until = n.held_until, out_of_service = n.out_of_service, stale = n.stale,
+    disposition = n.disposition, disposition_by = n.disposition_by, disposition_at = n.disposition_at, closed_at = n.closed_at,
+    closed_by = n.closed_by
+from unnest(%(base)s::int[], %(id)s::uuid[], %(state)s::text[], %(cleared_at)s::timestamptz[], %(acknowledged_at)s::timestamptz[],
+            %(acknowledged_by)s::text[], %(ended_at)s::timestamptz[], %(occurrences)s::int[], %(version)s::int[],
+            %(shelved_until)s::timestamptz[], %(shelved_by)s::text[], %(shelve_reason)s::text[], %(shelved_with)s::text[],
+            %(suppressed_by)s::uuid[], %(suppress_reason)s::text[], %(maintenance)s::text[], %(held_until)s::timestamptz[],
+            %(out_of_service)s::bool[], %(stale)s::bool[], %(disposition)s::text[], %(disposition_by)s::text[],
+            %(disposition_at)s::timestamptz[], %(closed_at)s::timestamptz[], %(closed_by)s::text[])
+    n(base, id, state, cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, version, shelved_until, shelved_by,
+      shelve_reason, shelved_with, suppressed_by, suppress_reason, maintenance, held_until, out_of_service, stale, disposition,
+      disposition_by, disposition_at, closed_at, closed_by)
+where a.id = n.id and a.version = n.base
+
+-- name: put_new
+insert into alarm (id, device, institution, definition, instance, signal_class, priority, latching, raised_at, received_at, late, state,
+                   cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, version, shelved_until, shelved_by, shelve_reason,
+                   shelved_with, suppressed_by, suppress_reason, maintenance, held_until, out_of_service, stale,
+                   exercise, exercise_id)
+select * from unnest(
+    %(id)s::uuid[], %(device)s::int[], %(institution)s::int[], %(definition)s::text[], %(instance)s::text[], %(signal_class)s::text[],
+    %(priority)s::text[], %(latching)s::bool[], %(raised_at)s::timestamptz[], %(received_at)s::timestamptz[], %(late)s::bool[],
+    %(state)s::text[], %(cleared_at)s::timestamptz[], %(acknowledged_at)s::timestamptz[], %(acknowledged_by)s::text[],
+    %(ended_at)s::timestamptz[], %(occurrences)s::int[], %(version)s::int[], %(shelved_until)s::timestamptz[], %(shelved_by)s::text[],
+    %(shelve_reason)s::text[], %(shelved_with)s::text[], %(suppressed_by)s::uuid[], %(suppress_reason)s::text[], %(maintenance)s::text[],
+    %(held_until)s::timestamptz[], %(out_of_service)s::bool[], %(stale)s::bool[], %(exercise)s::text[], %(exercise_id)s::uuid[])
+on conflict (id) do nothing
+returning id
+
+-- name: transitions
 insert into alarm_transition (alarm, n, event, from_state, to_state, at, actor, note)
-values (%s, %s, %s, %s, %s, %s, %s, %s)
+select * from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[])
 
 -- name: change
 insert into change (kind, institution, payload) values ('alarm', %s, %s)

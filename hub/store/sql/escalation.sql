@@ -4,7 +4,7 @@ select a.id, a.institution, a.signal_class, p.id, p.version
 from alarm a
 join institution i on i.key = a.institution
 left join lateral policy_for(i.key, a.signal_class, a.priority) p on true
-where a.id = any (%(alarms)s) and is_paged(a.state, a.signal_class, a.priority)
+where a.id = any (%(alarms)s) and is_paged(a)
 order by a.id
 for share of a
 
@@ -94,7 +94,7 @@ where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetiti
 
 -- name: lock_alarm
 -- Waits for an acknowledge that is under way: it wins, or it finds what is written here and cancels it.
-select is_paged(state, signal_class, priority), state from alarm where id = %(alarm)s for share
+select is_paged(a), a.state from alarm a where a.id = %(alarm)s for share
 
 -- name: lock_escalation
 select institution, urgency, plan, first_round, round, round_started_at, policy::text, policy_version,
@@ -160,7 +160,7 @@ from alarm a
 join institution i on i.key = a.institution
 left join escalation e on e.alarm = a.id
 where a.ended_at is null
-  and is_paged(a.state, a.signal_class, a.priority)
+  and is_paged(a)
   and (e.alarm is null or e.state = 'stopped' or (e.state = 'uncovered' and exists (
     select from policy_for(i.key, a.signal_class, a.priority))))
 order by a.id
@@ -193,7 +193,7 @@ left join lateral (
 where a.ended_at is null
   and (a.priority = 'critical' or a.signal_class in ('fire', 'panic'))
   and a.exercise is null
-  and is_paged(a.state, a.signal_class, a.priority)
+  and is_paged(a)
   and (e.alarm is null or e.state <> 'running' or s.due_at is null or s.due_at <= clock_timestamp() - %(grace)s)
 order by a.raised_at, a.id
 limit %(limit)s

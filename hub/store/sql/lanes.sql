@@ -9,12 +9,6 @@ select d.id, c.definition, c.instance, c.holds, c.since, c.judged_at
 from alarm_condition c join device d on d.key = c.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
 
--- name: alarms
-select a.id, d.id, a.definition, a.instance, a.signal_class, a.priority, a.latching, a.state, a.raised_at, a.received_at,
-       a.cleared_at, a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.version, a.exercise, a.exercise_id
-from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
-where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is null
-
 -- name: live
 select d.id, s.last_heard_at, s.link_state, s.link_cause, s.link_since, s.function_state, s.function_reason, s.function_since,
        s.proven_at is not null
@@ -162,30 +156,6 @@ where device = any(%s) and admin_state <> 'retired'
 -- name: expire_tests
 update device_test t set state = 'expired', finished_at = now(), detail = n.detail
 from unnest(%s::uuid[], %s::text[]) n(id, detail) where t.id = n.id and t.finished_at is null
-
--- name: lock_alarms
-select 1 from alarm where id = any (%s::uuid[]) order by id for update
-
--- name: move_alarms
-update alarm a set state = n.state, cleared_at = n.cleared, acknowledged_at = n.acknowledged, acknowledged_by = n.person,
-    ended_at = n.ended, occurrences = n.occurrences, version = n.version
-from unnest(%s::int[], %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::int[], %s::int[])
-    n(base, id, state, cleared, acknowledged, person, ended, occurrences, version)
-where a.id = n.id and a.version = n.base
-
--- name: new_alarms
-insert into alarm (id, state, cleared_at, acknowledged_at, acknowledged_by, ended_at, occurrences, version, device, institution,
-                   definition, instance, signal_class, priority, latching, raised_at, received_at, late, exercise, exercise_id)
-select * from unnest(
-    %s::uuid[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::int[], %s::int[], %s::int[],
-    %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[], %s::bool[],
-    %s::text[], %s::uuid[])
-on conflict (id) do nothing
-returning id
-
--- name: transitions
-insert into alarm_transition (alarm, n, event, from_state, to_state, at, actor, note)
-select * from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[])
 
 -- name: changes
 insert into change (kind, institution, payload) select * from unnest(%s::text[], %s::int[], %s::jsonb[])
