@@ -42,6 +42,27 @@ class World:
             await world.device("button-1", "star")
             yield world
 
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, url: str) -> AsyncIterator[Self]:
+        """The same world over one more connection."""
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
+            yield cls(conn, url)
+
+    async def own_clock(self) -> None:
+        """Give the database a clock that `set_clock` sets; before any connection has used the real one."""
+        await self.conn.execute(
+            "create table test_clock (ahead interval not null);"
+            "insert into test_clock values ('0');"
+            "create or replace function hub_clock() returns timestamptz volatile language sql as"
+            " $$ select clock_timestamp() + ahead from test_clock $$"
+        )
+
+    async def set_clock(self, seconds: float) -> None:
+        """Set the database's clock forward, or back, at once for everybody."""
+        async with await psycopg.AsyncConnection.connect(self.url, autocommit=True) as conn:
+            await conn.execute("update test_clock set ahead = ahead + %s", (timedelta(seconds=seconds),))
+
     async def institution(self, name: str, division: str = "140403001") -> None:
         await self.conn.execute(
             "insert into institution (id, division, type, title_zh, title_en, partition) values (%s, %s, 'centre', %s, %s, 0)",

@@ -37,12 +37,11 @@ def step_between(first: Reading, second: Reading) -> Micros:
     return 0
 
 
-def was_before(written: Micros, first: Reading, second: Reading, step: Micros) -> bool:
-    """Whether a time that was read between the two readings was read before the step.
+def divide(first: Reading, second: Reading, step: Micros) -> Micros:
+    """The time that divides what was read before the step from what was read after it, both between the two readings.
 
-    Read before it lies in the span that passed after `first.wall`, read after it in the same span moved by the step: the nearer one it is.
+    Read before it a time lies in the span that passed after `first.wall`, read after it in the same span moved by the step. A step forward has
+    the old times below the division, a step back above it.
     """
     span = max(second.before - first.after, 0)
-    middle = first.wall + span // 2
-    edge = middle + step // 2
-    return written < edge if step > 0 else written > edge
+    return first.wall + span // 2 + step // 2

@@ -10,6 +10,7 @@
 Rate: more than ten alarms in ten minutes are a flood that nobody can follow (ISA-18.2 / IEC 62682, EEMUA 191).
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -57,6 +58,6 @@ def _window(group: Sequence[Micros], longest: Micros) -> Micros:
     """The pause after the newest of the group's messages: doubled for each that followed the one before without more than two pauses between."""
     window = WINDOW
     times = sorted(group)
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in itertools.pairwise(times):
         window = min(2 * window, longest) if later - earlier <= 2 * window else WINDOW
     return window

@@ -18,13 +18,17 @@ from psycopg.types.json import Jsonb
 from hub.core import escalation as core
 from hub.core.escalation import Due, Plan, Step
 from hub.core.reach import Way, ways
+from hub.errors import Conflict
 from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime, to_micros
 from hub.store import duty
 from hub.store.intervals import to_interval, to_span
 from hub.store.queries import queries
+from hub.store.steady import Moment, moment
 
 _log = structlog.get_logger(__name__)
 _SQL = queries("escalation")
+_ORDINARY = 8
+"""of other alarms than fire and panic at most so many are taken at once"""
 
 Cursor = AsyncCursor[TupleRow]
 _Said = tuple[int, UUID, dict[str, Any]]
@@ -76,6 +80,7 @@ class _Running(NamedTuple):
     version: int | None
     begun: bool
     """whether a step of the present round was done"""
+    now: Micros = 0
 
 
 async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
@@ -100,14 +105,16 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     by_alarm = {row[0]: row for row in (*chosen, *canaries)}
     timers: list[Timer] = []
     said: list[_Said] = []
+    read_at = 0
     for alarm, number, started_at in await _rows(cur, "start", given):
+        read_at = to_micros(started_at)
         _, institution, signal_class, policy, _ = by_alarm[alarm]
         timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plans[policy], number, to_micros(started_at))
         said.append((institution, alarm, {"state": "running", "policy": policy, "round": number}))
     for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None and row[1] > 0])):
         _log.error("alarm_uncovered", alarm=str(alarm), reason="no policy covers it: nobody is told")
         said.append((by_alarm[alarm][1], alarm, {"state": "uncovered"}))
-    await _add(cur, timers)
+    await _add(cur, timers, read_at)
     await _say(cur, *said)
 
 
@@ -145,12 +152,22 @@ async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:
     return cancelled
 
 
-async def claim(cur: Cursor, limit: int, lease: Micros) -> list[UUID]:
-    """Alarms with a step that is due, urgent first, leased for `lease`; commit before acting on them."""
-    await cur.execute(_SQL["claim"], {"limit": limit, "lease": to_interval(lease)})
-    rows = await cur.fetchall()
-    ordered = sorted(rows, key=lambda row: (row[1], row[2]))
-    return list(dict.fromkeys(row[0] for row in ordered))
+async def claim(cur: Cursor, limit: int, lease: Micros, now: Moment | None = None) -> list[UUID]:
+    """Alarms with a step that is due at `now`, urgent first, leased for `lease`; commit before acting on them.
+
+    Where fire and panic fill the answer nothing else is in it, and of the rest it holds few: so what is urgent never waits for a storm.
+    """
+    now = await moment(cur) if now is None else now
+    found: list[UUID] = []
+    for urgency in (0, 1):
+        room = limit - len(found) if urgency == 0 else min(limit - len(found), _ORDINARY)
+        if room <= 0:
+            break
+        given = {"urgency": urgency, "limit": room, "lease": to_interval(lease), "now": to_datetime(now.at)}
+        await cur.execute(_SQL["claim"], given)
+        rows = await cur.fetchall()
+        found += dict.fromkeys(alarm for alarm, _ in sorted(rows, key=lambda row: row[1]))
+    return found
 
 
 async def postpone(cur: Cursor, alarm: UUID, lease: Micros) -> None:
@@ -158,11 +175,12 @@ async def postpone(cur: Cursor, alarm: UUID, lease: Micros) -> None:
     await cur.execute(_SQL["postpone"], {"alarm": alarm, "lease": to_interval(lease)})
 
 
-async def fire(cur: Cursor, alarm: UUID) -> Fired:
-    """Do all that is due for this alarm, in the caller's transaction: write its notifications, and after a round's last step the next round,
+async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
+    """Do all that is due for this alarm at `now` (as it was claimed), in the caller's transaction: write its notifications, and after a round's last step the next round,
     by the policy that covers the alarm then.
 
-    Safe to call at any time, by any number of callers: the locks put them in a row and only what is still due is done.
+    Safe to call at any time, by any number of callers: the locks put them in a row and only what is still due is done. Raises Conflict where
+    the clock was found to have been set since `now`: what was due by it may not be due any more.
     """
     await cur.execute(_SQL["lock_alarm"], {"alarm": alarm})
     found = await cur.fetchone()
@@ -173,16 +191,19 @@ async def fire(cur: Cursor, alarm: UUID) -> Fired:
     if not found[0]:
         await stop(cur, alarm, f"the alarm is {found[1]}", "")
         return Fired(alarm, 0, (), "stopped")
-    now = _Running(alarm, *running)
-    if not now.begun and await _replan(cur, now, at_once=True):
+    present = await moment(cur)  # with the escalation locked: no step of the clock is taken in before this ends
+    if now is not None and now.moved != present.moved:
+        raise Conflict("the clock was set meanwhile")
+    run = _Running(alarm, *running)._replace(now=(now or present).at)
+    if not run.begun and await _replan(cur, run, at_once=True):
         return Fired(alarm, 0, (), "running")
-    pages, unreachable = await _page(cur, alarm, now.institution, now.urgency)
+    pages, unreachable = await _page(cur, run)
     await cur.execute(_SQL["open_steps"], {"alarm": alarm})
     if await _number(cur) > 0:
-        if not unreachable or not await _replan(cur, now, at_once=True):
+        if not unreachable or not await _replan(cur, run, at_once=True):
             return Fired(alarm, pages, unreachable, "running")
-    elif not await _replan(cur, now, at_once=bool(unreachable)):
-        return Fired(alarm, pages, unreachable, await _advance(cur, now))
+    elif not await _replan(cur, run, at_once=bool(unreachable)):
+        return Fired(alarm, pages, unreachable, await _advance(cur, run))
     return Fired(alarm, pages, unreachable, "running")
 
 
@@ -209,13 +230,14 @@ async def unattended(cur: Cursor, grace: Micros = 10 * SECOND, limit: int = 100)
     ]
 
 
-async def _page(cur: Cursor, alarm: UUID, institution: int, urgency: int) -> tuple[int, tuple[tuple[str, str], ...]]:
-    await cur.execute(_SQL["due_steps"], {"alarm": alarm})
+async def _page(cur: Cursor, run: _Running) -> tuple[int, tuple[tuple[str, str], ...]]:
+    alarm, institution, urgency = run.alarm, run.institution, run.urgency
+    await cur.execute(_SQL["due_steps"], {"alarm": alarm, "now": to_datetime(run.now)})
     pages = 0
     unreachable = []
     for number, step, repetition, responder, channel, rota, kinds, due_at in await cur.fetchall():
         planned = Step(step, responder, channel, rota=rota, kinds=kinds)
-        told = await _told(cur, planned)
+        told = await _told(cur, planned, run.now)
         for name, way, reachable in told:
             row = Due(number, step, repetition, name, way, 0)
             key = core.idempotency_key(alarm, row)
@@ -233,9 +255,9 @@ async def _page(cur: Cursor, alarm: UUID, institution: int, urgency: int) -> tup
     return pages, tuple(unreachable)
 
 
-async def _told(cur: Cursor, step: Step) -> list[tuple[str, str, bool]]:
+async def _told(cur: Cursor, step: Step, at: Micros) -> list[tuple[str, str, bool]]:
     """(responder, channel, whether that is live) of a step that is due: who is on duty is looked up here. Empty where nobody can be told."""
-    people = await duty.on_duty(cur, step.rota, to_datetime(await _clock(cur))) if step.rota else (step.responder,)
+    people = await duty.on_duty(cur, step.rota, to_datetime(at)) if step.rota else (step.responder,)
     await cur.execute(_SQL["ways"], {"responders": list(people)})
     found: dict[str, list[Way]] = {name: [] for name in people}
     for name, channel, kind in await cur.fetchall():
@@ -246,55 +268,49 @@ async def _told(cur: Cursor, step: Step) -> list[tuple[str, str, bool]]:
     return told
 
 
-async def _replan(cur: Cursor, now: _Running, *, at_once: bool) -> bool:
+async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
     """Begin the next round by the policy that covers the alarm now, if that is another than the one it goes by; whether it is.
 
     A round that has begun goes on by its own plan, unless somebody in it is gone (`at_once`): then its rest is dropped, so that
     those are told who are there. One that was written and has not begun is dropped whole.
     """
-    await cur.execute(_SQL["choose"], {"alarms": [now.alarm]})
+    await cur.execute(_SQL["choose"], {"alarms": [run.alarm]})
     chosen = await cur.fetchone()
-    if now.institution < 0 or chosen is None or chosen[3] is None or chosen[3:] == (now.policy, now.version):
+    if run.institution < 0 or chosen is None or chosen[3] is None or chosen[3:] == (run.policy, run.version):
         return False
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
-    moment = await _clock(cur)
-    start = moment if at_once else max(to_micros(now.started_at) + _from_json(now.plan).round_every, moment)
-    await cur.execute(_SQL["cancel_steps"], {"alarm": now.alarm})
-    given = {"alarm": now.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(_to_json(plan))}
-    await cur.execute(_SQL["replan"], given | {"round": now.round + 1, "started_at": to_datetime(start)})
-    await _add(cur, _timers(now.alarm, now.urgency, plan, now.round + 1, start))
-    await _say(cur, (now.institution, now.alarm, {"state": "running", "policy": chosen[3], "round": now.round + 1}))
+    start = run.now if at_once else max(to_micros(run.started_at) + _from_json(run.plan).round_every, run.now)
+    await cur.execute(_SQL["cancel_steps"], {"alarm": run.alarm})
+    given = {"alarm": run.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(_to_json(plan))}
+    await cur.execute(_SQL["replan"], given | {"round": run.round + 1, "started_at": to_datetime(start)})
+    await _add(cur, _timers(run.alarm, run.urgency, plan, run.round + 1, start), run.now)
+    await _say(cur, (run.institution, run.alarm, {"state": "running", "policy": chosen[3], "round": run.round + 1}))
     return True
 
 
-async def _advance(cur: Cursor, now: _Running) -> str:
-    plan = _from_json(now.plan)
-    following = core.next_round(plan, now.first_round, now.round, to_micros(now.started_at), await _clock(cur))
+async def _advance(cur: Cursor, run: _Running) -> str:
+    plan = _from_json(run.plan)
+    following = core.next_round(plan, run.first_round, run.round, to_micros(run.started_at), run.now)
     if following is None:
-        await cur.execute(_SQL["exhaust"], {"alarm": now.alarm})
-        await _say(cur, (now.institution, now.alarm, {"state": "exhausted"}))
+        await cur.execute(_SQL["exhaust"], {"alarm": run.alarm})
+        await _say(cur, (run.institution, run.alarm, {"state": "exhausted"}))
         return "exhausted"
     number, start = following
-    await cur.execute(_SQL["move_round"], {"alarm": now.alarm, "round": number, "started_at": to_datetime(start)})
-    await _add(cur, _timers(now.alarm, now.urgency, plan, number, start))
+    await cur.execute(_SQL["move_round"], {"alarm": run.alarm, "round": number, "started_at": to_datetime(start)})
+    await _add(cur, _timers(run.alarm, run.urgency, plan, number, start), run.now)
     return "running"
-
-
-async def _clock(cur: Cursor) -> Micros:
-    await cur.execute(_SQL["clock"])
-    row = await cur.fetchone()
-    assert row is not None
-    return to_micros(row[0])
 
 
 def _timers(alarm: UUID, urgency: int, plan: Plan, number: int, start: Micros) -> list[Timer]:
     return [Timer(alarm, urgency, row, to_datetime(start + row.offset)) for row in core.round_of(plan, number)]
 
 
-async def _add(cur: Cursor, timers: Sequence[Timer]) -> None:
+async def _add(cur: Cursor, timers: Sequence[Timer], read_at: Micros) -> None:
+    """Write the rows of a round; `read_at` is the reading of the clock by which their due times were reckoned."""
     if not timers:
         return
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Any] = {
+        "written_at": to_datetime(read_at),
         "alarm": [timer.alarm for timer in timers],
         "urgency": [timer.urgency for timer in timers],
         "due_at": [timer.due_at for timer in timers],

@@ -9,19 +9,29 @@ from hub.store.bell import Bell
 from hub.store.escalation import Cursor, claim, postpone
 from hub.store.pool import Connection, connect
 from hub.store.session import translated
+from hub.store.steady import Moment, SteadyClock, moment
 
 
 class Timers:
     """Durable timers. Every method raises LinkDown when the connection is gone; what was not committed is due again."""
 
-    def __init__(self, conn: Connection, bell: Bell) -> None:
+    def __init__(self, conn: Connection, bell: Bell, clock: SteadyClock | None = None) -> None:
         self._conn = conn
         self._bell = bell
+        self._clock = clock
 
-    async def claim(self, limit: int, lease: Micros) -> list[UUID]:
+    async def read(self) -> Moment:
+        """Now, by the database's clock; where that was set, what waits has been moved. Raises Conflict where it cannot be moved yet."""
+        async with self.transaction() as cur:
+            now = await (moment(cur) if self._clock is None else self._clock.read(cur))
+        if self._clock is not None:
+            self._clock.committed()
+        return now
+
+    async def claim(self, limit: int, lease: Micros, now: Moment | None = None) -> list[UUID]:
         """Alarms with something due, urgent first, leased to this connection; committed."""
         async with self.transaction() as cur:
-            return await claim(cur, limit, lease)
+            return await claim(cur, limit, lease, now)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Cursor]:
@@ -41,12 +51,12 @@ class Timers:
 
 
 @asynccontextmanager
-async def open_timers(database_url: str) -> AsyncIterator[Timers]:
-    """Connect and listen; raises LinkDown."""
+async def open_timers(database_url: str, clock: SteadyClock | None = None) -> AsyncIterator[Timers]:
+    """Connect and listen; raises LinkDown. Without `clock` the database's is trusted as it is."""
     conn = await connect(database_url, "escalator", autocommit=True)
     try:
         bell = Bell(conn)
         await bell.listen("anxin_escalation")
-        yield Timers(conn, bell)
+        yield Timers(conn, bell, clock)
     finally:
         await conn.close()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.steady import TOLERANCE, Reading, step_between, was_before
+from hub.core.steady import TOLERANCE, Reading, divide, step_between
 from hub.model import SECOND, Micros
 
 HOUR: Micros = 3600 * SECOND
@@ -58,5 +58,5 @@ def test_a_time_that_was_read_is_put_on_its_side_of_the_step(
     first = Reading(WALL, 0, 0, 0)
     second = Reading(WALL + elapsed + step, elapsed, elapsed, 0)
     instant = data.draw(st.integers(0, elapsed))
-    assert was_before(WALL + instant, first, second, step)
-    assert not was_before(WALL + instant + step, first, second, step)
+    old, new, edge = WALL + instant, WALL + instant + step, divide(first, second, step)
+    assert (old < edge < new) if step > 0 else (new < edge < old)

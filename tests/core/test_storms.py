@@ -1,5 +1,6 @@
 """Many alarms at once are few messages, and none of the alarms is left out."""
 
+import itertools
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -77,4 +78,4 @@ def test_however_many_alarms_come_a_person_gets_few_messages_and_every_alarm_is_
     for one in sorted(messages):
         pending[one.group].append(one.at)
     for times in pending.values():
-        assert all(later - earlier >= WINDOW for earlier, later in zip(times, times[1:], strict=False))
+        assert all(later - earlier >= WINDOW for earlier, later in itertools.pairwise(times))

@@ -20,7 +20,7 @@ order by p.id, s.n
 -- A running escalation is left alone; an ended one goes on with the next round number.
 insert into escalation as e
     (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
-select g.*, 'running', clock_timestamp(), 1, 1, clock_timestamp()
+select g.*, 'running', hub_clock(), 1, 1, hub_clock()
 from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[]) g
 on conflict (alarm) do update set
     policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
@@ -40,8 +40,8 @@ where e.state not in ('running', 'uncovered')
 returning e.alarm
 
 -- name: add_steps
-insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency, rota, kinds)
-select alarm, round, step, repetition, nullif(responder, ''), nullif(channel, ''), due_at, urgency, nullif(rota, ''), kinds
+insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency, rota, kinds, written_at)
+select alarm, round, step, repetition, nullif(responder, ''), nullif(channel, ''), due_at, urgency, nullif(rota, ''), kinds, %(written_at)s
 from unnest(
     %(alarm)s::uuid[], %(round)s::int[], %(step)s::int[], %(repetition)s::int[],
     %(responder)s::text[], %(channel)s::text[], %(due_at)s::timestamptz[], %(urgency)s::smallint[],
@@ -66,24 +66,25 @@ set state = 'cancelled', ended_at = clock_timestamp()
 where alarm = %(alarm)s and state = 'pending'
 
 -- name: claim
--- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone.
+-- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone. What is due is said by
+-- the caller's reading of the clock, which was checked: `hub_clock()` here might have been set since.
 update escalation_step s
-set lease_until = clock_timestamp() + %(lease)s, lease_holder = own_session()
+set lease_until = hub_clock() + %(lease)s, lease_holder = own_session()
 from (
     select alarm, round, step, repetition
     from escalation_step
-    where state = 'due' and due_at <= clock_timestamp()
-      and (lease_until is null or lease_until <= clock_timestamp() or lease_holder not in (select live_sessions()))
-    order by urgency, due_at
+    where state = 'due' and urgency = %(urgency)s and due_at <= %(now)s
+      and (lease_until is null or lease_until <= %(now)s or lease_holder not in (select live_sessions()))
+    order by due_at
     limit %(limit)s
     for update skip locked
 ) c
 where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetition = c.repetition
-returning s.alarm, s.urgency, s.due_at
+returning s.alarm, s.due_at
 
 -- name: postpone
 update escalation_step s
-set lease_until = clock_timestamp() + %(lease)s
+set lease_until = hub_clock() + %(lease)s
 from (
     select alarm, round, step, repetition
     from escalation_step
@@ -107,7 +108,7 @@ for update
 select s.round, s.step, s.repetition, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), coalesce(s.rota::text, ''), s.kinds,
        s.due_at
 from escalation_step s
-where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= clock_timestamp()
+where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= %(now)s
 order by s.due_at, s.step, s.repetition
 
 -- name: ways
@@ -194,13 +195,10 @@ where a.ended_at is null
   and (a.priority = 'critical' or a.signal_class in ('fire', 'panic'))
   and a.exercise is null
   and is_paged(a)
-  and (e.alarm is null or e.state <> 'running' or s.due_at is null or s.due_at <= clock_timestamp() - %(grace)s)
+  and (e.alarm is null or e.state <> 'running' or s.due_at is null or s.due_at <= hub_clock() - %(grace)s)
 order by a.raised_at, a.id
 limit %(limit)s
 
 -- name: say
 insert into change (kind, institution, payload)
 select %(kind)s, g.* from unnest(%(institution)s::int[], %(payload)s::jsonb[]) g
-
--- name: clock
-select clock_timestamp()

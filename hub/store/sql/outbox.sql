@@ -22,8 +22,8 @@ with recursive lined_up as (
         select n.id
         from notification n
         where n.state = 'pending' and n.responder = l.responder and n.channel = l.channel
-          and n.urgency <= %(least)s and n.next_attempt_at <= clock_timestamp()
-          and (n.lease_until is null or n.lease_until <= clock_timestamp() or n.lease_holder not in (select live_sessions()))
+          and n.urgency <= %(least)s and n.next_attempt_at <= hub_clock()
+          and (n.lease_until is null or n.lease_until <= hub_clock() or n.lease_holder not in (select live_sessions()))
           and n.id <> all (%(under_way)s)
         order by n.urgency, n.next_attempt_at
         limit greatest(%(per_channel)s - coalesce(b.taken, 0), 0)
@@ -33,13 +33,13 @@ with recursive lined_up as (
     from notification n
     join waiting w on w.id = n.id
     where n.state = 'pending'
-      and (n.lease_until is null or n.lease_until <= clock_timestamp() or n.lease_holder not in (select live_sessions()))
+      and (n.lease_until is null or n.lease_until <= hub_clock() or n.lease_holder not in (select live_sessions()))
     order by n.urgency, n.next_attempt_at
     limit %(limit)s
     for update of n skip locked
 ), claimed as (
     update notification n
-    set attempts = n.attempts + 1, lease_until = clock_timestamp() + %(lease)s, lease_holder = own_session()
+    set attempts = n.attempts + 1, lease_until = hub_clock() + %(lease)s, lease_holder = own_session()
     from picked p
     where n.id = p.id
     returning n.*
@@ -76,18 +76,18 @@ where notification = %(id)s and n = %(n)s
 -- name: delivered
 -- Whatever was decided meanwhile (cancelled, tried again): it has arrived.
 update notification
-set state = 'sent', ended_at = clock_timestamp(), lease_until = null, lease_holder = null, last_error = ''
+set state = 'sent', ended_at = hub_clock(), lease_until = null, lease_holder = null, last_error = ''
 where id = %(id)s and state <> 'sent'
 returning institution, alarm, responder, channel
 
 -- name: retry
 update notification
-set next_attempt_at = clock_timestamp() + %(after)s, lease_until = null, lease_holder = null, last_error = %(detail)s
-where id = %(id)s and attempts = %(n)s and state = 'pending' and clock_timestamp() + %(after)s <= created_at + %(give_up)s
+set next_attempt_at = hub_clock() + %(after)s, lease_until = null, lease_holder = null, last_error = %(detail)s
+where id = %(id)s and attempts = %(n)s and state = 'pending' and hub_clock() + %(after)s <= created_at + %(give_up)s
 returning id
 
 -- name: failed
 update notification
-set state = 'failed', ended_at = clock_timestamp(), lease_until = null, lease_holder = null, last_error = %(detail)s
+set state = 'failed', ended_at = hub_clock(), lease_until = null, lease_holder = null, last_error = %(detail)s
 where id = %(id)s and attempts = %(n)s and state = 'pending'
 returning institution, alarm, responder, channel

@@ -1,0 +1,128 @@
+"""The database's clock as escalation may trust it: read beside a clock that only counts, and what waits is moved where it was set."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
+from hub.core.steady import Reading, divide, step_between
+from hub.model import SECOND, Micros, to_datetime, to_micros
+from hub.store.intervals import to_interval, to_span
+from hub.store.queries import queries
+
+_log = structlog.get_logger(__name__)
+_SQL = queries("steady")
+_REMEMBER_EVERY: Micros = SECOND
+
+Cursor = AsyncCursor[TupleRow]
+
+
+class Moment(NamedTuple):
+    """An instant of the database's clock, and the sum of the steps by which that clock had been set: so many were taken in."""
+
+    at: Micros
+    moved: Micros
+
+
+class _Seen(NamedTuple):
+    reading: Reading
+    horizon: str
+    """transactions below it had ended"""
+
+
+async def moment(cur: Cursor) -> Moment:
+    """Now, by the database's clock as it is, unchecked."""
+    wall, total, _ = await _read(cur)
+    return Moment(to_micros(wall), to_span(total))
+
+
+class SteadyClock:
+    """One process's view. `host` names the boot of the machine that `uptime` (Micros since then, also while asleep) counts on."""
+
+    def __init__(self, host: str, uptime: Callable[[], Micros]) -> None:
+        self._host = host
+        self._uptime = uptime
+        self._seen: _Seen | None = None
+        self._next: _Seen | None = None
+        self._remembered_at: Micros | None = None
+        self.steps = 0
+        """how often the clock was found to have been set, by whichever process"""
+
+    async def read(self, cur: Cursor) -> Moment:
+        """Now. Where the clock was set since the last reading (of this process, or of one before it on this host), whatever waits is moved
+        first, in the caller's transaction: call `committed` when that is.
+
+        Raises Conflict (through the caller's `translated`) where somebody holds what must be moved: read again, and act on nothing until then.
+        """
+        first = self._seen or await self._remembered(cur)
+        seen = await self._look(cur)
+        if first is not None and step_between(first.reading, seen.reading) != 0:
+            seen = await self._take_in(cur, first)
+        await self._remember(cur, seen)
+        self._next = seen
+        return Moment(seen.reading.wall, seen.reading.moved)
+
+    def committed(self) -> None:
+        """The transaction of the last `read` stands: what it saw is what the next one goes on from."""
+        if self._next is not None:
+            if self._seen is not None and self._seen.reading.moved != self._next.reading.moved:
+                self.steps += 1
+            self._seen, self._next = self._next, None
+
+    async def _look(self, cur: Cursor) -> _Seen:
+        before = self._uptime()
+        wall, total, horizon = await _read(cur)
+        return _Seen(Reading(to_micros(wall), before, self._uptime(), to_span(total)), horizon)
+
+    async def _take_in(self, cur: Cursor, first: _Seen) -> _Seen:
+        await cur.execute(_SQL["hold"])
+        second = await self._look(cur)
+        step = step_between(first.reading, second.reading)
+        if step == 0:
+            return second  # another process was quicker
+        given = {
+            "step": to_interval(step),
+            "horizon": first.horizon,
+            "edge": to_datetime(divide(first.reading, second.reading, step)),
+            "wall": to_datetime(second.reading.wall),
+            "total": to_interval(second.reading.moved + step),
+            "host": self._host,
+        }
+        await cur.execute(_SQL["move_steps"], given)
+        row = await cur.fetchone()
+        moved = 0 if row is None else int(row[0])
+        await cur.execute(_SQL["move_notifications"], given)
+        await cur.execute(_SQL["note_step"], given | {"moved": moved})
+        _log.error("clock_was_set", by_seconds=step / SECOND, steps_moved=moved)
+        return second._replace(reading=second.reading._replace(moved=second.reading.moved + step))
+
+    async def _remembered(self, cur: Cursor) -> _Seen | None:
+        await cur.execute(_SQL["remembered"], {"host": self._host})
+        row = await cur.fetchone()
+        if row is None:
+            return None
+        wall, uptime, total, horizon = row
+        counted = to_span(uptime)
+        return _Seen(Reading(to_micros(wall), counted, counted, to_span(total)), horizon)
+
+    async def _remember(self, cur: Cursor, seen: _Seen) -> None:
+        reading = seen.reading
+        known = self._seen is not None and self._seen.reading.moved == reading.moved
+        if known and self._remembered_at is not None and reading.after - self._remembered_at < _REMEMBER_EVERY:
+            return
+        given = {"host": self._host, "wall": to_datetime(reading.wall), "horizon": seen.horizon}
+        given |= {"uptime": to_interval(reading.after), "total": to_interval(reading.moved)}
+        await cur.execute(_SQL["remember"], given)
+        if self._remembered_at is None:
+            await cur.execute(_SQL["forget"], given)
+        self._remembered_at = reading.after
+
+
+async def _read(cur: Cursor) -> tuple[datetime, timedelta, str]:
+    await cur.execute(_SQL["read"])
+    row = await cur.fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]

@@ -1,0 +1,209 @@
+"""The database's clock is set by an hour: what waits goes on by the time that has really passed, once, whoever notices."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from hub.errors import Conflict
+from hub.model import SECOND, Micros
+from hub.store.escalation import claim, fire
+from hub.store.steady import Moment, SteadyClock
+from tests.paging import POLICY, World
+
+HOUR = 3600 * SECOND
+STEPS = pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["forward", "back"])
+
+
+@pytest.fixture
+async def world(fresh_database: str) -> AsyncIterator[World]:
+    async with World.open(fresh_database) as world:
+        await world.own_clock()
+        await world.policy(POLICY)
+        yield world
+
+
+class Host:
+    """Processes of one machine, whose clock since boot stands still until it is told to go on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.uptime: Micros = 1_000_000 * SECOND
+
+    def process(self) -> SteadyClock:
+        return SteadyClock("boot-1", lambda: self.uptime)
+
+    async def passes(self, seconds: float) -> None:
+        """Real time: both clocks go on."""
+        self.uptime += int(seconds * SECOND)
+        await self.world.set_clock(seconds)
+
+    async def read(self, clock: SteadyClock) -> Moment:
+        async with self.world.conn.transaction(), self.world.conn.cursor() as cur:
+            now = await clock.read(cur)
+        clock.committed()
+        return now
+
+    async def due(self, clock: SteadyClock) -> list[tuple[int, int, int]]:
+        """What one turn of an escalator does: the pages that it writes."""
+        before = set(await self.pages())
+        now = await self.read(clock)
+        async with self.world.conn.transaction(), self.world.conn.cursor() as cur:
+            alarms = await claim(cur, 10, 10 * SECOND, now)
+        for alarm in alarms:
+            async with self.world.conn.transaction(), self.world.conn.cursor() as cur:
+                await fire(cur, alarm, now)
+        return sorted(set(await self.pages()) - before)
+
+    async def pages(self) -> list[tuple[int, int, int]]:
+        rows = await self.world.rows("select round, step, repetition from notification")
+        return [(row["round"], row["step"], row["repetition"]) for row in rows]
+
+
+@STEPS
+async def test_a_step_of_the_clock_makes_no_step_of_the_escalation_early_or_late(world: World, step: Micros) -> None:
+    host = Host(world)
+    clock = host.process()
+    await host.read(clock)
+    await world.alarm()
+    assert await host.due(clock) == [(1, 1, 0)]
+    await host.passes(10)
+    await world.set_clock(step / SECOND)
+    assert await host.due(clock) == []
+    await host.passes(48)
+    assert await host.due(clock) == []
+    await host.passes(3)
+    assert await host.due(clock) == [(1, 2, 0)]
+    await host.passes(30)
+    assert await host.due(clock) == [(1, 2, 1)]
+    await host.passes(508)
+    assert await host.due(clock) == []
+    await host.passes(3)
+    assert await host.due(clock) == [(2, 1, 0)]
+    [noted] = await world.rows("select extract(epoch from amount)::float8 as amount, moved from clock_step")
+    assert abs(noted["amount"] - step / SECOND) < 1
+    assert noted["moved"] == 2
+
+
+@STEPS
+async def test_a_process_that_begins_anew_notices_what_was_set_while_none_ran(world: World, step: Micros) -> None:
+    host = Host(world)
+    first = host.process()
+    await host.read(first)
+    await world.alarm()
+    assert await host.due(first) == [(1, 1, 0)]
+    await host.passes(20)
+    await world.set_clock(step / SECOND)
+    await host.passes(20)
+    second = host.process()
+    assert await host.due(second) == []
+    await host.passes(21)
+    assert await host.due(second) == [(1, 2, 0)]
+
+
+@STEPS
+async def test_of_several_processes_one_takes_the_step_in(world: World, step: Micros) -> None:
+    host = Host(world)
+    clocks = [host.process() for _ in range(3)]
+    for clock in clocks:
+        await host.read(clock)
+    await world.alarm()
+    await world.set_clock(step / SECOND)
+    moments = [await host.read(clock) for clock in clocks]
+    assert len({moment.moved for moment in moments}) == 1
+    assert await world.rows("select count(*) as steps from clock_step") == [{"steps": 1}]
+    assert [clock.steps for clock in clocks] == [1, 1, 1]
+
+
+@STEPS
+async def test_an_alarm_that_is_raised_between_the_step_and_its_notice_is_paged_at_once_and_in_its_own_time(
+    world: World, step: Micros
+) -> None:
+    host = Host(world)
+    clock = host.process()
+    await host.read(clock)
+    old = await world.alarm()
+    await host.passes(0.2)
+    await world.set_clock(step / SECOND)
+    new = await world.alarm()
+    now = await host.read(clock)
+    async with world.conn.transaction(), world.conn.cursor() as cur:
+        assert set(await claim(cur, 10, 10 * SECOND, now)) == {old, new}
+    for alarm in (old, new):
+        waits = await world.rows(
+            "select extract(epoch from due_at - hub_clock())::float8 as s from escalation_step where alarm = %s order by due_at",
+            alarm,
+        )
+        for found, wanted in zip((row["s"] for row in waits), (0.0, 60.0, 90.0), strict=True):
+            assert abs(found - wanted) < 20, waits
+
+
+async def test_whoever_claimed_by_the_clock_before_a_step_does_nothing_by_it(world: World) -> None:
+    host = Host(world)
+    one, other = host.process(), host.process()
+    await host.read(other)
+    alarm = await world.alarm()
+    stale = await host.read(one)
+    await world.set_clock(-3600)
+    await host.read(other)
+    async with world.conn.transaction(), world.conn.cursor() as cur:
+        with pytest.raises(Conflict, match="clock"):
+            await fire(cur, alarm, stale)
+    assert await world.pages(alarm) == []
+
+
+async def test_a_step_whose_transaction_fails_is_taken_in_by_the_next_reading_once(world: World) -> None:
+    host = Host(world)
+    clock = host.process()
+    await host.read(clock)
+    alarm = await world.alarm()
+    assert await host.due(clock) == [(1, 1, 0)]
+    await world.set_clock(3600)
+    with pytest.raises(RuntimeError):
+        async with world.conn.transaction(), world.conn.cursor() as cur:
+            await clock.read(cur)
+            raise RuntimeError
+    assert await world.rows("select * from clock_step") == []
+    assert await host.due(clock) == []
+    assert await host.due(clock) == []
+    assert await left(world, alarm) == [60, 90]
+
+
+async def test_a_page_that_waits_for_its_next_try_does_not_wait_an_hour(world: World) -> None:
+    host = Host(world)
+    clock = host.process()
+    await host.read(clock)
+    await world.alarm()
+    await host.due(clock)
+    await world.conn.execute("update notification set next_attempt_at = hub_clock() + interval '30 s'")
+    await world.set_clock(-3600)
+    await host.read(clock)
+    assert await world.rows("select next_attempt_at <= hub_clock() as now from notification") == [{"now": True}]
+
+
+async def test_nothing_is_moved_while_somebody_writes_due_times_and_all_of_it_afterwards(world: World) -> None:
+    """A raise that is under way during the step commits what it reckoned by the old clock: it is waited for."""
+    host = Host(world)
+    clock = host.process()
+    await host.read(clock)
+    await world.conn.execute("set lock_timeout = '200ms'")
+    async with World.connect(world.url) as ingest:
+        async with ingest.conn.transaction():
+            alarm = await ingest.alarm()
+            await world.set_clock(-3600)
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await host.read(clock)
+        assert [round(wait) for wait in await left(world, alarm)] == [3600, 3660, 3690]
+        await host.read(clock)
+        assert await left(world, alarm) == [0, 60, 90]
+
+
+async def left(world: World, alarm: UUID) -> list[int]:
+    """Seconds until each step that waits, to the nearest ten."""
+    rows = await world.rows(
+        "select due_at - hub_clock() as left from escalation_step where alarm = %s and state = 'due' order by due_at",
+        alarm,
+    )
+    return [round((row["left"] + timedelta(seconds=1)).total_seconds() / 10) * 10 for row in rows]
