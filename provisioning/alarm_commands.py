@@ -43,7 +43,7 @@ def list_alarms(hub: Hub, institution: str | None, *, every: bool, as_json: bool
 def act(hub: Hub, alarm: str, action: str, note: str, *, as_json: bool) -> None:
     """Acknowledge, confirm or reset one alarm."""
     with hub:
-        found = hub.post(f"/alarms/{_full_id(hub, alarm)}/{action}", {"note": note})
+        found = hub.post(f"/alarms/{full_id(hub, alarm)}/{action}", {"note": note})
     if as_json:
         show.as_json(found)
         return
@@ -51,7 +51,8 @@ def act(hub: Hub, alarm: str, action: str, note: str, *, as_json: bool) -> None:
     print(f"{found['id'][:_SHORT]} {found['title']['zh']} {found['title']['en']}: {done}, {found['state']}")
 
 
-def _full_id(hub: Hub, alarm: str) -> str:
+def full_id(hub: Hub, alarm: str) -> str:
+    """The whole id of an alarm that is active, from enough of its beginning; raises HubError."""
     if len(alarm) == _FULL:
         return alarm
     fitting: list[Any] = [row["id"] for row in hub.items("/alarms", active=True) if row["id"].startswith(alarm.lower())]

@@ -63,6 +63,14 @@ class Hub:
         """Hand `content` (JSON) to the hub."""
         return self._ask("POST", path, content, parameters)
 
+    def put(self, path: str, content: Any) -> Any:
+        """Put `content` (JSON) at `path`."""
+        return self._ask("PUT", path, content)
+
+    def delete(self, path: str) -> None:
+        """Take away what is at `path`."""
+        self._ask("DELETE", path)
+
     def items(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
         cursor: str | None = None
@@ -83,7 +91,7 @@ class Hub:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise HubError(f"the hub at {self._origin} cannot be reached: {reason}", Exit.NOT_REACHABLE) from None
         if answer.is_success:
-            return _json(answer)
+            return None if answer.status_code == httpx.codes.NO_CONTENT else _json(answer)
         raise _refusal(answer)
 
 

@@ -29,6 +29,8 @@ coverage_app = typer.Typer(help="覆盖 Coverage against the rules.", no_args_is
 app.add_typer(device_app, name="device")
 app.add_typer(edge_app, name="edge")
 app.add_typer(alarm_app, name="alarm")
+authority_app = typer.Typer(help="接警单位 Authorities: police, fire service, the level above.", no_args_is_help=True)
+app.add_typer(authority_app, name="authority")
 app.add_typer(coverage_app, name="coverage")
 
 
@@ -205,6 +207,80 @@ def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = F
     from provisioning.alarm_commands import act
 
     act(connect(context.obj), alarm, "reset", note, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("hand-over")
+def alarm_hand_over(
+    context: Context,
+    alarm: str,
+    authority: Annotated[str, typer.Argument(help="An authority's id; `anxinctl authority list` names them.")],
+    note: Note = "",
+    as_json: Json = False,
+) -> None:
+    """移交 Hand a real alarm to police, fire service or the level above. Exercises are refused."""
+    from provisioning.handover_commands import hand_over
+
+    hand_over(connect(context.obj), alarm, authority, note, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("received")
+def alarm_received(
+    context: Context,
+    alarm: str,
+    authority: str,
+    by: Annotated[str, typer.Option("--by", help="Who at the authority said that they have it.")],
+    reference: Annotated[str, typer.Option("--reference", help="The number under which they have it.")] = "",
+    at: Annotated[str | None, typer.Option("--at", help="When, RFC 3339; now if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write down that the authority has the alarm: by whom, under which number, when."""
+    from provisioning.handover_commands import received
+
+    received(connect(context.obj), alarm, authority, by, reference, at, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("arrived")
+def alarm_arrived(
+    context: Context,
+    alarm: str,
+    authority: str,
+    at: Annotated[str | None, typer.Option("--at", help="When, RFC 3339; now if left out.")] = None,
+    note: Note = "",
+    as_json: Json = False,
+) -> None:
+    """Write down that police or fire service are there."""
+    from provisioning.handover_commands import arrived
+
+    arrived(connect(context.obj), alarm, authority, at, note, as_json=as_json or context.obj.as_json)
+
+
+@authority_app.command("list")
+def authority_list(context: Context, institution: Institution = None, as_json: Json = False) -> None:
+    """Authorities, with what the operator dials."""
+    from provisioning.handover_commands import list_authorities
+
+    list_authorities(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+
+
+@authority_app.command("put")
+def authority_put(
+    context: Context,
+    authority: str,
+    file: Annotated[Path, typer.Option("--file", "-f", help="YAML or JSON: kind, title, division, phone, channels …")],
+    as_json: Json = False,
+) -> None:
+    """Register or change an authority (role admin). What is handed to it is always real: it cannot be tried with a test."""
+    from provisioning.handover_commands import put_authority
+
+    put_authority(connect(context.obj), authority, file, as_json=as_json or context.obj.as_json)
+
+
+@authority_app.command("retire")
+def authority_retire(context: Context, authority: str) -> None:
+    """Nothing is handed to it any more (role admin)."""
+    from provisioning.handover_commands import retire_authority
+
+    retire_authority(connect(context.obj), authority)
 
 
 @coverage_app.command("show")

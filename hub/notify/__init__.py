@@ -1,5 +1,6 @@
 """Channels: one file each, behind `Channel.send(Message) -> Receipt`, which only `deliver` calls. This module knows which there are and makes
-one from stored settings."""
+one from stored settings. Authorities are no channels: hub/notify/authority.py.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +8,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from hub.errors import BadInput
-from hub.notify.message import Channel, Message, Outcome, Receipt
-from hub.notify.smtp import SmtpChannel, SmtpSettings
-from hub.notify.webhook import WebhookChannel, WebhookSettings
+from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
+from hub.notify.smtp import SmtpSettings
+from hub.notify.webhook import WebhookSettings
 
-KINDS: Mapping[str, type[WebhookSettings] | type[SmtpSettings]] = {"webhook": WebhookSettings, "smtp": SmtpSettings}
+KINDS: Mapping[str, type[ChannelSettings]] = {
+    "webhook": WebhookSettings,
+    "smtp": SmtpSettings,
+}
 
-Settings = WebhookSettings | SmtpSettings
 
-
-def parse_settings(kind: str, settings: Mapping[str, Any], where: str) -> Settings:
+def parse_settings(kind: str, settings: Mapping[str, Any], where: str) -> ChannelSettings:
     """The settings of a channel of this kind; raises BadInput that names `where` and the key, never a value."""
     model = KINDS.get(kind)
     if model is None:
@@ -31,10 +33,7 @@ def parse_settings(kind: str, settings: Mapping[str, Any], where: str) -> Settin
 
 def open_channel(kind: str, settings: Mapping[str, Any], where: str, *, allow_loopback: bool) -> Channel:
     """A channel ready to send; raises BadInput as `parse_settings`."""
-    parsed = parse_settings(kind, settings, where)
-    if isinstance(parsed, WebhookSettings):
-        return WebhookChannel(parsed, allow_loopback=allow_loopback)
-    return SmtpChannel(parsed, allow_loopback=allow_loopback)
+    return parse_settings(kind, settings, where).channel(allow_loopback=allow_loopback)
 
 
 async def deliver(channel: Channel, message: Message) -> Receipt:

@@ -1,9 +1,12 @@
 """What a channel sends and what it answers. Knows nothing of databases, policies or how any channel works."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple, Protocol
 from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
 
 from hub.model import Exercise, Priority, SignalClass
 from hub.profiles import Title
@@ -59,6 +62,22 @@ class Receipt(NamedTuple):
     code: int | None = None
     """HTTP status or SMTP reply code"""
     detail: str = ""
+    provider_id: str = ""
+    """what the provider calls this message, where it tells later whether it arrived; `[A-Za-z0-9^._:-]`, at most 100"""
+
+
+class ChannelSettings(BaseModel, ABC):
+    """What a channel is told; each kind has its own. Unknown keys are refused, secrets are SecretStr."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @abstractmethod
+    def shown(self) -> dict[str, object]:
+        """What may be shown."""
+
+    @abstractmethod
+    def channel(self, *, allow_loopback: bool) -> "Channel":
+        """The channel of these settings."""
 
 
 class Channel(Protocol):

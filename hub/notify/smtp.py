@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import aiosmtplib
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from hub.errors import BadInput
 from hub.notify.address import connect, resolve
-from hub.notify.message import Message, Outcome, Receipt
+from hub.notify.message import ChannelSettings, Message, Outcome, Receipt
 from hub.notify.wording import body, subject
 
 _SECONDS = 10.0
 _ADDRESS = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"
 
 
-class SmtpSettings(BaseModel):
+class SmtpSettings(ChannelSettings):
     """The relay and whom to write to. `security`: STARTTLS (must succeed), TLS from the first byte, or none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9.:_-]+$")
     port: int = Field(ge=1, le=65535)
@@ -55,6 +53,10 @@ class SmtpSettings(BaseModel):
         """What may be shown."""
         shown = self.model_dump(mode="json", exclude={"password"}, exclude_none=True)
         return shown if self.password is None else {**shown, "password": "***"}
+
+    def channel(self, *, allow_loopback: bool) -> "SmtpChannel":
+        """The channel of these settings."""
+        return SmtpChannel(self, allow_loopback=allow_loopback)
 
 
 class _Address(BaseModel):

@@ -4,38 +4,26 @@
 The receiver must drop what it has already seen by `webhook-id`: a hub that is killed between sending and noting it sends once more.
 """
 
-import asyncio
 import base64
 import binascii
 import json
-import logging
-import ssl
 from datetime import UTC, datetime
-from functools import cache
 from typing import ClassVar
 
 import httpx
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
+from pydantic import SecretStr, field_validator
 from standardwebhooks import Webhook
 
-from hub.errors import BadInput
-from hub.notify.address import Peer, resolve
-from hub.notify.message import Message, Outcome, Receipt
+from hub.notify.message import ChannelSettings, Message, Receipt
+from hub.notify.posting import judge, post
 from hub.notify.wording import headline, instruction
 
-# these write whole URLs into their log, and a URL may hold a token
-for _library in ("httpx", "httpcore"):
-    logging.getLogger(_library).setLevel(logging.WARNING)
-
 _SECONDS = 5.0
-_GONE = 410
 _PREFIX = "whsec_"
 
 
-class WebhookSettings(BaseModel):
+class WebhookSettings(ChannelSettings):
     """Where to post, and the shared secret (`whsec_` and base64 of 24 to 64 bytes). The URL may hold a token: it is a secret too."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: SecretStr
     secret: SecretStr
@@ -70,11 +58,9 @@ class WebhookSettings(BaseModel):
         url = httpx.URL(self.url.get_secret_value())
         return {"url": f"{url.scheme}://{url.netloc.decode('ascii')}/…", "secret": "***"}
 
-
-@cache
-def _trust() -> ssl.SSLContext:
-    # building one costs 15 ms and more; it holds no state of a connection
-    return httpx.create_ssl_context(trust_env=False)
+    def channel(self, *, allow_loopback: bool) -> "WebhookChannel":
+        """The channel of these settings."""
+        return WebhookChannel(self, allow_loopback=allow_loopback)
 
 
 def content(message: Message) -> bytes:
@@ -113,98 +99,38 @@ def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+async def post_signed(
+    settings: WebhookSettings, name: str, payload: bytes, *, allow_loopback: bool, seconds: float
+) -> Receipt:
+    """One signed POST; `name` is the idempotency key."""
+    now = datetime.now(UTC)
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": name,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(settings.secret.get_secret_value()).sign(name, now, payload.decode()),
+    }
+    url = httpx.URL(settings.url.get_secret_value())
+    answer = await post(url, payload, headers, allow_loopback=allow_loopback, seconds=seconds)
+    return answer if isinstance(answer, Receipt) else judge(answer.status)
+
+
 class WebhookChannel:
     """Posts messages to one URL."""
 
     carries_marks: ClassVar[bool] = True
 
     def __init__(self, settings: WebhookSettings, *, allow_loopback: bool = False, seconds: float = _SECONDS) -> None:
-        self._url = httpx.URL(settings.url.get_secret_value())
-        self._signer = Webhook(settings.secret.get_secret_value())
+        self._settings = settings
         self._allow_loopback = allow_loopback
         self._seconds = seconds
 
     async def send(self, message: Message) -> Receipt:
         """One POST, five seconds at most for all of it."""
-        try:
-            async with asyncio.timeout(self._seconds):
-                port = self._url.port or (443 if self._url.scheme == "https" else 80)
-                peers = await resolve(self._url.host, port, allow_loopback=self._allow_loopback)
-                status = await self._post(peers, message)
-        except (TimeoutError, httpx.TimeoutException):
-            return Receipt(Outcome.FAILED, None, f"no answer within {self._seconds:g} s")
-        except BadInput as error:
-            return Receipt(Outcome.REFUSED, None, error.reason)
-        except httpx.HTTPError as error:
-            return Receipt(Outcome.FAILED, None, _wording(error))
-        except (OSError, UnicodeError):
-            return Receipt(Outcome.FAILED, None, "the host's name cannot be resolved")
-        return _judge(status)
-
-    async def _post(self, peers: list[Peer], message: Message) -> int:
-        failure: httpx.HTTPError | None = None
-        for peer in peers:
-            try:
-                return await self._post_to(peer, message)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                failure = error
-        assert failure is not None
-        raise failure
-
-    async def _post_to(self, peer: Peer, message: Message) -> int:
-        payload = content(message)
-        now = datetime.now(UTC)
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "anxin-hub",
-            "host": self._url.netloc.decode("ascii"),
-            "webhook-id": str(message.id),
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": self._signer.sign(str(message.id), now, payload.decode()),
-        }
-        # a connection each: one that is shared by address could carry another name's certificate
-        transport = httpx.AsyncHTTPTransport(
-            verify=_trust(), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+        return await post_signed(
+            self._settings,
+            str(message.id),
+            content(message),
+            allow_loopback=self._allow_loopback,
+            seconds=self._seconds,
         )
-        # TCP and TLS each get less than half: a TLS handshake that is cancelled from outside would leave its socket open (httpcore)
-        timeout = httpx.Timeout(self._seconds, connect=0.4 * self._seconds)
-        async with httpx.AsyncClient(
-            transport=transport, trust_env=False, follow_redirects=False, timeout=timeout
-        ) as client:
-            request = client.build_request(
-                "POST",
-                self._url.copy_with(host=peer.address),
-                content=payload,
-                headers=headers,
-                extensions={"sni_hostname": self._url.host},
-            )
-            response = await client.send(request, stream=True)
-            # the answer's body is never read: it is nobody's here, and may have no end
-            await response.aclose()
-            return response.status_code
-
-
-def _judge(status: int) -> Receipt:
-    if 200 <= status < 300:
-        return Receipt(Outcome.DELIVERED, status)
-    if status == _GONE:
-        return Receipt(Outcome.REFUSED, status, "the receiver says that this webhook is gone")
-    if 300 <= status < 400:
-        return Receipt(Outcome.FAILED, status, "the receiver redirects, which is not followed")
-    return Receipt(Outcome.FAILED, status, "the receiver did not take it")
-
-
-def _wording(error: httpx.HTTPError) -> str:
-    if isinstance(error.__cause__, BaseException) and _is_tls(error):
-        return "the receiver's certificate or TLS does not hold"
-    if isinstance(error, httpx.ConnectError):
-        return "no connection"
-    return f"the connection broke ({type(error).__name__})"
-
-
-def _is_tls(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

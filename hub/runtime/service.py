@@ -22,7 +22,7 @@ from hub.errors import BadInput
 from hub.mqtt import parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
-from hub.runtime import broker_accounts, configurations, deliverer, escalator, housekeeping
+from hub.runtime import broker_accounts, configurations, deliverer, escalator, handovers, housekeeping
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
@@ -99,6 +99,10 @@ class Service:
                     allow_loopback=self.settings.allow_loopback,
                 )
                 tasks.create_task(deliver, name="deliverer")
+                handing = handovers.run(
+                    self._database, profiles=self.profiles, allow_loopback=self.settings.allow_loopback
+                )
+                tasks.create_task(handing, name="handovers")
             if Role.COVERAGE in self.roles:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")

@@ -82,6 +82,7 @@ class _Thread(threading.Thread):
         self.tokens = {
             "installer": await self._token(Role.INSTALLER, EVERYTHING),
             "operator": await self._token(Role.OPERATOR, EVERYTHING),
+            "admin": await self._token(Role.ADMIN, EVERYTHING),
             "stranger": await self._token(Role.INSTALLER, Scope(divisions=("15",))),
         }
         settings = Settings.model_validate({"database_url": self.database, "mqtt_url": "mqtt://127.0.0.1:1"})
