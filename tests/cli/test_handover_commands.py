@@ -51,7 +51,9 @@ def test_an_operator_hands_over_and_writes_down_reception_and_arrival(
     assert begun.code == 0, begun
     assert "110" in begun.out
     assert "not verified yet" in begun.out
-    taken = ctl("alarm", "received", str(ALARM), "police-x", "--by", "接警台 3 号", "--reference", "JJ-118", who="operator")
+    taken = ctl(
+        "alarm", "received", str(ALARM), "police-x", "--by", "接警台 3 号", "--reference", "JJ-118", who="operator"
+    )
     assert taken.code == 0, taken
     assert "接警台 3 号 (JJ-118)" in taken.out
     assert ctl("alarm", "received", str(ALARM), "police-x", "--by", "again", who="operator").code == 1

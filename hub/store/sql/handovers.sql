@@ -12,11 +12,11 @@ values (%(authority)s, %(id)s, %(kind)s, %(settings)s)
 on conflict (authority, id) do update set kind = excluded.kind, settings = excluded.settings, retired_at = null
 
 -- name: retire_channels
-update authority_channel set retired_at = clock_timestamp()
+update authority_channel set retired_at = hub_clock()
 where authority = %(authority)s and retired_at is null and not id = any (%(kept)s)
 
 -- name: retire_authority
-update authority set retired_at = clock_timestamp(), version = version + 1, automatic_classes = '{}', automatic_after = null
+update authority set retired_at = hub_clock(), version = version + 1, automatic_classes = '{}', automatic_after = null
 where id = %(id)s and retired_at is null
 returning id
 
@@ -57,7 +57,7 @@ select %(id)s, authority, id from authority_channel where authority = %(authorit
 -- name: record_transition
 with moved as (update alarm set version = version + 1 where id = %(alarm)s returning id, version, state)
 insert into alarm_transition (alarm, n, event, from_state, to_state, at, actor, note)
-select id, version, %(event)s, state, state, coalesce(%(at)s, clock_timestamp()), %(actor)s, %(note)s from moved
+select id, version, %(event)s, state, state, coalesce(%(at)s, hub_clock()), %(actor)s, %(note)s from moved
 
 -- name: say
 insert into change (kind, institution, payload) values ('handover', %(institution)s, %(payload)s)
@@ -69,13 +69,13 @@ for update
 
 -- name: received
 update handover
-set received_at = coalesce(%(at)s, clock_timestamp()), received_by = %(by)s, reference = %(reference)s,
-    received_recorded_at = clock_timestamp(), received_recorded_by = %(actor)s
+set received_at = coalesce(%(at)s, hub_clock()), received_by = %(by)s, reference = %(reference)s,
+    received_recorded_at = hub_clock(), received_recorded_by = %(actor)s
 where alarm = %(alarm)s and authority = %(authority)s
 
 -- name: arrived
 update handover
-set arrived_at = coalesce(%(at)s, clock_timestamp()), arrived_recorded_at = clock_timestamp(), arrived_recorded_by = %(actor)s
+set arrived_at = coalesce(%(at)s, hub_clock()), arrived_recorded_at = hub_clock(), arrived_recorded_by = %(actor)s
 where alarm = %(alarm)s and authority = %(authority)s
 
 -- name: of_alarm
@@ -114,8 +114,8 @@ join alarm a on a.is_real and a.ended_at is null and a.signal_class = any (t.aut
 join institution i on i.key = a.institution and starts_with(i.division, t.division)
 join escalation e on e.alarm = a.id
 where t.retired_at is null and t.automatic_after is not null
-  and is_paged(a.state, a.signal_class, a.priority)
-  and e.started_at + t.automatic_after <= clock_timestamp()
+  and is_paged(a)
+  and e.started_at + t.automatic_after <= hub_clock()
   and not exists (select from handover h where h.alarm = a.id and h.authority = t.id)
 order by a.id, t.id
 limit %(limit)s
@@ -124,14 +124,14 @@ limit %(limit)s
 with picked as (
     select handover, channel
     from handover_message
-    where state = 'pending' and next_attempt_at <= clock_timestamp()
-      and (lease_until is null or lease_until <= clock_timestamp() or lease_holder not in (select live_sessions()))
+    where state = 'pending' and next_attempt_at <= hub_clock()
+      and (lease_until is null or lease_until <= hub_clock() or lease_holder not in (select live_sessions()))
     order by next_attempt_at
     limit %(limit)s
     for update skip locked
 ), claimed as (
     update handover_message m
-    set attempts = m.attempts + 1, lease_until = clock_timestamp() + %(lease)s, lease_holder = own_session()
+    set attempts = m.attempts + 1, lease_until = hub_clock() + %(lease)s, lease_holder = own_session()
     from picked p
     where m.handover = p.handover and m.channel = p.channel
     returning m.*
@@ -159,10 +159,10 @@ where handover = %(handover)s and channel = %(channel)s and n = %(n)s
 -- Only the newest attempt may fail a message, any may deliver it.
 update handover_message m
 set state = case when %(outcome)s = 'delivered' then 'sent'
-                 when %(after)s::interval is null or clock_timestamp() + %(after)s > m.created_at + %(give_up)s then 'failed' else 'pending' end,
+                 when %(after)s::interval is null or hub_clock() + %(after)s > m.created_at + %(give_up)s then 'failed' else 'pending' end,
     ended_at = case when %(outcome)s = 'delivered' or %(after)s::interval is null
-                         or clock_timestamp() + %(after)s > m.created_at + %(give_up)s then clock_timestamp() end,
-    next_attempt_at = clock_timestamp() + coalesce(%(after)s::interval, interval '0'),
+                         or hub_clock() + %(after)s > m.created_at + %(give_up)s then hub_clock() end,
+    next_attempt_at = hub_clock() + coalesce(%(after)s::interval, interval '0'),
     lease_until = null, lease_holder = null, last_error = case when %(outcome)s = 'delivered' then '' else %(detail)s end
 from handover h
 where h.id = m.handover and m.handover = %(handover)s and m.channel = %(channel)s
@@ -171,8 +171,8 @@ returning m.state, h.institution, h.alarm, h.authority
 
 -- name: unverified
 -- Handed over, and nobody has written down yet that it was received: newest told of once in a while by the loop.
-select h.alarm, h.authority, extract(epoch from clock_timestamp() - h.begun_at) as seconds
+select h.alarm, h.authority, extract(epoch from hub_clock() - h.begun_at) as seconds
 from handover h
-where h.received_at is null and h.begun_at <= clock_timestamp() - %(after)s and h.begun_at > clock_timestamp() - interval '1 day'
+where h.received_at is null and h.begun_at <= hub_clock() - %(after)s and h.begun_at > hub_clock() - interval '1 day'
 order by h.begun_at
 limit 100

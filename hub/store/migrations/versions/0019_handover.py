@@ -1,9 +1,9 @@
-"""Revision 0014: handover, see the .sql file beside."""
+"""Revision 0019: handover, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0014"
-down_revision = "0013"
+revision = "0019"
+down_revision = "0018"
 
 
 def upgrade() -> None:
