@@ -24,6 +24,8 @@ _GATEWAY = frozenset({10, 11})
 """Exception codes that mean: the gateway lives, the unit does not."""
 _SAMPLE = partial(tuple.__new__, Sample)
 """A sample from all its fields; its own constructor takes three times as long, and a block has a hundred."""
+_REST = [repeat(None)] * (len(Sample._fields) - 3)
+"""what is left of a sample after series, time and raw value: a field more there is no sample that lacks one here"""
 _PLANS = 64
 """Sets of series whose plan is kept; the runtime asks for the same few sets again and again."""
 
@@ -151,7 +153,7 @@ class ModbusLink:
         turn.samples.update(
             zip(
                 request.names,
-                map(_SAMPLE, zip(request.names, repeat(at), raws, repeat(None), repeat(None))),
+                map(_SAMPLE, zip(request.names, repeat(at), raws, *_REST)),
                 strict=True,
             )
         )
