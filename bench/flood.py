@@ -13,18 +13,39 @@ import uuid
 WINDOW = 100
 
 
-def _text(value: str) -> bytes:
+def text(value: str) -> bytes:
     raw = value.encode()
     return struct.pack(">H", len(raw)) + raw
 
 
-def _packet(kind: int, body: bytes) -> bytes:
+def packet(kind: int, body: bytes) -> bytes:
     length, size = len(body), b""
     while True:
         length, digit = divmod(length, 128)
         size += bytes((digit | (128 if length else 0),))
         if not length:
             return bytes((kind,)) + size + body
+
+
+def packets_of(buffer: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
+    """The whole packets (first byte, body) in what was received, and the rest."""
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while len(buffer) - at >= 2:
+        length, shift, body = 0, 0, at + 1
+        while body < len(buffer):
+            digit = buffer[body]
+            length |= (digit & 127) << shift
+            body, shift = body + 1, shift + 7
+            if digit < 128:
+                break
+        else:
+            break
+        if len(buffer) < body + length or buffer[body - 1] >= 128:
+            break
+        found.append((buffer[at], buffer[body : body + length]))
+        at = body + length
+    return found, buffer[at:]
 
 
 class Client(asyncio.Protocol):
@@ -40,7 +61,7 @@ class Client(asyncio.Protocol):
         self.failed = ""
         self._name, self._password = name, password
         self._base = f"anxin/v1/{partition}/{name}"
-        self._topic = _text(f"{self._base}/up/bulk")
+        self._topic = text(f"{self._base}/up/bulk")
         self._points = [f'{{"d":"{device}","p":"{point}","t":' for device in devices for point in "abc"]
         self._at = 0
         self._buffer = b""
@@ -49,36 +70,22 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        head = _text("MQTT") + bytes((5, 0xC2)) + struct.pack(">H", 60) + b"\0"
-        transport.write(_packet(0x10, head + _text(self._name) + _text(self._name) + _text(self._password)))
+        head = text("MQTT") + bytes((5, 0xC2)) + struct.pack(">H", 60) + b"\0"
+        transport.write(packet(0x10, head + text(self._name) + text(self._name) + text(self._password)))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.failed = self.failed or f"the connection ended: {error}"
 
     def data_received(self, data: bytes) -> None:
-        buffer = self._buffer + data
-        at = 0
-        while len(buffer) - at >= 2:
-            length, shift, body = 0, 0, at + 1
-            while body < len(buffer):
-                digit = buffer[body]
-                length |= (digit & 127) << shift
-                body, shift = body + 1, shift + 7
-                if digit < 128:
-                    break
-            else:
-                break
-            if len(buffer) < body + length or buffer[body - 1] >= 128:
-                break
-            self._take(buffer[at], buffer[body : body + length])
-            at = body + length
-        self._buffer = buffer[at:]
+        packets, self._buffer = packets_of(self._buffer + data)
+        for kind, body in packets:
+            self._take(kind, body)
 
     def _take(self, kind: int, body: bytes) -> None:
         if kind == 0x20:
             if body[1]:
                 self.failed = f"refused: 0x{body[1]:02x}"
-            self._transport.write(_packet(0x82, b"\0\1\0" + _text(f"{self._base}/down/+") + b"\1"))
+            self._transport.write(packet(0x82, b"\0\1\0" + text(f"{self._base}/down/+") + b"\1"))
         elif kind == 0x90:
             self.ready.set()
         elif kind & 0xF0 == 0x40 and len(body) > 2 and body[2] >= 0x80:
@@ -86,7 +93,7 @@ class Client(asyncio.Protocol):
         elif kind & 0xF0 == 0x30:
             start = 2 + struct.unpack_from(">H", body)[0]
             if kind & 6:
-                self._transport.write(_packet(0x40, body[start : start + 2]))
+                self._transport.write(packet(0x40, body[start : start + 2]))
                 start += 2
             said = json.loads(body[start + 1 + body[start] :])  # behind the properties, which are short
             if said["stream"] == self.stream:
@@ -102,10 +109,10 @@ class Client(asyncio.Protocol):
             self._at = max(self._at + 1, time.time_ns() // 1000)
             tail = f'{self._at},"r":{self.sent}.5}}'
             payload = '{"v":1,"samples":[' + ",".join([point + tail for point in self._points]) + "]}"
-            properties = b"\x26" + _text("stream") + _text(self.stream) + b"\x26" + _text("seq") + _text(str(self.sent))
+            properties = b"\x26" + text("stream") + text(self.stream) + b"\x26" + text("seq") + text(str(self.sent))
             number = struct.pack(">H", self.sent % 65_535 + 1)
             packets.append(
-                _packet(0x32, self._topic + number + bytes((len(properties),)) + properties + payload.encode())
+                packet(0x32, self._topic + number + bytes((len(properties),)) + properties + payload.encode())
             )
         if packets:
             self._transport.write(b"".join(packets))

@@ -4,7 +4,7 @@ import json
 import secrets
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,22 +46,24 @@ class Installation:
         await made.start()
         return made
 
-    async def hub(self, profiles: list[Path], *roles: str) -> Program:
-        """`anxin serve` for the one partition, once it listens at the broker."""
-        line = [tool("anxin"), "serve", "--no-migrate", "--partitions", str(PARTITION)]
+    async def hub(
+        self, profiles: list[Path], *roles: str, partitions: Sequence[int] = (PARTITION,), within: float = 20
+    ) -> Program:
+        """`anxin serve` for these partitions, once it holds them."""
+        line = [tool("anxin"), "serve", "--no-migrate", "--partitions", ",".join(map(str, partitions))]
         made = await self.program(
             "hub", line + [word for role in roles for word in ("--role", role)], self.environment(profiles)
         )
-        await eventually(lambda: made.ended or self._leased(), 20, 0.05)
+        await eventually(lambda: made.ended or self._leased(1 + 2 * len(partitions)), within, 0.05)
         if made.ended:
             raise RuntimeError(made.last_words())
         return made
 
-    def _leased(self) -> bool:
+    def _leased(self, sessions: int) -> bool:
         row = self.conn.execute(
             "select count(*) from pg_stat_activity where application_name ~ '^anxin-(hub|lane|lease)'"
         ).fetchone()
-        return row is not None and row[0] >= 3
+        return row is not None and row[0] >= sessions
 
     def users(self, *names: str) -> dict[str, str]:
         """A password at the broker for each."""

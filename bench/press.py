@@ -76,20 +76,25 @@ class Receiver:
         writer.close()
 
 
-def _seed(place: Installation, buttons: list[str], meters: list[str], sink: int) -> dict[str, str]:
+def seed(place: Installation, buttons: list[str], sink: int) -> str:
+    """The buttons behind edge-1, and a policy that pages their presses at port `sink`; the edge's password."""
     institution = place.seed_institution()
     place.seed_client(institution, "edge-1", "lamp-urgent", "urgent", buttons)
-    place.seed_client(institution, "edge-2", "bench-meter", "bulk", meters)
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     settings = json.dumps({"url": f"http://127.0.0.1:{sink}/", "secret": secret})
-    place.conn.execute("insert into responder values ('duty', '值班', 'Duty')")
-    place.conn.execute("insert into responder_channel values ('duty', 'hook', 'webhook', %s)", [settings])
+    place.conn.execute("insert into responder (id, title_zh, title_en) values ('duty', '值班', 'Duty')")
+    place.conn.execute(
+        "insert into responder_channel (responder, id, kind, settings) values ('duty', 'hook', 'webhook', %s)",
+        [settings],
+    )
     place.conn.execute(
         "insert into policy (id, title_zh, title_en, division, signal_classes, priorities, round_every)"
         " values ('all', '全部', 'All', '14', '{fire,panic}', '{critical}', interval '1 hour')"
     )
-    place.conn.execute("insert into policy_step values ('all', 1, 'duty', 'hook', '0s', '0s', 0)")
-    return place.users("edge-1", "edge-2")
+    place.conn.execute(
+        "insert into policy_step (policy, n, responder, channel, delay) values ('all', 1, 'duty', 'hook', '0s')"
+    )
+    return place.users("edge-1")["edge-1"]
 
 
 async def lamp_edge(
@@ -123,7 +128,7 @@ def button_devices(buttons: list[str]) -> list[dict[str, object]]:
     return [{"id": name, "lane": "urgent", "settings": {}, "points": points} for name in buttons]
 
 
-async def _presses(panel: Panel, receiver: Receiver, buttons: list[str]) -> list[float]:
+async def press_all(panel: Panel, receiver: Receiver, buttons: list[str]) -> list[float]:
     """Press them one by one, ten a second at random distances; milliseconds, each."""
     for button in buttons:
         await asyncio.sleep(random.uniform(0.05, 0.15))
@@ -155,13 +160,16 @@ async def measure(presses: int) -> None:
     rounds["warm-up"] = rounds["warm-up"][:20]
     buttons = [button for one in rounds.values() for button in one]
     async with device, sink, installation() as place:
-        passwords = _seed(place, buttons, ["meter"], sink.sockets[0].getsockname()[1])
+        password = seed(place, buttons, sink.sockets[0].getsockname()[1])
+        institution = place.key("select key from institution where id = %s", INSTITUTION)
+        place.seed_client(institution, "edge-2", "bench-meter", "bulk", ["meter"])
+        meters = place.users("edge-2")["edge-2"]
         await place.hub([PROFILES, lampbus.PROFILES, data_folder("device-profiles")], "ingest", "paging", "coverage")
-        await lamp_edge(place, button_devices(buttons), device.sockets[0].getsockname()[1], passwords["edge-1"])
+        await lamp_edge(place, button_devices(buttons), device.sockets[0].getsockname()[1], password)
         await eventually(lambda: panel.edge is not None, 30, 0.05)
         for name, own in rounds.items():
-            traffic = asyncio.create_task(_traffic(place, passwords["edge-2"], ["meter"])) if name == "busy" else None
-            times = await _presses(panel, receiver, own)
+            traffic = asyncio.create_task(_traffic(place, meters, ["meter"])) if name == "busy" else None
+            times = await press_all(panel, receiver, own)
             if traffic is not None:
                 traffic.cancel()
                 await asyncio.wait({traffic})
