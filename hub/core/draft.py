@@ -218,7 +218,7 @@ class State:
     drills: dict[UUID, Micros] = field(default_factory=dict)
     """when drills are over that may have alarms here; one that is not named here is over"""
     probes: dict[UUID, Probe] = field(default_factory=dict)
-    """proofs that are open"""
+    """proofs that are open, or were a moment ago"""
 
     def remember_faults(self, registry: Registry) -> None:
         """What is wrong with the devices, from their newest readings as they were stored."""
@@ -414,8 +414,9 @@ class Draft:
     def end_exercise(self, device: Device, key: Key, alarm: Alarm, why: str) -> None:
         """An exercise's alarm ends; a proof whose alarm it was has ended with it, if nothing said so before."""
         self.move(device, key, *supersede(alarm, self.now, why))
-        if alarm.exercise is Exercise.PROOF and alarm.exercise_id in self.state.probes:
-            self.probed[alarm.exercise_id] = Probed(alarm.id, alarm.raised_at, "preempted", why)
+        probe = None if alarm.exercise_id is None else self.state.probes.get(alarm.exercise_id)
+        if probe is not None and probe.open:
+            self.probed[probe.id] = Probed(alarm.id, alarm.raised_at, "preempted", why)
 
     def move(self, device: Device, key: Key, alarm: Alarm, transition: Transition) -> None:
         """Note one transition, and whom it concerns."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from hub.core.escalation import Plan, Step
 from hub.errors import BadInput
 from hub.model import LIFE_SAFETY, SECOND, Exercise, Micros, Scalar, SignalClass
 from hub.profiles import AlarmDefinition, Point
@@ -108,7 +109,9 @@ PROOF_STREAM = "00000000-0000-5000-8000-"
 PROVEN_EVERY: Micros = 14 * DAY
 """two proofs in every calendar month, February too, and no position older than 15 days"""
 TOLD_EVERY = 2
-"""every second proof of an institution reaches the responders as well, marked: once in four weeks"""
+"""in every second slot one proof of an institution reaches the responders as well, marked: once in four weeks"""
+OFFICE_HOURS = (9 * HOUR, 17 * HOUR)
+_BEIJING: Micros = 8 * HOUR
 _MARK = re.compile(r"(proof)/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/(device|spooled|refused))?")
 
 
@@ -140,6 +143,8 @@ class Probe(NamedTuple):
     device: str
     definition: str
     instance: str
+    open: bool = True
+    """False: it has ended a moment ago; what the edge still tells of its hops is noted"""
 
 
 def proof_stream(client: str) -> str:
@@ -187,6 +192,21 @@ def _raw(value: float, point: Point) -> Scalar:
     return round(raw) if point.type == "int" else raw
 
 
+SINK = "proof-sink"
+"""the responder to whom proofs go, and nobody else; a manifest may give it more channels"""
+
+
+def plan_of_proof(policy: Plan | None, channels: Sequence[str]) -> Plan:
+    """One round into every channel of the sink; with `policy`, its first round as well. It goes by no policy: nothing replans it.
+
+    The proof ends long before a second round, and its escalation with it.
+    """
+    steps = () if policy is None else policy.steps
+    first = len(steps) + 1
+    sink = tuple(Step(n, SINK, channel) for n, channel in enumerate(channels, first))
+    return Plan(round_every=DAY, max_rounds=None, steps=(*steps, *sink))
+
+
 def phase(institution: str) -> Micros:
     """Where in the fortnight an institution's proofs lie: spread evenly by its name, the same for ever and everywhere."""
     digest = hashlib.sha256(f"proof {institution}".encode()).digest()
@@ -203,19 +223,55 @@ def slot_start(institution: str, slot: int) -> Micros:
     return slot * PROVEN_EVERY + phase(institution)
 
 
-def due(institutions: Mapping[str, int | None], now: Micros, room: int) -> list[tuple[str, int]]:
+def due(institutions: Mapping[str, int], now: Micros, room: int) -> list[tuple[str, int]]:
     """Institutions whose slot has come and is not done, with the slot: the longest waiting first, at most `room`.
 
-    `institutions`: the last slot done of each; None: never. A hub that was away makes up for the newest slot alone, a few at a time.
+    `institutions`: the last slot done of each. A hub that was away makes up for the newest slot alone, a few at a time.
     """
     waiting = []
     for institution, done in institutions.items():
         slot = slot_at(institution, now)
-        if done is None or slot > done:
+        if slot > done:
             waiting.append((slot_start(institution, slot), institution, slot))
     return [(institution, slot) for _, institution, slot in sorted(waiting)[: max(0, room)]]
 
 
-def tells_responders(slot: int) -> bool:
-    """Whether this slot's first proof is for the responders, too."""
-    return slot % TOLD_EVERY == 0
+def due_to_tell(institutions: Mapping[str, int], now: Micros, room: int) -> list[tuple[str, int]]:
+    """The same of proofs that reach the responders, too: every `TOLD_EVERY` slots, and in office hours (Beijing) alone."""
+    if not OFFICE_HOURS[0] <= (now + _BEIJING) % DAY < OFFICE_HOURS[1]:
+        return []
+    waiting = []
+    for institution, told in institutions.items():
+        slot = slot_at(institution, now)
+        if slot // TOLD_EVERY > told // TOLD_EVERY:
+            waiting.append((slot_start(institution, slot), institution, slot))
+    return [(institution, slot) for _, institution, slot in sorted(waiting)[: max(0, room)]]
+
+
+class Handed(NamedTuple):
+    """One notification of a proof: to whom, what became of it, and when it was written, first sent and received."""
+
+    responder: str
+    channel: str
+    state: str
+    created_at: Micros
+    sent_at: Micros | None
+    received_at: Micros | None
+
+
+def judge_proof(handed: Sequence[Handed], escalation: str, tell: str) -> tuple[str, str]:
+    """State and reason of a proof whose alarm was raised: `passed` when the sink has it on every channel, and, where they were to be told,
+    every responder of the policy's first moment, too; `failed` with the reason; `raised` while it is under way."""
+    if escalation == "uncovered":
+        return "failed", "no escalation policy covers it: nobody would be told"
+    lost = [one for one in handed if one.state in ("failed", "cancelled")]
+    if lost:
+        return "failed", f"{lost[0].responder} was not reached by {lost[0].channel}"
+    people = [one for one in handed if one.responder != SINK]
+    if (
+        len(people) == len(handed)
+        or any(one.state != "sent" for one in handed)
+        or (tell == "responders" and not people)
+    ):
+        return "raised", ""
+    return "passed", ""

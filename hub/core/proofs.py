@@ -24,16 +24,17 @@ def take_marked(draft: Draft, device: Device, sample: Sample) -> None:
     definition = device.profile.alarms.get(probe.definition)
     point = device.profile.points.get(sample.series.point)
     if definition is None or point is None or definition.point != sample.series.point:
-        _end(draft, probe, "failed", "the profile no longer has this alarm")
+        if probe.open:
+            _end(draft, probe, "failed", "the profile no longer has this alarm")
         return
     reading = normalise(sample, point, draft.now, Lane.URGENT)
     if hop.hop:
         said = sample.error or ""
         draft.hops.append(Hopped(hop.id, hop.hop, reading.at, said))
-        if hop.hop == "refused":
+        if hop.hop == "refused" and probe.open:
             _end(draft, probe, "failed", f"the edge refused: {said}", reading.at)
         return
-    if hop.id in draft.probed:
+    if hop.id in draft.probed or not probe.open:
         return  # said twice
     _raise(draft, device, probe, reading)
 

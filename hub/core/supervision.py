@@ -194,7 +194,8 @@ def _end_exercises(draft: Draft) -> None:
         if alarm.exercise is Exercise.DRILL:
             over = alarm.exercise_id is None or draft.now >= state.drills.get(alarm.exercise_id, 0)
         elif alarm.exercise is Exercise.PROOF:
-            over = alarm.exercise_id not in state.probes
+            probe = None if alarm.exercise_id is None else state.probes.get(alarm.exercise_id)
+            over = probe is None or not probe.open
         else:
             continue
         device = draft.registry.devices.get(key.device)

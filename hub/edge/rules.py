@@ -59,7 +59,8 @@ class LocalRules:
         """Look, and hand on."""
         for sample in samples:
             try:
-                self._look(sample)
+                if sample.mark is None:  # a proof sounds nothing
+                    self._look(sample)
             except Exception as error:  # noqa: BLE001 -- a sample of the wrong make: the sink says so, and its neighbours are carried
                 log.error("rules.sample_not_judged", error=type(error).__name__)
         await self._sink.put(lane, samples, rejects)

@@ -15,6 +15,7 @@ from hub.edge.configuration import PATIENCE, Begun, Configurator, Keeper, Patien
 from hub.edge.intake import Intake
 from hub.edge.life import STOPPED, Birth, Life
 from hub.edge.own_points import OwnPoints
+from hub.edge.prover import Prover
 from hub.edge.rules import LocalRules
 from hub.edge.site import Site, broker_of
 from hub.edge.spool import BULK_BUDGET, open_spool
@@ -88,6 +89,8 @@ async def _run(
         ]
         if own.trust is not None:
             others.append(tasks.create_task(configurator.run(), name="configuration"))
+            prover = Prover(own.edge, bytes.fromhex(own.trust.key), site, rules, uplink, clock)
+            others.append(tasks.create_task(prover.run(), name="prover"))
         own_points = OwnPoints(site, uplink, intake, clock)
         beats = [tasks.create_task(own_points.beat(lane), name=f"beat-{lane}") for lane in Lane]
         beats.append(tasks.create_task(own_points.announce(birth), name="birth"))

@@ -23,6 +23,7 @@ import structlog
 
 from hub.core.backoff import DENIED_URGENT, Backoff
 from hub.core.edge_estimates import SkewEstimate
+from hub.core.proof_order import order_topic
 from hub.core.window import Past, Verdict, Window
 from hub.core.wire import (
     MAX_REJECTS,
@@ -54,6 +55,7 @@ PIPE = 64 * 1024
 """bytes of bulk on the line without the broker's acknowledgement, or one message if it is larger: half a second of a line of 1 Mbit/s"""
 LONGEST = 5.0
 """seconds of the longest pause: an alarm must not wait long for a broker that is back"""
+MOST_ORDERS = 100
 FAREWELL = 1.0
 """seconds"""
 DISK_PAUSE = 1.0
@@ -73,6 +75,10 @@ class Uplink:
         self.configuration: bytes | None = None
         """the newest message on the topic of the configuration; whoever takes it puts None here"""
         self.configured = asyncio.Event()
+        """set when one came; who waits clears it"""
+        self.orders: deque[bytes] = deque(maxlen=MOST_ORDERS)
+        """what the hub wants injected in proofs, unread; the oldest goes when there are too many"""
+        self.ordered = asyncio.Event()
         """set when one came; who waits clears it"""
         self.confirmed_at = _now()
         """when the hub last confirmed anything urgent (an edge beats there), by the loop's clock; at first, when this began"""
@@ -97,6 +103,7 @@ class Uplink:
         self._up = {lane: str(Topic(partition, client, "up", lane)) for lane in Lane}
         self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
         self._configuration = configuration_topic(partition, client)
+        self._orders = order_topic(partition, client)
         self._state = state_topic(partition, client)
 
     def move(self, broker: Broker, partition: int) -> None:
@@ -138,7 +145,7 @@ class Uplink:
             with suppress(AccessDenied):  # a broker whose rules know no birth carries alarms all the same
                 await live.publish(self._state, encode_state(SessionState(name, born=True)))
             self._session = live, name
-            for topic in (*self._down, self._configuration):
+            for topic in (*self._down, self._configuration, self._orders):
                 await live.subscribe(topic)
             log.info("uplink.up", broker=str(self._broker))
             self._said_down = False
@@ -188,6 +195,11 @@ class Uplink:
                 if incoming.topic == self._configuration:
                     self.configuration = incoming.payload
                     self.configured.set()
+                    live.settle(incoming)
+                    continue
+                if incoming.topic == self._orders:
+                    self.orders.append(incoming.payload)
+                    self.ordered.set()
                     live.settle(incoming)
                     continue
                 lane = self._down.get(incoming.topic)

@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 from hub.errors import BadInput
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
+from hub.notify.sink import SinkSettings
 from hub.notify.smtp import SmtpSettings
 from hub.notify.webhook import WebhookSettings
 
 KINDS: Mapping[str, type[ChannelSettings]] = {
     "webhook": WebhookSettings,
     "smtp": SmtpSettings,
+    "sink": SinkSettings,
 }
 
 

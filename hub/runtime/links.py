@@ -11,7 +11,8 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -20,7 +21,7 @@ import structlog
 from hub.core.backoff import DENIED_URGENT, Backoff
 from hub.core.polling import Schedule, Turn
 from hub.driver import Link, PollLink, PushLink, WriteLink
-from hub.errors import AccessDenied, AnxinError, BadInput, LinkDown, ProtocolFault
+from hub.errors import AccessDenied, AnxinError, BadInput, DriverError, LinkDown, ProtocolFault
 from hub.model import Delivery, Lane, Micros, Reject, Sample, Scalar, Series
 from hub.runtime.drivers import LinkPlan
 
@@ -40,6 +41,9 @@ SETTLE_LIMIT = 30.0
 """seconds that a driver has to confirm one delivery to its source"""
 LEAVE_LIMIT = 5.0
 """seconds that a driver has to end its reading, and again to disconnect; then it is cancelled and the link entered again"""
+PROVE_LIMIT = 20.0
+"""seconds that a device has to answer in a proof, and its delivery to find room"""
+MOST_ASKED = 100
 UNDER_WAY = 512
 """deliveries of a push link that may wait for the sink; bulk gathers there for a quarter of a second, and a press may stand behind it"""
 LONGEST_URGENT = 10.0
@@ -131,6 +135,11 @@ class LinkRunner:
         self._link: Link | None = None
         self._denials = 0
         """refusals in a row"""
+        self._under_way: _UnderWay | None = None
+        """of the link that stands"""
+        self._asked: deque[tuple[Series, asyncio.Future[Micros]]] = deque()
+        """who wants a device read once more"""
+        self._asking = asyncio.Event()
 
     async def run(self) -> None:
         """Enter the link, keep it, leave it, pause, again; until cancelled.
@@ -170,6 +179,56 @@ class LinkRunner:
         self._log.error("driver.bug", error=repr(error), traceback="".join(traceback.format_exception(error)))
         raise LinkDown(f"a bug in the driver: {error!r}")
 
+    async def prove(self, sample: Sample, settle: Callable[[], Awaitable[None]]) -> Micros | None:
+        """Hand over a marked sample behind the link that stands, like the driver's own: `settle` is called when it is safe.
+
+        Where the link polls, the device is read once more first, and what it says is handed over like any reading; returns when it had
+        answered, None where it speaks by itself. Raises LinkDown where there is no link, or no answer.
+        """
+        assert sample.mark is not None, "what has no mark is the driver's"
+        link, under_way = self._link, self._under_way
+        if link is None or under_way is None:
+            raise LinkDown("the link is down")
+        answered: Micros | None = None
+        if isinstance(link, PollLink):
+            if len(self._asked) >= MOST_ASKED:
+                raise LinkDown("too many proofs at once on this link")
+            answer: asyncio.Future[Micros] = asyncio.get_running_loop().create_future()
+            self._asked.append((sample.series, answer))
+            self._asking.set()
+            try:
+                await asyncio.wait([answer], timeout=PROVE_LIMIT)
+                if not answer.done():
+                    raise LinkDown(f"the device did not answer within {PROVE_LIMIT:g} s")
+                answered = answer.result()
+            finally:
+                answer.cancel()
+        await asyncio.wait_for(self._store(Delivery([sample], settle=settle), under_way, polled=False), PROVE_LIMIT)
+        return answered
+
+    async def _read_asked(self, link: PollLink, under_way: _UnderWay) -> None:
+        """Read for whoever asks, between the turns: nothing else is on the line meanwhile."""
+        while self._asked:
+            series, answer = self._asked.popleft()
+            if answer.done():
+                continue  # nobody waits any more
+            try:
+                async with _limit(READ_LIMIT, "gave no answer"):
+                    samples = await link.read((series,))
+            except ProtocolFault as error:
+                await self._take_fault(error)
+                _fail(answer, LinkDown(f"the device answered nonsense: {error}"))
+                continue
+            except DriverError as error:
+                _fail(answer, error)
+                raise
+            bad = next((one.error for one in samples if one.error is not None), None if samples else "no sample")
+            if not answer.done() and bad is None:
+                answer.set_result(self._clock())
+            elif bad is not None:
+                _fail(answer, LinkDown(f"the device could not be read: {bad}"))
+            await self._store(Delivery(samples), under_way, polled=True)
+
     async def _take_end(self, error: BaseException) -> None:
         """What ended a connection is said, and waited out."""
         if isinstance(error, AccessDenied):
@@ -191,7 +250,7 @@ class LinkRunner:
         under_way: _UnderWay = asyncio.Queue(UNDER_WAY)
         async with self._entered() as link:
             self._say_up()
-            self._link = link
+            self._link, self._under_way = link, under_way
             work = [self._settle(under_way)]
             if isinstance(link, PollLink):
                 work.append(self._poll(link, under_way))
@@ -203,7 +262,9 @@ class LinkRunner:
                 first, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self.counters.up = False
-                self._link = None
+                self._link = self._under_way = None
+                while self._asked:
+                    _fail(self._asked.popleft()[1], LinkDown("the link went down"))
                 await self._end(parts)
                 _abandon(under_way)
             raise _telling([part.result() for part in parts if part in first or _failed(part)])
@@ -242,7 +303,12 @@ class LinkRunner:
         while True:
             wake = self._schedule.next()
             # with nothing to read there is nothing to find out either
-            await asyncio.sleep(IDLE if wake is None else max(0, wake - _ticks()) / 1_000_000)
+            self._asking.clear()
+            if not self._asked:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE if wake is None else max(0, wake - _ticks()) / 1_000_000):
+                        await self._asking.wait()
+            await self._read_asked(link, under_way)
             for turn in self._schedule.turns(_ticks()):
                 await self._take_turn(link, turn, under_way)
 
@@ -400,6 +466,11 @@ async def _outcome(work: Coroutine[Any, Any, NoReturn]) -> BaseException:
         raise
     except BaseException as error:  # noqa: BLE001 -- who asked raises it again or says it
         return error
+
+
+def _fail(answer: "asyncio.Future[Micros]", error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 def _failed(part: "asyncio.Task[BaseException]") -> bool:

@@ -22,7 +22,7 @@ from hub.errors import BadInput
 from hub.mqtt import parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
-from hub.runtime import broker_accounts, configurations, deliverer, escalator, handovers, housekeeping
+from hub.runtime import broker_accounts, configurations, deliverer, escalator, handovers, housekeeping, prover
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
@@ -87,6 +87,8 @@ class Service:
                 )
                 giving = configurations.run(self._database, broker, maker, numbers)
                 tasks.create_task(giving, name="configurations")
+                proving = prover.run(self._database, broker, self.profiles, numbers)
+                tasks.create_task(proving, name="prover")
                 if self.settings.mqtt_password_file is not None:
                     accounts = self._broker_accounts(self.settings.mqtt_password_file, broker.username)
                     tasks.create_task(accounts, name="broker-accounts")

@@ -5,7 +5,7 @@ alarm's row. Everybody locks in the same order: alarm, escalation, step, notific
 the other: either the step finds the alarm acknowledged, or the acknowledge finds the step's notification and cancels it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 
 from hub.core import escalation as core
 from hub.core.escalation import Due, Plan, Step
+from hub.core.exercises import plan_of_proof
 from hub.core.reach import Way, ways
 from hub.errors import Conflict
 from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime, to_micros
@@ -96,26 +97,39 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     plans: dict[str | None, Plan] = {None: core.CANARY}
     plans.update(await _plans(cur, {policy for *_, policy, _ in chosen if policy is not None}))
     canaries = [(*row[:3], None, None) for row in chosen if row[1] < 0]  # whatever policies say
-    covered = [row for row in chosen if row[3] is not None and row[1] > 0] + canaries
+    proofs = await _proofs(cur, chosen, plans)
+    covered = [row for row in chosen if row[3] is not None and row[1] > 0 and row[0] not in proofs] + canaries
+    covered += [(*row[:3], None, None) for row in chosen if row[0] in proofs]
     given = _about(covered) | {
         "policy": [policy for *_, policy, _ in covered],
         "version": [version for *_, version in covered],
-        "plan": [Jsonb(_to_json(plans[policy])) for *_, policy, _ in covered],
+        "plan": [Jsonb(_to_json(proofs.get(row[0]) or plans[row[3]])) for row in covered],
     }
-    by_alarm = {row[0]: row for row in (*chosen, *canaries)}
+    by_alarm = {row[0]: row for row in (*chosen, *covered)}
     timers: list[Timer] = []
     said: list[_Said] = []
     read_at = 0
     for alarm, number, started_at in await _rows(cur, "start", given):
         read_at = to_micros(started_at)
         _, institution, signal_class, policy, _ = by_alarm[alarm]
-        timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plans[policy], number, to_micros(started_at))
+        plan = proofs.get(alarm) or plans[policy]
+        timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plan, number, to_micros(started_at))
         said.append((institution, alarm, {"state": "running", "policy": policy, "round": number}))
     for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None and row[1] > 0])):
         _log.error("alarm_uncovered", alarm=str(alarm), reason="no policy covers it: nobody is told")
         said.append((by_alarm[alarm][1], alarm, {"state": "uncovered"}))
     await _add(cur, timers, read_at)
     await _say(cur, *said)
+
+
+async def _proofs(cur: Cursor, chosen: Sequence[TupleRow], plans: Mapping[str | None, Plan]) -> dict[UUID, Plan]:
+    """The plans of those that are alarms of proofs and covered like a real one: into the sink, and to the policy's people where it says so."""
+    policies = {row[0]: row[3] for row in chosen if row[3] is not None}
+    await cur.execute(_SQL["proofs"], {"alarms": list(policies)})
+    return {
+        alarm: plan_of_proof(plans[policies[alarm]] if tell == "responders" else None, channels)
+        for alarm, tell, channels in await cur.fetchall()
+    }
 
 
 def _about(chosen: Sequence[TupleRow]) -> dict[str, list[Any]]:
@@ -276,7 +290,7 @@ async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
     """
     await cur.execute(_SQL["choose"], {"alarms": [run.alarm]})
     chosen = await cur.fetchone()
-    if run.institution < 0 or chosen is None or chosen[3] is None or chosen[3:] == (run.policy, run.version):
+    if run.policy is None or chosen is None or chosen[3] is None or chosen[3:] == (run.policy, run.version):
         return False
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
     start = run.now if at_once else max(to_micros(run.started_at) + _from_json(run.plan).round_every, run.now)

@@ -385,6 +385,16 @@ def test_a_proof_that_is_over_ends_its_alarm() -> None:
     assert not draft.begin
 
 
+def test_a_hop_that_is_told_after_the_proofs_end_is_noted_and_nothing_else() -> None:
+    world = proving()
+    world.state.probes = {PROOF: Probe(PROOF, *CLICK, open=False)}
+    draft = world.say(marked(hop="spooled"), marked(), marked(raw=None, hop="refused", error="late"))
+    assert [hop.hop for hop in draft.hops] == ["spooled", "refused"]
+    assert not draft.probed
+    assert not draft.touched
+    assert not draft.quarantined
+
+
 def test_what_the_hub_says_for_a_client_is_no_sign_of_its_life() -> None:
     world = proving()
     message = world.raw(world.message(marked()).payload, 1, stream=proof_stream("edge-1"))
@@ -425,7 +435,7 @@ def test_the_proofs_of_many_institutions_are_spread_evenly() -> None:
 @given(st.integers(0, 60), st.integers(1, 10))
 def test_after_a_time_away_each_institution_is_asked_once_a_few_at_a_time(away: int, room: int) -> None:
     names = [f"garden-{n}" for n in range(30)]
-    done: dict[str, int | None] = {name: slot_at(name, T0) for name in names}
+    done = {name: slot_at(name, T0) for name in names}
     now = T0 + away * DAY
     asked: list[str] = []
     while batch := due(done, now, room):

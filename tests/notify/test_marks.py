@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.model import Exercise
-from hub.notify import Message, Outcome, Receipt, deliver
+from hub.notify import Message, Outcome, Receipt, deliver, open_channel
 from hub.notify.wording import MARKS, body, headline, instruction, subject
 from hub.profiles import Title
 from tests.notify.letters import MESSAGE
@@ -78,3 +78,10 @@ async def test_what_cannot_carry_a_mark_is_sent_only_what_is_real(kind: Exercise
         assert bell.sent == []
         assert receipt.outcome is Outcome.REFUSED
         assert "cannot say that it is an exercise" in receipt.detail
+
+
+async def test_a_sink_takes_exercises_and_refuses_what_is_real() -> None:
+    channel = open_channel("sink", {}, "channel proof-sink/sink", allow_loopback=False)
+    for kind in Exercise:
+        assert (await deliver(channel, MESSAGE._replace(exercise=kind))).outcome is Outcome.DELIVERED
+    assert (await deliver(channel, MESSAGE)).outcome is Outcome.REFUSED

@@ -3,10 +3,13 @@
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from psycopg import AsyncCursor
 
 from hub.core.escalation import Policy, Step, covers
+from hub.core.exercises import SINK
 from hub.errors import BadInput, Conflict, NotFound
 from hub.model import SECOND, Priority, SignalClass
 from hub.store.escalation import begin
@@ -33,13 +36,18 @@ async def world(fresh_database: str) -> AsyncIterator[World]:
         yield world
 
 
+async def own_responders(cur: AsyncCursor[Any]) -> tuple[Responder, ...]:
+    """Without the sink of proofs, which every database has."""
+    return tuple(responder for responder in await load_responders(cur) if responder.id != SINK)
+
+
 async def test_what_was_put_is_what_is_loaded(world: World) -> None:
     await world.policy(POLICY)
     own = replace(POLICY, id="own", division=None, institution="star", max_rounds=3, steps=POLICY.steps[:1])
     await world.policy(own)
     async with world.conn.cursor() as cur:
         assert await load_policies(cur) == (POLICY, own)
-        responders = await load_responders(cur)
+        responders = await own_responders(cur)
     assert [(r.id, [c.id for c in r.channels]) for r in responders] == [("guard", ["hook"]), ("head", ["mail"])]
     assert responders[0].channels[0].settings["secret"] == SECRET
 
@@ -96,7 +104,7 @@ async def test_a_channel_that_a_policy_uses_cannot_go(world: World) -> None:
         await put_responder(cur, replace(GUARD, channels=GUARD.channels[:1]))
         await retire_policy(cur, "city")
         await retire_responder(cur, "guard")
-        assert await load_responders(cur) == ()
+        assert await own_responders(cur) == ()
         with pytest.raises(NotFound, match="no channel guard/hook"):
             async with world.conn.transaction():
                 await put_policy(cur, only_hook)

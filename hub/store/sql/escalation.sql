@@ -8,6 +8,13 @@ where a.id = any (%(alarms)s) and is_paged(a)
 order by a.id
 for share of a
 
+-- name: proofs
+-- Of the alarms given those of proofs, with whom each is for and the channels of the sink.
+select a.id, p.tell, array(select c.id::text from responder_channel c
+                           where c.responder = 'proof-sink' and c.retired_at is null order by c.id)
+from alarm a join proof p on p.id = a.exercise_id
+where a.id = any (%(alarms)s) and a.exercise = 'proof'
+
 -- name: plans
 select p.id, p.round_every, p.max_rounds, s.n, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), s.delay, s.repeat_every,
        s.repeat_times, coalesce(s.rota::text, ''), s.kinds

@@ -21,9 +21,11 @@ from device d join institution i on i.key = d.institution
 where d.key = p.device and i.partition = %(partition)s and d.lane = %(lane)s and p.state = 'requested'
 
 -- name: probes
-select p.id, d.id, p.definition, p.instance
+-- Open ones, and those that ended a moment ago: the edge's word of their hops travels behind the alarm.
+select p.id, d.id, p.definition, p.instance, p.finished_at is null
 from proof p join device d on d.key = p.device join institution i on i.key = d.institution
-where i.partition = %(partition)s and d.lane = %(lane)s and p.finished_at is null
+where i.partition = %(partition)s and d.lane = %(lane)s and p.requested_at > now() - interval '1 hour'
+  and (p.finished_at is null or p.finished_at > now() - interval '2 minutes')
 
 -- name: use_presses
 -- Each once, and only while its drill stands: whoever comes too late judges again.
@@ -47,8 +49,7 @@ from unnest(%s::uuid[], %s::uuid[], %s::timestamptz[], %s::timestamptz[], %s::te
 where p.id = n.id and p.finished_at is null
 
 -- name: put_hops
-update proof p set
-    device_at = case when n.hop = 'device' then n.at else p.device_at end,
-    spooled_at = case when n.hop = 'spooled' then n.at else p.spooled_at end
-from unnest(%s::uuid[], %s::text[], %s::timestamptz[]) as n(id, hop, at)
-where p.id = n.id and n.hop in ('device', 'spooled')
+update proof p set device_at = coalesce(n.device, p.device_at), spooled_at = coalesce(n.spooled, p.spooled_at)
+from (select id, max(at) filter (where hop = 'device') as device, max(at) filter (where hop = 'spooled') as spooled
+      from unnest(%s::uuid[], %s::text[], %s::timestamptz[]) as h(id, hop, at) group by id) n
+where p.id = n.id

@@ -1,0 +1,205 @@
+"""The loop that proves the way from a device to people: asks for what is due, injects what its lane knows, follows it into the sink.
+
+Injected as low as possible: at the driver's link or the edge's spool by a signed order, or as the hub's own marked message to ingest. A proof
+is sent once; what does not come back in its time has failed, at the hop that it did not reach. It runs beside the ingest of its partitions.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+import structlog
+
+from hub.core import wire
+from hub.core.exercises import due, due_to_tell, judge_proof, mark, proof_instance, proof_stream, slot_at, tripping
+from hub.core.proof_order import Order, make_order, order_topic
+from hub.errors import AccessDenied, BadInput, LinkDown
+from hub.model import LIFE_SAFETY, SECOND, Exercise, Lane, Micros, Sample, Series, to_micros
+from hub.mqtt import Broker, Session, session
+from hub.profiles import Profile
+from hub.runtime.ingest import wall_clock
+from hub.runtime.reconnect import keep
+from hub.store import configurations, proofs
+from hub.store.pool import Connection
+from hub.store.proofs import Injected, Proving, Round, Target, ToSend, open_proving
+
+_log = structlog.get_logger(__name__)
+
+WITHIN: Micros = 60 * SECOND
+"""how long a proof may take from being asked for to its receipt"""
+IDLE = 5.0
+"""seconds between two looks when nothing is under way"""
+BUSY = 0.25
+ROOM = 2
+"""institutions that are asked for at a look"""
+MOST_UNDER_WAY = 20
+"""scheduled proofs under way above which no more are asked for: a hub that was away makes up slowly"""
+SCHEDULER = "scheduler"
+
+
+def injected(
+    profile: Profile, behind_an_edge: bool, tell: str, level: str = "auto", definition: str | None = None
+) -> Injected:
+    """What a proof of a device of this profile injects: its first fire or panic alarm, or the one named, at the lowest level there is.
+
+    Raises BadInput where there is no such alarm, no value that trips it, or no such level.
+    """
+    urgent = {name: one for name, one in profile.alarms.items() if one.signal_class in LIFE_SAFETY}
+    chosen = next(iter(urgent), None) if definition is None else definition
+    if chosen is None or chosen not in urgent:
+        what = "no fire or panic alarm" if definition is None else f"no fire or panic alarm {definition!r}"
+        raise BadInput(f"profile {profile.profile} has {what}", "definition", code="proof")
+    if level != "auto" and level != "hub" and not behind_an_edge:
+        raise BadInput("the device is behind no edge: its proof is injected at the hub", "level", code="proof")
+    found = ("driver" if behind_an_edge else "hub") if level == "auto" else level
+    point = profile.points.get(urgent[chosen].point)
+    if point is None:
+        raise BadInput(f"the alarm {chosen!r} watches no point of the device", "definition", code="proof")
+    tripping(urgent[chosen], point)
+    return Injected(chosen, urgent[chosen].point, proof_instance(point), found, tell)
+
+
+async def run(
+    database_url: str,
+    broker: Broker,
+    profiles: Mapping[str, Profile],
+    partitions: Sequence[int],
+    clock: Callable[[], Micros] = wall_clock,
+) -> NoReturn:
+    """Prove the institutions of these partitions until cancelled, through outages of database and broker."""
+    prover = Prover(broker, profiles, partitions, clock)
+
+    async def attend(connected: Callable[[], None]) -> None:
+        async with open_proving(database_url, partitions) as proving:
+            await prover.attend(proving, connected)
+
+    await keep("prover", attend)
+
+
+class Prover:
+    """One partition set's proofs."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        profiles: Mapping[str, Profile],
+        partitions: Sequence[int],
+        clock: Callable[[], Micros] = wall_clock,
+    ) -> None:
+        self._broker = broker
+        self._profiles = profiles
+        self._partitions = partitions
+        self._clock = clock
+        self._name = f"hub-prover-{secrets.token_hex(4)}"
+
+    async def attend(self, proving: Proving, connected: Callable[[], None]) -> NoReturn:
+        """As long as both connections stand; raises LinkDown."""
+        try:
+            async with session(self._broker, client_id=self._name, clean_start=True, session_expiry=0) as live:
+                connected()
+                while True:
+                    busy = await self.look(proving, live)
+                    await proving.wait(BUSY if busy else IDLE)
+        except AccessDenied as error:
+            raise LinkDown(str(error)) from None
+
+    async def look(self, proving: Proving, live: Session) -> bool:
+        """One look at everything; whether a proof is under way."""
+        for lost, device, reason in await proving.expire():
+            _log.error("proof.failed", proof=str(lost), device=device, reason=reason)
+        await self.schedule(proving)
+        sent = 0
+        clients: set[str] = set()
+        for proof in await proving.to_send():
+            # the hub's own stream for a client goes on by one message at a time
+            if proof.level != "hub" or proof.client not in clients:
+                sent += await self._send(proving, live, proof)
+                clients.add(proof.client)
+        raised = await proving.raised()
+        for one, handed in raised:
+            state, reason = judge_proof(handed, one.escalation, one.tell)
+            if state == "raised":
+                continue
+            await proving.finish(one.id, state, reason, handed)
+            say = _log.info if state == "passed" else _log.error
+            say(f"proof.{state}", proof=str(one.id), alarm=str(one.alarm), reason=reason)
+        return bool(sent or raised)
+
+    async def schedule(self, proving: Proving) -> None:
+        """Ask for what is due. An institution that is seen for the first time begins with its next slot: an installation is no burst."""
+        now = self._clock()
+        rounds = {one.id: one for one in await proving.rounds()}
+        fresh = [one for one in rounds.values() if one.slot is None]
+        if fresh:
+            async with proving.transaction() as conn:
+                for one in fresh:
+                    slot = slot_at(one.id, now)
+                    await proofs.put_round(conn, one.key, slot, slot)
+        if await proving.under_way() >= MOST_UNDER_WAY:
+            return
+        known = {one.id: one for one in rounds.values() if one.slot is not None}
+        done = {name: one.slot for name, one in known.items() if one.slot is not None}
+        told = {name: one.told for name, one in known.items() if one.told is not None}
+        for name, slot in due(done, now, ROOM):
+            await self._ask(proving, known[name], slot)
+        for name, slot in due_to_tell(told, now, ROOM):
+            await self._ask_to_tell(proving, known[name], slot)
+
+    async def _ask(self, proving: Proving, one: Round, slot: int) -> None:
+        async with proving.transaction() as conn:
+            asked = 0
+            for target in await proofs.candidates(conn, one.key):
+                asked += await self._request(conn, target, "sink", slot)
+            row = (slot, one.told if one.told is not None else slot)
+            await proofs.put_round(conn, one.key, *row)
+        _log.info("proof.round", institution=one.id, slot=slot, proofs=asked)
+
+    async def _ask_to_tell(self, proving: Proving, one: Round, slot: int) -> None:
+        """One position of the institution, and another one each time."""
+        async with proving.transaction() as conn:
+            for target in await proofs.candidates(conn, one.key):
+                if await self._request(conn, target, "responders", slot):
+                    await proofs.put_round(conn, one.key, one.slot if one.slot is not None else slot, slot)
+                    _log.info("proof.told", institution=one.id, slot=slot, device=target.id)
+                    return
+
+    async def _request(self, conn: Connection, target: Target, tell: str, slot: int) -> bool:
+        profile = self._profiles.get(target.profile)
+        if profile is None:
+            _log.error("proof.no_profile", device=target.id, profile=target.profile)
+            return False
+        try:
+            what = injected(profile, target.behind_an_edge, tell)
+        except BadInput as error:
+            _log.error("proof.not_possible", device=target.id, reason=str(error))
+            return False
+        return await proofs.request(conn, target, what, SCHEDULER, WITHIN, slot) is not None
+
+    async def _send(self, proving: Proving, live: Session, proof: ToSend) -> int:
+        profile = self._profiles.get(proof.profile)
+        definition = None if profile is None else profile.alarms.get(proof.definition)
+        point = None if profile is None else profile.points.get(proof.point)
+        if definition is None or point is None:
+            await proving.finish(proof.id, "failed", "the profile no longer has this alarm", ())
+            return 0
+        value = tripping(definition, point)
+        series = Series(proof.device, proof.point, proof.instance)
+        async with proving.transaction() as conn:
+            key = await configurations.signing_key(conn, secrets.token_bytes(32))
+        if not await proving.sent(proof.id):
+            return 0
+        try:
+            if proof.level == "hub":
+                await self._say(live, proof, Sample(series, self._clock(), value, mark=mark(Exercise.PROOF, proof.id)))
+            else:
+                order = Order(proof.client, proof.id, series, value, proof.level, to_micros(proof.expires_at))
+                await live.publish(order_topic(proof.partition, proof.client), make_order(order, key))
+        except BadInput as error:
+            await proving.finish(proof.id, "failed", f"the broker refused: {error}"[:300], ())
+        return 1
+
+    async def _say(self, live: Session, proof: ToSend, sample: Sample) -> None:
+        """A message to ingest, like a client's, in a stream of the hub's own."""
+        topic = str(wire.Topic(proof.partition, proof.client, "up", Lane.URGENT))
+        place = wire.properties_of(proof_stream(proof.client), (proof.upto or 0) + 1)
+        await live.publish(topic, wire.encode_up([sample]), user_properties=place)
