@@ -69,7 +69,11 @@ class EventStream(Response):
         kinds: frozenset[str],
         since: Cursor | None,
         still_allowed: Callable[[], Awaitable[bool]],
+        *,
+        beat: Callable[[], Awaitable[bytes]] | None = None,
+        every: float = HEARTBEAT_SECONDS,
     ) -> None:
+        """`beat` gives what is sent `every` so many seconds whatever else is, so that a reader sees silence; else a comment in a pause."""
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._fanout = fanout
@@ -77,6 +81,8 @@ class EventStream(Response):
         self._kinds = kinds
         self._since = since
         self._still_allowed = still_allowed
+        self._beat = beat
+        self._every = every
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the client leaves or the hub stops."""
@@ -106,11 +112,17 @@ class EventStream(Response):
         try:
             await write(b"retry: 2000\n\n")
             await self._catch_up(subscription, write)
+            clock = asyncio.get_running_loop().time
+            due = clock()
             while True:
+                if self._beat is not None and clock() >= due:
+                    await write(await self._beat())
+                    due = clock() + self._every
                 try:
-                    item = await subscription.next(HEARTBEAT_SECONDS)
+                    item = await subscription.next(self._every if self._beat is None else max(0.0, due - clock()))
                 except TimeoutError:
-                    await write(b": alive\n\n")
+                    if self._beat is None:
+                        await write(b": alive\n\n")
                     continue
                 if item is None:
                     break

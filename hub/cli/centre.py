@@ -99,6 +99,7 @@ def api_of(ready_file: str) -> "ServeApi":
 
     from hub.api.app import create_app
     from hub.api.server import serve as serve_app
+    from hub.web.app import install
 
     async def run(parts: "Service") -> None:
         app = create_app(
@@ -110,6 +111,8 @@ def api_of(ready_file: str) -> "ServeApi":
             ready=parts.ready,
             metrics=parts.metrics,
         )
+
+        install(app)
 
         def bound(port: int) -> None:
             if ready_file:

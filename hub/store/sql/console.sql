@@ -1,0 +1,110 @@
+-- What the console shows. Every statement takes the caller's scope, as the read side of the API does.
+
+-- name: alarms
+-- Whom nobody owns first, fire and panic before the rest, then by priority, then the oldest. Exercises of the machine (proof, canary) are
+-- not among real alarms; drills are, marked.
+select a.id, a.version, d.id as device, d.kind, d.profile, i.id as institution, i.title_zh as institution_zh,
+       i.title_en as institution_en, i.contacts, i.video, z.id as zone, z.title_zh as zone_zh, z.title_en as zone_en, z.floor,
+       p.id as position, p.title_zh as position_zh, p.title_en as position_en, p.plan_x, p.plan_y,
+       a.definition, a.instance, a.signal_class, a.priority, a.state, a.latching, a.raised_at, a.received_at, a.cleared_at,
+       a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.exercise,
+       a.state in ('unack_active', 'unack_cleared', 'latched_unack') as unowned,
+       e.state as escalation, count(*) over () as total,
+       count(*) filter (where a.state in ('unack_active', 'unack_cleared', 'latched_unack') and a.priority <> 'journal') over ()
+           as total_unowned
+from institutions_in_scope(%(scope)s::jsonb) i
+join alarm a on a.institution = i.key
+join device d on d.key = a.device
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
+left join escalation e on e.alarm = a.id
+where (%(id)s::uuid is null or a.id = %(id)s)
+  and (%(id)s::uuid is not null or a.exercise is null or a.exercise not in ('proof', 'canary'))
+  and (%(id)s::uuid is not null or (a.ended_at is null) = %(active)s)
+  and (%(institution)s::text is null or i.id = %(institution)s)
+order by (a.state in ('unack_active', 'unack_cleared', 'latched_unack') and a.priority <> 'journal') desc,
+         a.signal_class in ('fire', 'panic') desc,
+         array_position(array['critical', 'high', 'medium', 'low', 'journal'], a.priority),
+         case when %(active)s then a.raised_at end, a.raised_at desc, a.id
+limit %(limit)s
+
+-- name: history
+select a.id, a.version, d.id as device, d.kind, d.profile, i.id as institution, i.title_zh as institution_zh,
+       i.title_en as institution_en, z.title_zh as zone_zh, z.title_en as zone_en, p.title_zh as position_zh,
+       p.title_en as position_en, a.definition, a.instance, a.signal_class, a.priority, a.state, a.raised_at, a.cleared_at,
+       a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.exercise
+from institutions_in_scope(%(scope)s::jsonb) i
+join alarm a on a.institution = i.key
+join device d on d.key = a.device
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
+where (%(institution)s::text is null or i.id = %(institution)s)
+  and (a.exercise is null or a.exercise not in ('proof', 'canary'))
+  and (%(at)s::timestamptz is null or (a.raised_at, a.id) < (%(at)s, %(id)s::uuid))
+order by a.raised_at desc, a.id desc
+limit %(limit)s
+
+-- name: institutions
+with page as (
+    select i.key, i.id, i.title_zh, i.title_en, i.type, i.division, v.title_zh as division_zh, v.title_en as division_en
+    from institutions_in_scope(%(scope)s::jsonb) i
+    left join division v on v.code = i.division
+    where i.retired_at is null
+      and (%(search)s::text = '' or i.id like '%%' || %(search)s::text || '%%' or i.title_zh ilike '%%' || %(search)s::text || '%%'
+           or i.title_en ilike '%%' || %(search)s::text || '%%')
+      and (%(after)s::text is null or i.id > %(after)s)
+    order by i.id
+    limit %(limit)s
+)
+select p.*, a.unowned, a.active, s.devices, s.offline, s.failed
+from page p
+cross join lateral (
+    select count(*) filter (where a.state in ('unack_active', 'unack_cleared', 'latched_unack')) as unowned, count(*) as active
+    from alarm a
+    where a.institution = p.key and a.ended_at is null and (a.exercise is null or a.exercise not in ('proof', 'canary'))
+      and a.priority <> 'journal'
+) a
+cross join lateral (
+    select count(*) as devices, count(*) filter (where s.link_state <> 'online') as offline,
+           count(*) filter (where s.function_state in ('failed', 'degraded')) as failed
+    from device d join device_state s on s.device = d.key
+    where d.institution = p.key and d.retired_at is null
+) s
+order by p.id
+
+-- name: devices
+select d.id, d.kind, d.profile, d.lane, z.id as zone, z.title_zh as zone_zh, z.title_en as zone_en, z.floor, z.purpose,
+       p.id as position, p.title_zh as position_zh, p.title_en as position_en, p.plan_x, p.plan_y,
+       s.admin_state, s.admin_since, s.link_state, s.link_since, s.link_cause, s.function_state, s.function_since,
+       s.function_reason, s.last_heard_at, s.proven_at,
+       (select count(*) from alarm a where a.device = d.key and a.ended_at is null and a.priority <> 'journal'
+           and (a.exercise is null or a.exercise not in ('proof', 'canary'))) as alarms
+from institutions_in_scope(%(scope)s::jsonb) i
+join device d on d.institution = i.key
+join device_state s on s.device = d.key
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
+where i.id = %(institution)s and d.retired_at is null
+order by z.floor nulls last, z.id nulls last, p.id nulls last, d.id
+limit %(limit)s
+
+-- name: curves
+-- the newest readings of each series in a span, oldest first; a series without any is there with its latest value
+select d.id as device, d.profile, r.point, r.instance, t.value, t.text, t.quality, t.at, g.curve
+from institutions_in_scope(%(scope)s::jsonb) i
+join device d on d.institution = i.key
+join series r on r.device = d.key
+join point_state t on t.series = r.key
+left join lateral (
+    select jsonb_agg(jsonb_build_array(extract(epoch from w.at), w.value) order by w.at) as curve
+    from (
+        select g.at, g.value from reading g
+        where g.series_id = r.key and g.at >= %(since)s and g.at < %(until)s and g.value is not null and g.quality < 200
+          and g.value > '-infinity' and g.value < 'infinity'
+        order by g.at desc
+        limit %(points)s
+    ) w
+) g on true
+where i.id = %(institution)s and d.retired_at is null
+order by d.id, r.point, r.instance
+limit %(limit)s

@@ -1,0 +1,178 @@
+"""The alarm board, an alarm's page with all that was done about it, the history, and what a person does to an alarm."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from hub.api import pages
+from hub.core.alarms import AlarmEvent, Refused
+from hub.core.rights import EVERYTHING, Permission, Scope
+from hub.errors import BadInput, Conflict
+from hub.model import to_micros
+from hub.store import alarms, audit, console, premises, views
+from hub.store.rows import Row
+from hub.video import link
+from hub.web.asking import SCRIPTED, Asked
+from hub.web.rendering import BEIJING, render, word
+
+BOARD = 150
+"""Alarms on the board at most; it says how many more there are."""
+HISTORY = 100
+_NOTIFICATIONS = 500
+VERBS: Mapping[str, AlarmEvent] = {
+    "acknowledge": AlarmEvent.ACKNOWLEDGE,
+    "confirm": AlarmEvent.CONFIRM,
+    "reset": AlarmEvent.RESET,
+}
+"""What moves an alarm; a comment does not."""
+
+
+def worded(profiles: Mapping[str, Any], row: Row) -> Row:
+    """An alarm's row with the titles and the response text of its definition; without the profile it is named by its id."""
+    profile = profiles.get(row["profile"])
+    definition = None if profile is None else profile.alarms.get(row["definition"])
+    if definition is None:
+        return {**row, "title": (row["definition"], ""), "first": word("nofirst")}
+    title, response = definition.title, definition.response
+    return {**row, "title": (title.zh, title.en), "first": (response.zh, response.en)}
+
+
+async def show_board(ask: Asked) -> Response:
+    """What goes on now in one's scope, or in one institution."""
+    institution = ask.request.query_params.get("institution") or None
+    rows = await console.active_alarms(ask.conn, ask.who.scope, limit=BOARD, institution=institution)
+    shown = [worded(ask.hub.profiles, row) for row in rows]
+    counts = (rows[0]["total"], rows[0]["total_unowned"]) if rows else (0, 0)
+    template = "board_list.html" if SCRIPTED in ask.request.headers else "board.html"
+    return render(
+        template,
+        ask=ask,
+        alarms=shown,
+        total=counts[0],
+        unowned=counts[1],
+        now=ask.hub.clock(),
+        institution=institution,
+    )
+
+
+async def show_history(ask: Asked) -> Response:
+    """All alarms, newest first."""
+    query = ask.request.query_params
+    keys = pages.decode(query.get("cursor") or None, str, str)
+    after = None if keys is None else (pages.key_moment(keys[0]), _uuid(str(keys[1])))
+    institution = query.get("institution") or None
+    rows = await console.history(ask.conn, ask.who.scope, limit=HISTORY + 1, institution=institution, after=after)
+    shown = [worded(ask.hub.profiles, row) for row in rows[:HISTORY]]
+    cursor = None
+    if len(rows) > HISTORY:
+        cursor = pages.encode(pages.moment_key(shown[-1]["raised_at"]), str(shown[-1]["id"]))
+    return render("history.html", ask=ask, alarms=shown, cursor=cursor, institution=institution)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BadInput("this cursor was not given out for this list", "cursor", "cursor") from None
+
+
+async def show_alarm(ask: Asked) -> Response:
+    """One alarm: where, what to do first, whom to call, what was done and who was told."""
+    id: UUID = ask.request.path_params["alarm"]
+    row = worded(ask.hub.profiles, await console.alarm(ask.conn, ask.who.scope, id))
+    history = await views.alarm_history(ask.conn, id, _NOTIFICATIONS)
+    floors = await premises.plans(ask.conn, ask.who.scope, row["institution"])
+    template = "alarm_parts.html" if SCRIPTED in ask.request.headers else "alarm.html"
+    return render(
+        template,
+        ask=ask,
+        alarm=row,
+        verbs=_verbs(ask, row),
+        timeline=timeline(history),
+        cut=len(history.notifications) >= _NOTIFICATIONS,
+        escalation=history.escalation,
+        cameras=cameras(await premises.cameras_of_alarm(ask.conn, id), row["raised_at"]),
+        plan=next((floor for floor in floors if floor["floor"] == row["floor"]), None),
+        now=ask.hub.clock(),
+    )
+
+
+def _verbs(ask: Asked, row: Row) -> list[str]:
+    """What this person may do to the alarm in its present state; the core decides again when it is done."""
+    if not ask.may(Permission.ACKNOWLEDGE) or row["ended_at"] is not None:
+        return []
+    if row["unowned"]:
+        return ["acknowledge"]
+    return ["confirm", *(["reset"] if row["state"] == "latched_ack" else [])]
+
+
+def cameras(rows: list[Row], at: datetime) -> list[Row]:
+    """Cameras with the URL under which the video system shows them at the alarm's moment."""
+    names = ("institution", "zone", "position", "device")
+    return [{**row, "url": link(row["video"], at=at, **{name: row[name] for name in names})} for row in rows]
+
+
+def timeline(history: views.History) -> list[dict[str, Any]]:
+    """Everything around an alarm by time: what it went through, who was told by which channel, and each attempt's receipt."""
+    found: list[dict[str, Any]] = [
+        {"at": one["at"], "rank": 0, "what": "transition", "one": one} for one in history.transitions
+    ]
+    for note in history.notifications:
+        found.append({"at": note["created_at"], "rank": 1, "what": "notification", "one": note})
+        for attempt in note["attempts"]:
+            at = datetime.fromisoformat(attempt["at"])
+            found.append({"at": at, "rank": 2, "what": "attempt", "one": {**attempt, "of": note}})
+    return sorted(found, key=lambda entry: (entry["at"], entry["rank"]))
+
+
+async def act(ask: Asked) -> Response:
+    """A person's button: acknowledge, confirm, reset, or a note. Who was faster is said to who was slower."""
+    id: UUID = ask.request.path_params["alarm"]
+    verb: str = ask.request.path_params["verb"]
+    note = ask.form.get("note", "").strip()
+    if len(note) > alarms.MAX_NOTE:
+        raise BadInput(f"a note has at most {alarms.MAX_NOTE} characters", "note", "validation")
+    await views.alarm(ask.conn, ask.who.scope, id)
+    at = to_micros(ask.hub.clock())
+    try:
+        async with ask.conn.transaction():
+            if verb == "comment":
+                if not note:
+                    raise BadInput("a note has at least one character", "note", "validation")
+                await alarms.comment(ask.conn, id, ask.who.name, note, at)
+            elif verb in VERBS:
+                await alarms.act(ask.conn, id, VERBS[verb], ask.who.name, note, at)
+            else:
+                raise HTTPException(404, "there is no such action")
+            await audit.record(ask.conn, ask.who.name, f"alarm.{verb}", f"alarm:{id}", {"note": note, "by": "console"})
+    except Conflict as error:
+        return _said(ask, id, 409, refusal(error, await console.alarm(ask.conn, ask.who.scope, id)))
+    return _said(ask, id, 200, word(f"done.{verb}"))
+
+
+def refusal(error: Conflict, row: Row) -> tuple[str, str]:
+    """Why an action was not possible, for people: who was first, and when."""
+    if Refused.ALREADY_ACKNOWLEDGED.value in str(error) and row["acknowledged_by"] is not None:
+        zh, en = word("byother")
+        at = row["acknowledged_at"].astimezone(BEIJING).strftime("%H:%M:%S")
+        return zh.format(who=row["acknowledged_by"], at=at), en.format(who=row["acknowledged_by"], at=at)
+    known = next((reason for reason in Refused if reason.value in str(error)), None)
+    return ("", str(error)) if known is None else word(f"refused.{known.name.lower()}")
+
+
+def _said(ask: Asked, id: UUID, status: int, words: tuple[str, str]) -> Response:
+    if SCRIPTED in ask.request.headers:
+        return JSONResponse({"zh": words[0], "en": words[1]}, status)
+    if status == 200:
+        return RedirectResponse(f"/console/alarms/{id}", 303)
+    return render("error.html", status, title=words, reason="")
+
+
+async def for_link(conn: Any, profiles: Mapping[str, Any], id: UUID) -> Row:
+    """The alarm of a signed link, whoever holds it; raises NotFound."""
+    scope: Scope = EVERYTHING
+    return worded(profiles, await console.alarm(conn, scope, id))

@@ -1,0 +1,141 @@
+"""The console's routes, the headers that every answer of it bears, and its errors as pages. Mounted beside the API by the composition root."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+import structlog
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.errors import AnxinError, BadInput, Conflict, Forbidden, LinkDown, NotFound
+from hub.web import alarms, institutions, linked, live, logins
+from hub.web.asking import SCRIPTED, action, page
+from hub.web.rendering import render, word
+
+_log = structlog.get_logger(__name__)
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+"""Only this host's own files; no inline script or style, no frame, no plug-in."""
+HEADERS = (
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+)
+_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+
+
+class Shield:
+    """ASGI middleware: what a page may load and who may keep it. Only files that never change are kept anywhere."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and put the headers on its answer."""
+
+        async def shielded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                had = list(message.get("headers", ()))
+                named = {name.lower() for name, _ in had}
+                extra = [pair for pair in (*HEADERS, (b"cache-control", b"no-store")) if pair[0] not in named]
+                message = {**message, "headers": [*had, *extra]}
+            await send(message)
+
+        await self.app(scope, receive, shielded)
+
+
+@cache
+def _files() -> dict[str, bytes]:
+    folder = files("hub.web").joinpath("static")
+    return {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in _TYPES}
+
+
+async def show_file(request: Request) -> Response:
+    """One of our own files; its address holds a digest of all of them, so it may be kept."""
+    name = request.path_params["name"]
+    body = _files().get(name)
+    if body is None:
+        raise HTTPException(404, "there is no such file")
+    headers = {"cache-control": "public, max-age=31536000, immutable"}
+    return Response(body, media_type=_TYPES[name.rpartition(".")[2]], headers=headers)
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, HTTPException):
+        return error.status_code
+    known = ((BadInput, 422), (NotFound, 404), (Forbidden, 403), (Conflict, 409), (LinkDown, 503))
+    return next((status for kind, status in known if isinstance(error, kind)), 500)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """An error as a page, or as JSON for our own script; never a trace, a secret or what was sent."""
+    status = _status(error)
+    if status == 500:
+        _log.error("console_failed", path=request.url.path, error=type(error).__name__)
+    zh, en = word(f"error.{status}") if status in (403, 404, 500, 503) else word("error")
+    reason = "" if status in (404, 500, 503) else str(error.detail if isinstance(error, HTTPException) else error)
+    if SCRIPTED in request.headers:
+        return JSONResponse({"zh": zh, "en": f"{en}. {reason}".rstrip(". ")}, status)
+    return render("error.html", status, title=(zh, en), reason=reason)
+
+
+ROUTES = (
+    Route("/", page(alarms.show_board)),
+    Route("/login", logins.show),
+    Route("/login", logins.log_in, methods=["POST"]),
+    Route("/logout", action(logins.log_out, logins.ANYBODY), methods=["POST"]),
+    Route("/events", live.follow),
+    Route("/alarms", page(alarms.show_history)),
+    Route("/alarms/{alarm:uuid}", page(alarms.show_alarm)),
+    Route("/alarms/{alarm:uuid}/{verb}", action(alarms.act), methods=["POST"]),
+    Route("/institutions", page(institutions.show_all)),
+    Route("/institutions/{institution}", page(institutions.show)),
+    Route("/institutions/{institution}/floors/{floor}", page(institutions.show_floor)),
+    Route("/static/{digest}/{name}", show_file),
+)
+LINKED = (
+    Route("/{notification}/{expires}/{mac}", linked.show),
+    Route("/{notification}/{expires}/{mac}", linked.acknowledge, methods=["POST"]),
+)
+
+
+async def _to_board(_: Request) -> Response:
+    return RedirectResponse("/console/", 303)
+
+
+def install(app: FastAPI) -> None:
+    """Serve the console below /console and the signed links below /n, with the services of the API's application."""
+    for prefix, routes in (("/console", ROUTES), ("/n", LINKED)):
+        app.router.routes.append(Mount(prefix, app=_made(app, routes)))
+    app.router.routes.append(Route("/", _to_board))
+    app.router.routes.append(Route("/console", _to_board))
+
+
+def _made(app: FastAPI, routes: Sequence[Route]) -> Starlette:
+    handlers = {AnxinError: on_error, HTTPException: on_error, Exception: on_error}
+    made = Starlette(routes=list(routes), middleware=[Middleware(Shield)], exception_handlers=handlers)
+    made.router.redirect_slashes = False
+    made.state.services = app.state.services
+    made.state.logins = logins.throttle()
+    return made

@@ -1,0 +1,95 @@
+"""Pages from templates: every value is escaped, words come from translations/words.yaml, times are shown in Beijing time."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse
+
+BEIJING = timezone(timedelta(hours=8))
+Words = Mapping[str, tuple[str, str]]
+
+
+@cache
+def words() -> Words:
+    """Every word of the console by its key: (Chinese, English)."""
+    text = files("hub.web").joinpath("translations", "words.yaml").read_text("utf-8")
+    return {str(key): (str(pair[0]), str(pair[1])) for key, pair in yaml.safe_load(text).items()}
+
+
+def word(key: str) -> tuple[str, str]:
+    """A word in both languages; what the translations lack (a new state, a new kind) is shown as it is called."""
+    return words().get(key) or (key.rpartition(".")[2], "")
+
+
+def both(key: str) -> Markup:
+    """A word for people: Chinese first, English beside it."""
+    return titled(*word(key))
+
+
+def titled(zh: str | None, en: str | None) -> Markup:
+    """A title in both languages, escaped."""
+    first = Markup('<span lang="zh-CN">{}</span>').format(zh or en or "")
+    return first if not en or en == zh or not zh else first + Markup(' <span lang="en" class="en">{}</span>').format(en)
+
+
+def clock(at: datetime | None, *, date: bool = True) -> Markup:
+    """A moment in Beijing time, as an element that the script can read."""
+    if at is None:
+        return Markup("–")
+    local = at.astimezone(BEIJING)
+    text = local.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
+    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), text)
+
+
+def since(at: datetime | None) -> Markup:
+    """A moment whose distance from now the script shows and keeps moving."""
+    if at is None:
+        return Markup("–")
+    shown = at.astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
+    return Markup('<time class="since" datetime="{}">{}</time>').format(at.isoformat(), shown)
+
+
+def number(value: float | None) -> str:
+    """A measured value, short."""
+    return "–" if value is None else f"{value:.6g}"
+
+
+@cache
+def _digest() -> str:
+    folder = sorted(files("hub.web").joinpath("static").iterdir(), key=lambda one: one.name)
+    return hashlib.sha256(b"".join(one.read_bytes() for one in folder if one.is_file())).hexdigest()[:12]
+
+
+def static(name: str) -> str:
+    """The address of a file of ours: another one whenever any of them is another, since they load each other."""
+    return f"/console/static/{_digest()}/{name}"
+
+
+@cache
+def environment() -> Environment:
+    """The templates; an unknown name in one is an error, not an empty place."""
+    made = Environment(
+        loader=PackageLoader("hub.web", "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {"t": both, "words": word, "static": static, "titled": titled}
+    made.filters |= {"clock": clock, "since": since, "number": number}
+    return made
+
+
+def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page."""
+    return HTMLResponse(environment().get_template(template).render(**values), status)
+
+
+__all__ = ["escape", "render"]

@@ -1,0 +1,140 @@
+// The console in the browser. The server draws everything; this keeps it fresh, sounds, and sends what a person does.
+// No word is made up here: the page carries them. What cannot be known is said to be unknown.
+import { Live } from "./live.js";
+import { Sound } from "./sound.js";
+import { morph } from "./morph.js";
+import { keys } from "./keys.js";
+
+const live = document.getElementById("live");
+const said = document.getElementById("said");
+const told = document.getElementById("told");
+const GAP = Number(live?.dataset.slow ?? 700);
+const TIMEOUT = 10000;
+let skew = 0;
+let known = null;
+let running = false;
+let again = false;
+let timer = 0;
+
+for (const link of document.querySelectorAll(".top nav a")) link.classList.toggle("here", link.dataset.page === document.body.dataset.here);
+
+function say(text, bad = false) {
+  const line = document.createElement("p");
+  line.textContent = text;
+  line.classList.toggle("bad", bad);
+  said.append(line);
+  while (said.children.length > 3) said.firstChild.remove();
+  setTimeout(() => line.remove(), bad ? 20000 : 8000);
+}
+
+function age(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (n) => String(n).padStart(2, "0");
+  const days = Math.floor(whole / 86400);
+  const clock = `${two(Math.floor(whole / 3600) % 24)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+  return days ? `${days}d ${clock}` : clock;
+}
+
+function tick() {
+  const now = Date.now() + skew;
+  for (const time of document.querySelectorAll("time.since")) {
+    const text = age((now - Date.parse(time.dateTime)) / 1000);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+const sound = new Sound(document.getElementById("sound"));
+
+function sounding() {
+  const found = new Map();
+  for (const one of document.querySelectorAll("[data-sounds]")) found.set(one.dataset.alarm, one.dataset.sounds);
+  return found;
+}
+
+function looked() {
+  const board = document.getElementById("board");
+  const at = live?.querySelector("[data-now]")?.dataset.now;
+  if (at) skew = Date.parse(at) - Date.now();
+  tick();
+  if (!board) return;
+  const now = sounding();
+  const fresh = known === null ? [] : [...now.keys()].filter((id) => !known.has(id));
+  known = new Set(now.keys());
+  sound.set(now);
+  const count = Number(board.dataset.unowned);
+  const title = document.title.replace(/^\(\d+\) /, "");
+  document.title = count ? `(${count}) ${title}` : title;
+  if (fresh.length > 3) told.textContent = `${fresh.length} ${said.dataset.new}`;
+  else if (fresh.length) told.textContent = fresh.map((id) => document.getElementById(`t-${id}`)?.closest(".what")?.innerText ?? "").join("; ");
+}
+
+// One look at a time; what comes meanwhile asks for one more. A flood of changes costs a look every GAP milliseconds.
+async function refresh() {
+  if (!live) return;
+  if (running) { again = true; return; }
+  running = true;
+  again = false;
+  clearTimeout(timer);
+  try {
+    const answer = await fetch(live.dataset.refresh, { headers: { "X-Console": "1" }, signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
+    if (answer.status === 401) { connection.over(); return; }
+    if (!answer.ok) throw new Error(String(answer.status));
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const part = fresh.getElementById("live") ?? fresh.body;
+    morph(live, part);
+    looked();
+    connection.seen();
+    timer = setTimeout(refresh, 30000);
+  } catch {
+    connection.unseen();
+    timer = setTimeout(refresh, 2000);
+  } finally {
+    running = false;
+    if (again) setTimeout(refresh, GAP);
+  }
+}
+
+let soon = 0;
+function changed(kind, data) {
+  if (live?.dataset.only && data.id !== live.dataset.only && data.alarm !== live.dataset.only) return;
+  if (soon) return;
+  soon = setTimeout(() => { soon = 0; refresh(); }, GAP);
+}
+
+const connection = new Live({
+  kinds: (live?.dataset.kinds ?? "").split(" ").filter(Boolean),
+  changed,
+  opened: refresh,
+  beat: (now) => { skew = Date.parse(now) - Date.now(); },
+});
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.dataset.act) return;
+  event.preventDefault();
+  const button = form.querySelector("button");
+  if (button.disabled) return;
+  button.disabled = true;
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { "X-Console": "1" }, signal: AbortSignal.timeout(TIMEOUT) });
+    if (answer.status === 401) { connection.over(); throw new Error("401"); }
+    const words = await answer.json();
+    say(`${words.zh} · ${words.en}`, !answer.ok);
+    if (answer.ok) form.reset();
+  } catch {
+    say(said.dataset.notsent, true);
+  } finally {
+    button.disabled = false;
+    refresh();
+  }
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest("#mute")) sound.mute();
+});
+
+keys({ sound, refresh });
+setInterval(tick, 1000);
+looked();
+if (live) connection.open();
+else connection.quiet();

@@ -1,0 +1,88 @@
+// The connection to the hub, and the banner when what is shown may be old. Silence is a loss: a hub that lives beats every 4 s.
+const SILENCE = 12000;
+const RETRY = 2000;
+
+export class Live {
+  constructor({ kinds, changed, opened, beat }) {
+    this.kinds = kinds;
+    this.changed = changed;
+    this.opened = opened;
+    this.onBeat = beat;
+    this.last = "";
+    this.heardAt = Date.now();
+    this.reasons = new Map(); // why what is shown may be old → since when
+    this.banner = document.getElementById("lost");
+    this.pulse = document.getElementById("pulse");
+    this.up = false;
+    this.ended = false;
+  }
+
+  quiet() { this.pulse.hidden = true; }
+
+  open() {
+    if (this.ended) return;
+    this.source?.close();
+    clearTimeout(this.retry);
+    const source = new EventSource("/console/events" + (this.last ? `?after=${encodeURIComponent(this.last)}` : ""));
+    this.source = source;
+    source.onerror = () => {
+      if (source !== this.source) return;
+      this.up = false;
+      this.lose("network");
+      // a stream that was refused is not tried again by the browser; a look tells whether the login is over
+      if (source.readyState === EventSource.CLOSED) { this.again(); this.opened(); }
+    };
+    source.addEventListener("beat", (event) => { this.heard(); this.judge(JSON.parse(event.data)); });
+    source.addEventListener("resync", (event) => { this.heard(event); this.opened(); });
+    for (const kind of this.kinds) {
+      source.addEventListener(kind, (event) => { this.heard(event); this.changed(kind, JSON.parse(event.data).data); });
+    }
+    if (this.watch) return;
+    this.watch = setInterval(() => this.look(), 1000);
+    for (const name of ["online", "offline", "pageshow"]) addEventListener(name, () => this.look());
+  }
+
+  again() { clearTimeout(this.retry); this.retry = setTimeout(() => this.open(), RETRY); }
+
+  heard(event) {
+    if (event?.lastEventId) this.last = event.lastEventId;
+    this.heardAt = Date.now();
+    if (!this.up) { this.up = true; this.find("network"); this.opened(); }
+  }
+
+  // timers stop while a machine sleeps, so the clock is asked and not the timer
+  look() {
+    if (this.ended) return;
+    if (!navigator.onLine && this.up) { this.up = false; this.lose("network"); }
+    if (Date.now() - this.heardAt > SILENCE) {
+      this.up = false;
+      this.lose("network");
+      this.heardAt = Date.now() - SILENCE + RETRY * 2;
+      this.open();
+    }
+  }
+
+  judge({ now, blind }) {
+    this.onBeat(now);
+    if (blind.length) { this.lose("hub"); document.getElementById("lost-parts").textContent = `(${blind.join(", ")})`; }
+    else { this.find("hub"); document.getElementById("lost-parts").textContent = ""; }
+  }
+
+  seen() { this.find("look"); }
+  unseen() { this.lose("look"); }
+  over() { this.ended = true; this.source?.close(); this.up = false; this.reasons.clear(); this.lose("login"); }
+
+  lose(why) { if (!this.reasons.has(why)) this.reasons.set(why, why === "network" ? Math.min(this.heardAt, Date.now()) : Date.now()); this.show(); }
+  find(why) { this.reasons.delete(why); this.show(); }
+
+  show() {
+    const why = this.reasons.has("login") ? "login" : this.reasons.has("network") || this.reasons.has("look") ? "network" : this.reasons.has("hub") ? "hub" : "";
+    const lost = why !== "";
+    this.banner.hidden = !lost;
+    document.body.classList.toggle("stale", lost);
+    for (const part of this.banner.querySelectorAll("[data-why]")) part.hidden = part.dataset.why !== why;
+    if (lost) document.getElementById("lost-since").textContent = new Date(Math.min(...this.reasons.values())).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
+    this.pulse.className = `pulse ${lost ? "lost" : this.up ? "live" : "connecting"}`;
+    this.pulse.textContent = this.up && !lost ? this.pulse.dataset.live : lost ? "" : this.pulse.dataset.connecting;
+  }
+}

@@ -1,0 +1,47 @@
+// Make what is shown like what the server drew, touching only what differs: focus, what is being typed and open details stay.
+const KEPT = new Set(["disabled", "open"]);
+
+function same(a, b) {
+  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id ?? "") === (b.id ?? "");
+}
+
+function attributes(old, fresh) {
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
+}
+
+export function morph(old, fresh) {
+  const named = new Map();
+  for (const child of old.children) if (child.id) named.set(child.id, child);
+  let place = old.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const mine = wanted.id ? named.get(wanted.id) : null;
+    if (mine && mine.nodeName === wanted.nodeName) {
+      if (mine !== place) old.insertBefore(mine, place);
+      else place = place.nextSibling;
+      into(mine, wanted);
+    } else if (place && !wanted.id && !place.id && same(place, wanted)) {
+      into(place, wanted);
+      place = place.nextSibling;
+    } else {
+      old.insertBefore(document.importNode(wanted, true), place);
+    }
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+function into(old, fresh) {
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  if (old.hasAttribute("data-keep")) return;
+  if (old.matches("time.since") && old.getAttribute("datetime") === fresh.getAttribute("datetime")) return;
+  attributes(old, fresh);
+  if (old.matches("input, textarea")) return;
+  morph(old, fresh);
+}
