@@ -1,34 +1,29 @@
-"""The alarm board, an alarm's page with all that was done about it, the history, and what a person does to an alarm."""
+"""The alarm board, an alarm's page with all that was done about it, and the history."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 
 from hub.api import pages
-from hub.core.alarms import AlarmEvent, Refused
+from hub.core.alarms import Disposition
+from hub.core.hidings import LONGEST_SHELVING
 from hub.core.rights import EVERYTHING, Permission, Scope
-from hub.errors import BadInput, Conflict
-from hub.model import to_micros
-from hub.store import alarms, audit, console, premises, views
+from hub.errors import BadInput
+from hub.model import LIFE_SAFETY, SECOND, Priority
+from hub.store import console, handovers, premises, views
 from hub.store.rows import Row
 from hub.video import link
+from hub.web.acting import HOURS
 from hub.web.asking import SCRIPTED, Asked
-from hub.web.rendering import BEIJING, render, word
+from hub.web.rendering import render, word
 
 BOARD = 150
 """Alarms on the board at most; it says how many more there are."""
 HISTORY = 100
 _NOTIFICATIONS = 500
-VERBS: Mapping[str, AlarmEvent] = {
-    "acknowledge": AlarmEvent.ACKNOWLEDGE,
-    "confirm": AlarmEvent.CONFIRM,
-    "reset": AlarmEvent.RESET,
-}
-"""What moves an alarm; a comment does not."""
 
 
 def worded(profiles: Mapping[str, Any], row: Row) -> Row:
@@ -92,6 +87,11 @@ async def show_alarm(ask: Asked) -> Response:
         ask=ask,
         alarm=row,
         verbs=_verbs(ask, row),
+        hours=hours(row),
+        two=row["signal_class"] in LIFE_SAFETY,
+        dispositions=list(Disposition),
+        authorities=await handovers.authorities(ask.conn, ask.who.scope, institution=row["institution"]),
+        handed={handed["authority"]: handed for handed in await handovers.of_alarm(ask.conn, id)},
         timeline=timeline(history),
         cut=len(history.notifications) >= _NOTIFICATIONS,
         escalation=history.escalation,
@@ -103,11 +103,18 @@ async def show_alarm(ask: Asked) -> Response:
 
 def _verbs(ask: Asked, row: Row) -> list[str]:
     """What this person may do to the alarm in its present state; the core decides again when it is done."""
-    if not ask.may(Permission.ACKNOWLEDGE) or row["ended_at"] is not None:
+    if not ask.may(Permission.ACKNOWLEDGE):
         return []
-    if row["unowned"]:
-        return ["acknowledge"]
-    return ["confirm", *(["reset"] if row["state"] == "latched_ack" else [])]
+    if row["ended_at"] is not None:
+        return [] if row["closed_at"] is not None else ["dispose", *(["close"] if row["disposition"] else [])]
+    own = ["acknowledge"] if row["unowned"] else ["confirm", *(["reset"] if row["state"] == "latched_ack" else [])]
+    return [*own, "unshelve" if row["shelved"] else "shelve", "dispose"]
+
+
+def hours(row: Row) -> list[int]:
+    """For how long this alarm may be shelved."""
+    longest = LONGEST_SHELVING[Priority(row["priority"])] // (3600 * SECOND)
+    return [number for number in HOURS if number <= longest]
 
 
 def cameras(rows: list[Row], at: datetime) -> list[Row]:
@@ -127,49 +134,6 @@ def timeline(history: views.History) -> list[dict[str, Any]]:
             at = datetime.fromisoformat(attempt["at"])
             found.append({"at": at, "rank": 2, "what": "attempt", "one": {**attempt, "of": note}})
     return sorted(found, key=lambda entry: (entry["at"], entry["rank"]))
-
-
-async def act(ask: Asked) -> Response:
-    """A person's button: acknowledge, confirm, reset, or a note. Who was faster is said to who was slower."""
-    id: UUID = ask.request.path_params["alarm"]
-    verb: str = ask.request.path_params["verb"]
-    note = ask.form.get("note", "").strip()
-    if len(note) > alarms.MAX_NOTE:
-        raise BadInput(f"a note has at most {alarms.MAX_NOTE} characters", "note", "validation")
-    await views.alarm(ask.conn, ask.who.scope, id)
-    at = to_micros(ask.hub.clock())
-    try:
-        async with ask.conn.transaction():
-            if verb == "comment":
-                if not note:
-                    raise BadInput("a note has at least one character", "note", "validation")
-                await alarms.comment(ask.conn, id, ask.who.name, note, at)
-            elif verb in VERBS:
-                await alarms.act(ask.conn, id, VERBS[verb], ask.who.name, note, at)
-            else:
-                raise HTTPException(404, "there is no such action")
-            await audit.record(ask.conn, ask.who.name, f"alarm.{verb}", f"alarm:{id}", {"note": note, "by": "console"})
-    except Conflict as error:
-        return _said(ask, id, 409, refusal(error, await console.alarm(ask.conn, ask.who.scope, id)))
-    return _said(ask, id, 200, word(f"done.{verb}"))
-
-
-def refusal(error: Conflict, row: Row) -> tuple[str, str]:
-    """Why an action was not possible, for people: who was first, and when."""
-    if Refused.ALREADY_ACKNOWLEDGED.value in str(error) and row["acknowledged_by"] is not None:
-        zh, en = word("byother")
-        at = row["acknowledged_at"].astimezone(BEIJING).strftime("%H:%M:%S")
-        return zh.format(who=row["acknowledged_by"], at=at), en.format(who=row["acknowledged_by"], at=at)
-    known = next((reason for reason in Refused if reason.value in str(error)), None)
-    return ("", str(error)) if known is None else word(f"refused.{known.name.lower()}")
-
-
-def _said(ask: Asked, id: UUID, status: int, words: tuple[str, str]) -> Response:
-    if SCRIPTED in ask.request.headers:
-        return JSONResponse({"zh": words[0], "en": words[1]}, status)
-    if status == 200:
-        return RedirectResponse(f"/console/alarms/{id}", 303)
-    return render("error.html", status, title=words, reason="")
 
 
 async def for_link(conn: Any, profiles: Mapping[str, Any], id: UUID) -> Row:

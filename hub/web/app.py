@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.errors import AnxinError, BadInput, Conflict, Forbidden, LinkDown, NotFound
-from hub.web import alarms, institutions, linked, live, logins
+from hub.web import acting, alarms, institutions, linked, live, logins
 from hub.web.asking import SCRIPTED, action, page
 from hub.web.rendering import render, word
 
@@ -108,7 +108,7 @@ ROUTES = (
     Route("/events", live.follow),
     Route("/alarms", page(alarms.show_history)),
     Route("/alarms/{alarm:uuid}", page(alarms.show_alarm)),
-    Route("/alarms/{alarm:uuid}/{verb}", action(alarms.act), methods=["POST"]),
+    Route("/alarms/{alarm:uuid}/{verb}", action(acting.act), methods=["POST"]),
     Route("/institutions", page(institutions.show_all)),
     Route("/institutions/{institution}", page(institutions.show)),
     Route("/institutions/{institution}/floors/{floor}", page(institutions.show_floor)),

@@ -17,7 +17,8 @@ from hub.store import alarms, audit, sessions
 from hub.store.pool import Connection
 from hub.store.session import transaction
 from hub.store.sessions import Linked
-from hub.web.alarms import for_link, refusal
+from hub.web.acting import refusal
+from hub.web.alarms import for_link
 from hub.web.asking import read_form, services
 from hub.web.logins import caller
 from hub.web.rendering import render, word

@@ -37,8 +37,8 @@ async def test_without_a_script_a_button_leads_back_to_the_alarm(console: Consol
 async def test_a_note_is_kept_with_who_and_when(console: Console) -> None:
     path = f"/console/alarms/{console.city.a.alarm}"
     async with console.visitor("operator-a") as visitor:
-        assert (await visitor.post(f"{path}/comment", {"note": " 已到现场 "}, **SCRIPT)).status_code == 200
-        assert (await visitor.post(f"{path}/comment", {"note": "  "}, **SCRIPT)).status_code == 422
+        assert (await visitor.post(f"{path}/note", {"note": " 已到现场 "}, **SCRIPT)).status_code == 200
+        assert (await visitor.post(f"{path}/note", {"note": "  "}, **SCRIPT)).status_code == 422
         page = (await visitor.http.get(path)).text
     assert "<q>已到现场</q>" in page
     assert "holder of one000000002" in page
@@ -70,13 +70,13 @@ async def test_who_may_not_act_sees_no_button_and_is_refused(console: Console, r
     async with console.visitor(role) as visitor:
         for page in ("/console/", path):
             assert "data-act" not in (await visitor.http.get(page)).text
-        for verb in ("acknowledge", "confirm", "reset", "comment"):
+        for verb in ("acknowledge", "confirm", "reset", "note"):
             assert (await visitor.post(f"{path}/{verb}", {"note": "x"}, **SCRIPT)).status_code == 403
 
 
 async def test_an_alarm_outside_ones_scope_cannot_be_acted_on(console: Console) -> None:
     async with console.visitor("operator-a") as visitor:
-        for verb in ("acknowledge", "comment", "nonsense"):
+        for verb in ("acknowledge", "note", "nonsense"):
             answer = await visitor.post(f"/console/alarms/{console.city.b.alarm}/{verb}", {"note": "x"}, **SCRIPT)
             assert answer.status_code == 404
         assert (await visitor.post(f"/console/alarms/{console.city.a.alarm}/nonsense", **SCRIPT)).status_code == 404

@@ -81,9 +81,7 @@ async def test_hostile_names_are_shown_as_text_everywhere(console: Console) -> N
         "update alarm set acknowledged_by = %s, acknowledged_at = now(), definition = %s", [HOSTILE, HOSTILE]
     )
     await console.city.conn.execute("update point_state set text = %s", [HOSTILE])
-    await console.city.conn.execute(
-        "update device_state set function_reason = %s, link_cause = %s, link_state = 'unknown'", [HOSTILE, HOSTILE]
-    )
+    await console.city.conn.execute("update device_state set function_reason = %s", [HOSTILE])
     async with console.visitor("operator") as visitor:
         seen = 0
         hostile = (path.format(alarm=console.city.a.alarm) for path in PAGES)

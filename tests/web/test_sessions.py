@@ -84,7 +84,7 @@ async def test_a_stolen_table_of_sessions_lets_nobody_in(console: Console) -> No
 async def test_every_form_needs_the_sessions_own_token_and_our_own_page(console: Console) -> None:
     alarm = console.city.a.alarm
     async with console.visitor("operator") as visitor, console.visitor("operator-a") as other:
-        for path in (f"/console/alarms/{alarm}/acknowledge", f"/console/alarms/{alarm}/comment", "/console/logout"):
+        for path in (f"/console/alarms/{alarm}/acknowledge", f"/console/alarms/{alarm}/note", "/console/logout"):
             for csrf in ("", "x" * 43, other.csrf, "密"):
                 assert (await visitor.post(path, {"csrf": csrf})).status_code == 403, (path, csrf)
             assert (await visitor.post(path, origin="https://evil.example")).status_code == 403
@@ -100,7 +100,7 @@ async def test_every_form_needs_the_sessions_own_token_and_our_own_page(console:
 
 
 async def test_a_form_that_is_too_large_or_garbage_is_refused(console: Console) -> None:
-    path = f"/console/alarms/{console.city.a.alarm}/comment"
+    path = f"/console/alarms/{console.city.a.alarm}/note"
     async with console.visitor("operator") as visitor:
         assert (await visitor.post(path, {"note": "x" * 30_000})).status_code == 413
         assert (await visitor.post(path, {"note": "x" * 2001})).status_code == 422

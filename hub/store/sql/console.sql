@@ -1,28 +1,35 @@
 -- What the console shows. Every statement takes the caller's scope, as the read side of the API does.
 
 -- name: alarms
--- Whom nobody owns first, fire and panic before the rest, then by priority, then the oldest. Exercises of the machine (proof, canary) are
+-- What is wanted (nobody owns it and nothing hides it) first, fire and panic before the rest, then by priority, then the oldest. Exercises of the machine (proof, canary) are
 -- not among real alarms; drills are, marked.
 select a.id, a.version, d.id as device, d.kind, d.profile, i.id as institution, i.title_zh as institution_zh,
        i.title_en as institution_en, i.contacts, i.video, z.id as zone, z.title_zh as zone_zh, z.title_en as zone_en, z.floor,
        p.id as position, p.title_zh as position_zh, p.title_en as position_en, p.plan_x, p.plan_y,
        a.definition, a.instance, a.signal_class, a.priority, a.state, a.latching, a.raised_at, a.received_at, a.cleared_at,
        a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.exercise,
-       a.state in ('unack_active', 'unack_cleared', 'latched_unack') as unowned,
+       coalesce(a.shelved_until > now(), false) as shelved, a.shelved_until, a.shelved_by, a.shelved_with, a.shelve_reason,
+       a.suppressed_by, a.suppress_reason, a.maintenance, coalesce(a.held_until > now(), false) as held, a.held_until,
+       a.out_of_service, a.stale, a.disposition, a.disposition_by, a.disposition_at, a.closed_at, a.closed_by,
+       w.unowned, w.hidden, w.unowned and not w.hidden as wanted, is_paged(a) as paged,
        e.state as escalation, count(*) over () as total,
-       count(*) filter (where a.state in ('unack_active', 'unack_cleared', 'latched_unack') and a.priority <> 'journal') over ()
-           as total_unowned
+       count(*) filter (where w.unowned and not w.hidden) over () as total_unowned
 from institutions_in_scope(%(scope)s::jsonb) i
 join alarm a on a.institution = i.key
 join device d on d.key = a.device
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
 left join escalation e on e.alarm = a.id
+cross join lateral (
+    select a.state in ('unack_active', 'unack_cleared', 'latched_unack') and a.priority <> 'journal' as unowned,
+           coalesce(a.shelved_until > now(), false) or a.suppressed_by is not null or coalesce(a.held_until > now(), false)
+               or a.out_of_service or (a.stale and a.signal_class not in ('fire', 'panic')) as hidden
+) w
 where (%(id)s::uuid is null or a.id = %(id)s)
   and (%(id)s::uuid is not null or a.exercise is null or a.exercise not in ('proof', 'canary'))
   and (%(id)s::uuid is not null or (a.ended_at is null) = %(active)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
-order by (a.state in ('unack_active', 'unack_cleared', 'latched_unack') and a.priority <> 'journal') desc,
+order by (w.unowned and not w.hidden) desc, w.unowned desc,
          a.signal_class in ('fire', 'panic') desc,
          array_position(array['critical', 'high', 'medium', 'low', 'journal'], a.priority),
          case when %(active)s then a.raised_at end, a.raised_at desc, a.id

@@ -1,0 +1,177 @@
+"""What a person does to an alarm in the console: one verb a form, each by the same pure steps as everywhere, each with its line in the audit log."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from hub.core import hidings
+from hub.core.alarms import Alarm, AlarmEvent, Disposition, Refused, Transition
+from hub.core.rights import Permission
+from hub.errors import BadInput, Conflict
+from hub.model import SECOND, Micros, to_micros
+from hub.notify.authority import handover_id
+from hub.store import access, alarms, audit, console, handovers, views
+from hub.store.rows import Row
+from hub.web.asking import SCRIPTED, Asked
+from hub.web.rendering import BEIJING, render, word
+
+HOURS = (1, 2, 4, 8, 24, 72, 168)
+"""how long an alarm may be shelved, as far as its priority allows (hub.core.hidings.LONGEST_SHELVING)"""
+_MAX_LINE = 200
+
+Deed = Callable[[Asked, UUID, Micros], Awaitable[Mapping[str, Any]]]
+"""does it in the caller's transaction; returns what the audit log keeps of it"""
+
+
+def _text(ask: Asked, name: str, *, most: int, least: int = 0) -> str:
+    text = ask.form.get(name, "").strip()
+    if not least <= len(text) <= most:
+        raise BadInput(f"this has {least} to {most} characters", name, "validation")
+    return text
+
+
+def _note(ask: Asked, least: int = 0) -> str:
+    return _text(ask, "note", most=alarms.MAX_NOTE, least=least)
+
+
+def _moves(event: AlarmEvent) -> Deed:
+    async def deed(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+        note = _note(ask)
+        await alarms.act(ask.conn, alarm, event, ask.who.name, note, at)
+        return {"note": note}
+
+    return deed
+
+
+async def _write(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    await alarms.add_note(ask.conn, alarm, ask.who.name, _note(ask, least=1), at)
+    return {}
+
+
+async def _dispose(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    given = ask.form.get("disposition", "")
+    if given not in list(Disposition):
+        raise BadInput(f"a disposition is one of {', '.join(Disposition)}", "disposition", "validation")
+    note = _note(ask)
+    found = Disposition(given)
+    await alarms.move(
+        ask.conn, alarm, partial(hidings.dispose, at=at, disposition=found, actor=ask.who.name, note=note), at
+    )
+    return {"disposition": given, "note": note}
+
+
+async def _close(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    note = _note(ask)
+    await alarms.move(ask.conn, alarm, partial(hidings.close, at=at, actor=ask.who.name, note=note), at)
+    return {"note": note}
+
+
+async def _shelve(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    """A fire or panic is shelved by two: the second shows a token of their own, here and now."""
+    given = ask.form.get("hours", "")
+    if given not in map(str, HOURS):
+        raise BadInput(f"an alarm is shelved for {', '.join(map(str, HOURS))} hours", "hours", "validation")
+    reason = _text(ask, "reason", most=alarms.MAX_NOTE, least=1)
+    shown = ask.form.get("second", "").strip()
+    second = None if not shown else await _second(ask, alarm, shown)
+    until = at + int(given) * 3600 * SECOND
+
+    def step(found: Alarm) -> tuple[Alarm, Transition]:
+        return hidings.shelve(found, at, until, ask.who.name, reason, second)
+
+    await alarms.move(ask.conn, alarm, step, at)
+    return {"hours": int(given), "reason": reason, "second": second}
+
+
+async def _second(ask: Asked, alarm: UUID, shown: str) -> str:
+    who = await access.authenticate(ask.conn, shown, ask.hub.clock())
+    if who is None or not who.may(Permission.ACKNOWLEDGE):
+        raise BadInput(
+            "the second person's token is wrong, has expired, or may not act on alarms", "second", "validation"
+        )
+    if who.token == ask.who.token or who.name == ask.who.name:
+        raise BadInput("the second person is somebody else", "second", "validation")
+    await views.alarm(ask.conn, who.scope, alarm)
+    return who.name
+
+
+async def _unshelve(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    note = _note(ask)
+    await alarms.move(ask.conn, alarm, partial(hidings.unshelve, at=at, actor=ask.who.name, note=note), at)
+    return {"note": note}
+
+
+async def _hand_over(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    authority = _text(ask, "authority", most=40, least=1)
+    note = _text(ask, "note", most=1000)
+    await handovers.begin(ask.conn, handover_id(alarm, authority), alarm, authority, ask.who.name, note)
+    return {"authority": authority, "note": note}
+
+
+async def _received(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    authority = _text(ask, "authority", most=40, least=1)
+    by = _text(ask, "received_by", most=_MAX_LINE, least=1)
+    reference = _text(ask, "reference", most=100)
+    await handovers.received(ask.conn, alarm, authority, ask.who.name, by, reference, None)
+    return {"authority": authority, "received_by": by, "reference": reference}
+
+
+async def _arrived(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    authority = _text(ask, "authority", most=40, least=1)
+    await handovers.arrived(ask.conn, alarm, authority, ask.who.name, "", None)
+    return {"authority": authority}
+
+
+DEEDS: Mapping[str, Deed] = {
+    "acknowledge": _moves(AlarmEvent.ACKNOWLEDGE),
+    "confirm": _moves(AlarmEvent.CONFIRM),
+    "reset": _moves(AlarmEvent.RESET),
+    "note": _write,
+    "dispose": _dispose,
+    "close": _close,
+    "shelve": _shelve,
+    "unshelve": _unshelve,
+    "hand-over": _hand_over,
+    "handover-received": _received,
+    "handover-arrived": _arrived,
+}
+"""The verbs of the forms; the audit log names them `alarm.<verb>`."""
+
+
+async def act(ask: Asked) -> Response:
+    """A person's button. Who was faster is said to who was slower."""
+    id: UUID = ask.request.path_params["alarm"]
+    verb: str = ask.request.path_params["verb"]
+    await views.alarm(ask.conn, ask.who.scope, id)
+    deed = DEEDS.get(verb)
+    if deed is None:
+        raise HTTPException(404, "there is no such action")
+    try:
+        async with ask.conn.transaction():
+            detail = await deed(ask, id, to_micros(ask.hub.clock()))
+            await audit.record(ask.conn, ask.who.name, f"alarm.{verb}", f"alarm:{id}", {**detail, "by": "console"})
+    except Conflict as error:
+        return _said(ask, id, 409, refusal(error, await console.alarm(ask.conn, ask.who.scope, id)))
+    return _said(ask, id, 200, word(f"done.{verb}"))
+
+
+def refusal(error: Conflict, row: Row) -> tuple[str, str]:
+    """Why an action was not possible, for people: who was first, and when."""
+    if Refused.ALREADY_ACKNOWLEDGED.value in str(error) and row["acknowledged_by"] is not None:
+        zh, en = word("byother")
+        at = row["acknowledged_at"].astimezone(BEIJING).strftime("%H:%M:%S")
+        return zh.format(who=row["acknowledged_by"], at=at), en.format(who=row["acknowledged_by"], at=at)
+    known = next((reason for reason in Refused if reason.value in str(error)), None)
+    return (word("refused")[0], str(error)) if known is None else word(f"refused.{known.name.lower()}")
+
+
+def _said(ask: Asked, id: UUID, status: int, words: tuple[str, str]) -> Response:
+    if SCRIPTED in ask.request.headers:
+        return JSONResponse({"zh": words[0], "en": words[1]}, status)
+    if status == 200:
+        return RedirectResponse(f"/console/alarms/{id}", 303)
+    return render("error.html", status, title=words, reason="")
