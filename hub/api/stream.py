@@ -71,7 +71,7 @@ class EventStream(Response):
         still_allowed: Callable[[], Awaitable[bool]],
         *,
         beat: Callable[[], Awaitable[bytes]] | None = None,
-        every: float = HEARTBEAT_SECONDS,
+        every: float | None = None,
     ) -> None:
         """`beat` gives what is sent `every` so many seconds whatever else is, so that a reader sees silence; else a comment in a pause."""
         super().__init__(headers={"X-Accel-Buffering": "no"})
@@ -82,7 +82,7 @@ class EventStream(Response):
         self._since = since
         self._still_allowed = still_allowed
         self._beat = beat
-        self._every = every
+        self._every = HEARTBEAT_SECONDS if every is None else every
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the client leaves or the hub stops."""
