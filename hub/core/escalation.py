@@ -7,12 +7,13 @@
   in the responder's own order of preference.
 - A round is the policy's steps with their repetitions, at offsets from the round's start. When the last of them is done the next round is
   written: it starts `round_every` after the start of the one before, or now if that has passed (a hub that was down sends what is due
-  once and does not make up for whole rounds), until someone acknowledges or `max_rounds` are through.
+  once and does not make up for whole rounds), until someone acknowledges or `max_rounds` are through. A vital alarm's rounds never end: then the
+  manned room of the last step is told until somebody acts.
 - Which alarms are paged at all says `hub.core.alarms.is_paged`.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -22,6 +23,7 @@ from hub.model import LIFE_SAFETY, SECOND, Micros, Priority, SignalClass
 _NAMESPACE = UUID("5d1c3c0e-8f55-5b7e-9a3e-616e78696e00")
 _SHORTEST_ROUND: Micros = SECOND
 _LONGEST: Micros = 30 * 86_400 * SECOND
+_LAST_RESORT_EVERY: Micros = 300 * SECOND
 _MOST_STEPS = 100
 _MOST_REPETITIONS = 1000
 MOST_KINDS = 5
@@ -257,6 +259,18 @@ def next_round(
     if plan.max_rounds is not None and current - first_round + 1 >= plan.max_rounds:
         return None
     return current + 1, max(started_at + plan.round_every, now)
+
+
+def last_resort(plan: Plan) -> Plan:
+    """What goes on when all rounds of a critical alarm are through: the last step, the manned room, again and again until somebody acts."""
+    room = max(plan.steps, key=lambda step: step.n)
+    alone = replace(room, delay=0, repeat_every=0, repeat_times=0)
+    return Plan(min(plan.round_every, _LAST_RESORT_EVERY), None, (alone,))
+
+
+def is_vital(signal_class: SignalClass, priority: Priority) -> bool:
+    """Whether its escalation never ends but by a person: critical ones, and fire and panic whatever their priority."""
+    return priority is Priority.CRITICAL or signal_class in LIFE_SAFETY
 
 
 def idempotency_key(alarm: UUID, row: Due) -> UUID:

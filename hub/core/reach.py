@@ -1,9 +1,10 @@
 """Whom a policy reaches, by which ways, and at which hours nobody. Pure: policies, rotas, calendar and the horizon are given."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from hub.core.escalation import Step
+from hub.core.escalation import MOST_KINDS, Plan, Step
 from hub.core.rota import Calendar, Rota, on_duty
 from hub.model import Micros
 
@@ -24,6 +25,13 @@ def ways(channels: Sequence[Way], step: Step) -> tuple[Way, ...]:
     for way in channels:
         first.setdefault(way.kind, way)
     return tuple(first.values())[: step.kinds]
+
+
+def instead(plan: Plan, n: int) -> tuple[Step, ...]:
+    """Whom to tell in place of step `n` that reaches nobody: the last step, which is a manned room, by every kind of channel; then, should that
+    reach nobody either, the others from the end. The first of them that reaches somebody is told."""
+    others = sorted((step for step in plan.steps if step.n != n), key=lambda step: -step.n)
+    return tuple(replace(step, channel="", kinds=MOST_KINDS) for step in others)
 
 
 def told(

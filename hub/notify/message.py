@@ -12,8 +12,26 @@ from hub.model import Exercise, Priority, SignalClass
 from hub.profiles import Title
 
 
+class Purpose(StrEnum):
+    """Why a message goes out: to tell of an alarm; to ask whoever has taken one; to tell of many at once."""
+
+    PAGE = "page"
+    REMINDER = "reminder"
+    DIGEST = "digest"
+
+
+class Listed(NamedTuple):
+    """One alarm of a digest."""
+
+    alarm: UUID
+    title: Title
+    institution_title: Title
+    place: Title
+    priority: Priority
+
+
 class Message(NamedTuple):
-    """One page about one alarm to one responder, in both languages."""
+    """One message about one alarm (a digest's is its gravest) to one responder, in both languages."""
 
     id: UUID
     """the idempotency key: the same for every attempt, so that a receiver can drop what it has seen"""
@@ -45,6 +63,13 @@ class Message(NamedTuple):
     """where the alarm is shown; empty where the hub has no public address"""
     exercise: Exercise | None = None
     """None: real. Anything else is marked in title and text by every renderer (hub.notify.wording)"""
+    purpose: Purpose = Purpose.PAGE
+    owner: str = ""
+    """of a reminder: who has acknowledged the alarm"""
+    listed: tuple[Listed, ...] = ()
+    """of a digest: the gravest alarms, at most ten"""
+    listed_count: int = 1
+    """of a digest: how many alarms in all"""
 
 
 class Outcome(StrEnum):

@@ -14,12 +14,13 @@ import httpx
 from pydantic import SecretStr, field_validator
 from standardwebhooks import Webhook
 
-from hub.notify.message import ChannelSettings, Message, Receipt
+from hub.notify.message import ChannelSettings, Listed, Message, Purpose, Receipt
 from hub.notify.posting import judge, post
 from hub.notify.wording import headline, instruction
 
 _SECONDS = 5.0
 _PREFIX = "whsec_"
+_TYPES = {Purpose.PAGE: "alarm.raised", Purpose.REMINDER: "alarm.reminder", Purpose.DIGEST: "alarm.digest"}
 
 
 class WebhookSettings(ChannelSettings):
@@ -90,9 +91,23 @@ def content(message: Message) -> bytes:
         "link": message.link,
         "exercise": message.exercise,
     }
-    kind = "alarm.raised" if message.exercise is None else "alarm.exercise"
+    if message.purpose is Purpose.REMINDER:
+        data["owner"] = message.owner
+    if message.purpose is Purpose.DIGEST:
+        data["alarms"] = [_line(one) for one in message.listed]
+        data["alarm_count"] = message.listed_count
+    kind = _TYPES[message.purpose] if message.exercise is None else "alarm.exercise"
     document = {"type": kind, "timestamp": _rfc3339(message.raised_at), "data": data}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _line(one: Listed) -> dict[str, object]:
+    titles = {"title": one.title, "institution_title": one.institution_title, "place": one.place}
+    return {
+        "alarm": str(one.alarm),
+        "priority": one.priority,
+        **{name: title.model_dump() for name, title in titles.items()},
+    }
 
 
 def _rfc3339(moment: datetime) -> str:

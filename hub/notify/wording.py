@@ -3,7 +3,7 @@
 from datetime import timedelta, timezone
 
 from hub.model import Exercise, Priority, SignalClass
-from hub.notify.message import Message
+from hub.notify.message import Message, Purpose
 from hub.profiles import Title
 
 _BEIJING = timezone(timedelta(hours=8), "UTC+08:00")
@@ -46,20 +46,48 @@ def marked(words: Title, exercise: Exercise | None) -> Title:
 
 def headline(message: Message) -> Title:
     """What the alarm is called, marked: no renderer shows `message.title` itself."""
-    return marked(message.title, message.exercise)
+    return marked(_called(message), message.exercise)
 
 
 def instruction(message: Message) -> Title:
     """What to do first, marked: no renderer shows `message.response` itself."""
-    return marked(message.response, message.exercise)
+    return marked(_asked(message), message.exercise)
+
+
+def _called(message: Message) -> Title:
+    """A digest says how many, a reminder that somebody is asked."""
+    title, count = message.title, message.listed_count
+    if message.purpose is Purpose.DIGEST and count > 1:
+        return Title.model_construct(zh=f"{count} 条告警：{title.zh} 等", en=f"{count} alarms: {title.en} and others")
+    if message.purpose is Purpose.REMINDER:
+        return Title.model_construct(zh=f"仍在处置吗？{title.zh}", en=f"Still on it? {title.en}")
+    return title
+
+
+def _asked(message: Message) -> Title:
+    response, owner = message.response, message.owner
+    if message.purpose is Purpose.DIGEST and message.listed_count > 1:
+        more = message.listed_count - len(message.listed)
+        zh = [f"{one.institution_title.zh} {one.place.zh} {one.title.zh}" for one in message.listed]
+        en = [f"{one.institution_title.en}, {one.place.en}: {one.title.en}" for one in message.listed]
+        zh += [f"另有 {more} 条"] if more > 0 else []
+        en += [f"and {more} more"] if more > 0 else []
+        return Title.model_construct(zh="；".join(zh), en="; ".join(en))
+    if message.purpose is Purpose.REMINDER:
+        zh_text = f"{owner} 已接警。请确认仍在处置，否则将重新告警。{response.zh}"
+        return Title.model_construct(
+            zh=zh_text, en=f"{owner} has taken it. Confirm that you are on it, or it is paged again. {response.en}"
+        )
+    return response
 
 
 def subject(message: Message) -> str:
     """One line: class, institution, alarm, in both languages; never a line break."""
     kind = CLASSES[message.signal_class]
     mark = None if message.exercise is None else MARKS[message.exercise]
-    zh = f"【{kind.zh}】{message.institution_title.zh} {message.title.zh}"
-    en = f"[{kind.en}] {message.institution_title.en}: {message.title.en}"
+    called = _called(message)
+    zh = f"【{kind.zh}】{message.institution_title.zh} {called.zh}"
+    en = f"[{kind.en}] {message.institution_title.en}: {called.en}"
     if mark is not None:
         zh, en = f"【{mark.zh}】{zh}", f"[{mark.en}] {en}"
     return " ".join(f"{zh} / {en}".split())

@@ -20,6 +20,7 @@ from hub.core.escalation import retry_after
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
 from hub.notify import Channel, Message, Outcome, Receipt, deliver, open_channel
+from hub.notify.message import Listed, Purpose
 from hub.profiles import Profile, Title
 from hub.runtime.reconnect import keep
 from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
@@ -120,7 +121,23 @@ def message_of(claimed: Claimed, profile: Profile | None, public_url: str, link_
         repetition=claimed.repetition,
         link=public_url.rstrip("/") + _signed(claimed, link_key) if public_url else "",
         exercise=claimed.exercise,
+        purpose=Purpose(claimed.purpose),
+        owner=claimed.owner,
+        listed_count=claimed.listed_count,
     )
+
+
+def _lines(claimed: Claimed, profiles: Mapping[str, Profile]) -> tuple[Listed, ...]:
+    """The alarms that a digest names."""
+    lines = []
+    for one in claimed.listed:
+        profile = profiles.get(one.profile)
+        definition = None if profile is None else profile.alarms.get(one.definition)
+        title = Title(zh=one.definition, en=one.definition) if definition is None else definition.title
+        place = (one.device, one.device) if one.place is None else one.place
+        institution = _title(one.institution, "")
+        lines.append(Listed(one.alarm, title, institution, _title(place, one.device), one.priority))
+    return tuple(lines)
 
 
 def _signed(claimed: Claimed, link_key: bytes) -> str:
@@ -154,7 +171,8 @@ async def run(
     keys: list[bytes] = []
 
     def word(claimed: Claimed) -> Message:
-        return message_of(claimed, profiles.get(claimed.profile), public_url, keys[-1])
+        message = message_of(claimed, profiles.get(claimed.profile), public_url, keys[-1])
+        return message._replace(listed=_lines(claimed, profiles))
 
     desk = _Desk(open_, word, Limits() if limits is None else limits)
     async with asyncio.TaskGroup() as attempts:

@@ -95,10 +95,17 @@ async def _fire(timers: Timers, alarm: UUID, now: Moment) -> None:
 
 
 def _say(fired: Fired) -> None:
-    if fired.pages > 0:
-        _log.info("escalation_step", alarm=str(fired.alarm), pages=fired.pages)
+    if fired.pages > 0 or fired.folded > 0:
+        _log.info("escalation_step", alarm=str(fired.alarm), pages=fired.pages, folded=fired.folded)
     for responder, channel in fired.unreachable:
         _log.error("responder_unreachable", alarm=str(fired.alarm), responder=responder, channel=channel)
+    for fault in fired.faults:
+        about = {"round": fault.round, "step": fault.step, "target": fault.target, "reason": fault.reason}
+        _log.error("escalation_fault", alarm=str(fired.alarm), **about, instead=", ".join(fault.instead) or "nobody")
+    if fired.state == "last_resort":
+        _log.error(
+            "escalation_last_resort", alarm=str(fired.alarm), reason="all rounds are through: the last step goes on"
+        )
     if fired.state == "exhausted":
         _log.error("escalation_exhausted", alarm=str(fired.alarm), reason="nobody acknowledged in all rounds")
 

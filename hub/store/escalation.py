@@ -18,11 +18,11 @@ from psycopg.types.json import Jsonb
 from hub.core import escalation as core
 from hub.core.escalation import Due, Plan, Step
 from hub.core.exercises import plan_of_proof
-from hub.core.reach import Way, ways
 from hub.errors import Conflict
-from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime, to_micros
-from hub.store import duty
+from hub.model import SECOND, Exercise, Micros, Priority, SignalClass, to_datetime, to_micros
+from hub.store import paging
 from hub.store.intervals import to_interval, to_span
+from hub.store.paging import Fault, Subject, page
 from hub.store.queries import queries
 from hub.store.steady import Moment, moment
 
@@ -46,13 +46,18 @@ class Timer(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """What one firing did: pages written, and how the escalation goes on (`running`, `exhausted`, `stopped`, `gone`)."""
+    """What one firing did: pages written, and how the escalation goes on (`running`, `last_resort` once when its rounds are through,
+    `exhausted`, `stopped`, `gone`)."""
 
     alarm: UUID
     pages: int
     unreachable: tuple[tuple[str, str], ...]
-    """(responder, channel) that were retired: their page stands as failed"""
+    """(responder or rota, channel) that could not be told"""
     state: str
+    folded: int = 0
+    """lines that wait in a digest"""
+    faults: tuple[Fault, ...] = ()
+    """steps that reached nobody as planned"""
 
 
 class Unattended(NamedTuple):
@@ -82,6 +87,7 @@ class _Running(NamedTuple):
     begun: bool
     """whether a step of the present round was done"""
     now: Micros = 0
+    vital: bool = True
 
 
 async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
@@ -161,6 +167,7 @@ async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:
     cancelled = cur.rowcount
     await cur.execute(_SQL["cancel_notifications"], given)
     cancelled += cur.rowcount
+    await cur.execute(_SQL["cancel_digests"], given)
     about = {"state": "stopped", "reason": reason, "actor": actor, "cancelled": cancelled}
     await _say(cur, (stopped[0], alarm_id, about))
     return cancelled
@@ -202,23 +209,33 @@ async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
     running = await cur.fetchone()
     if found is None or running is None:
         return Fired(alarm, 0, (), "gone")
-    if not found[0]:
-        await stop(cur, alarm, f"the alarm is {found[1]}", "")
+    is_paged, state, signal_class, priority, exercise = found
+    if not is_paged:
+        await stop(cur, alarm, f"the alarm is {state}", "")
         return Fired(alarm, 0, (), "stopped")
     present = await moment(cur)  # with the escalation locked: no step of the clock is taken in before this ends
     if now is not None and now.moved != present.moved:
         raise Conflict("the clock was set meanwhile")
-    run = _Running(alarm, *running)._replace(now=(now or present).at)
+    # a proof or a canary ends by itself; a drill is climbed as if it were real
+    vital = exercise in (None, Exercise.DRILL) and core.is_vital(SignalClass(signal_class), Priority(priority))
+    run = _Running(alarm, *running)._replace(now=(now or present).at, vital=vital)
     if not run.begun and await _replan(cur, run, at_once=True):
         return Fired(alarm, 0, (), "running")
-    pages, unreachable = await _page(cur, run)
+    subject = Subject(
+        alarm, run.institution, run.urgency, Priority(priority), exercise is None, _from_json(run.plan), run.now
+    )
+    paged = await page(cur, subject)
+    for fault in paged.faults:
+        about = {"state": "fault", "round": fault.round, "step": fault.step, "target": fault.target}
+        await _say(cur, (run.institution, alarm, about | {"reason": fault.reason, "instead": list(fault.instead)}))
     await cur.execute(_SQL["open_steps"], {"alarm": alarm})
+    state = "running"
     if await _number(cur) > 0:
-        if not unreachable or not await _replan(cur, run, at_once=True):
-            return Fired(alarm, pages, unreachable, "running")
-    elif not await _replan(cur, run, at_once=bool(unreachable)):
-        return Fired(alarm, pages, unreachable, await _advance(cur, run))
-    return Fired(alarm, pages, unreachable, "running")
+        if paged.unreachable:
+            await _replan(cur, run, at_once=True)
+    elif not await _replan(cur, run, at_once=bool(paged.unreachable)):
+        state = await _advance(cur, run)
+    return Fired(alarm, paged.pages, paged.unreachable, state, paged.folded, paged.faults)
 
 
 async def sweep(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:
@@ -244,44 +261,6 @@ async def unattended(cur: Cursor, grace: Micros = 10 * SECOND, limit: int = 100)
     ]
 
 
-async def _page(cur: Cursor, run: _Running) -> tuple[int, tuple[tuple[str, str], ...]]:
-    alarm, institution, urgency = run.alarm, run.institution, run.urgency
-    await cur.execute(_SQL["due_steps"], {"alarm": alarm, "now": to_datetime(run.now)})
-    pages = 0
-    unreachable = []
-    for number, step, repetition, responder, channel, rota, kinds, due_at in await cur.fetchall():
-        planned = Step(step, responder, channel, rota=rota, kinds=kinds)
-        told = await _told(cur, planned, run.now)
-        for name, way, reachable in told:
-            row = Due(number, step, repetition, name, way, 0)
-            key = core.idempotency_key(alarm, row)
-            given = {"id": key, "alarm": alarm, "institution": institution, "urgency": urgency, "due_at": due_at}
-            await cur.execute(_SQL["notify"], row._asdict() | given | {"reachable": reachable})
-            pages += cur.rowcount
-            if not reachable:
-                unreachable.append((name, way))
-                await say_notification(cur, institution, key, alarm, "failed", name, way)
-        if not told:
-            unreachable.append((rota or responder, channel))
-        await cur.execute(
-            _SQL["finish_step"], {"alarm": alarm, "round": number, "step": step, "repetition": repetition}
-        )
-    return pages, tuple(unreachable)
-
-
-async def _told(cur: Cursor, step: Step, at: Micros) -> list[tuple[str, str, bool]]:
-    """(responder, channel, whether that is live) of a step that is due: who is on duty is looked up here. Empty where nobody can be told."""
-    people = await duty.on_duty(cur, step.rota, to_datetime(at)) if step.rota else (step.responder,)
-    await cur.execute(_SQL["ways"], {"responders": list(people)})
-    found: dict[str, list[Way]] = {name: [] for name in people}
-    for name, channel, kind in await cur.fetchall():
-        found[name].append(Way(channel, kind))
-    told = [(name, way.channel, True) for name in people for way in ways(found[name], step)]
-    if not told and step.channel:
-        return [(step.responder, step.channel, False)]
-    return told
-
-
 async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
     """Begin the next round by the policy that covers the alarm now, if that is another than the one it goes by; whether it is.
 
@@ -305,6 +284,8 @@ async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
 async def _advance(cur: Cursor, run: _Running) -> str:
     plan = _from_json(run.plan)
     following = core.next_round(plan, run.first_round, run.round, to_micros(run.started_at), run.now)
+    if following is None and run.vital:
+        return await _resort(cur, run, core.last_resort(plan))
     if following is None:
         await cur.execute(_SQL["exhaust"], {"alarm": run.alarm})
         await _say(cur, (run.institution, run.alarm, {"state": "exhausted"}))
@@ -313,6 +294,15 @@ async def _advance(cur: Cursor, run: _Running) -> str:
     await cur.execute(_SQL["move_round"], {"alarm": run.alarm, "round": number, "started_at": to_datetime(start)})
     await _add(cur, _timers(run.alarm, run.urgency, plan, number, start), run.now)
     return "running"
+
+
+async def _resort(cur: Cursor, run: _Running, plan: Plan) -> str:
+    start = max(to_micros(run.started_at) + plan.round_every, run.now)
+    given = {"alarm": run.alarm, "plan": Jsonb(_to_json(plan)), "round": run.round + 1}
+    await cur.execute(_SQL["resort"], given | {"started_at": to_datetime(start)})
+    await _add(cur, _timers(run.alarm, run.urgency, plan, run.round + 1, start), run.now)
+    await _say(cur, (run.institution, run.alarm, {"state": "last_resort", "round": run.round + 1}))
+    return "last_resort"
 
 
 def _timers(alarm: UUID, urgency: int, plan: Plan, number: int, start: Micros) -> list[Timer]:
@@ -378,17 +368,4 @@ async def _number(cur: Cursor) -> int:
 async def _say(cur: Cursor, *said: _Said) -> None:
     if said:
         payloads = [{"alarm": str(alarm), **payload} for _, alarm, payload in said]
-        await _change(cur, "escalation", [institution for institution, _, _ in said], payloads)
-
-
-async def say_notification(
-    cur: Cursor, institution: int, notification: UUID, alarm: UUID, state: str, responder: str, channel: str
-) -> None:
-    """Put what became of a notification into the change feed."""
-    about = {"notification": str(notification), "alarm": str(alarm), "state": state}
-    await _change(cur, "notification", [institution], [about | {"responder": responder, "channel": channel}])
-
-
-async def _change(cur: Cursor, kind: str, institutions: list[int], payloads: Sequence[dict[str, Any]]) -> None:
-    given = {"kind": kind, "institution": institutions, "payload": [Jsonb(payload) for payload in payloads]}
-    await cur.execute(_SQL["say"], given)
+        await paging.say(cur, "escalation", [institution for institution, _, _ in said], payloads)

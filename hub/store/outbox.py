@@ -5,7 +5,7 @@ another has taken over, cannot spoil the other's state: only the newest attempt 
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from enum import StrEnum
@@ -17,13 +17,25 @@ from psycopg.rows import dict_row
 from hub.model import Exercise, Micros, Priority, SignalClass
 from hub.store import sessions
 from hub.store.bell import Bell
-from hub.store.escalation import Cursor, say_notification
 from hub.store.intervals import to_interval
+from hub.store.paging import Cursor, say_notification
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
 from hub.store.session import translated
 
 _SQL = queries("outbox")
+
+
+class ListedAlarm(NamedTuple):
+    """One line of a digest. Titles are (Chinese, English)."""
+
+    alarm: UUID
+    definition: str
+    profile: str
+    priority: Priority
+    device: str
+    institution: tuple[str, str]
+    place: tuple[str, str] | None
 
 
 class Claimed(NamedTuple):
@@ -60,6 +72,13 @@ class Claimed(NamedTuple):
     kind: str | None
     """kind of the channel, None where the responder or the channel was retired meanwhile"""
     settings: Mapping[str, Any]
+    purpose: str = "page"
+    owner: str = ""
+    """who has acknowledged the alarm"""
+    listed: Sequence[ListedAlarm] = ()
+    """of a digest: the gravest of those that somebody still must hear of"""
+    listed_count: int = 1
+    """how many it has in all"""
 
     def __repr__(self) -> str:
         return f"Claimed(id={self.id}, n={self.n}, responder={self.responder!r}, channel={self.channel!r})"
@@ -168,8 +187,17 @@ def _claimed(row: dict[str, Any]) -> Claimed:
     titles = {f"{name}_title": title(name) for name in ("institution", "zone", "position", "responder")}
     row["signal_class"] = SignalClass(row["signal_class"])
     row["priority"] = Priority(row["priority"])
+    row["listed"] = tuple(map(_listed, row["listed"]))
     row["exercise"] = None if row["exercise"] is None else Exercise(row["exercise"])
     return Claimed(**(row | titles))
+
+
+def _listed(row: dict[str, Any]) -> ListedAlarm:
+    alarm, priority, institution = UUID(row["alarm"]), Priority(row["priority"]), row["institution"]
+    place = None if row["place"] is None else (row["place"][0], row["place"][1])
+    return ListedAlarm(
+        alarm, row["definition"], row["profile"], priority, row["device"], (institution[0], institution[1]), place
+    )
 
 
 @asynccontextmanager

@@ -11,13 +11,16 @@ from structlog.testing import capture_logs
 
 from hub.core.escalation import Step
 from hub.core.links import opened
-from hub.model import SECOND, SignalClass
+from hub.model import SECOND, Priority, SignalClass
 from hub.runtime.deliverer import Limits
 from hub.store.escalation import fire
 from hub.testing import eventually
 from tests.delivering import ONE, TWO, attempts, delivering, escalating, hurry, page, states
 from tests.mailboxes import mailbox
 from tests.paging import POLICY, SECRET, World, receiver, smtp, webhook
+
+ORDINARY = (Priority.CRITICAL, Priority.HIGH, Priority.MEDIUM, Priority.LOW)
+"""one alarm of each is no storm: none waits for another"""
 
 
 @pytest.fixture
@@ -141,8 +144,9 @@ async def test_a_receiver_that_hangs_delays_no_other_channel_even_with_many_page
 
 async def test_fire_and_panic_go_first(world: World) -> None:
     async with receiver() as hook:
-        await world.policy(replace(ONE, signal_classes=frozenset(SignalClass)), {"guard/hook": webhook(hook.url)})
-        faults = [await page(world, signal_class=SignalClass.FAULT) for _ in range(3)]
+        everything = replace(ONE, signal_classes=frozenset(SignalClass), priorities=frozenset(ORDINARY))
+        await world.policy(everything, {"guard/hook": webhook(hook.url)})
+        faults = [await page(world, signal_class=SignalClass.FAULT, priority=priority) for priority in ORDINARY[:3]]
         panics = [await page(world) for _ in range(2)]
         async with delivering(world, limits=Limits(slots=1, reserved=0, per_channel=1)):
             await eventually(lambda: len(hook.requests) == 5)
@@ -152,13 +156,14 @@ async def test_fire_and_panic_go_first(world: World) -> None:
 
 async def test_reserved_places_are_for_fire_and_panic_only(world: World) -> None:
     async with receiver(*["hang"] * 9) as hanging, receiver() as prompt:
-        everything = replace(POLICY, signal_classes=frozenset(SignalClass), steps=(Step(1, "guard", "hook"),))
+        classes, priorities = frozenset(SignalClass), frozenset(ORDINARY)
+        everything = replace(POLICY, signal_classes=classes, priorities=priorities, steps=(Step(1, "guard", "hook"),))
         own = replace(POLICY, id="own", division=None, institution="star", steps=(Step(1, "head", "hook"),))
         await world.policy(everything, {"guard/hook": webhook(hanging.url)})
         await world.policy(own, {"head/hook": webhook(prompt.url)})
         async with delivering(world, limits=Limits(slots=3, reserved=1, per_channel=9)):
-            for _ in range(5):
-                await page(world, signal_class=SignalClass.FAULT)
+            for priority in ORDINARY:
+                await page(world, signal_class=SignalClass.FAULT, priority=priority)
             await eventually(lambda: len(hanging.requests) == 2)
             alarm = await page(world)
             await eventually(states(world, alarm, "sent"), deadline=20)

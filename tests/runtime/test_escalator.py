@@ -15,7 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from hub.core.escalation import Step
-from hub.model import SECOND
+from hub.model import SECOND, Priority, SignalClass
 from hub.runtime import escalator
 from hub.testing import eventually
 from tests.paging import POLICY, World
@@ -133,19 +133,23 @@ async def test_an_alarm_that_nobody_began_is_taken_up_and_said_aloud(world: Worl
     assert "escalation_orphans" in {entry["event"] for entry in logs}
 
 
-async def test_an_exhausted_escalation_is_said_aloud(world: World) -> None:
-    await world.policy(replace(POLICY, max_rounds=1, steps=(Step(1, "guard", "hook"),), round_every=SECOND))
+async def test_rounds_that_are_through_are_said_aloud_and_a_critical_alarm_goes_on(world: World) -> None:
+    once = replace(POLICY, max_rounds=1, steps=(Step(1, "guard", "hook"),), round_every=SECOND)
+    await world.policy(once)
+    faults, high = frozenset({SignalClass.FAULT}), frozenset({Priority.HIGH})
+    await world.policy(replace(once, id="faults", signal_classes=faults, priorities=high))
     with capture_logs() as logs:
         async with running(world):
-            alarm = await world.alarm()
+            panic = await world.alarm()
+            fault = await world.alarm(signal_class=SignalClass.FAULT, priority=Priority.HIGH)
 
             async def exhausted() -> bool:
-                return str((await world.escalation(alarm))["state"]) == "exhausted"
+                return str((await world.escalation(fault))["state"]) == "exhausted"
 
             await eventually(exhausted)
-    assert {"alarm": str(alarm), "log_level": "error"}.items() <= next(
-        entry for entry in logs if entry["event"] == "escalation_exhausted"
-    ).items()
+            await eventually(has_pages(world, panic, 3))
+    errors = {(entry["event"], entry["alarm"]) for entry in logs if entry["log_level"] == "error"}
+    assert {("escalation_exhausted", str(fault)), ("escalation_last_resort", str(panic))} <= errors
 
 
 async def test_an_alarm_that_the_database_refuses_does_not_hold_up_the_others(world: World) -> None:

@@ -79,9 +79,9 @@ class Campaign:
         """After a sweep, for every alarm."""
         await self.swept()
         rows = await self.world.rows(
-            "select a.id, a.state, is_paged(a) as paged, e.state as escalation,"
+            "select a.id, a.state, is_paged(a) as paged, a.signal_class <> 'fault' as vital, e.state as escalation,"
             " (select count(*) from escalation_step s where s.alarm = a.id and s.state = 'due') as due,"
-            " (select count(*) from notification n where n.alarm = a.id and n.state = 'pending') as pending"
+            " (select count(*) from notification n where n.alarm = a.id and n.state = 'pending' and n.kind = 'page') as pending"
             " from alarm a left join escalation e on e.alarm = a.id"
         )
         for row in rows:
@@ -89,6 +89,7 @@ class Campaign:
             if row["paged"]:
                 assert row["escalation"] in ("running", "exhausted", "uncovered"), about
                 assert (row["due"] > 0) == (row["escalation"] == "running"), about
+                assert not (row["vital"] and row["escalation"] == "exhausted"), about
             if row["escalation"] == "stopped":
                 assert (row["due"], row["pending"]) == (0, 0), about
 

@@ -123,6 +123,6 @@ async def test_rounds_are_counted_anew_under_another_policy(world: World) -> Non
     for _ in range(3):
         await world.pass_time(700)
         states.append((await fired(world, alarm)).state)
-    assert states == ["running", "running", "exhausted"]
+    assert states == ["running", "running", "last_resort"]
     rows = await world.rows("select round, responder from notification where alarm = %s order by round, due_at", alarm)
     assert flat(rows, "round", "responder")[3:] == [(2, "deputy"), (3, "deputy")]

@@ -38,7 +38,7 @@ returning e.alarm, e.round, e.round_started_at
 
 -- name: uncovered
 insert into escalation as e (alarm, institution, urgency, state, reason, started_at, ended_at)
-select g.*, 'uncovered', 'no policy covers it', clock_timestamp(), clock_timestamp()
+select g.*, 'uncovered', 'no policy covers it', hub_clock(), hub_clock()
 from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[]) g
 on conflict (alarm) do update set
     policy = null, policy_version = null, plan = null, state = 'uncovered', reason = excluded.reason, actor = '',
@@ -58,19 +58,29 @@ on conflict do nothing
 
 -- name: stop
 update escalation
-set state = 'stopped', reason = %(reason)s, actor = %(actor)s, ended_at = clock_timestamp()
+set state = 'stopped', reason = %(reason)s, actor = %(actor)s, ended_at = hub_clock()
 where alarm = %(alarm)s and state <> 'stopped'
 returning institution
 
 -- name: cancel_steps
 update escalation_step
-set state = 'cancelled', ended_at = clock_timestamp(), lease_until = null
+set state = 'cancelled', ended_at = hub_clock(), lease_until = null
 where alarm = %(alarm)s and state = 'due'
 
 -- name: cancel_notifications
 update notification
-set state = 'cancelled', ended_at = clock_timestamp()
-where alarm = %(alarm)s and state = 'pending'
+set state = 'cancelled', ended_at = hub_clock()
+where alarm = %(alarm)s and state = 'pending' and kind <> 'digest'
+
+-- name: cancel_digests
+-- A digest goes on for the sake of any other alarm that it lists.
+update notification n
+set state = 'cancelled', ended_at = hub_clock()
+where n.kind = 'digest' and n.state = 'pending'
+  and n.id in (select m.notification from digest_alarm m where m.alarm = %(alarm)s)
+  and not exists (
+    select from digest_alarm m join alarm a on a.id = m.alarm
+    where m.notification = n.id and m.alarm <> %(alarm)s and is_paged(a))
 
 -- name: claim
 -- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone. What is due is said by
@@ -102,7 +112,7 @@ where s.alarm = c.alarm and s.round = c.round and s.step = c.step and s.repetiti
 
 -- name: lock_alarm
 -- Waits for an acknowledge that is under way: it wins, or it finds what is written here and cancels it.
-select is_paged(a), a.state from alarm a where a.id = %(alarm)s for share
+select is_paged(a), a.state, a.signal_class, a.priority, a.exercise from alarm a where a.id = %(alarm)s for share
 
 -- name: lock_escalation
 select institution, urgency, plan, first_round, round, round_started_at, policy::text, policy_version,
@@ -110,35 +120,6 @@ select institution, urgency, plan, first_round, round, round_started_at, policy:
 from escalation
 where alarm = %(alarm)s and state = 'running'
 for update
-
--- name: due_steps
-select s.round, s.step, s.repetition, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), coalesce(s.rota::text, ''), s.kinds,
-       s.due_at
-from escalation_step s
-where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= %(now)s
-order by s.due_at, s.step, s.repetition
-
--- name: ways
--- The live channels of responders, in order of preference.
-select c.responder::text, c.id::text, c.kind
-from responder_channel c join responder r on r.id = c.responder and r.retired_at is null
-where c.responder::text = any (%(responders)s) and c.retired_at is null
-order by c.responder, c.rank, c.id
-
--- name: notify
-insert into notification
-    (id, alarm, institution, round, step, repetition, responder, channel, urgency, due_at, state, last_error, ended_at)
-values
-    (%(id)s, %(alarm)s, %(institution)s, %(round)s, %(step)s, %(repetition)s, %(responder)s, %(channel)s, %(urgency)s, %(due_at)s,
-     case when %(reachable)s then 'pending' else 'failed' end,
-     case when %(reachable)s then '' else 'the responder or the channel is retired' end,
-     case when %(reachable)s then null else clock_timestamp() end)
-on conflict do nothing
-
--- name: finish_step
-update escalation_step
-set state = 'done', ended_at = clock_timestamp(), lease_until = null
-where alarm = %(alarm)s and round = %(round)s and step = %(step)s and repetition = %(repetition)s and state = 'due'
 
 -- name: open_steps
 select count(*) from escalation_step where alarm = %(alarm)s and state = 'due'
@@ -155,9 +136,16 @@ set policy = %(policy)s, policy_version = %(version)s, plan = %(plan)s, first_ro
     round_started_at = %(started_at)s
 where alarm = %(alarm)s
 
+-- name: resort
+-- all rounds are through: the last step alone goes on
+update escalation
+set plan = %(plan)s, round = %(round)s, round_started_at = %(started_at)s,
+    reason = 'all rounds are through and nobody acknowledged: the last step goes on until somebody does'
+where alarm = %(alarm)s
+
 -- name: exhaust
 update escalation
-set state = 'exhausted', reason = 'all rounds are through and nobody acknowledged', ended_at = clock_timestamp()
+set state = 'exhausted', reason = 'all rounds are through and nobody acknowledged', ended_at = hub_clock()
 where alarm = %(alarm)s
 
 -- name: orphans
@@ -169,7 +157,10 @@ join institution i on i.key = a.institution
 left join escalation e on e.alarm = a.id
 where a.ended_at is null
   and is_paged(a)
-  and (e.alarm is null or e.state = 'stopped' or (e.state = 'uncovered' and exists (
+  and (e.alarm is null or e.state = 'stopped'
+    or (e.state = 'exhausted' and (a.priority = 'critical' or a.signal_class in ('fire', 'panic'))
+        and (a.exercise is null or a.exercise = 'drill'))
+    or (e.state = 'uncovered' and exists (
     select from policy_for(i.key, a.signal_class, a.priority))))
 order by a.id
 limit %(limit)s
@@ -205,7 +196,3 @@ where a.ended_at is null
   and (e.alarm is null or e.state <> 'running' or s.due_at is null or s.due_at <= hub_clock() - %(grace)s)
 order by a.raised_at, a.id
 limit %(limit)s
-
--- name: say
-insert into change (kind, institution, payload)
-select %(kind)s, g.* from unnest(%(institution)s::int[], %(payload)s::jsonb[]) g

@@ -57,9 +57,30 @@ select c.id, c.attempts as n, c.urgency, c.responder, c.channel, c.round, c.step
        i.title_zh as institution_zh, i.title_en as institution_en,
        z.title_zh as zone_zh, z.title_en as zone_en, p.title_zh as position_zh, p.title_en as position_en,
        r.title_zh as responder_zh, r.title_en as responder_en,
-       case when r.retired_at is null and h.retired_at is null then h.kind end as kind, h.settings
+       case when r.retired_at is null and h.retired_at is null then h.kind end as kind, h.settings,
+       c.kind as purpose, coalesce(a.acknowledged_by, '') as owner, coalesce(l.listed, '[]') as listed, coalesce(l.count, 1) as listed_count
 from claimed c
-join alarm a on a.id = c.alarm
+-- a digest speaks of what it lists and somebody still must hear of, the gravest first; only the first are named
+left join lateral (
+    select (array_agg(x.id order by x.rank, x.raised_at, x.id))[1] as head, count(*)::int as count,
+           jsonb_agg(jsonb_build_object(
+               'alarm', x.id, 'definition', x.definition, 'profile', x.profile, 'priority', x.priority, 'device', x.device,
+               'institution', jsonb_build_array(x.institution_zh, x.institution_en),
+               'place', case when x.place_zh is not null then jsonb_build_array(x.place_zh, x.place_en) end
+           ) order by x.rank, x.raised_at, x.id) filter (where x.n <= 10) as listed
+    from (
+        select a.id, a.definition, a.priority, a.raised_at, d.id as device, d.profile, i.title_zh as institution_zh, i.title_en as institution_en,
+               p.title_zh as place_zh, p.title_en as place_en, k.rank, row_number() over (order by k.rank, a.raised_at, a.id) as n
+        from (select distinct alarm from digest_alarm where notification = c.id) m
+        join alarm a on a.id = m.alarm
+        join device d on d.key = a.device
+        join institution i on i.key = a.institution
+        left join position p on p.key = d.position
+        cross join lateral (select array_position(array['critical', 'high', 'medium', 'low'], a.priority) as rank) k
+        where is_paged(a)
+    ) x
+) l on c.kind = 'digest'
+join alarm a on a.id = coalesce(l.head, c.alarm)
 join device d on d.key = a.device
 join institution i on i.key = a.institution
 left join position p on p.key = d.position
