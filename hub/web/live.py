@@ -17,9 +17,8 @@ from hub.errors import LinkDown
 from hub.runtime.fanout import KINDS
 from hub.store import sessions
 from hub.store.session import transaction
+from hub.web import rendering
 from hub.web.asking import COOKIE, services
-
-BEAT_SECONDS = 4.0
 
 
 async def follow(request: Request) -> Response:
@@ -41,7 +40,7 @@ async def follow(request: Request) -> Response:
             return await sessions.find(conn, secret, hub.clock()) is not None
 
     return EventStream(
-        fanout, session.who.scope, frozenset(KINDS), since, still_allowed, beat=_beat(hub), every=BEAT_SECONDS
+        fanout, session.who.scope, frozenset(KINDS), since, still_allowed, beat=_beat(hub), every=rendering.BEAT_SECONDS
     )
 
 

@@ -72,6 +72,10 @@ def static(name: str) -> str:
     return f"/console/static/{_digest()}/{name}"
 
 
+BEAT_SECONDS = 4.0
+"""How often the hub says to an open page that it lives; three times as long without it is silence, and the page says so."""
+
+
 @cache
 def environment() -> Environment:
     """The templates; an unknown name in one is an error, not an empty place."""
@@ -82,7 +86,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"t": both, "words": word, "static": static, "titled": titled}
+    made.globals |= {"t": both, "words": word, "static": static, "titled": titled, "beat": lambda: BEAT_SECONDS}
     made.filters |= {"clock": clock, "since": since, "number": number}
     return made
 

@@ -1,5 +1,5 @@
-// The connection to the hub, and the banner when what is shown may be old. Silence is a loss: a hub that lives beats every 4 s.
-const SILENCE = 12000;
+// The connection to the hub, and the banner when what is shown may be old. Silence is a loss: a hub that lives beats, and the page says how often.
+const SILENCE = 3000 * Number(document.body.dataset.beat);
 const RETRY = 2000;
 
 export class Live {

@@ -1,0 +1,314 @@
+"""The console in a real browser: what people see when two act at once, five hundred alarms come, or the network goes."""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from hub.engine.browser import Browser as Program
+from hub.web import rendering
+from tests.api.conftest import fill
+from tests.web.served import WAIT, Hub, LogIn, chromium, people, served
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+expect.set_options(timeout=WAIT)
+HOSTILE = "</script><img src=x onerror=alert(1)><svg onload=alert(2)>\"'`"
+PHONE = {"viewport": {"width": 375, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(browser_program: Program) -> AsyncIterator[Browser]:
+    async with chromium(browser_program) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(database: str) -> AsyncIterator[Hub]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rendering, "BEAT_SECONDS", 1.5)  # what a page calls silence follows from it
+        async with served(await fill(database)) as made:
+            yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hub(running: Hub) -> AsyncIterator[Hub]:
+    await running.clear()
+    running.blind.clear()
+    running.line.mend()
+    yield running
+    running.line.mend()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def log_in(browser: Browser, hub: Hub) -> AsyncIterator[LogIn]:
+    async with people(browser, hub) as made:
+        yield made
+
+
+async def connected(page: Page) -> None:
+    await expect(page.locator("#pulse")).to_have_class("pulse live")
+
+
+async def test_an_alarm_appears_by_itself_and_goes_when_somebody_else_acknowledges(hub: Hub, log_in: LogIn) -> None:
+    page = await log_in("operator-a")
+    await expect(page.locator("#calm")).to_be_visible()
+    await connected(page)
+    (alarm,) = await hub.raise_alarms("one")
+    card = page.locator(f"#a-{alarm}")
+    await expect(card).to_have_class(re.compile("unowned"))
+    await expect(page.locator("#calm")).to_have_count(0)
+    await expect(card.locator(".age")).to_have_text(re.compile(r"^\s*00:0\d:\d\d\s*$"))
+    await expect(page).to_have_title(re.compile(r"^\(1\) "))
+    other = await log_in("operator")
+    await other.locator(f"#a-{alarm} form.acknowledge button").click()
+    await expect(card).not_to_have_class(re.compile("unowned"))
+    await expect(card.locator(".owner")).to_contain_text("holder of all000000002")
+
+
+async def test_of_two_people_who_press_at_once_one_owns_it_and_the_other_reads_who(hub: Hub, log_in: LogIn) -> None:
+    (alarm,) = await hub.raise_alarms("both")
+    pages = [await log_in("operator-a"), await log_in("operator")]
+    buttons = [page.locator(f"#a-{alarm} form.acknowledge button") for page in pages]
+    for button in buttons:
+        await expect(button).to_be_visible()
+    await asyncio.gather(*(button.dispatch_event("click") for button in buttons))
+    for page in pages:
+        await expect(page.locator("#said p")).to_have_count(1)
+    owner = await hub.owner(alarm)
+    said = sorted([await page.locator("#said p").inner_text() for page in pages], key=lambda text: "于" in text)
+    assert said[0].startswith("已接警")
+    assert owner is not None
+    assert owner in said[1]
+    for page in pages:
+        await expect(page.locator(f"#a-{alarm} .owner")).to_contain_text(owner)
+
+
+async def test_five_hundred_alarms_in_a_minute_leave_the_board_usable_and_a_fire_on_top(
+    hub: Hub, log_in: LogIn
+) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    looks = 0
+
+    def asked(url: str) -> None:
+        nonlocal looks
+        looks += url.endswith("/console/")
+
+    page.on("request", lambda request: asked(request.url))
+    began = time.monotonic()
+    for n in range(50):
+        await hub.raise_alarms(*(f"flood-{n}-{m}" for m in range(10)), signal_class="fault", priority="medium")
+    (fire,) = await hub.raise_alarms("the fire", signal_class="fire")
+    await expect(page.locator("article.alarm").first).to_have_id(f"a-{fire}")
+    await expect(page.locator("#board")).to_have_attribute("data-unowned", "501")
+    await expect(page.locator("#notshown b")).to_have_text("351")
+    assert looks <= (time.monotonic() - began) / 0.7 + 3  # a flood costs a look each 0.7 s, not one for each alarm
+    await page.locator(f"#a-{fire} form.acknowledge button").click()
+    await expect(page.locator("#board")).to_have_attribute("data-unowned", "500")
+    assert await hub.owner(fire) == "holder of one000000002"
+
+
+@pytest.mark.parametrize("how", ["cut", "hush"])
+async def test_a_lost_network_is_said_at_once_in_two_languages_and_what_was_missed_is_shown_when_it_returns(
+    hub: Hub, log_in: LogIn, how: str
+) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    lost = page.locator("#lost")
+    await expect(lost).to_be_hidden()
+    getattr(hub.line, how)()
+    await expect(lost).to_be_visible()
+    await expect(lost).to_contain_text("连接中断")
+    await expect(lost).to_contain_text("Connection lost")
+    await expect(page.locator("#lost-since")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+    await expect(page.locator("body")).to_have_class("stale")
+    (alarm,) = await hub.raise_alarms("missed")
+    hub.line.mend()
+    await expect(page.locator(f"#a-{alarm}")).to_be_visible()
+    await expect(lost).to_be_hidden()
+    await connected(page)
+    (after,) = await hub.raise_alarms("after")
+    await expect(page.locator(f"#a-{after}")).to_be_visible()
+
+
+async def test_an_acknowledgement_that_does_not_arrive_is_never_shown_as_one(hub: Hub, log_in: LogIn) -> None:
+    (alarm,) = await hub.raise_alarms("far")
+    page = await log_in("operator-a")
+    await connected(page)
+    hub.line.cut()
+    button = page.locator(f"#a-{alarm} form.acknowledge button")
+    await button.click()
+    await expect(page.locator("#said p.bad")).to_contain_text("没有送达枢纽")
+    await expect(button).to_be_enabled()
+    assert await hub.owner(alarm) is None
+    hub.line.mend()
+    await connected(page)
+    await button.click()
+    await expect(page.locator("#said p").last).to_contain_text("已接警")
+
+
+async def test_a_hub_that_is_itself_blind_says_which_part(hub: Hub, log_in: LogIn) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    hub.blind.add("broker")
+    await expect(page.locator("#lost")).to_contain_text("The hub itself is partly blind")
+    await expect(page.locator("#lost-parts")).to_have_text("(broker)")
+    hub.blind.clear()
+    await expect(page.locator("#lost")).to_be_hidden()
+
+
+async def test_the_end_of_a_login_is_said_and_not_shown_as_calm(hub: Hub, log_in: LogIn) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    await hub.conn.execute("update web_session set ended_at = now()")
+    hub.line.cut()
+    hub.line.mend()
+    await expect(page.locator("#lost")).to_contain_text("登录已结束")
+    await expect(page.locator("body")).to_have_class("stale")
+
+
+async def test_hostile_names_run_nowhere(hub: Hub, log_in: LogIn) -> None:
+    await hub.conn.execute(
+        "update institution set title_zh = %s, title_en = %s where id = 'b-home'", [HOSTILE, HOSTILE]
+    )
+    await hub.conn.execute("update responder set title_zh = %s where id = 'b-duty'", [HOSTILE])
+    b = hub.filled.b
+    (alarm,) = await hub.raise_alarms(HOSTILE)
+    await hub.conn.execute(
+        "update alarm set institution = %s, device = %s, definition = %s where id = %s",
+        [b.key, b.button_key, HOSTILE, alarm],
+    )
+    await hub.conn.execute("update alarm_transition set note = %s, actor = %s", [HOSTILE, HOSTILE])
+    page = await log_in("admin")
+    for path in (
+        "/console/",
+        f"/console/alarms/{alarm}",
+        "/console/alarms",
+        "/console/institutions",
+        "/console/institutions/b-home",
+    ):
+        await page.goto(hub.url + path)
+        await expect(page.locator("main")).to_contain_text("onerror=alert(1)")
+        assert await page.locator("main img, main svg[onload]").count() == 0
+    await page.goto(f"{hub.url}/console/")
+    await page.locator(f"#a-{alarm} form.acknowledge button").click()
+    await expect(page.locator(f"#a-{alarm}")).not_to_have_class(re.compile("unowned"))
+
+
+async def test_an_alarm_is_found_and_acknowledged_by_keyboard_alone(hub: Hub, log_in: LogIn) -> None:
+    first, second = await hub.raise_alarms("k1", "k2")
+    page = await log_in("operator-a")
+    await connected(page)
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    focused = page.locator("article.alarm:focus")
+    await expect(focused).to_have_count(1)
+    chosen = await focused.get_attribute("data-alarm")
+    assert chosen in (str(first), str(second))
+    await page.keyboard.press("a")
+    button = page.locator(f"#a-{chosen} form.acknowledge button")
+    await expect(button).to_be_focused()
+    outline = await button.evaluate("e => getComputedStyle(e).outlineStyle")
+    assert outline == "solid"
+    assert await hub.owner(first if chosen == str(first) else second) is None  # a key alone acknowledges nothing
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#said p")).to_contain_text("已接警")
+    assert await hub.owner(first if chosen == str(first) else second) == "holder of one000000002"
+    await page.keyboard.press("?")
+    await expect(page.locator("#keys")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#keys")).to_be_hidden()
+    await page.keyboard.press("j")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/console/alarms/*")
+    await page.locator("#note").fill("j 到场 a s m 1")
+    await expect(page.locator("#note")).to_have_value("j 到场 a s m 1")
+
+
+async def test_focus_and_what_is_being_typed_stay_while_the_page_is_refreshed(hub: Hub, log_in: LogIn) -> None:
+    (alarm,) = await hub.raise_alarms("typing")
+    page = await log_in("operator-a", path=f"/console/alarms/{alarm}")
+    await connected(page)
+    await page.locator("#note").type("两名教师")
+    await page.locator("#d-dispose summary").click()
+    await page.locator("#note").focus()
+    await hub.conn.execute("update alarm set occurrences = 7 where id = %s", [alarm])
+    await hub.conn.execute(
+        "insert into change (kind, institution, payload) select 'alarm', %s, jsonb_build_object('id', %s::text)",
+        [hub.filled.a.key, str(alarm)],
+    )
+    await expect(page.locator("#facts")).to_contain_text("7")
+    await expect(page.locator("#note")).to_be_focused()
+    await expect(page.locator("#note")).to_have_value("两名教师")
+    await expect(page.locator("#d-dispose")).to_have_attribute("open", "")
+    await page.locator("article, #deeds form.acknowledge button").first.click()
+    await expect(page.locator("#alarm")).to_have_attribute("data-state", "ack_active")
+    await page.locator("#d-dispose input[value=nuisance]").check()
+    await page.locator("#d-dispose button").click()
+    await expect(page.locator("#head")).to_contain_text("扰报")
+
+
+async def test_sound_is_off_until_a_gesture_and_its_state_is_always_shown(hub: Hub, log_in: LogIn) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    sound = page.locator("#sound")
+    await expect(sound).to_have_class("sound off")
+    await expect(sound).to_contain_text("声音：关")
+    await expect(sound).to_contain_text("OFF")
+    await sound.click()
+    await expect(sound).to_have_class("sound on")
+    await expect(sound).to_have_attribute("aria-pressed", "true")
+    await hub.raise_alarms("loud")
+    await page.locator("#mute").click()
+    await expect(sound).to_have_class("sound muted")
+    await hub.raise_alarms("louder")
+    await expect(sound).to_have_class("sound on")  # silence never reaches to the next alarm
+    await sound.click()
+    await expect(sound).to_have_class("sound off")
+
+
+async def test_on_a_phone_nothing_is_cut_off_and_one_thumb_acknowledges(hub: Hub, log_in: LogIn) -> None:
+    await hub.conn.execute(
+        """update institution set contacts = '[{"title_zh": "值班园长", "title_en": "Head on duty", "phone": "0355-2071234"}]'"""
+    )
+    (alarm,) = await hub.raise_alarms("thumb")
+    page = await log_in("operator-a", **PHONE)
+    await connected(page)
+    for path in ("/console/", f"/console/alarms/{alarm}", "/console/institutions/a-home", "/console/alarms"):
+        await page.goto(hub.url + path)
+        await expect(page.locator("h1").first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    await page.goto(f"{hub.url}/console/")
+    button = page.locator(f"#a-{alarm} form.acknowledge button")
+    box = await button.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    call = page.locator(f"#a-{alarm} a.call")
+    assert await call.get_attribute("href") == "tel:0355-2071234"
+    await button.tap()
+    await expect(page.locator(f"#a-{alarm}")).not_to_have_class(re.compile("unowned"))
+
+
+async def test_a_keeper_sees_and_hears_nothing_of_another_institution(hub: Hub, log_in: LogIn) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    (mine,) = await hub.raise_alarms("mine")
+    (foreign,) = await hub.raise_alarms("foreign")
+    await hub.conn.execute("update alarm set institution = %s where id = %s", [hub.filled.b.key, foreign])
+    await hub.raise_alarms("mine too")
+    await expect(page.locator("article.alarm")).to_have_count(2)
+    await expect(page.locator(f"#a-{mine}")).to_be_visible()
+    await expect(page.locator(f"#a-{foreign}")).to_have_count(0)
+
+
+async def test_logging_out_ends_it_here_and_on_a_page_that_was_left_open(hub: Hub, log_in: LogIn) -> None:
+    page = await log_in("operator-a")
+    await connected(page)
+    await page.locator("form.who button").click()
+    await page.wait_for_url("**/console/login")
+    await page.goto(f"{hub.url}/console/")
+    await page.wait_for_url("**/console/login?next=*")
