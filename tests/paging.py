@@ -206,7 +206,8 @@ class Request:
 
 @dataclass
 class Receiver:
-    """A webhook receiver on loopback, speaking HTTP by hand so that it can misbehave. `answers` are used up, then it says 204."""
+    """A webhook receiver on loopback, speaking HTTP by hand so that it can misbehave. `answers` (a status, a way to
+    misbehave, or JSON) are used up, then it says 204."""
 
     answers: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -239,6 +240,11 @@ class Receiver:
     async def _answer(self, answer: str, writer: asyncio.StreamWriter) -> None:
         if answer == "hang":
             await self.hanging.wait()
+        elif answer[:1] in ("{", "["):
+            body = answer.encode()
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+            )
         elif answer == "slow":
             await self.hanging.wait()
             writer.write(b"HTTP/1.1 204 Said\r\n\r\n")

@@ -61,6 +61,10 @@ class Attempt(BaseModel):
     at: Moment
     outcome: str
     code: int | None
+    receipt: str | None = Field(
+        description="what the provider said later: arrived, not_arrived, or unknown after an hour"
+    )
+    receipt_at: Moment | None
 
 
 class Notification(BaseModel):

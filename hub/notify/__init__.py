@@ -8,14 +8,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from hub.errors import BadInput
+from hub.notify.aliyun import AliyunSmsSettings, AliyunVoiceSettings
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
+from hub.notify.robots import DingTalkSettings, FeishuSettings, WeComSettings
 from hub.notify.sink import SinkSettings
 from hub.notify.smtp import SmtpSettings
+from hub.notify.tencent import TencentSmsSettings, TencentVoiceSettings
 from hub.notify.webhook import WebhookSettings
 
 KINDS: Mapping[str, type[ChannelSettings]] = {
     "webhook": WebhookSettings,
     "smtp": SmtpSettings,
+    "dingtalk": DingTalkSettings,
+    "wecom": WeComSettings,
+    "feishu": FeishuSettings,
+    "sms_aliyun": AliyunSmsSettings,
+    "sms_tencent": TencentSmsSettings,
+    "voice_aliyun": AliyunVoiceSettings,
+    "voice_tencent": TencentVoiceSettings,
     "sink": SinkSettings,
 }
 

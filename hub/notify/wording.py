@@ -121,3 +121,38 @@ def body(message: Message) -> str:
     ]
     link = [message.link] if message.link else []
     return "\n".join([*zh, "", *en, "", *link, f"alarm {message.alarm}", f"message {message.id}"]) + "\n"
+
+
+def brief(message: Message, most: int) -> str:
+    """What a group of people may read, at most `most` bytes of UTF-8 (at least 1,000): what, where, when, what to do first, the link. Nobody is
+    named, no device and no number but the link's; the mark and the link are never cut off.
+    """
+    raised = message.raised_at.astimezone(_BEIJING).strftime("%m-%d %H:%M:%S")
+    kind = CLASSES[message.signal_class]
+    late = Title(zh="（迟到）", en=" (late)") if message.late else Title.model_construct(zh="", en="")
+    length = 400
+    while True:
+        title, response = marked(_cut(message.title, length), message.exercise), _cut(message.response, length)
+        institution, place = _cut(message.institution_title, length), _cut(message.place, length)
+        lines = [
+            f"{title.zh}{late.zh}",
+            f"{kind.zh}｜{institution.zh} {place.zh}｜{raised}（北京时间）",
+            f"请先：{marked(response, message.exercise).zh}",
+            "",
+            f"{title.en}{late.en}",
+            f"{kind.en} | {institution.en}, {place.en} | {raised} (UTC+08:00)",
+            f"Do first: {marked(response, message.exercise).en}",
+            *([message.link] if message.link else []),
+        ]
+        text = "\n".join(lines)
+        if len(text.encode()) <= most or length <= 10:
+            return text
+        length = length * 3 // 4
+
+
+def _cut(words: Title, length: int) -> Title:
+    zh, en = (" ".join(text.split()) for text in (words.zh, words.en))
+    return Title.model_construct(
+        zh=zh if len(zh) <= length else zh[: length - 1] + "…",
+        en=en if len(en) <= 2 * length else en[: 2 * length - 1] + "…",
+    )

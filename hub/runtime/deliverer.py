@@ -86,7 +86,9 @@ def _result(claimed: Claimed, receipt: Receipt, took: Micros) -> Result:
     again = None
     if receipt.outcome is Outcome.FAILED:
         again = retry_after(claimed.n, random.random(), urgent=claimed.urgency == 0)
-    return Result(claimed.id, claimed.n, Ended(receipt.outcome), receipt.code, receipt.detail, took, again)
+    return Result(
+        claimed.id, claimed.n, Ended(receipt.outcome), receipt.code, receipt.detail, took, again, receipt.provider_id
+    )
 
 
 def message_of(claimed: Claimed, profile: Profile | None, public_url: str, link_key: bytes) -> Message:

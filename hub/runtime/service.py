@@ -22,7 +22,16 @@ from hub.errors import BadInput
 from hub.mqtt import parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
-from hub.runtime import broker_accounts, configurations, deliverer, escalator, handovers, housekeeping, prover
+from hub.runtime import (
+    broker_accounts,
+    configurations,
+    deliverer,
+    escalator,
+    handovers,
+    housekeeping,
+    prover,
+    receipts,
+)
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
@@ -105,6 +114,8 @@ class Service:
                     self._database, profiles=self.profiles, allow_loopback=self.settings.allow_loopback
                 )
                 tasks.create_task(handing, name="handovers")
+                asking = receipts.run(self._database, allow_loopback=self.settings.allow_loopback)
+                tasks.create_task(asking, name="receipts")
             if Role.COVERAGE in self.roles:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")

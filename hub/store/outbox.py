@@ -102,6 +102,8 @@ class Result(NamedTuple):
     detail: str
     duration: Micros
     retry_after: Micros | None
+    provider_id: str = ""
+    """what the provider calls it, where it can be asked later whether it arrived"""
 
 
 class Outbox:

@@ -91,7 +91,8 @@ order by c.urgency, c.next_attempt_at
 
 -- name: note
 update attempt
-set outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, duration = %(duration)s
+set outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, duration = %(duration)s, provider_id = %(provider_id)s,
+    ask_at = case when %(provider_id)s <> '' then hub_clock() + interval '20 seconds' end
 where notification = %(id)s and n = %(n)s
 
 -- name: delivered

@@ -1,0 +1,67 @@
+"""The loop that asks providers later what became of text messages and calls: 20 s after they were taken, then after as long again, for an hour.
+
+It sends nothing and decides nothing: a page that did not arrive is said loudly, and the escalation climbs in its own time anyway.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import NoReturn
+
+import structlog
+
+from hub.errors import BadInput
+from hub.model import SECOND, Micros
+from hub.notify import open_channel
+from hub.notify.telephony import Arrival, Confirmation, Phone
+from hub.runtime.reconnect import keep
+from hub.store.receipts import Desk, Open, open_desk
+
+_log = structlog.get_logger(__name__)
+
+_BATCH = 8
+_GIVE_UP: Micros = 3600 * SECOND
+
+
+async def run(database_url: str, *, allow_loopback: bool = False, poll: float = 2.0) -> NoReturn:
+    """Ask until cancelled."""
+
+    async def session(connected: Callable[[], None]) -> None:
+        async with open_desk(database_url) as desk:
+            connected()
+            await _serve(desk, allow_loopback, poll)
+
+    await keep("receipts", session)
+
+
+async def _serve(desk: Desk, allow_loopback: bool, poll: float) -> NoReturn:
+    while True:
+        asked = await desk.claim(_BATCH, _GIVE_UP)
+        # each at most the channel's own limit of time
+        answers = await asyncio.gather(*(_ask(one, allow_loopback) for one in asked))
+        for one, answer in zip(asked, answers, strict=True):
+            await _note(desk, one, answer)
+        if len(asked) < _BATCH:
+            await asyncio.sleep(poll)
+
+
+async def _ask(asked: Open, allow_loopback: bool) -> Confirmation:
+    try:
+        channel = open_channel(asked.kind, asked.settings, "channel", allow_loopback=allow_loopback)
+    except BadInput:
+        return Confirmation(Arrival.PENDING, "the channel's settings do not hold any more")
+    if not isinstance(channel, Phone):  # the channel is of another kind by now
+        return Confirmation(Arrival.PENDING, "the channel is another by now")
+    return await channel.confirm(asked.provider_id, asked.at)
+
+
+async def _note(desk: Desk, asked: Open, answer: Confirmation) -> None:
+    about = {"notification": str(asked.notification), "alarm": str(asked.alarm), "attempt": asked.n}
+    about |= {"responder": asked.responder, "channel": asked.channel, "detail": answer.detail}
+    if answer.arrival is Arrival.ARRIVED:
+        if await desk.note(asked, "arrived", answer.detail):
+            _log.info("notification_arrived", **about)
+    elif answer.arrival is Arrival.NOT_ARRIVED:
+        if await desk.note(asked, "not_arrived", answer.detail):
+            _log.error("notification_not_arrived", **about)
+    elif asked.is_last and await desk.note(asked, "unknown", answer.detail):
+        _log.warning("notification_receipt_unknown", **about)
