@@ -9,8 +9,8 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from hub.model import Micros
-from hub.store.escalation import say_notification
 from hub.store.intervals import to_interval
+from hub.store.paging import say_notification
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
 from hub.store.session import translated

@@ -167,7 +167,14 @@ async def test_an_alarm_is_shown_with_title_response_transitions_escalation_and_
     assert (shown["escalation"]["state"], shown["escalation"]["policy"]) == ("running", "a-policy")
     [notification] = shown["notifications"]
     assert notification["attempts"] == [
-        {"n": 1, "at": "2026-11-21T07:59:10.623456Z", "outcome": "delivered", "code": 204}
+        {
+            "n": 1,
+            "at": "2026-11-21T07:59:10.623456Z",
+            "outcome": "delivered",
+            "code": 204,
+            "receipt": None,
+            "receipt_at": None,
+        }
     ]
 
 
