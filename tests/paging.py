@@ -141,6 +141,10 @@ class World:
         await self.conn.execute(
             "update notification set next_attempt_at = next_attempt_at - %s where state = 'pending'", (span,)
         )
+        await self.conn.execute(
+            "update ownership set remind_at = remind_at - %s, lapse_at = lapse_at - %s where state = 'open'",
+            (span, span),
+        )
 
     async def rows(self, statement: str, *parameters: Any) -> Rows:
         async with self.conn.cursor(row_factory=dict_row) as cur:

@@ -14,6 +14,7 @@ from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
 from hub.runtime.reconnect import keep
 from hub.store.escalation import Fired, fire, sweep
+from hub.store.ownership import attend, settle_due
 from hub.store.steady import Moment, SteadyClock
 from hub.store.timers import Timers, open_timers
 
@@ -56,6 +57,7 @@ async def _drive(timers: Timers, poll: float, sweep_every: float) -> NoReturn:
             continue
         if loop.time() >= next_sweep:
             await _sweep(timers, now)
+            await _attend(timers, now)
             next_sweep = loop.time() + sweep_every
         alarms = await timers.claim(_BATCH, _LEASE, now)
         if not alarms:
@@ -122,3 +124,24 @@ async def _sweep(timers: Timers, now: Moment) -> None:
     for alarm in stuck:
         _log.error("escalation_stuck", alarm=str(alarm))
         await _fire(timers, alarm, now)
+
+
+async def _attend(timers: Timers, now: Moment) -> None:
+    """Owners are reminded, and what nobody is on any more is paged again."""
+    try:
+        async with timers.transaction() as cur:
+            due = await attend(cur, now)
+    except (BadInput, Conflict) as error:
+        _log.error("ownership_refused", reason=str(error))
+        return
+    for alarm in due:
+        try:
+            async with timers.transaction() as cur:
+                done = await settle_due(cur, alarm, now)
+        except (BadInput, Conflict) as error:
+            _log.warning("ownership_conflict", alarm=str(alarm), reason=str(error))
+            continue
+        if done.what == "lapsed":
+            _log.error("acknowledgement_lapsed", alarm=str(alarm), owner=done.owner)
+        elif done.what == "reminded":
+            _log.info("owner_reminded", alarm=str(alarm), owner=done.owner, told=", ".join(done.reminded) or "nobody")

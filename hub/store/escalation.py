@@ -222,7 +222,7 @@ async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
     if not run.begun and await _replan(cur, run, at_once=True):
         return Fired(alarm, 0, (), "running")
     subject = Subject(
-        alarm, run.institution, run.urgency, Priority(priority), exercise is None, _from_json(run.plan), run.now
+        alarm, run.institution, run.urgency, Priority(priority), exercise is None, plan_from(run.plan), run.now
     )
     paged = await page(cur, subject)
     for fault in paged.faults:
@@ -272,7 +272,7 @@ async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
     if run.policy is None or chosen is None or chosen[3] is None or chosen[3:] == (run.policy, run.version):
         return False
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
-    start = run.now if at_once else max(to_micros(run.started_at) + _from_json(run.plan).round_every, run.now)
+    start = run.now if at_once else max(to_micros(run.started_at) + plan_from(run.plan).round_every, run.now)
     await cur.execute(_SQL["cancel_steps"], {"alarm": run.alarm})
     given = {"alarm": run.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(_to_json(plan))}
     await cur.execute(_SQL["replan"], given | {"round": run.round + 1, "started_at": to_datetime(start)})
@@ -282,7 +282,7 @@ async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
 
 
 async def _advance(cur: Cursor, run: _Running) -> str:
-    plan = _from_json(run.plan)
+    plan = plan_from(run.plan)
     following = core.next_round(plan, run.first_round, run.round, to_micros(run.started_at), run.now)
     if following is None and run.vital:
         return await _resort(cur, run, core.last_resort(plan))
@@ -354,7 +354,8 @@ def _to_json(plan: Plan) -> dict[str, Any]:
     return {"round_every": plan.round_every, "max_rounds": plan.max_rounds, "steps": steps}
 
 
-def _from_json(document: dict[str, Any]) -> Plan:
+def plan_from(document: dict[str, Any]) -> Plan:
+    """The plan as an escalation has stored it."""
     steps = tuple(Step(**step) for step in document["steps"])
     return Plan(document["round_every"], document["max_rounds"], steps)
 

@@ -93,6 +93,18 @@ async def page(cur: Cursor, subject: Subject) -> Paged:
     return Paged(pages, folded, tuple(unreachable), tuple(faults))
 
 
+async def remind(cur: Cursor, subject: Subject, owner: str, number: int, nth: int) -> tuple[tuple[str, str], ...]:
+    """Ask whoever has acknowledged the alarm whether they are still on it, by every kind of channel: the responder of that name, or the
+    manned room of the plan's last step. Returns whom it asks; `number` is the escalation's round, `nth` counts the reminders.
+    """
+    told = await _told(cur, Step(0, owner, kinds=core.MOST_KINDS), subject.now)
+    chosen = told.ways or await _told_instead(cur, subject, 0)
+    for name, way in chosen:
+        row = Due(number, 0, nth, name, way, 0)
+        await _notify(cur, subject, row, to_datetime(subject.now), kind="reminder")
+    return chosen
+
+
 async def finish(cur: Cursor, alarm: UUID, number: int, step: int, repetition: int, fault: str = "") -> None:
     """A step is done; `fault` says what went otherwise than planned."""
     given = {"alarm": alarm, "round": number, "step": step, "repetition": repetition, "fault": fault}

@@ -94,6 +94,7 @@ class SteadyClock:
         await cur.execute(_SQL["move_steps"], given)
         row = await cur.fetchone()
         moved = 0 if row is None else int(row[0])
+        await cur.execute(_SQL["move_ownerships"], given)
         await cur.execute(_SQL["move_notifications"], given)
         await cur.execute(_SQL["note_step"], given | {"moved": moved})
         _log.error("clock_was_set", by_seconds=step / SECOND, steps_moved=moved)

@@ -152,6 +152,26 @@ async def test_rounds_that_are_through_are_said_aloud_and_a_critical_alarm_goes_
     assert {("escalation_exhausted", str(fault)), ("escalation_last_resort", str(panic))} <= errors
 
 
+async def test_an_acknowledgement_without_a_sign_after_it_is_asked_about_and_then_paged_again(world: World) -> None:
+    alarm = await world.alarm()
+
+    async def owned() -> bool:
+        return await world.rows("select state from ownership") == [{"state": "open"}]
+
+    with capture_logs() as logs:
+        async with running(world):
+            await eventually(has_pages(world, alarm, 1))
+            await world.acknowledge(alarm, "guard")
+            await eventually(owned)
+            await world.pass_time(181)
+            await eventually(lambda: "owner_reminded" in {entry["event"] for entry in logs})
+            await world.pass_time(181)
+            await eventually(has_pages(world, alarm, 3))
+    assert "acknowledgement_lapsed" in {entry["event"] for entry in logs if entry["log_level"] == "error"}
+    kinds = await world.rows("select kind, round, step from notification order by created_at")
+    assert [tuple(row.values()) for row in kinds] == [("page", 1, 1), ("reminder", 1, 0), ("page", 2, 1)]
+
+
 async def test_an_alarm_that_the_database_refuses_does_not_hold_up_the_others(world: World) -> None:
     await world.conn.execute(
         "create function poison() returns trigger language plpgsql as $$"

@@ -14,7 +14,7 @@ delete from clock_watch where host <> %(host)s and wall < %(wall)s - interval '3
 
 -- name: hold
 -- Waits for everybody who is writing due times, and keeps others from it until the step is taken in.
-lock table escalation, escalation_step, notification in exclusive mode
+lock table ownership, escalation, escalation_step, notification in exclusive mode
 
 -- name: move_steps
 -- What was reckoned by the clock as it was before. A claim of it is given up: whoever holds one finds it moved.
@@ -32,6 +32,13 @@ with moved as (
     where e.alarm = m.alarm and e.round = m.round and e.state = 'running'
 )
 select count(*) from moved
+
+-- name: move_ownerships
+update ownership
+set remind_at = remind_at + %(step)s, lapse_at = lapse_at + %(step)s, written_at = written_at + %(step)s
+where state = 'open'
+  and (written < %(horizon)s::text::xid8
+       or case when %(step)s > interval '0' then written_at < %(edge)s else written_at > %(edge)s end)
 
 -- name: move_notifications
 -- A page that waits for its next try is tried at once: sooner than meant is harmless, an hour later is not.
