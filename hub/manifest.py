@@ -6,16 +6,20 @@ Knows the shape of things and nothing of what they refer to: hub.core.provisioni
 """
 
 import math
-from typing import Annotated, Any, Self, TypeVar
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from hub.errors import BadInput
-from hub.model import IDENTIFIER, LIFE_SAFETY, Priority, SignalClass
+from hub.model import IDENTIFIER, LIFE_SAFETY, DayKind, Priority, SignalClass
 from hub.profiles import Duration, Title
 from hub.video import check_template
 
 MAX_INSTITUTIONS = 5_000
+MOST_SHIFTS = 30
+MOST_KINDS = 5
 _MAX_DEPTH = 8
 _PHONE = r"^\+?[0-9](?:[0-9 -]{1,18}[0-9])$"
 """Digits, with blanks or hyphens between: 110, 0355-2071234, +86 139 0355 1234."""
@@ -32,6 +36,22 @@ def _quoted(value: object) -> object:
 def _text(text: str) -> str:
     if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
         raise ValueError("NUL and lone surrogates are not allowed")
+    return text
+
+
+def _minutes(value: object) -> int:
+    found = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('write the time as "08:30", in quotes, from "00:00" to "23:59"')
+    return int(found[1]) * 60 + int(found[2])
+
+
+def _day(text: str) -> str:
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) is None:
+        raise ValueError('write the day as "2026-10-01"')
+    day = date.fromisoformat(text)
+    if not 2000 <= day.year <= 2200:
+        raise ValueError("a day from 2000 to 2200")
     return text
 
 
@@ -58,7 +78,13 @@ Code = Annotated[str, BeforeValidator(_quoted), Field(pattern=r"^[0-9]{2,12}$")]
 PathWord = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,19}$")]
 """A carrier (`telecom`, `unicom`, `mobile`, `broadnet`, or any other) and its access node."""
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Text = Annotated[str, BeforeValidator(_quoted), Field(min_length=1, max_length=200), AfterValidator(_text)]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TimeOfDay = Annotated[int, BeforeValidator(_minutes)]
+"""Minutes after midnight in China, written "08:30"."""
+Day = Annotated[str, BeforeValidator(_quoted), AfterValidator(_day)]
+"""A calendar day, written "2026-10-01"."""
 Settings = Annotated[dict[str, Any], AfterValidator(_plain), Field(max_length=100)]
 """What a driver or a channel is told; its own model checks it. May hold secrets."""
 
@@ -129,10 +155,11 @@ class Channel(_Model):
 
 
 class Responder(_Model):
-    """Who is told: a role, reached over channels."""
+    """Who is told: a role, reached over channels in order of preference; `manned`: a room with somebody in it at every hour."""
 
     id: Identifier
     title: Names
+    manned: bool = False
     channels: tuple[Channel, ...] = Field(default=(), max_length=20)
     retired: bool = False
 
@@ -141,23 +168,56 @@ class Responder(_Model):
         return _unique(self, "channels", [channel.id for channel in self.channels])
 
 
-class PolicyStep(_Model):
-    """Tell `responder` by `channel`, `delay` after the round began, and `repeat_times` more times every `repeat_every`."""
+class Shift(_Model):
+    """One watch a day of a rota, from `starts` to `ends` (the next day where that is not later); the responders take turns of `turn_days`."""
 
-    responder: Identifier
-    channel: Identifier
+    id: Identifier
+    starts: TimeOfDay
+    ends: TimeOfDay
+    responders: tuple[Identifier, ...] = Field(min_length=1, max_length=200)
+    since: Day
+    until: Day | None = None
+    turn_days: int = Field(default=1, ge=1, le=366)
+    crew: int = Field(default=1, ge=1, le=200)
+    weekdays: tuple[Weekday, ...] = Field(default=WEEKDAYS, min_length=1, max_length=7)
+    days: tuple[DayKind, ...] = Field(default=tuple(DayKind), min_length=1, max_length=3)
+
+
+class Rota(_Model):
+    """A duty post and who fills it; for a division or an institution, neither means for the whole hub."""
+
+    id: Identifier
+    title: Names
+    division: Code | None = None
+    institution: Identifier | None = None
+    shifts: tuple[Shift, ...] = Field(min_length=1, max_length=MOST_SHIFTS)
+    retired: bool = False
+
+
+class PolicyStep(_Model):
+    """Tell `responder`, or who is on duty in `rota`, `delay` after the round began, and `repeat_times` more times every `repeat_every`.
+
+    By `channel`, or by `kinds` kinds of channel at once in the responder's order of preference.
+    """
+
+    responder: Identifier | None = None
+    rota: Identifier | None = None
+    channel: Identifier | None = None
+    kinds: int = Field(default=1, ge=1, le=MOST_KINDS)
     delay: Duration = 0
     repeat_every: Duration = 0
     repeat_times: int = Field(default=0, ge=0, le=1000)
 
 
 class Policy(_Model):
-    """Who is told about which alarms, where; for a division or an institution, neither means everywhere."""
+    """Who is told about which alarms, where; for a division, a group or an institution, none of them means everywhere."""
 
     id: Identifier
     title: Names
     division: Code | None = None
+    group: Identifier | None = None
     institution: Identifier | None = None
+    institution_types: tuple[Word, ...] = Field(default=(), max_length=20)
     signal_classes: tuple[SignalClass, ...] = tuple(sorted(LIFE_SAFETY))
     priorities: tuple[Priority, ...] = (Priority.CRITICAL,)
     round_every: Duration
@@ -300,5 +360,6 @@ class Manifest(_Model):
     register_: tuple[RegisterEntry, ...] = Field(default=(), max_length=50_000, alias="register")
     groups: tuple[Group, ...] = Field(default=(), max_length=5_000)
     responders: tuple[Responder, ...] = Field(default=(), max_length=5_000)
+    rotas: tuple[Rota, ...] = Field(default=(), max_length=5_000)
     policies: tuple[Policy, ...] = Field(default=(), max_length=5_000)
     institutions: tuple[Institution, ...] = Field(default=(), max_length=MAX_INSTITUTIONS)

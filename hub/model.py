@@ -75,6 +75,14 @@ class Priority(StrEnum):
     JOURNAL = "journal"
 
 
+class DayKind(StrEnum):
+    """What a calendar day is: a working day (also a Saturday or Sunday that was made one, 调休), a plain weekend, a day off by the notice."""
+
+    WORKDAY = "workday"
+    WEEKEND = "weekend"
+    HOLIDAY = "holiday"
+
+
 class AdminState(StrEnum):
     """What people decided about a device. Only in_service counts toward coverage."""
 

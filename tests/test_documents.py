@@ -268,6 +268,8 @@ LISTS: dict[str, type[BaseModel]] = {
     "register": manifest.RegisterEntry,
     "groups": manifest.Group,
     "responders": manifest.Responder,
+    "rotas": manifest.Rota,
+    "shifts": manifest.Shift,
     "policies": manifest.Policy,
     "steps": manifest.PolicyStep,
     "institutions": manifest.Institution,

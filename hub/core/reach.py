@@ -1,10 +1,12 @@
-"""Whom a policy reaches, by which ways, and at which hours nobody. Pure: policies, rotas, calendar and the horizon are given."""
+"""Whom a step reaches and by which ways. Pure: rotas, calendar and channels are given; at which hours nobody is reached says
+hub.core.reachability."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from hub.core.escalation import MOST_KINDS, Plan, Step
+from hub.core.media import REACHES_A_PERSON, Medium, medium
 from hub.core.rota import Calendar, Rota, on_duty
 from hub.model import Micros
 
@@ -17,13 +19,14 @@ class Way(NamedTuple):
 
 
 def ways(channels: Sequence[Way], step: Step) -> tuple[Way, ...]:
-    """By which of a responder's channels (in order of preference) a step goes out: the one it names, else the first of each of
-    `step.kinds` kinds; empty where there is none."""
+    """By which of a responder's channels (in order of preference) a step goes out: the one it names, else the first of each of `step.kinds`
+    media that reach a person; empty where there is none."""
     if step.channel != "":
         return tuple(way for way in channels if way.channel == step.channel)[:1]
-    first: dict[str, Way] = {}
+    first: dict[Medium, Way] = {}
     for way in channels:
-        first.setdefault(way.kind, way)
+        if medium(way.kind) in REACHES_A_PERSON:
+            first.setdefault(medium(way.kind), way)
     return tuple(first.values())[: step.kinds]
 
 

@@ -11,11 +11,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from enum import StrEnum
 from typing import NamedTuple
 
 from hub.errors import BadInput
-from hub.model import SECOND, Micros
+from hub.model import SECOND, DayKind, Micros
 
 MINUTE: Micros = 60 * SECOND
 DAY: Micros = 86_400 * SECOND
@@ -28,14 +27,6 @@ LONGEST_TURN = 366
 LONGEST_OVERRIDE: Micros = 366 * DAY
 _EPOCH = date(1970, 1, 1).toordinal()
 _LAST_ORDINAL = date(9999, 12, 31).toordinal()
-
-
-class DayKind(StrEnum):
-    """What a calendar day is: a working day (also a Saturday or Sunday that was made one, 调休), a plain weekend, a day off by the notice."""
-
-    WORKDAY = "workday"
-    WEEKEND = "weekend"
-    HOLIDAY = "holiday"
 
 
 @dataclass(frozen=True, slots=True)

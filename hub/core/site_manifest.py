@@ -28,6 +28,16 @@ class Sited(NamedTuple):
     device: Mapping[str, Any]
 
 
+_MAIL = {
+    "host": "127.0.0.1",
+    "port": 1025,
+    "security": "none",
+    "sender": "hub@simulated.invalid",
+    "recipients": ["desk@simulated.invalid"],
+}
+"""fire and panic are told by two kinds of channel; whoever plays with it points this at a receiver of mail"""
+
+
 def manifest_of(devices: Sequence[Sited], webhook: str, secret: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The manifest as it is written, and the values of the variables that it names. Fires and presses are told to `webhook`."""
     variables = {"ANXIN_SIM_WEBHOOK_SECRET": secret}
@@ -37,7 +47,11 @@ def manifest_of(devices: Sequence[Sited], webhook: str, secret: str) -> tuple[di
     responder = {
         "id": "sim-desk",
         "title": {"zh": "模拟值班", "en": "Simulated duty desk"},
-        "channels": [{"id": "hook", "kind": "webhook", "settings": desk}],
+        "manned": True,
+        "channels": [
+            {"id": "hook", "kind": "webhook", "settings": desk},
+            {"id": "mail", "kind": "smtp", "settings": _MAIL},
+        ],
     }
     document = {
         "divisions": DIVISIONS,
@@ -57,7 +71,7 @@ def _policy(site: str) -> dict[str, Any]:
         "signal_classes": ["fire", "panic"],
         "priorities": ["critical"],
         "round_every": "60s",
-        "steps": [{"responder": "sim-desk", "channel": "hook"}],
+        "steps": [{"responder": "sim-desk", "kinds": 2}],
     }
 
 

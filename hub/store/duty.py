@@ -10,9 +10,9 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from hub.core import rota as core
-from hub.core.rota import Calendar, DayKind, Override, Rota, Shift, check_rota
+from hub.core.rota import Calendar, Override, Rota, Shift, check_rota
 from hub.errors import BadInput, Conflict, NotFound
-from hub.model import to_datetime, to_micros
+from hub.model import DayKind, to_datetime, to_micros
 from hub.store.queries import queries
 
 _SQL = queries("duty")

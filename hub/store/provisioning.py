@@ -7,6 +7,7 @@ done cannot differ without being noticed. Secrets in settings are stored as they
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -14,12 +15,12 @@ from psycopg.types.json import Jsonb
 from hub.core import provisioning as core
 from hub.core.alarms import AlarmEvent
 from hub.core.bundling import Behind
-from hub.core.provisioning import OWN_PROTOCOL, Catalogue, Change, Current, Fields, Key, Noun, Record
+from hub.core.provisioning import OWN_PROTOCOL, Catalogue, Change, Current, Fields, Guarded, Key, Noun, Record
 from hub.core.rights import Principal, Scope
 from hub.errors import Conflict, Forbidden, NotFound
 from hub.model import Lane, to_micros
 from hub.registry import partition_of
-from hub.store import alarms, audit, policies
+from hub.store import alarms, audit, duty, policies
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -100,20 +101,32 @@ async def load(conn: Connection, declared: Sequence[Record]) -> Current:
             key, fields = _inside(query, row)
             live[key] = fields
     live.update(await _who_is_told(conn))
+    now = await _now(conn)
+    async with conn.cursor() as cursor:
+        rotas = await duty.load_rotas(cursor, now)
+        calendar = await duty.load_calendar(cursor)
+    live.update({Key(Noun.ROTA, "", name): core.rota_fields(rota) for name, rota in rotas.items()})
     owners = {row["id"]: row["institution"] for row in await all_rows(conn, _SQL["owners"], asked)}
     external = await all_rows(conn, _SQL["external"], asked)
     memberships = await all_rows(conn, _SQL["memberships"], asked)
     guarded: list[Row] = []
-    if any(record.key.noun in (Noun.POLICY, Noun.RESPONDER) for record in declared):
+    if any(record.key.noun in (Noun.POLICY, Noun.RESPONDER, Noun.GROUP) for record in declared):
         guarded = await all_rows(conn, _SQL["guarded"], asked)
     return Current(
         live,
         owners,
         {(row["scheme"], row["value"]): row["institution"] for row in external},
         {row["institution"]: tuple(row["groups"]) for row in memberships},
-        {row["institution"]: (row["division"], tuple(row["profiles"])) for row in guarded},
+        {row.pop("institution"): Guarded(**{name: _frozen(value) for name, value in row.items()}) for row in guarded},
         {row["id"]: row["division"] for row in await all_rows(conn, _SQL["retired_institutions"], asked)},
+        {name: rota.overrides for name, rota in rotas.items()},
+        calendar,
+        to_micros(now),
     )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _asked(declared: Sequence[Record]) -> dict[str, list[str]]:
@@ -136,8 +149,9 @@ def _asked(declared: Sequence[Record]) -> dict[str, list[str]]:
         elif noun is Noun.GROUP:
             named["groups"].add(record.key.id)
             named["institutions"].update(fields["institutions"])
-        elif noun is Noun.POLICY and fields["institution"] is not None:
-            named["institutions"].add(fields["institution"])
+        elif noun in (Noun.POLICY, Noun.ROTA):
+            named["institutions"].update(fields[name] for name in ("institution",) if fields[name] is not None)
+            named["groups"].update(fields[name] for name in ("group",) if fields.get(name) is not None)
         elif noun in (Noun.DEVICE, Noun.EDGE):
             named["ids"].add(record.key.id)
     named["institutions"] |= named["listed"]
@@ -155,13 +169,24 @@ def _inside(query: str, row: Row) -> tuple[Key, Fields]:
     return Key(noun, institution, name), row
 
 
+async def _now(conn: Connection) -> datetime:
+    row = await one_row(conn, _SQL["now"], {})
+    assert row is not None
+    at = row["at"]
+    assert isinstance(at, datetime)
+    return at
+
+
 async def _who_is_told(conn: Connection) -> dict[Key, Fields]:
     found: dict[Key, Fields] = {}
     async with conn.cursor() as cursor:
         for responder in await policies.load_responders(cursor):
-            channels = {c.id: {"kind": c.kind, "settings": dict(c.settings)} for c in responder.channels}
-            titles = {"title_zh": responder.title_zh, "title_en": responder.title_en}
-            found[Key(Noun.RESPONDER, "", responder.id)] = {**titles, "channels": channels}
+            channels = {
+                c.id: {"kind": c.kind, "settings": dict(c.settings), "rank": rank}
+                for rank, c in enumerate(responder.channels)
+            }
+            fields = {"title_zh": responder.title_zh, "title_en": responder.title_en, "manned": responder.manned}
+            found[Key(Noun.RESPONDER, "", responder.id)] = {**fields, "channels": channels}
         for policy in await policies.load_policies(cursor):
             found[Key(Noun.POLICY, "", policy.id)] = core.policy_fields(policy)
     return found
@@ -190,7 +215,7 @@ async def _write(conn: Connection, changes: Sequence[Change], catalogue: Catalog
     await _put_devices(conn, made[Noun.EDGE], lambda _: True)
     await _put(conn, "put_endpoint", made[Noun.ENDPOINT])
     await _put_devices(conn, made[Noun.DEVICE], lambda fields: _is_client(fields, catalogue))
-    await _put_who_is_told(conn, made, gone[Noun.RESPONDER])
+    await _put_who_is_told(conn, made, gone)
     await conn.execute(_SQL["announce_registry"])
     await conn.execute(_SQL["announce_clients"])
 
@@ -278,29 +303,37 @@ def _is_unproven(change: Change) -> bool:
     return bool(core.needs_new_test(change.before or {}, change.after or {}))
 
 
-async def _put_who_is_told(conn: Connection, made: Mapping[Noun, Sequence[Change]], gone: Sequence[Key]) -> None:
-    """A channel may go only after the policies have let go of it: so first all channels, then policies, then exactly these."""
+async def _put_who_is_told(
+    conn: Connection, made: Mapping[Noun, Sequence[Change]], gone: Mapping[Noun, Sequence[Key]]
+) -> None:
+    """A channel may go only after the policies have let go of it: so first all channels, then rotas and policies, then exactly these."""
     async with conn.cursor() as cursor:
         for change in made[Noun.RESPONDER]:
             before = {} if change.before is None else change.before["channels"]
             await policies.put_responder(cursor, _responder(change, before))
+        for change in made[Noun.ROTA]:
+            await duty.put_rota(cursor, core.rota_of(change.key.id, change.after or {}))
         for change in made[Noun.POLICY]:
             await policies.put_policy(cursor, core.policy_of(change.key.id, change.after or {}))
         for change in made[Noun.RESPONDER]:
             if change.before is not None and set(change.before["channels"]) - set((change.after or {})["channels"]):
                 await policies.put_responder(cursor, _responder(change, {}))
-        for key in gone:
+        for key in gone[Noun.ROTA]:
+            await duty.retire_rota(cursor, key.id)
+        for key in gone[Noun.RESPONDER]:
             await policies.retire_responder(cursor, key.id)
 
 
 def _responder(change: Change, kept: Mapping[str, Any]) -> policies.Responder:
     after = change.after or {}
-    channels = {**kept, **after["channels"]}
+    wanted = sorted(after["channels"].items(), key=lambda item: item[1]["rank"])
+    channels = [*wanted, *((name, given) for name, given in kept.items() if name not in after["channels"])]
     return policies.Responder(
         change.key.id,
         after["title_zh"],
         after["title_en"],
-        tuple(policies.Channel(name, given["kind"], given["settings"]) for name, given in channels.items()),
+        tuple(policies.Channel(name, given["kind"], given["settings"]) for name, given in channels),
+        manned=after["manned"],
     )
 
 

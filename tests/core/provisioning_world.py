@@ -31,7 +31,7 @@ CLAUSE = "Order 799 Art. 8"
 
 
 class SmallCatalogue:
-    """Four profiles, two drivers that refuse the setting `wrong`, one channel kind, one rule: no camera in a toilet."""
+    """Four profiles, two drivers that refuse the setting `wrong`, two channel kinds, one rule: no camera in a toilet."""
 
     def __init__(self, profiles: Mapping[str, ProfileFacts] = PROFILES) -> None:
         self.profiles = profiles
@@ -49,7 +49,7 @@ class SmallCatalogue:
         return self.endpoint_findings("", settings)
 
     def channel_findings(self, kind: str, settings: Fields) -> Sequence[Finding]:
-        return [] if kind == "webhook" else [Finding(("kind",), "there is no such channel")]
+        return [] if kind in ("webhook", "smtp") else [Finding(("kind",), "there is no such channel")]
 
     def placement_findings(self, division: str, institution_type: str, purpose: str, profile: str) -> Sequence[Finding]:
         forbidden = purpose == "toilet" and self.profiles[profile].kind == "camera"
@@ -73,7 +73,15 @@ def city(**changed: Any) -> dict[str, Any]:
         ],
         "register": [{"filing_number": "F-1", "division": "1404", "type": "private", "title": title()}],
         "responders": [
-            {"id": "duty", "title": title(), "channels": [{"id": "hook", "kind": "webhook", "settings": {"url": "u"}}]}
+            {
+                "id": "duty",
+                "title": title(),
+                "manned": True,
+                "channels": [
+                    {"id": "hook", "kind": "webhook", "settings": {"url": "u"}},
+                    {"id": "mail", "kind": "smtp", "settings": {}},
+                ],
+            }
         ],
         "policies": [policy()],
         "institutions": [institution()],
@@ -87,7 +95,17 @@ def policy(**changed: Any) -> dict[str, Any]:
         "title": title(),
         "division": "14",
         "round_every": "60s",
-        "steps": [{"responder": "duty", "channel": "hook"}],
+        "steps": [{"responder": "duty", "channel": "hook"}, {"responder": "duty", "channel": "mail"}],
+        **changed,
+    }
+
+
+def rota(**changed: Any) -> dict[str, Any]:
+    """A rota that somebody fills round the clock."""
+    return {
+        "id": "round",
+        "title": title(),
+        "shifts": [{"id": "all", "starts": "00:00", "ends": "00:00", "responders": ["duty"], "since": "2020-01-01"}],
         **changed,
     }
 
@@ -133,6 +151,17 @@ _json = st.dictionaries(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-2, 2, width=32) | st.lists(st.text("xé中", max_size=2)),
     max_size=2,
 )
+
+
+_shifts = st.fixed_dictionaries(
+    {
+        "id": st.just("all"),
+        "starts": st.sampled_from(["00:00", "07:30", "23:59"]),
+        "responders": st.just(["duty"]),
+        "since": st.just("2020-02-29"),
+        "turn_days": st.integers(1, 9),
+    },
+).map(lambda shift: {**shift, "ends": shift["starts"]})
 
 
 @st.composite
@@ -209,7 +238,13 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
     """A random manifest that holds by itself, over few names so that two of them overlap."""
     names = draw(st.lists(st.sampled_from(["aa", "bb", "cc"]), unique=True, max_size=3))
     channels = draw(st.lists(st.sampled_from(["c1", "c2"]), unique=True, min_size=1))
+    kinds = {"c1": "webhook", "c2": "smtp"}
     steps = [{"responder": "duty", "channel": channel, "delay": 5 * n} for n, channel in enumerate(channels)]
+    steps += draw(st.sampled_from([[], [{"rota": "round", "kinds": 2, "delay": 5}, {"responder": "duty"}]]))
+    # what is for fire ends never and is told by two kinds of channel
+    ends = draw(st.none() | st.integers(1, 3))
+    classes = ["fire", "panic"] if ends is None and len(channels) == 2 else ["fault"]
+    place = draw(st.sampled_from([{}, {"institution_types": ["home_point"]}]))
     return {
         "divisions": [
             {"code": "14", "title": draw(_titles)},
@@ -224,9 +259,11 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
             {
                 "id": "duty",
                 "title": draw(_titles),
-                "channels": [{"id": channel, "kind": "webhook", "settings": draw(_json)} for channel in channels],
+                "manned": True,
+                "channels": [{"id": channel, "kind": kinds[channel], "settings": draw(_json)} for channel in channels],
             }
         ],
-        "policies": [policy(division="14", steps=steps, max_rounds=draw(st.none() | st.integers(1, 3)))],
+        "rotas": [rota(shifts=[draw(_shifts)])],
+        "policies": [policy(division="14", steps=steps, max_rounds=ends, signal_classes=classes, **place)],
         "institutions": [draw(institutions(name)) for name in names],
     }

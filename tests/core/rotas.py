@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 from hypothesis import strategies as st
 
-from hub.core.rota import Calendar, DayKind, Override, Rota, Shift
-from hub.model import Micros, to_micros
+from hub.core.rota import Calendar, Override, Rota, Shift
+from hub.model import DayKind, Micros, to_micros
 
 CHINA = timezone(timedelta(hours=8))
 PEOPLE = ("ada", "bo", "chen", "dai")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hub.core.provisioning import Change, Current, Key, Noun, Plan, applied, beyond, declared, digest, plan
+from hub.core.provisioning import Change, Current, Guarded, Key, Noun, Plan, applied, beyond, declared, digest, plan
 from hub.core.rights import EVERYTHING, Scope
 from hub.model import Lane
 from tests.core.provisioning_world import (
@@ -23,10 +23,11 @@ from tests.core.provisioning_world import (
     policy,
     title,
 )
+from tests.core.rotas import local
 
 CATALOGUE = SmallCatalogue()
 RULE = "/institutions/0/edges/0/local_rules/0/"
-EMPTY = Current()
+EMPTY = Current(at=local("2026-11-22 12:00"))
 
 
 def planned(document: dict[str, Any], current: Current = EMPTY, catalogue: SmallCatalogue = CATALOGUE) -> Plan:
@@ -305,7 +306,7 @@ def test_an_institution_with_fire_devices_that_no_policy_covers_is_refused() -> 
 
 
 def test_a_policy_does_not_go_while_another_institution_needs_it() -> None:
-    current = replace(after(city()), guarded={"sun": ("1404", ("smoke",))})
+    current = replace(after(city()), guarded={"sun": Guarded("1404", ("smoke",), "private")})
     message = "fire alarms of institution 'sun' would be covered by no policy"
     assert errors({"policies": [policy(retired=True)]}, current) == [("/policies/0", message)]
     assert errors({"policies": [policy(signal_classes=["panic"])]}, current) == [("/policies/0", message)]

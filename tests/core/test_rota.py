@@ -12,7 +12,6 @@ from hub.core.rota import (
     DAY,
     MINUTE,
     Calendar,
-    DayKind,
     Override,
     Rota,
     Shift,
@@ -24,7 +23,7 @@ from hub.core.rota import (
     timeline,
 )
 from hub.errors import BadInput
-from hub.model import Micros
+from hub.model import DayKind, Micros
 from tests.core.rotas import (
     DAY_SHIFT,
     FIRST,

@@ -86,7 +86,7 @@ def manifest(port: int, **edge: Any) -> dict[str, Any]:
         "devices": [{"id": "lamp-1", "profile": "lamp", "endpoint": "io"}],
     }
     step = {"responder": "duty", "channel": "hook"}
-    policy = {"id": "all", "title": TITLE, "round_every": "1m", "steps": [step]}
+    policy = {"id": "all", "title": TITLE, "signal_classes": ["fault"], "round_every": "1m", "steps": [step]}
     url = "https://example.org/x"
     channel = {"id": "hook", "kind": "webhook", "settings": {"url": url, "secret": "whsec_" + "A" * 32}}
     return {

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from hub.core.escalation import Step
-from hub.core.rota import Calendar, DayKind, Override, Rota, Shift
+from hub.core.rota import Calendar, Override, Rota, Shift
 from hub.errors import BadInput, Conflict, NotFound
-from hub.model import to_datetime, to_micros
+from hub.model import DayKind, to_datetime, to_micros
 from hub.store.duty import add_override, load_calendar, load_rotas, on_duty, put_rota, retire_rota
 from hub.store.escalation import fire
 from hub.store.policies import Channel, Responder, load_policies, put_policy, put_responder, retire_responder
@@ -151,7 +151,7 @@ async def test_a_step_for_a_rota_goes_to_who_is_on_duty_when_it_is_due_by_so_man
     ]
 
 
-async def test_a_rota_that_nobody_fills_is_said_and_the_next_step_goes_out(world: World) -> None:
+async def test_a_rota_that_nobody_fills_is_said_and_the_last_step_is_told_instead(world: World) -> None:
     gone = replace(ROTA.shifts[0], until=ROTA.shifts[0].since)
     async with world.conn.cursor() as cur:
         await put_rota(cur, Rota("duty", (gone,)))
@@ -160,7 +160,10 @@ async def test_a_rota_that_nobody_fills_is_said_and_the_next_step_goes_out(world
         async with world.conn.transaction():
             fired = await fire(cur, alarm)
         assert fired.unreachable == (("duty", ""),)
-        assert fired.pages == 1
+    told = await world.rows(
+        "select distinct step, responder, channel from notification where alarm = %s order by 1, 2, 3", alarm
+    )
+    assert [tuple(row.values()) for row in told] == [(1, "chen", "hook"), (1, "chen", "mail"), (2, "chen", "hook")]
 
 
 async def test_a_handover_is_only_ever_added_to(world: World) -> None:

@@ -210,15 +210,18 @@ async def test_institutions_exchange_filing_numbers_and_external_ids_in_one_appl
 
 async def test_a_policy_lets_go_of_a_channel_in_the_apply_that_takes_it_away(conn: Connection) -> None:
     await apply(conn, city())
-    other = {"id": "mail", "kind": "webhook", "settings": {}}
-    responder = {"id": "duty", "title": title(), "channels": [other]}
-    moved = policy(steps=[{"responder": "duty", "channel": "mail"}])
+    others = [{"id": "mail", "kind": "smtp", "settings": {}}, {"id": "desk", "kind": "webhook", "settings": {}}]
+    responder = {"id": "duty", "title": title(), "manned": True, "channels": others}
+    moved = policy(steps=[{"responder": "duty", "channel": "desk"}, {"responder": "duty", "channel": "mail"}])
+    live = "select id from responder_channel where responder = 'duty' and retired_at is null"
     await apply(conn, city(responders=[responder], policies=[moved]))
-    assert await rows(conn, "select id from responder_channel where retired_at is null") == ["mail"]
+    assert await rows(conn, f"{live} order by rank") == ["mail", "desk"]
     both = city(responders=[{**responder, "retired": True}, {**responder, "id": "night"}])
-    both["policies"] = [policy(steps=[{"responder": "night", "channel": "mail"}])]
+    both["policies"] = [policy(steps=[{"responder": "night", "kinds": 2}])]
     await apply(conn, both)
-    assert await rows(conn, "select id from responder where retired_at is null") == ["night"]
+    assert await rows(conn, "select id from responder where id in ('duty', 'night') and retired_at is null") == [
+        "night"
+    ]
 
 
 # nothing or all -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hub.core.provisioning.records import (
     Current,
     Fields,
     Finding,
+    Guarded,
     Key,
     Noun,
     Problem,
@@ -19,6 +20,8 @@ from hub.core.provisioning.records import (
     Record,
     policy_fields,
     policy_of,
+    rota_fields,
+    rota_of,
 )
 from hub.core.provisioning.scope import beyond
 
@@ -29,6 +32,7 @@ __all__ = [
     "Current",
     "Fields",
     "Finding",
+    "Guarded",
     "Key",
     "Noun",
     "Plan",
@@ -43,4 +47,6 @@ __all__ = [
     "plan",
     "policy_fields",
     "policy_of",
+    "rota_fields",
+    "rota_of",
 ]

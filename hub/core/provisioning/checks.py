@@ -3,12 +3,12 @@
 Each check is one generator over a `Declaration`; a message says what, the pointer says where.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
 from hub.core.coverage.purposes import InstitutionType, ZonePurpose
-from hub.core.escalation import Policy, check_policy, covers, uncovered
+from hub.core.provisioning import duty_checks
 from hub.core.provisioning.declaration import Declaration, at, found, named
 from hub.core.provisioning.records import (
     INSIDE,
@@ -18,10 +18,8 @@ from hub.core.provisioning.records import (
     Problem,
     ProfileFacts,
     Record,
-    policy_of,
 )
-from hub.errors import BadInput
-from hub.model import LIFE_SAFETY, SECOND, Priority, SignalClass
+from hub.model import SECOND
 
 Check = Callable[[Declaration], Iterator[Problem]]
 _TYPED = (Noun.INSTITUTION, Noun.REGISTER_ENTRY)
@@ -63,15 +61,17 @@ def _refers(d: Declaration, record: Record, field: str, noun: Noun, institution:
 def _unknown_references(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.DIVISION):
         yield from _refers(d, record, "parent", Noun.DIVISION)
-    for noun in (Noun.INSTITUTION, Noun.REGISTER_ENTRY, Noun.POLICY):
+    for noun in (Noun.INSTITUTION, Noun.REGISTER_ENTRY, Noun.ROTA, Noun.POLICY):
         for record in d.of(noun):
             if not record.retired:
                 yield from _refers(d, record, "division", Noun.DIVISION)
     for record in d.of(Noun.INSTITUTION):
         if not record.retired:
             yield from _refers(d, record, "filing_number", Noun.REGISTER_ENTRY)
-    for record in d.of(Noun.POLICY):
+    for record in (*d.of(Noun.ROTA), *d.of(Noun.POLICY)):
         yield from _refers(d, record, "institution", Noun.INSTITUTION)
+    for record in d.of(Noun.POLICY):
+        yield from _refers(d, record, "group", Noun.GROUP)
     for record in d.of(Noun.POSITION):
         yield from _refers(d, record, "zone", Noun.ZONE, record.key.institution)
     for record in d.of(Noun.ENDPOINT):
@@ -91,6 +91,11 @@ def _unknown_words(d: Declaration) -> Iterator[Problem]:
             if not record.retired and record.fields[field] not in set(words):
                 known = ", ".join(words)
                 yield Problem(at(record, field), f"{record.fields[field]!r} is none of: {known}", "word")
+    for record in d.of(Noun.POLICY):
+        for word in record.fields["institution_types"]:
+            if word not in set(InstitutionType):
+                known = ", ".join(InstitutionType)
+                yield Problem(at(record, "institution_types"), f"{word!r} is none of: {known}", "word")
 
 
 def _circles_of_divisions(d: Declaration) -> Iterator[Problem]:
@@ -274,77 +279,6 @@ def _zone_of(d: Declaration, device: Record) -> str | None:
     return None if place is None else place["zone"]
 
 
-def _responders_and_policies(d: Declaration) -> Iterator[Problem]:
-    for record in d.of(Noun.RESPONDER):
-        for n, channel in enumerate(record.fields["channels"].values()):
-            findings = d.catalogue.channel_findings(channel["kind"], channel["settings"])
-            yield from found(findings, record, "settings", "channels", n)
-    for record in d.of(Noun.POLICY):
-        try:
-            check_policy(policy_of(record.key.id, record.fields))
-        except BadInput as error:
-            path = error.where.partition(": ")[2].split(".")
-            if path[0] == "steps" and len(path) > 1:
-                path[1] = str(int(path[1]) - 1)  # the core counts steps from 1, a pointer from 0
-            yield Problem(at(record, *path), error.reason, "policy")
-    yield from _steps_to_nobody(d)
-
-
-def _steps_to_nobody(d: Declaration) -> Iterator[Problem]:
-    responders = d.all_fields(Noun.RESPONDER)
-    for policy_id, fields in d.all_fields(Noun.POLICY).items():
-        record = d.records.get(Key(Noun.POLICY, "", policy_id))
-        for n, step in enumerate(fields["steps"]):
-            responder = responders.get(step["responder"])
-            if responder is None:
-                message, key = f"there is no responder {step['responder']!r}", "responder"
-            elif step["channel"] not in responder["channels"]:
-                message, key = f"responder {step['responder']!r} has no channel {step['channel']!r}", "channel"
-            else:
-                continue
-            if record is not None:
-                yield Problem(at(record, "steps", n, key), message, "unknown-reference")
-                continue
-            cause = d.records.get(Key(Noun.RESPONDER, "", step["responder"]))
-            if cause is not None:  # an existing policy would lose the one it tells
-                yield Problem(cause.pointer, f"policy {policy_id!r} still names it: {message}", "in-use")
-
-
-def _nobody_would_be_told(d: Declaration) -> Iterator[Problem]:
-    """An institution whose fire or panic alarms no policy covers is refused: they would reach nobody."""
-    policies = [policy_of(name, fields) for name, fields in d.all_fields(Noun.POLICY).items()]
-    alarms: dict[str, list[tuple[str, SignalClass, Priority]]] = {}
-    for record in d.of(Noun.DEVICE):
-        profile = d.profile_of(record)
-        if profile is not None:
-            rows = alarms.setdefault(record.key.institution, [])
-            rows.extend((record.key.id, signal_class, priority) for signal_class, priority in profile.alarms)
-    for institution in d.of(Noun.INSTITUTION):
-        if institution.retired:
-            continue
-        division = institution.fields["division"]
-        missing = uncovered(policies, institution.key.id, division, alarms.get(institution.key.id, ()))
-        for signal_class in sorted({row.signal_class for row in missing}):
-            devices = named(row.device for row in missing if row.signal_class is signal_class)
-            message = f"no escalation policy covers {signal_class.value} alarms here (devices: {devices})"
-            yield Problem(institution.pointer, message, "uncovered")
-    yield from _others_lose_their_policy(d, policies)
-
-
-def _others_lose_their_policy(d: Declaration, policies: Sequence[Policy]) -> Iterator[Problem]:
-    before = [policy_of(key.id, fields) for key, fields in d.current.live.items() if key.noun is Noun.POLICY]
-    for institution, (division, profiles) in sorted(d.current.guarded.items()):
-        facts = [profile for name in profiles if (profile := d.catalogue.profile(name)) is not None]
-        kinds = {alarm for profile in facts for alarm in profile.alarms if alarm[0] in LIFE_SAFETY}
-        for signal_class, priority in sorted(kinds):
-            used = covers(before, institution, division, signal_class, priority)
-            if used is None or covers(policies, institution, division, signal_class, priority) is not None:
-                continue
-            cause = d.records.get(Key(Noun.POLICY, "", used.id))
-            message = f"{signal_class.value} alarms of institution {institution!r} would be covered by no policy"
-            yield Problem("" if cause is None else cause.pointer, message, "uncovered")
-
-
 # warnings -------------------------------------------------------------------------------------------------------------
 
 
@@ -382,23 +316,6 @@ def _nothing_behind(d: Declaration) -> Iterator[Problem]:
             yield Problem(record.pointer, f"no device is behind endpoint {record.key.id!r}", "unused")
 
 
-def _falls_silent(d: Declaration) -> Iterator[Problem]:
-    """A policy for fire or panic that begins late, or ends while nobody has answered."""
-    for record in d.of(Noun.POLICY):
-        classes = [name.value for name in sorted(LIFE_SAFETY) if name.value in record.fields["signal_classes"]]
-        delays = [step["delay"] for step in record.fields["steps"]]
-        if record.retired or not classes or not delays:
-            continue
-        what = " or ".join(classes)
-        rounds = record.fields["max_rounds"]
-        if rounds is not None:
-            message = f"after {rounds} rounds nobody is told any more of a {what} alarm that nobody has acknowledged"
-            yield Problem(at(record, "max_rounds"), message, "falls-silent")
-        if min(delays) > _FIRST_WORD:
-            message = f"of a {what} alarm nobody is told in the first {min(delays) // SECOND} seconds"
-            yield Problem(at(record, "steps"), message, "late")
-
-
 def _to_be_tested_again(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.DEVICE):
         before = d.current.live.get(record.key)
@@ -425,15 +342,14 @@ _ERRORS: tuple[Check, ...] = (
     _devices_that_cannot_be,
     _edges_and_endpoints,
     _local_rules,
-    _responders_and_policies,
-    _nobody_would_be_told,
+    *duty_checks.ERRORS,
 )
 _WARNINGS: tuple[Check, ...] = (
     _misplaced,
     _unplaced,
     _not_on_the_register,
     _nothing_behind,
-    _falls_silent,
+    *duty_checks.WARNINGS,
     _to_be_tested_again,
 )
 

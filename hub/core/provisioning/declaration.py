@@ -16,6 +16,7 @@ from hub.core.provisioning.records import (
     ProfileFacts,
     Record,
 )
+from hub.core.reachability import Finding as ReachFinding
 from hub.model import Lane
 
 _SHOWN = 5
@@ -43,6 +44,8 @@ class Declaration:
         self.records: dict[Key, Record] = {}
         for record in self.declared:
             self.records.setdefault(record.key, record)
+        self.reach: tuple[list[ReachFinding], list[ReachFinding]] | None = None
+        """what hub.core.reach says of the policies before and after, once it was asked"""
         self.listed = frozenset(record.key.id for record in self.of(Noun.INSTITUTION))
 
     def of(self, noun: Noun) -> Iterator[Record]:

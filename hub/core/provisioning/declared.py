@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hub.core.provisioning.records import Key, Noun, Record
-from hub.manifest import Institution, Manifest, Policy, Responder
+from hub.manifest import WEEKDAYS, Institution, Manifest, Policy, PolicyStep, Responder, Rota, Shift
 from hub.profiles import Title
 
 
@@ -31,6 +31,8 @@ def _records(manifest: Manifest) -> Iterator[Record]:
     for n, responder in enumerate(manifest.responders):
         key = Key(Noun.RESPONDER, "", responder.id)
         yield Record(key, _responder(responder), f"/responders/{n}", responder.retired)
+    for n, rota in enumerate(manifest.rotas):
+        yield Record(Key(Noun.ROTA, "", rota.id), _rota(rota), f"/rotas/{n}", rota.retired)
     for n, policy in enumerate(manifest.policies):
         yield Record(Key(Noun.POLICY, "", policy.id), _policy(policy), f"/policies/{n}", policy.retired)
     for n, institution in enumerate(manifest.institutions):
@@ -41,21 +43,48 @@ def _records(manifest: Manifest) -> Iterator[Record]:
 
 
 def _responder(responder: Responder) -> dict[str, Any]:
-    channels = {channel.id: {"kind": channel.kind, "settings": channel.settings} for channel in responder.channels}
-    return {**_titles(responder.title), "channels": channels}
+    channels = {
+        channel.id: {"kind": channel.kind, "settings": channel.settings, "rank": rank}
+        for rank, channel in enumerate(responder.channels)
+    }
+    return {**_titles(responder.title), "manned": responder.manned, "channels": channels}
+
+
+def _rota(rota: Rota) -> dict[str, Any]:
+    return {
+        **_titles(rota.title),
+        "division": rota.division,
+        "institution": rota.institution,
+        "shifts": [_shift(shift) for shift in rota.shifts],
+    }
+
+
+def _shift(shift: Shift) -> dict[str, Any]:
+    return {
+        **shift.model_dump(exclude={"weekdays", "days"}),
+        "responders": list(shift.responders),
+        "weekdays": sorted({WEEKDAYS.index(day) for day in shift.weekdays}),
+        "days": sorted({day.value for day in shift.days}),
+    }
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
     return {
         **_titles(policy.title),
         "division": policy.division,
+        "group": policy.group,
         "institution": policy.institution,
+        "institution_types": sorted(set(policy.institution_types)),
         "signal_classes": sorted({name.value for name in policy.signal_classes}),
         "priorities": sorted({name.value for name in policy.priorities}),
         "round_every": policy.round_every,
         "max_rounds": policy.max_rounds,
-        "steps": [step.model_dump() for step in policy.steps],
+        "steps": [_step(step) for step in policy.steps],
     }
+
+
+def _step(step: PolicyStep) -> dict[str, Any]:
+    return {name: "" if value is None else value for name, value in step.model_dump().items()}
 
 
 def _institution(institution: Institution) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Applying a plan's changes and planning again gives no change; the order of thing
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from hub.core.provisioning.checks import errors_of, warnings_of
@@ -96,4 +96,4 @@ def applied(current: Current, changes: Iterable[Change]) -> Current:
             external = {name: owner for name, owner in external.items() if owner != change.key.id}
             if change.after is not None:
                 external.update(dict.fromkeys(change.after["external_ids"].items(), change.key.id))
-    return Current(live, owners, external, current.groups, current.guarded, current.retired)
+    return replace(current, live=live, owners=owners, external=external)

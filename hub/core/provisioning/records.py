@@ -5,11 +5,13 @@ Fields are plain JSON values, complete (a field that is not said is None), so th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from hub.core.escalation import Policy, Step
-from hub.model import Lane, Priority, SignalClass
+from hub.core.rota import Calendar, Override, Rota, Shift
+from hub.model import DayKind, Lane, Micros, Priority, SignalClass
 
 OWN_PROTOCOL = "anxin"
 """The driver named by profiles of devices that speak docs/protocol.md themselves: no endpoint, a client of their own."""
@@ -30,6 +32,7 @@ class Noun(StrEnum):
     EDGE = "edge"
     ENDPOINT = "endpoint"
     DEVICE = "device"
+    ROTA = "rota"
     POLICY = "policy"
 
 
@@ -127,12 +130,21 @@ class Catalogue(Protocol):
         ...
 
 
+class Guarded(NamedTuple):
+    """What decides which policy covers an institution, with the profiles of its urgent devices."""
+
+    division: str
+    profiles: tuple[str, ...]
+    type: str = ""
+    groups: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Current:
     """What the hub has, as far as a manifest touches it.
 
     Complete for: things inside the listed institutions; every division, register entry, group, responder and institution that the manifest
-    names, with the divisions above; all live policies.
+    names, with the divisions above; all live responders, rotas and policies.
     """
 
     live: Mapping[Key, Fields] = field(default_factory=dict)
@@ -142,13 +154,18 @@ class Current:
     """institution of every external identifier (scheme, value) that the manifest names"""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """groups of the institutions in `live`, for the question of scope"""
-    guarded: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
-    """division and profiles of the urgent devices of institutions that the manifest does not list: policies must go on covering them"""
+    guarded: Mapping[str, Guarded] = field(default_factory=dict)
+    """institutions that the manifest does not list: policies must go on covering them"""
     retired: Mapping[str, str] = field(default_factory=dict)
     """division of every retired institution that the manifest lists: who makes it again has its past"""
+    overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    """of every live rota, those that are not over"""
+    calendar: Calendar = field(default_factory=Calendar)
+    at: Micros = 0
+    """when the plan is made: policies must reach somebody from then on"""
 
 
-_STEP = ("responder", "channel", "delay", "repeat_every", "repeat_times")
+_STEP = ("responder", "rota", "channel", "kinds", "delay", "repeat_every", "repeat_times")
 
 
 def policy_of(policy_id: str, fields: Fields) -> Policy:
@@ -158,7 +175,9 @@ def policy_of(policy_id: str, fields: Fields) -> Policy:
         title_zh=fields["title_zh"],
         title_en=fields["title_en"],
         division=fields["division"],
+        group=fields["group"],
         institution=fields["institution"],
+        institution_types=frozenset(fields["institution_types"]),
         signal_classes=frozenset(SignalClass(name) for name in fields["signal_classes"]),
         priorities=frozenset(Priority(name) for name in fields["priorities"]),
         round_every=fields["round_every"],
@@ -173,10 +192,67 @@ def policy_fields(policy: Policy) -> Fields:
         "title_zh": policy.title_zh,
         "title_en": policy.title_en,
         "division": policy.division,
+        "group": policy.group,
         "institution": policy.institution,
+        "institution_types": sorted(policy.institution_types),
         "signal_classes": sorted(name.value for name in policy.signal_classes),
         "priorities": sorted(name.value for name in policy.priorities),
         "round_every": policy.round_every,
         "max_rounds": policy.max_rounds,
         "steps": [{name: getattr(step, name) for name in _STEP} for step in policy.steps],
+    }
+
+
+def rota_of(rota_id: str, fields: Fields, overrides: tuple[Override, ...] = ()) -> Rota:
+    """The rota in a rota's fields."""
+    return Rota(
+        rota_id,
+        tuple(_shift_of(shift) for shift in fields["shifts"]),
+        overrides,
+        fields["title_zh"],
+        fields["title_en"],
+        fields["division"],
+        fields["institution"],
+    )
+
+
+def _shift_of(fields: Fields) -> Shift:
+    until = fields["until"]
+    return Shift(
+        fields["id"],
+        fields["starts"],
+        fields["ends"],
+        tuple(fields["responders"]),
+        date.fromisoformat(fields["since"]),
+        None if until is None else date.fromisoformat(until),
+        fields["turn_days"],
+        fields["crew"],
+        frozenset(fields["weekdays"]),
+        frozenset(map(DayKind, fields["days"])),
+    )
+
+
+def rota_fields(rota: Rota) -> Fields:
+    """A rota's fields: the other way round, without overrides."""
+    return {
+        "title_zh": rota.title_zh,
+        "title_en": rota.title_en,
+        "division": rota.division,
+        "institution": rota.institution,
+        "shifts": [_shift_fields(shift) for shift in rota.shifts],
+    }
+
+
+def _shift_fields(shift: Shift) -> Fields:
+    return {
+        "id": shift.id,
+        "starts": shift.starts,
+        "ends": shift.ends,
+        "responders": list(shift.responders),
+        "since": shift.since.isoformat(),
+        "until": None if shift.until is None else shift.until.isoformat(),
+        "turn_days": shift.turn_days,
+        "crew": shift.crew,
+        "weekdays": sorted(shift.weekdays),
+        "days": sorted(shift.day_kinds),
     }

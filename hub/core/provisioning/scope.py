@@ -57,7 +57,7 @@ def _outside(scope: Scope, change: Change, current: Current) -> Iterator[str]:
             within = _covers_division(scope, change.key.id)
         elif change.key.noun is Noun.REGISTER_ENTRY:
             within = _covers_division(scope, fields["division"])
-        elif change.key.noun is Noun.POLICY:
+        elif change.key.noun in (Noun.POLICY, Noun.ROTA):
             within = _covers_policy(scope, fields, current)
         else:
             within = change.key.noun is Noun.RESPONDER and change.action == "create"
@@ -79,4 +79,6 @@ def _covers_policy(scope: Scope, fields: Fields, current: Current) -> bool:
         found = current.live.get(Key(Noun.INSTITUTION, "", fields["institution"]))
         division = "" if found is None else found["division"]
         return scope.covers(fields["institution"], division, current.groups.get(fields["institution"], ()))
+    if fields.get("group") is not None:
+        return fields["group"] in scope.groups
     return fields["division"] is not None and _covers_division(scope, fields["division"])

@@ -1,8 +1,9 @@
 -- name: responders
+-- Without the hub's own: where canaries and proofs end is nobody, and no policy may name it.
 select r.id, r.title_zh, r.title_en, r.version, r.manned, c.id, c.kind, c.settings
 from responder r
 left join responder_channel c on c.responder = r.id and c.retired_at is null
-where r.retired_at is null
+where r.retired_at is null and r.id not in ('canary', 'proof-sink')
 order by r.id, c.rank, c.id
 
 -- name: lock_responder

@@ -26,7 +26,8 @@ left join register_entry r on r.institution = i.key and r.removed_at is null
 where i.retired_at is null
   and (i.id::text = any (%(institutions)s)
        or r.filing_number = any (%(filing_numbers)s)
-       or i.key in (select p.institution from policy p where p.retired_at is null))
+       or i.key in (select p.institution from policy p where p.retired_at is null)
+       or i.key in (select r.institution from rota r where r.retired_at is null))
 
 -- name: retired_institutions
 select id::text as id, division from institution where id::text = any (%(listed)s) and retired_at is not null
@@ -35,6 +36,7 @@ select id::text as id, division from institution where id::text = any (%(listed)
 select i.id::text as institution, array_agg(m.group_id::text) as groups
 from group_member m join institution i on i.key = m.institution
 where i.id::text = any (%(institutions)s) or i.key in (select p.institution from policy p where p.retired_at is null)
+   or i.key in (select r.institution from rota r where r.retired_at is null)
 group by i.id
 
 -- name: register_entries
@@ -85,11 +87,15 @@ from institution_external_id e
 join institution i on i.key = e.institution
 join unnest(%(schemes)s::text[], %(values)s::text[]) as asked(scheme, value) using (scheme, value)
 
+-- name: now
+select now() as at
+
 -- name: guarded
-select i.id::text as institution, i.division, array_agg(distinct d.profile order by d.profile) as profiles
+select i.id::text as institution, i.division, array_agg(distinct d.profile order by d.profile) as profiles, i.type,
+       coalesce((select array_agg(m.group_id::text order by m.group_id::text) from group_member m where m.institution = i.key), '{}') as groups
 from device d join institution i on i.key = d.institution
-where d.retired_at is null and d.lane = 'urgent' and not i.id::text = any (%(listed)s)
-group by i.id, i.division
+where d.retired_at is null and d.lane = 'urgent' and i.key > 0 and not i.id::text = any (%(listed)s)
+group by i.key, i.id, i.division, i.type
 
 -- what changes -----------------------------------------------------------------------------------------------------
 
