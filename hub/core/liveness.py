@@ -32,7 +32,10 @@ class Beat(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A link state with its cause: device, edge, uplink, hub, never_seen, or empty when online."""
+    """A link state with its cause: device, edge, uplink, hub, broker, database, never_seen, or empty when online.
+
+    `edge` and `uplink` say that a client is not heard; what broke there `hub.core.blindness` weighs.
+    """
 
     state: LinkState
     cause: str
@@ -42,19 +45,25 @@ _ONLINE = Verdict(LinkState.ONLINE, "")
 
 
 def judge_edge(
-    now: Micros, offline_after: Micros, heard: Micros | None, observing_since: Micros, died: Micros | None = None
+    now: Micros,
+    offline_after: Micros,
+    heard: Micros | None,
+    observing_since: Micros,
+    died: Micros | None = None,
+    deaf: str = "hub",
 ) -> Verdict:
     """An edge (or a device that speaks our protocol) by the hub's clock: `heard` is when its newest message was received.
 
     `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown. `died`: when the broker said that its
     session had ended. That is a hint, no proof: with nothing heard since it makes online unknown sooner, never offline.
+    `deaf`: what kept the hub from listening before `observing_since`: hub, broker or database.
     """
     if heard is not None and heard >= observing_since and now - heard < offline_after:
         if died is not None and died >= heard and now - died >= DEATH_GRACE:
             return Verdict(LinkState.UNKNOWN, "uplink")
         return _ONLINE
     if now - max(heard or 0, observing_since) < offline_after:
-        return Verdict(LinkState.UNKNOWN, "hub")
+        return Verdict(LinkState.UNKNOWN, deaf)
     if heard is None:
         return Verdict(LinkState.UNKNOWN, "never_seen")
     return Verdict(LinkState.OFFLINE, "edge")
@@ -67,13 +76,14 @@ def judge_device(
     edge: Verdict,
     edge_offline_after: Micros,
     beat: Beat | None,
+    deaf: str = "hub",
 ) -> Verdict:
     """A device behind an edge: `heard` is the event time of its newest sample without error, by the edge's clock."""
     if edge.state is not LinkState.ONLINE:
         cause = edge.cause if edge.state is LinkState.UNKNOWN else "edge"
         return Verdict(LinkState.UNKNOWN, cause)
     if beat is None:
-        return Verdict(LinkState.UNKNOWN, "hub")
+        return Verdict(LinkState.UNKNOWN, deaf)
     if now - beat.received_at >= edge_offline_after or now - beat.at >= max(LAG, edge_offline_after):
         return Verdict(LinkState.UNKNOWN, "uplink")
     if heard is None:

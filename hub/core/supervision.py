@@ -43,18 +43,20 @@ def tick(
     clients: Mapping[str, Micros],
     requested: Sequence[Trial] = (),
     deaths: Mapping[str, Micros] = MappingProxyType({}),
+    deaf: str = "hub",
 ) -> Draft:
     """Judge liveness, pending delays and open tests of this lane at `now`.
 
     `observing_since`: since when this lane has listened without a break. `clients`: when each client was last received, in any lane of the
     partition. `requested`: function tests to open. `deaths`: when the broker said that the session of a client had ended.
+    `deaf`: what kept this lane from listening before.
     """
     draft = Draft(state, registry, now)
     known = {test.id for test in state.tests.values()}
     for test in requested:
         if test.id not in known:  # its time begins now, by the hub's clock
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
-    _judge_links(draft, lane, observing_since, clients, deaths)
+    _judge_links(draft, lane, observing_since, clients, deaths, deaf)
     _judge_configurations(draft, lane)
     _run_timers(draft)
     _clear_vanished(draft)
@@ -72,14 +74,19 @@ class _Behind(NamedTuple):
 
 
 def _judge_links(
-    draft: Draft, lane: Lane, observing_since: Micros, clients: Mapping[str, Micros], deaths: Mapping[str, Micros]
+    draft: Draft,
+    lane: Lane,
+    observing_since: Micros,
+    clients: Mapping[str, Micros],
+    deaths: Mapping[str, Micros],
+    deaf: str,
 ) -> None:
     """The link state of every device of the lane. Twice a second over all of them: what has not moved costs a look."""
     state, now = draft.state, draft.now
     edges: dict[str, _Behind] = {}
     for device in draft.registry.own_clients:
         after = device.profile.liveness.offline_after
-        verdict = judge_edge(now, after, clients.get(device.client), observing_since, deaths.get(device.client))
+        verdict = judge_edge(now, after, clients.get(device.client), observing_since, deaths.get(device.client), deaf)
         edges[device.id] = _Behind(verdict, after, state.beats.get(device.id))
     for device in draft.registry.by_lane[lane]:
         live = state.live.get(device.id)
@@ -90,7 +97,7 @@ def _judge_links(
             verdict = edge.verdict
         else:
             heard = None if live is None else live.heard
-            verdict = judge_device(now, device.profile.liveness.offline_after, heard, *edge)
+            verdict = judge_device(now, device.profile.liveness.offline_after, heard, *edge, deaf)
         if live is None or live.link != verdict or _is_unsound(live, device) or LINK_POINT in device.profile.alarms_of:
             _judge_link(draft, device, verdict)
         if device.is_edge and verdict.state is LinkState.OFFLINE:

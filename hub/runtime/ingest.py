@@ -18,6 +18,7 @@ import structlog
 from hub import crash
 from hub.core import wire
 from hub.core.backoff import full_jitter
+from hub.core.blindness import Cause
 from hub.core.draft import Draft, Message, Quarantined, State, Streamed
 from hub.core.intake import take_in
 from hub.core.quota import Quota, let_through
@@ -27,9 +28,10 @@ from hub.model import Lane, Micros
 from hub.mqtt import Broker, Incoming, Session, session
 from hub.registry import Registry, changed_devices
 from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unregistered
+from hub.runtime.hearing import Hearing
 from hub.runtime.refusals import find_refused
 from hub.runtime.strangers import Strangers
-from hub.store import alarms, lanes
+from hub.store import alarms, blindness, lanes
 from hub.store.pool import LOST, Connection, connect, cut
 
 TAKE = 500
@@ -85,6 +87,8 @@ class Shared:
     """the newest session of each client that said that one began"""
     deaths: dict[str, Micros] = field(default_factory=dict)
     """when the broker said that this session had ended"""
+    session_news: dict[str, Micros | None] = field(default_factory=dict)
+    """the same, to be written down; None: a session began"""
 
     def note_state(self, client: str, state: wire.SessionState, now: Micros) -> None:
         """A session began or ended. The end of another than the newest says nothing: the client is back already."""
@@ -92,9 +96,10 @@ class Shared:
             return
         if state.born:
             self.sessions[client] = state.session
+            self.session_news[client] = None
             self.deaths.pop(client, None)
         elif self.sessions.get(client) in (None, state.session):
-            self.deaths[client] = now
+            self.deaths[client] = self.session_news[client] = now
 
 
 class LaneIngest:
@@ -125,6 +130,7 @@ class LaneIngest:
         self._other: LaneIngest | None = None
         """while this lane holds the other one's lock as well"""
         self._listening_since: Micros = clock()
+        self._hearing = Hearing((Cause.HUB, clock()))
         self._looked = (clock(), time.monotonic())
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
@@ -135,6 +141,7 @@ class LaneIngest:
 
     async def run(self) -> None:
         """Serve this lane until cancelled."""
+        self._hearing.lose(Cause.DATABASE, self._clock())  # after a lost lease
         await self._reopen()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -165,6 +172,7 @@ class LaneIngest:
             except (LinkDown, AccessDenied) as error:
                 attempt += 1
                 self.listening = False
+                self._hearing.lose(Cause.BROKER, self._clock())
                 self.counters.broker_losses += 1
                 if attempt == 1:
                     _log.warning("ingest.broker_lost", lane=self.name, error=str(error))
@@ -178,6 +186,8 @@ class LaneIngest:
     def _begin_to_listen(self) -> None:
         self._listening_since = self._clock()
         self.listening = True
+        if self._conn is not None:
+            self._hearing.begin(self._listening_since)
 
     async def _take(self, mqtt: Session, incoming: Sequence[Incoming]) -> None:
         crash.point("received")
@@ -360,6 +370,7 @@ class LaneIngest:
 
     async def _lose_database(self, error: str) -> None:
         self.counters.database_losses += 1
+        self._hearing.lose(Cause.DATABASE, self._clock())
         _log.warning("ingest.database_lost", lane=self.name, error=" ".join(error.split())[:200])
         lost, self._conn = self._conn, None
         if lost is not None:
@@ -383,6 +394,8 @@ class LaneIngest:
         self._adopt(loaded)
         await self._silence_retired()
         self._listening_since = self._clock()
+        if self.listening:
+            self._hearing.begin(self._listening_since)
         self._tests_asked.set()
         if attempt:
             _log.info("ingest.database_back", lane=self.name)
@@ -426,6 +439,7 @@ class LaneIngest:
     async def _open_once(self) -> tuple[Connection, lanes.Loaded]:
         conn = await connect(self._database_url, self.name)
         try:
+            self._hearing.remember(await blindness.listened(conn, self.shared.number, self.lane))
             return conn, await lanes.load(conn, self.shared.number, self.lane)
         except BaseException:  # cancelled, too
             conn.pgconn.finish()
@@ -484,15 +498,32 @@ class LaneIngest:
             now = self._clock()
             self._note_pause(now)
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
-            draft = tick(
-                self._state, self.shared.registry, self.lane, now, since, clients, requested, self.shared.deaths
-            )
+            deaths, deaf = self.shared.deaths, self._hearing.deaf
+            draft = tick(self._state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf)
             quota, draft.quarantined = let_through(self._quota, [], now)
             try:
                 if await self._write(draft):  # what must be judged again is judged by the next tick
                     self._quota = quota
             except lanes.Refusal as error:
                 _log.error("ingest.tick_refused", lane=self.name, error=str(error))
+            await self._note_hearing(look=look)
+
+    async def _note_hearing(self, *, look: bool) -> None:
+        """Write down that this lane listens, when it did not, and whose sessions ended."""
+        gaps = tuple(self._hearing.news)
+        sessions = dict(self.shared.session_news) if self.lane is Lane.URGENT else {}
+        if self._conn is None or not (look or gaps or sessions):
+            return
+        at = self._clock() if self.listening else None
+        try:
+            await blindness.note_hearing(self._conn, self.shared.number, self.lane, at, gaps, sessions)
+        except LOST as error:
+            await self._lose_database(str(error))
+            return
+        del self._hearing.news[: len(gaps)]
+        for client, ended in sessions.items():
+            if self.shared.session_news.get(client, 0) == ended:
+                del self.shared.session_news[client]
 
     def _note_pause(self, now: Micros) -> None:
         """A clock that was set, or a process that stood still: nobody was silent, nobody listened."""
@@ -502,6 +533,9 @@ class LaneIngest:
             _log.warning(
                 "ingest.pause", lane=self.name, waited=round(waited, 1), clock=round((now - before[0]) / 1e6, 1)
             )
+            self._hearing.lose(Cause.HUB, before[0])
+            if self.listening:
+                self._hearing.begin(now)
             self._listening_since = now
             self._state.beats.clear()  # what was heard by a clock that is no more says nothing
             for client, at in self.shared.clients.items():

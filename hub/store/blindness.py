@@ -1,13 +1,13 @@
 """Why things are not seen, in the database: the facts that are weighed, the conclusions with their evidence, the alarms of areas."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from hub.core.blindness import Evidence
+from hub.core.blindness import Cause, Evidence, not_listening
 from hub.core.blindness_sentences import say
-from hub.model import to_datetime
+from hub.model import Lane, Micros, to_datetime, to_micros
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows
@@ -44,3 +44,37 @@ async def weigh(conn: Connection, rows: Sequence[Row]) -> list[Row]:
         more = {"link_cause": cause, "link_evidence": said, "root_alarm": verdict.get("root_alarm")}
         weighed.append({**row, **more})
     return weighed
+
+
+# what the lanes write of themselves ---------------------------------------------------------------------------------
+
+
+async def listened(conn: Connection, partition: int, lane: Lane) -> Micros | None:
+    """When somebody listened to this lane last; None where nobody ever did."""
+    async with conn.transaction():
+        row = await (await conn.execute(_SQL["listened"], {"partition": partition, "lane": lane})).fetchone()
+    return None if row is None else to_micros(row[0])
+
+
+async def note_hearing(
+    conn: Connection,
+    partition: int,
+    lane: Lane,
+    at: Micros | None,
+    gaps: Sequence[tuple[Cause, Micros, Micros | None]],
+    sessions: Mapping[str, Micros | None],
+) -> None:
+    """That the lane listens `at` (None: it does not), its gaps (cause, since, until), and when sessions of clients ended (None: one began)."""
+    place = {"partition": partition, "lane": lane}
+    async with conn.transaction():
+        for cause, since, until in gaps:
+            evidence = to_json(not_listening(cause, since, until).evidence)
+            given = place | {"cause": cause, "evidence": evidence, "since": to_datetime(since)}
+            await conn.execute(_SQL["open_gap"], given)
+            if until is not None:
+                await conn.execute(_SQL["close_gap"], given | {"until": to_datetime(until)})
+        if at is not None:
+            await conn.execute(_SQL["watch"], place | {"at": to_datetime(at)})
+        if sessions:
+            moments = [None if ended is None else to_datetime(ended) for ended in sessions.values()]
+            await conn.execute(_SQL["sessions"], {"clients": list(sessions), "at": moments})
