@@ -1,6 +1,7 @@
 """The boards: coverage for regulators, devices and alarms for emergency staff."""
 
 from dashboards.panels import (
+    CAUSES,
     FULL,
     LINKS,
     NONE_WANTED,
@@ -199,7 +200,7 @@ def _devices_down() -> Json:
         columns={
             "link_state": column("连接 Link", words=LINKS, width=150),
             "link_since": _TIME,
-            "link_cause": column("原因 Cause", width=130),
+            "link_cause": column("原因 Cause", words=CAUSES, width=190),
             "function_state": column("功能 Function", width=110),
             "institution_zh": column("托育机构 Institution"),
             "zone_zh": column("区域 Zone"),

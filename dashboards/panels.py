@@ -21,6 +21,22 @@ LINKS: Mapping[str, tuple[str, str]] = {
     "offline": ("离线 Offline", "red"),
     "unknown": ("未知 Unknown", "orange"),
 }
+CAUSES: Mapping[str, tuple[str, str]] = {
+    "device": ("设备自身 The device", "text"),
+    "line": ("总线或端点 Line", "text"),
+    "edge": ("边缘网关 Edge", "text"),
+    "site_power": ("现场停电 Site power", "text"),
+    "uplink": ("机构上联 Uplink", "text"),
+    "carrier": ("运营商 Carrier", "text"),
+    "district": ("区域性中断 District", "text"),
+    "broker": ("消息服务器 Broker", "text"),
+    "hub": ("中心自身 Hub", "text"),
+    "database": ("数据库 Database", "text"),
+    "undetermined": ("未定 Undetermined", "text"),
+    "never_seen": ("从未收到 Never seen", "text"),
+    "unplaced": ("未接入网关 Behind no edge", "text"),
+    "profile_missing": ("设备模型未安装 No profile", "text"),
+}
 FULL: Sequence[Json] = [
     {"color": "red", "value": None},
     {"color": "orange", "value": 80},

@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -14,12 +14,17 @@ import yaml
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
+from dashboards.panels import CAUSES as DASHBOARD_CAUSES
 from hub import manifest
 from hub.api.meter import Meter
+from hub.api.schemas import LinkCauseName
 from hub.cli.main import app as anxin
 from hub.config import Settings
 from hub.core import wire
+from hub.core.blindness import Cause
+from hub.core.blindness_sentences import CAUSES
 from hub.model import Lane
+from hub.runtime.blindness_watch import BlindnessMetrics, Counters
 from hub.runtime.service import _IngestMetrics
 from provisioning.errors import Exit
 from provisioning.main import app as anxinctl
@@ -147,6 +152,7 @@ def test_every_metric_stands_in_the_table_and_no_other() -> None:
     registry = CollectorRegistry()
     Meter(lambda *_: None, registry)  # type: ignore[arg-type]
     families = [*registry.collect(), *_IngestMetrics(types.SimpleNamespace(lanes=[])).collect()]  # type: ignore[arg-type]
+    families += BlindnessMetrics(Counters()).collect()
     there = {family.name + "_total" * (family.type == "counter") for family in families}
     assert set(re.findall(r"`(anxin_[a-z_]+)`", section(OPERATIONS, "What to watch"))) == there
 
@@ -161,18 +167,19 @@ def test_every_log_line_that_is_named_is_written_somewhere() -> None:
     assert [event for event in events if f'"{event}"' not in sources] == []
 
 
-def test_the_causes_of_a_link_state_are_those_of_the_core() -> None:
+def test_the_causes_of_a_link_state_are_those_of_the_core_the_api_and_the_dashboards() -> None:
+    table = rows(section(OPERATIONS, "When something dies"))
+    named = {cause for row in table if "nline" in row[0] + row[1] or "`unknown`" in row[0] or "`offline`" in row[0]
+             for cause in re.findall(r"`([a-z_]+)`", row[1])}  # fmt: skip
+    assert named == CAUSES.keys() - {""} == set(get_args(LinkCauseName)) - {""} == set(DASHBOARD_CAUSES)
+    assert {cause.value for cause in Cause} <= named
+    said = {row[0].strip("`") for row in rows(section(OPERATIONS, "Blindness")) if row[0].startswith("`")}
+    assert said | {"device", "hub", "database"} == {cause.value for cause in Cause}
     used = set()
     for module in ("liveness", "supervision"):
         for call in calls(ROOT / f"hub/core/{module}.py", "Verdict"):
-            state, cause = call.args
-            if isinstance(state, ast.Attribute) and isinstance(cause, ast.Constant):
-                used.add((state.attr.lower(), str(cause.value) or "empty"))
-    table = rows(section(OPERATIONS, "When something dies"))
-    named = {
-        (row[0].strip("`"), row[1].strip("`")) for row in table if row[0].strip("`") in ("online", "offline", "unknown")
-    }
-    assert named == used | {("unknown", "edge")}  # handed on from the edge's own verdict
+            used |= {str(one.value) for one in call.args if isinstance(one, ast.Constant) and one.value}
+    assert used <= named
 
 
 # the protocol -------------------------------------------------------------------------------------------------------

@@ -40,12 +40,11 @@ class Standing(NamedTuple):
 
 
 class Open(NamedTuple):
-    """A client's row that has not ended; `stated` is cause and evidence as they are stored."""
+    """A client's row that has not ended, with the area that explains it, or did before that one ended."""
 
     key: int
     client: str
     area: int | None
-    stated: object
 
 
 class Look(NamedTuple):
@@ -86,18 +85,26 @@ class Plan(NamedTuple):
 def plan(look: Look) -> Plan:
     """What follows from `look`."""
     silent, heard = silences(look.clients.values())
-    of_client = {row.client: row for row in look.rows}
-    back = [row.key for row in look.rows if _is_back(look.clients.get(row.client))]
-    ended = [area.key for area in look.areas if not _stands(area, heard, look.now)]
-    standing = [area for area in look.areas if area.key not in ended]
-
+    gone = [row for row in look.rows if _is_back(look.clients.get(row.client))]
+    returning = {row.area for row in gone}
+    standing = [
+        area
+        for area in look.areas
+        if _stands(area, heard, look.now if area.key in returning else area.last_return, look.now)
+    ]
+    stand = {area.key for area in standing}
     belongs: dict[str, int] = {}
-    for client, row in of_client.items():
-        if row.area is not None and row.area not in ended and client in look.clients:
-            belongs[look.clients[client].institution] = row.area
+    released: set[str] = set()
+    for row in look.rows:
+        if row.area is not None and row.client in look.clients:
+            institution = look.clients[row.client].institution
+            if row.area in stand:
+                belongs[institution] = row.area
+            else:
+                released.add(institution)  # its area is over and it is not back: it had its time, and stands for itself
     rest: dict[str, Silence] = {}
     for institution, silence in silent.items():
-        if institution in belongs or institution not in look.sites:
+        if institution in belongs or institution in released or institution not in look.sites:
             continue
         joined = _joined(look.sites[institution], silence, standing)
         if joined is not None:
@@ -113,15 +120,16 @@ def plan(look: Look) -> Plan:
         else:
             begins |= dict.fromkeys(failing.sites, len(begun))
             begun.append(failing)
-    return Plan(begun, ended, back, list(_weighed(look, belongs, begins)))
+    ended = [area.key for area in look.areas if area.key not in stand]
+    return Plan(begun, ended, [row.key for row in gone], list(_weighed(look, belongs, begins)))
 
 
 def _is_back(client: Client | None) -> bool:
     return client is None or client.state is Heard.HEARD
 
 
-def _stands(area: Standing, heard: frozenset[str], now: Micros) -> bool:
-    return stands(len(area.members - heard), len(area.members), area.last_return, now)
+def _stands(area: Standing, heard: frozenset[str], last_return: Micros | None, now: Micros) -> bool:
+    return stands(len(area.members - heard), len(area.members), last_return, now)
 
 
 def _joined(site: Site, silence: Silence, standing: Iterable[Standing]) -> int | None:

@@ -32,6 +32,7 @@ from hub.runtime import (
     prover,
     receipts,
 )
+from hub.runtime.blindness_watch import BlindnessMetrics, BlindnessWatch
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
@@ -116,6 +117,9 @@ class Service:
                 tasks.create_task(handing, name="handovers")
                 asking = receipts.run(self._database, allow_loopback=self.settings.allow_loopback)
                 tasks.create_task(asking, name="receipts")
+                blindness = BlindnessWatch(self._database, self.profiles)
+                self.metrics.register(BlindnessMetrics(blindness.counters))
+                tasks.create_task(blindness.run(), name="blindness")
             if Role.COVERAGE in self.roles:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")

@@ -61,10 +61,10 @@ join institution i on i.key = d.institution
 where d.retired_at is null and i.id::text = any (%(institutions)s)
 
 -- name: gaps
-select partition, since, coalesce(until, clock_timestamp()) as until
+select partition, since, coalesce(until, %(now)s) as until
 from blindness
-where subject = 'lane' and lane = 'urgent' and coalesce(until, clock_timestamp()) - since > %(longer)s
-  and (until is null or until > clock_timestamp() - interval '30 days')
+where subject = 'lane' and lane = 'urgent' and coalesce(until, %(now)s) - since > %(longer)s
+  and (until is null or until > %(now)s - interval '30 days')
 
 -- name: open_clients
 select b.key, d.id::text as client, b.area, b.cause, b.evidence
@@ -99,8 +99,8 @@ select b.key, b.cause, b.evidence, p.received_at > b.since as restarted
 from blindness b
 join series s on s.device = b.device and s.point = 'boots'
 join point_state p on p.series = s.key
-where b.subject = 'client' and b.cause = 'undetermined' and b.area is null and b.since > clock_timestamp() - interval '30 days'
-  and b.until > clock_timestamp() - interval '10 minutes' and b.until < clock_timestamp() - interval '1 minute'
+where b.subject = 'client' and b.cause = 'undetermined' and b.area is null and b.since > %(now)s - interval '30 days'
+  and b.until > %(now)s - interval '10 minutes' and b.until < %(now)s - interval '1 minute'
 
 -- what the watcher writes --------------------------------------------------------------------------------------------
 
@@ -118,11 +118,11 @@ returning key
 
 -- name: put_path_state
 insert into device_state (device, admin_state, link_state, link_cause, link_since, function_state)
-values (%(device)s, 'in_service', 'offline', 'edge', clock_timestamp(), 'ok')
-on conflict (device) do update set link_state = 'offline', link_cause = 'edge', link_since = clock_timestamp()
+values (%(device)s, 'in_service', 'offline', 'edge', %(now)s, 'ok')
+on conflict (device) do update set link_state = 'offline', link_cause = 'edge', link_since = %(now)s
 
 -- name: path_back
-update device_state set link_state = 'online', link_cause = '', link_since = clock_timestamp() where device = %(device)s
+update device_state set link_state = 'online', link_cause = '', link_since = %(now)s where device = %(device)s
 
 -- name: top
 select code from division where parent is null order by code limit 1
@@ -136,7 +136,7 @@ returning key
 update blindness set alarm = %(alarm)s where key = %(key)s
 
 -- name: end_areas
-update blindness set until = greatest(since, clock_timestamp()) where key = any (%(keys)s) and until is null returning key, device, alarm
+update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null returning key, device, alarm
 
 -- name: put_clients
 insert into blindness (subject, device, area, cause, evidence, since)
@@ -144,7 +144,7 @@ select 'client', d.key, x.area, x.cause, x.evidence, x.since
 from jsonb_to_recordset(%(rows)s) as x(client text, area bigint, cause text, evidence jsonb, since timestamptz)
 join device d on d.id = x.client
 on conflict (device) where until is null and subject = 'client'
-do update set area = excluded.area, cause = excluded.cause, evidence = excluded.evidence
+do update set area = coalesce(excluded.area, blindness.area), cause = excluded.cause, evidence = excluded.evidence
 
 -- name: grow_areas
 update blindness a set latest = greatest(a.latest, g.latest)
@@ -152,7 +152,7 @@ from (select m.area, max(m.since) as latest from blindness m where m.area = any 
 where a.key = g.area
 
 -- name: end_clients
-update blindness set until = greatest(since, clock_timestamp()) where key = any (%(keys)s) and until is null
+update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null
 
 -- name: reweigh
 update blindness set cause = %(cause)s, evidence = %(evidence)s where key = %(key)s
@@ -164,11 +164,11 @@ on conflict (endpoint) where until is null and subject = 'line'
 do update set devices = excluded.devices, evidence = excluded.evidence
 
 -- name: end_lines
-update blindness set until = greatest(since, clock_timestamp()) where key = any (%(keys)s) and until is null
+update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null
 
 -- name: forget
-delete from blindness where until < clock_timestamp() - %(older)s and area is null and subject <> 'area' and key in (
-    select key from blindness where until < clock_timestamp() - %(older)s and subject <> 'area' order by key limit 10000)
+delete from blindness where until < %(now)s - %(older)s and area is null and subject <> 'area' and key in (
+    select key from blindness where until < %(now)s - %(older)s and subject <> 'area' order by key limit 10000)
 
 -- name: say
 -- to every institution that a conclusion is about
@@ -211,3 +211,12 @@ where a.ended_at is null and a.suppressed_by is not null
 
 -- name: standing_root
 select id from alarm where device = %(device)s and definition = %(definition)s and ended_at is null
+
+-- name: path_owner
+select i.key, i.id::text as id from device d join institution i on i.key = d.institution where d.key = %(device)s
+
+-- name: alarm_state
+select state from alarm where id = %(alarm)s
+
+-- name: announce
+insert into change (kind, institution, payload) values (%(kind)s, %(institution)s, %(payload)s)

@@ -27,8 +27,10 @@ order by p.id, s.n
 -- A running escalation is left alone; an ended one goes on with the next round number.
 insert into escalation as e
     (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
-select g.*, 'running', hub_clock(), 1, 1, hub_clock()
-from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[]) g
+select g.*, 'running', hub_clock() + h.held, 1, 1, hub_clock() + h.held
+from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[])
+    g(alarm, institution, urgency, policy, version, plan)
+cross join lateral (select hold_back(g.alarm) as held) h
 on conflict (alarm) do update set
     policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
     started_at = excluded.started_at, ended_at = null, first_round = e.round + 1, round = e.round + 1,
