@@ -281,17 +281,19 @@ def on_line(name: str, heard: int, silent: bool = True, beat: int = 30) -> OnLin
 
 
 def test_all_devices_of_a_line_silent_together_are_the_lines_fault() -> None:
-    names, weighed = weigh_line("rs485", [on_line(f"d{n}", n * 4) for n in range(7)]) or (None, None)
+    found = weigh_line("rs485", [on_line(f"d{n}", n * 4) for n in range(7)])
+    assert found is not None
+    names, weighed = found
     assert names == {f"d{n}" for n in range(7)}
-    assert weighed is not None
     assert weighed.cause is Cause.LINE
     assert weighed.evidence == (Evidence("line_silent", {"endpoint": "rs485", "silent": 7, "of": 7, "since": T0}),)
 
 
 def test_a_device_that_was_silent_before_its_line_is_its_own_fault() -> None:
-    names, weighed = weigh_line("rs485", [on_line("old", -3600), on_line("a", 0), on_line("b", 5)]) or (None, None)
+    found = weigh_line("rs485", [on_line("old", -3600), on_line("a", 0), on_line("b", 5)])
+    assert found is not None
+    names, weighed = found
     assert names == {"a", "b"}
-    assert weighed is not None
     assert weighed.evidence[0].facts["silent"] == 2
 
 
