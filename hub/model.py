@@ -53,6 +53,15 @@ class SignalClass(StrEnum):
     COMPLIANCE = "compliance"
 
 
+class When(StrEnum):
+    """What the condition of an alarm definition may depend on. Fire and panic depend on nothing."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    ARMED = "armed"
+    DISARMED = "disarmed"
+
+
 LIFE_SAFETY = frozenset({SignalClass.FIRE, SignalClass.PANIC})
 
 

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from hub.errors import BadInput
-from hub.model import IDENTIFIER, LIFE_SAFETY, FunctionState, Lane, Micros, Priority, SignalClass
+from hub.model import IDENTIFIER, LIFE_SAFETY, FunctionState, Lane, Micros, Priority, SignalClass, When
 
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _DURATION = re.compile(r"^(\d+)(ms|s|m|h|d)$")
@@ -151,6 +151,8 @@ class AlarmDefinition(_Model):
     off_delay: Duration = 0
     deadband: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     latching: bool = False
+    when: When | None = None
+    """the condition counts only while the institution is open, closed, armed or disarmed"""
     tells: Literal["mains_lost"] | None = None
     """what its condition says of the whole site: the mains have failed"""
     response: Title
@@ -164,6 +166,10 @@ class AlarmDefinition(_Model):
             raise ValueError("fire and panic are always critical")
         if self.signal_class is SignalClass.PANIC and self.on_delay != 0:
             raise ValueError("a panic alarm has no on_delay")
+        if self.signal_class in LIFE_SAFETY and self.when is not None:
+            raise ValueError("when: fire and panic are always armed")
+        if self.point == LINK_POINT and self.when is not None:
+            raise ValueError("when: a device that is silent is silent at any hour")
         return self
 
 
@@ -177,6 +183,20 @@ class Liveness(_Model):
     def _more_than_one_beat(self) -> "Liveness":
         if self.offline_after < 2 * self.beat:
             raise ValueError("offline_after must be at least two beats: one lost message is no outage")
+        return self
+
+
+class Arming(_Model):
+    """A point of an alarm panel that says whether the institution is armed."""
+
+    point: str
+    armed: Condition
+    disarmed: Condition
+
+    @model_validator(mode="after")
+    def _says_which(self) -> "Arming":
+        if self.armed.present is not None or self.disarmed.present is not None:
+            raise ValueError("armed, disarmed: a value, not the presence of any")
         return self
 
 
@@ -226,6 +246,8 @@ class Profile(_Model):
     points: dict[Annotated[str, Field(pattern=_POINT)], Point]
     health: tuple[Health, ...] = ()
     alarms: dict[Annotated[str, Field(pattern=_POINT)], AlarmDefinition] = Field(default_factory=dict)
+    arming: Arming | None = None
+    """what this device says of the armed state of its institution"""
     test: FunctionTest
 
     @model_validator(mode="after")
@@ -235,6 +257,8 @@ class Profile(_Model):
             *((f"health.{n}.point", row.point, row.condition) for n, row in enumerate(self.health)),
             *((f"test.pressed.{name}", name, condition) for name, condition in self.test.pressed.items()),
             *(("test.seen", name, None) for name in self.test.seen),
+            *(() if self.arming is None else (("arming.armed", self.arming.point, self.arming.armed),)),
+            *(() if self.arming is None else (("arming.disarmed", self.arming.point, self.arming.disarmed),)),
         ]
         for where, name, condition in asked:
             if name == LINK_POINT and where.startswith("alarms."):
@@ -253,6 +277,11 @@ class Profile(_Model):
         """The alarm definitions by the point that they watch."""
         names = {alarm.point for alarm in self.alarms.values()}
         return {name: tuple((n, a) for n, a in self.alarms.items() if a.point == name) for name in names}
+
+    @cached_property
+    def gated(self) -> tuple[tuple[str, AlarmDefinition], ...]:
+        """The alarm definitions that depend on opening hours or the armed state."""
+        return tuple((name, alarm) for name, alarm in self.alarms.items() if alarm.when is not None)
 
     @cached_property
     def health_points(self) -> frozenset[str]:

@@ -53,6 +53,7 @@ class Device:
     wanted_at: Micros = 0
     testing_until: Micros | None = None
     """end of the open function test; inside it nobody is paged for this device"""
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Registry:
     by_lane: Mapping[Lane, tuple[Device, ...]] = field(init=False, compare=False, repr=False)
     own_clients: tuple[Device, ...] = field(init=False, compare=False, repr=False)
     """devices that speak for themselves: edges, and what speaks our protocol"""
+    gated: Mapping[Lane, Mapping[str, tuple[Device, ...]]] = field(init=False, compare=False, repr=False)
+    """by institution, the devices with a definition that depends on hours or the armed state"""
 
     def __post_init__(self) -> None:
         """What is looked at twice a second is sorted once."""
@@ -84,6 +87,12 @@ class Registry:
         by_lane = {lane: tuple(device for device in devices if device.lane is lane) for lane in Lane}
         object.__setattr__(self, "by_lane", by_lane)
         object.__setattr__(self, "own_clients", tuple(device for device in devices if device.client == device.id))
+        gated: dict[Lane, dict[str, list[Device]]] = {lane: {} for lane in Lane}
+        for device in devices:
+            if device.profile.gated:
+                gated[device.lane].setdefault(device.institution, []).append(device)
+        found = {lane: {name: tuple(mine) for name, mine in by.items()} for lane, by in gated.items()}
+        object.__setattr__(self, "gated", found)
 
 
 def changed_devices(before: Registry, after: Registry, lane: Lane) -> set[str]:

@@ -17,13 +17,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from hub.core.lateness import is_late
 from hub.errors import Conflict
 from hub.model import LIFE_SAFETY, Exercise, Micros, Priority, Reading, SignalClass
 from hub.profiles import AlarmDefinition, Condition
 
 _NAMESPACE = UUID("3f0d1c52-9a3e-5f43-8f6a-0e6c1b6a5d10")
-LATE_AFTER: Micros = 60_000_000
-"""a raise received more than this after it happened is marked late"""
 
 
 class AlarmState(StrEnum):
@@ -271,19 +270,22 @@ def _is(wanted: float | bool | str, value: float | None, text: str | None) -> bo
 
 
 def judge(
-    definition: AlarmDefinition, watch: Watch | None, active: bool, reading: Reading
+    definition: AlarmDefinition, watch: Watch | None, active: bool, reading: Reading, counts: bool = True
 ) -> tuple[Watch | None, tuple[Fired, ...]]:
     """What a good reading does to a definition: the new watch and the events that are due at once.
 
-    `active` says whether the alarm's condition stands (raised and not cleared). A reading that is not newer than the last one judged moves
+    `active` says whether the alarm's condition stands (raised and not cleared), `counts` whether a condition that depends on opening hours or the
+    armed state counts now. A reading that is not newer than the last one judged moves
     nothing, except that a fire or panic which holds still raises: a clock that went back must never swallow a press.
     """
     condition = definition.condition
     if condition.present is not None:
         at = reading.at if watch is None else max(reading.at, watch.judged_at)
+        if not counts:
+            return Watch(False, at, at), ()
         return Watch(False, at, at), (Fired(_E.RAISE, reading.at), Fired(_E.CLEAR, reading.at))
     held = watch is not None and watch.holds
-    now_holds = holds(condition, definition.deadband, held, reading.value, reading.text)
+    now_holds = counts and holds(condition, definition.deadband, held, reading.value, reading.text)
     if watch is not None and reading.at <= watch.judged_at:
         urgent = definition.signal_class in LIFE_SAFETY and now_holds and not held and not active
         return watch, ((Fired(_E.RAISE, reading.at), Fired(_E.CLEAR, reading.at)) if urgent else ())
@@ -292,6 +294,16 @@ def judge(
     else:
         moved = watch._replace(judged_at=reading.at)
     return moved, due_events(definition, moved, active, reading.at)
+
+
+def gate(watch: Watch | None, holds_now: bool, since: Micros) -> Watch | None:
+    """The watch after hours or armed state changed at `since`, where the condition with them `holds_now`; None where nothing changes.
+
+    What was judged stays as it was: a reading that is still on its way is not too late for it.
+    """
+    if watch is None or watch.holds is holds_now:
+        return None
+    return Watch(holds_now, max(since, watch.since), watch.judged_at)
 
 
 def due_events(definition: AlarmDefinition, watch: Watch, active: bool, now: Micros) -> tuple[Fired, ...]:
@@ -334,7 +346,7 @@ def open_alarm(
         acknowledged_by=None,
         ended_at=None,
         occurrences=0,
-        late=received_at - at > LATE_AFTER,
+        late=is_late(at, received_at),
         version=0,
     )
 

@@ -7,7 +7,7 @@ commit `Draft.settle` moves the state; after a failure the draft is simply dropp
 from collections import defaultdict
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -33,8 +33,13 @@ from hub.core.alarms import AlarmEvent as Event
 from hub.core.commissioning import Trial
 from hub.core.exercises import Press, Probe, expected
 from hub.core.health import Faults, diagnose, function_of
+from hub.core.hidings import hide_raised
+from hub.core.lateness import Lag, followed
 from hub.core.liveness import Beat, Verdict
+from hub.core.maintenance import covering
 from hub.core.normalise import Latest
+from hub.core.opening import Armed, Hours, Mode
+from hub.core.premises import Said
 from hub.core.wire import Items
 from hub.model import (
     LIFE_SAFETY,
@@ -48,7 +53,7 @@ from hub.model import (
     Reading,
     Series,
 )
-from hub.profiles import AlarmDefinition
+from hub.profiles import AlarmDefinition, Record
 from hub.registry import Device, Registry
 
 HOUR: Micros = 3_600_000_000
@@ -119,6 +124,13 @@ class Change(NamedTuple):
     kind: str
     institution: int
     payload: dict[str, Any]
+
+
+class Gates(NamedTuple):
+    """By what hours conditions were looked at last, and until when nothing can be otherwise."""
+
+    hours: Hours
+    until: Micros
 
 
 class Streamed(NamedTuple):
@@ -211,6 +223,16 @@ class State:
     """the newest beat of an edge in this lane over all its streams, by its device id; stored with the stream"""
     edge_gaps: dict[str, tuple[Micros, Micros]] = field(default_factory=dict)
     """the newest gap of an edge: the silence of its devices in it is its own"""
+    premises: Said = field(default_factory=Said)
+    """what people said of the institutions; kept by the runtime like the registry"""
+    armed: dict[str, Armed] = field(default_factory=dict)
+    """what panels of this lane said, until the runtime has it from the store"""
+    gates: dict[str, Gates] = field(default_factory=dict)
+    """of each institution, by what its conditions that depend on hours were looked at last; not stored: looked at anew"""
+    shelved: dict[Key, Alarm] = field(default_factory=dict)
+    """ended alarms whose shelving still runs"""
+    lags: dict[str, Lag] = field(default_factory=dict)
+    """how far each stream is behind; not stored: after a restart any of them may be catching up"""
     taken: set[UUID] = field(default_factory=set)
     """ids that ended alarms have: a device whose clock stands still gives all its presses the same time"""
     presses: dict[str, tuple[Press, ...]] = field(default_factory=dict)
@@ -266,6 +288,9 @@ class Draft:
         """function tests that ran out, with the device and what was missing"""
         self.changes: list[Change] = []
         self.gaps: list[Gap] = []
+        self.armed: dict[str, tuple[Armed, Device]] = {}
+        """what panels said of their institutions"""
+        self.gates: dict[str, Gates] = {}
         self.marks: dict[str, Micros] = {}
         self.edge_gaps: dict[str, tuple[Micros, Micros]] = {}
         self.runs: list[tuple[int, str]] = []
@@ -289,6 +314,14 @@ class Draft:
         """The alarm that has not ended."""
         alarm = self.alarms.get(key) or self.state.alarms.get(key)
         return None if alarm is None or alarm.ended_at is not None else alarm
+
+    def hours_of(self, institution: str) -> Hours:
+        """When an institution is open and whether it is armed, with what its panel has just said."""
+        hours = self.state.premises.of(institution).hours
+        drafted = self.armed.get(institution)
+        said = [hours.armed, self.state.armed.get(institution), None if drafted is None else drafted[0]]
+        last = max((one for one in said if one is not None), key=lambda one: one.since, default=None)
+        return hours if last is hours.armed else replace(hours, armed=last)
 
     def live_of(self, device: str) -> Live:
         """Liveness and health; a device never seen is unknown and unproven."""
@@ -336,6 +369,7 @@ class Draft:
             "expired",
             "pressed",
             "probed",
+            "armed",
         ):
             setattr(joined, name, getattr(self, name) | getattr(beside, name))
         joined.transitions = self.transitions + beside.transitions
@@ -370,6 +404,13 @@ class Draft:
                 state.alarms[key] = alarm
             else:
                 state.alarms.pop(key, None)
+                if alarm.shelved_until is not None:
+                    state.shelved[key] = alarm
+        state.armed.update({name: said for name, (said, _) in self.armed.items()})
+        state.gates.update(self.gates)
+        for name, streamed in self.streams.items():
+            if streamed.newest_at is not None:
+                state.lags[name] = followed(state.lags.get(name), streamed.newest_at, self.now)
 
     # alarms ------------------------------------------------------------------------------------------------------
 
@@ -379,7 +420,7 @@ class Draft:
             alarm = self.alarm_of(key)
             if event is Event.CLEAR and not is_active(alarm):
                 continue
-            if event is Event.RAISE and not may_raise(device, definition):
+            if event is Event.RAISE and not is_recorded(device, definition):
                 continue
             press = self._expected(key, definition, alarm, at) if event is Event.RAISE else None
             if event is Event.RAISE and alarm is not None and not _is_of(alarm, press):
@@ -393,7 +434,19 @@ class Draft:
                     alarm = alarm._replace(exercise=Exercise.DRILL, exercise_id=press.drill)
             if press is not None:
                 self.pressed[press.key] = (alarm.id, at)
-            self.move(device, key, *step(alarm, event, at))
+            alarm, transition = step(alarm, event, at)
+            self.move(device, key, alarm, transition)
+            if event is Event.RAISE:
+                self._hide(device, key, alarm, transition)
+
+    def _hide(self, device: Device, key: Key, alarm: Alarm, raised: Transition) -> None:
+        """What nobody is to be told of yet is hidden in the transaction that raises it."""
+        windows = self.state.premises.of(device.institution).windows
+        out = device.admin_state is AdminState.OUT_OF_SERVICE
+        window = covering(windows, device.id, device.zone, self.now) if windows else None
+        shelved = self.state.shelved.get(key)
+        for hidden in hide_raised(alarm, raised, self.now, out_of_service=out, window=window, shelved=shelved):
+            self.move(device, key, *hidden)
 
     def fresh(self, key: Key, definition: AlarmDefinition, at: Micros) -> Alarm:
         """The alarm that begins at `at`, under an id that no ended one has."""
@@ -448,10 +501,39 @@ class Draft:
             if unknown and not holds(definition.condition, 0.0, False, reading.value, reading.text):
                 continue
             alarm = self.alarm_of(key)
-            watch, fired = judge(definition, self.watch_of(key), is_active(alarm), reading)
+            before = self.watch_of(key)
+            watch, fired = judge(
+                definition, before, is_active(alarm), reading, self._counts(device, definition, before, reading)
+            )
             if watch is not None:
                 self.watches[key] = watch
             self.fire(device, key, definition, fired)
+
+    def _counts(self, device: Device, definition: AlarmDefinition, watch: Watch | None, reading: Reading) -> bool:
+        """Whether the condition counts when the reading was made; not before the hours by which it was judged last."""
+        if definition.when is None:
+            return True
+        at = reading.at if watch is None else max(reading.at, watch.since)
+        return self.hours_of(device.institution).stands(definition.when, at)
+
+    def note_armed(self, device: Device, reading: Reading) -> None:
+        """What a panel newly says of the armed state of its institution; that it says the same again is no news."""
+        arming = device.profile.arming
+        if arming is None or arming.point != reading.series.point or device.admin_state is not AdminState.IN_SERVICE:
+            return
+        latest = self.latest_of(reading.series)
+        repeated = latest is None or latest.changed_at != reading.at
+        if repeated and device.profile.points[arming.point].record is not Record.EVENT:
+            return
+        said = ((Mode.ARMED, arming.armed), (Mode.DISARMED, arming.disarmed))
+        mode = next((mode for mode, one in said if holds(one, 0.0, False, reading.value, reading.text)), None)
+        before = self.hours_of(device.institution).armed
+        if mode is None or (before is not None and reading.at <= before.since):
+            return
+        earlier = Mode.AUTO if before is None else before.mode_at(reading.at)
+        self.armed[device.institution] = Armed(mode, reading.at, None, earlier), device
+        payload = {"institution": device.institution, "mode": mode, "device": device.id}
+        self.changes.append(Change("armed", device.institution_key, payload))
 
     def judge_latest(self, device: Device) -> None:
         """A function test has ended, in which nobody was paged: what holds now is judged, so that a real fire in it is not lost."""
@@ -555,6 +637,11 @@ def _is_of(alarm: Alarm, press: Press | None) -> bool:
     if alarm.exercise in (None, Exercise.CANARY):  # where the canary sits nothing real can come
         return True
     return press is not None and alarm.exercise is Exercise.DRILL and alarm.exercise_id == press.drill
+
+
+def is_recorded(device: Device, definition: AlarmDefinition) -> bool:
+    """Whose alarms are kept: those that page, and those of a device that is out of service, which are hidden."""
+    return device.admin_state is AdminState.OUT_OF_SERVICE or may_raise(device, definition)
 
 
 def may_raise(device: Device, definition: AlarmDefinition) -> bool:

@@ -12,11 +12,13 @@ not end with each other: an alarm is paged when the last one ends (`hub.core.ala
 Source: ISA-18.2-2016 / IEC 62682, alarm states "shelved", "suppressed by design" and "out of service".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 from hub.core.alarms import Alarm, AlarmEvent, AlarmState, Disposition, Refused, Transition
+from hub.core.lateness import LONGEST_WAIT, is_late
+from hub.core.maintenance import Window
 from hub.errors import BadInput, Conflict
 from hub.model import LIFE_SAFETY, SECOND, Micros, Priority
 
@@ -57,8 +59,7 @@ def needs_second(alarm: Alarm) -> bool:
 
 
 def unshelve(alarm: Alarm, at: Micros, actor: str = "", note: str = "") -> tuple[Alarm, Transition]:
-    """The shelving ends: by a person, or by its time (no actor)."""
-    _require_open(alarm)
+    """The shelving ends: by a person, or by its time (no actor). Also of an alarm that has ended: its next one would inherit it."""
     _require(alarm.shelved_until is not None, Refused.NOT_SHELVED)
     changed = {"shelved_until": None, "shelved_by": None, "shelve_reason": None, "shelved_with": None}
     return _moved(alarm, _E.UNSHELVE, at, actor, note, changed)
@@ -122,6 +123,33 @@ def close(alarm: Alarm, at: Micros, actor: str, note: str) -> tuple[Alarm, Trans
 def note(alarm: Alarm, at: Micros, actor: str, text: str) -> tuple[Alarm, Transition]:
     """A person writes something down; also after the closing."""
     return _moved(alarm, _E.NOTE, at, actor, text, {})
+
+
+def hide_raised(
+    alarm: Alarm, raised: Transition, now: Micros, *, out_of_service: bool, window: Window | None, shelved: Alarm | None
+) -> Iterator[tuple[Alarm, Transition]]:
+    """What hides an alarm that the transition `raised` has just made stand: written with it, so that nobody is paged in between.
+
+    `window`: the maintenance window that covers its device. `shelved`: the ended alarm of the same definition whose shelving still runs; it
+    goes on, since what a person shelved is the definition at its device, however often it comes and goes. No fire or panic inherits it.
+    """
+    if out_of_service and not alarm.out_of_service:
+        alarm, row = remove_from_service(alarm, now, note="the device is out of service")
+        yield alarm, row
+    came = raised.to_state is AlarmState.UNACK_ACTIVE and raised.from_state is not AlarmState.UNACK_ACTIVE
+    if not came or alarm.signal_class in LIFE_SAFETY:
+        return
+    if shelved is not None and alarm.shelved_until is None and (shelved.shelved_until or 0) > now:
+        names = ("shelved_until", "shelved_by", "shelve_reason", "shelved_with")
+        said = f"still shelved: {shelved.shelve_reason}"
+        alarm, row = _moved(alarm, _E.SHELVE, now, "", said, {name: getattr(shelved, name) for name in names})
+        yield alarm, row
+    if alarm.held_until is not None and alarm.held_until > now:
+        return
+    if window is not None:
+        yield hold(alarm, now, window.until, window.id, "maintenance")
+    elif is_late(raised.at, now):
+        yield hold(alarm, now, now + LONGEST_WAIT, None, "late: waits for the rest of what was late")
 
 
 def _moved(

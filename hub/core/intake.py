@@ -276,6 +276,8 @@ def _judge(draft: Draft, device: Device, reading: Reading, *, newest: bool = Tru
             draft.judge_latest(device)
     if newest:
         draft.check_health(device, reading)
+        if not tested and reading.quality < Quality.BAD_RANGE:
+            draft.note_armed(device, reading)
     if not tested and reading.quality < Quality.BAD_RANGE:
         draft.judge_reading(device, reading)
 

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from hub.core.alarms import AlarmEvent, Fired, holds, is_active, step
+from hub.core.alarms import AlarmEvent, Fired, gate, holds, is_active, step
 from hub.core.commissioning import Trial, missing
-from hub.core.draft import Change, Draft, Key, Live, State
+from hub.core.draft import Change, Draft, Gates, Key, Live, State
+from hub.core.hidings import release, remove_from_service, return_to_service
+from hub.core.lateness import waits
 from hub.core.liveness import Beat, Verdict, judge_device, judge_edge
 from hub.core.normalise import Latest
 from hub.model import (
@@ -21,7 +23,7 @@ from hub.model import (
     Reading,
     Series,
 )
-from hub.profiles import LINK_POINT
+from hub.profiles import LINK_POINT, AlarmDefinition
 from hub.registry import Device, Registry
 
 RUNS_POINT = "config_version"
@@ -58,8 +60,11 @@ def tick(
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
     _judge_links(draft, lane, observing_since, clients, deaths, deaf)
     _judge_configurations(draft, lane)
+    _follow_hours(draft, lane)
     _run_timers(draft)
     _clear_vanished(draft)
+    _follow_service(draft)
+    _release_late(draft, observing_since)
     _end_exercises(draft)
     _expire_tests(draft)
     return draft
@@ -167,6 +172,65 @@ def _judge_hold(draft: Draft, device: Device) -> None:
         already = watch is not None and watch.holds
         if not already and holds(definition.condition, definition.deadband, already, left, None):
             draft.judge_reading(device, Reading(series, draft.now, draft.now, left, None, Quality.GOOD))
+
+
+def _follow_hours(draft: Draft, lane: Lane) -> None:
+    """Conditions that depend on opening hours or the armed state begin and end to hold with them, though no reading comes."""
+    due: dict[str, dict[str, AlarmDefinition]] = {}
+    for institution, devices in draft.registry.gated[lane].items():
+        hours, seen = draft.hours_of(institution), draft.state.gates.get(institution)
+        if seen is not None and seen.hours == hours and draft.now < seen.until:
+            continue
+        draft.gates[institution] = Gates(hours, hours.next_change(draft.now))
+        due |= {device.id: dict(device.profile.gated) for device in devices}
+    if not due:
+        return
+    for key in {**draft.state.watches, **draft.watches}:
+        definition = due.get(key.device, {}).get(key.definition)
+        if definition is not None and definition.condition.present is None:
+            _follow_gate(draft, key, definition)
+
+
+def _follow_gate(draft: Draft, key: Key, definition: AlarmDefinition) -> None:
+    hours = draft.gates[draft.registry.devices[key.device].institution].hours
+    watch, latest = draft.watch_of(key), draft.latest_of(Series(key.device, definition.point, key.instance))
+    if watch is None or definition.when is None:
+        return
+    met = (
+        latest is not None
+        and latest.quality < Quality.BAD_RANGE
+        and holds(definition.condition, definition.deadband, watch.holds, latest.value, latest.text)
+    )
+    now_holds = met and hours.stands(definition.when, draft.now)
+    since = hours.since(definition.when, draft.now)
+    moved = gate(watch, now_holds, watch.since if since is None else since)
+    if moved is not None:
+        draft.watches[key] = moved
+
+
+def _follow_service(draft: Draft) -> None:
+    """What stands of a device that a person took out of service is hidden; when it is back, what still stands is paged."""
+    for key in draft.state.alarms:
+        device, alarm = draft.registry.devices.get(key.device), draft.alarm_of(key)
+        if device is None or alarm is None:
+            continue
+        out = device.admin_state is AdminState.OUT_OF_SERVICE
+        if out and not alarm.out_of_service:
+            draft.move(device, key, *remove_from_service(alarm, draft.now, note="the device is out of service"))
+        elif alarm.out_of_service and not out:
+            draft.move(device, key, *return_to_service(alarm, draft.now, note="the device is in service again"))
+
+
+def _release_late(draft: Draft, listening_since: Micros) -> None:
+    """A late alarm is paged when the rest of what was late has come and it still stands."""
+    for key in draft.state.alarms:
+        device, alarm = draft.registry.devices.get(key.device), draft.alarm_of(key)
+        if device is None or alarm is None or alarm.held_until is None or alarm.maintenance is not None:
+            continue
+        streams = draft.state.streams.items()
+        lags = [draft.state.lags[name] for name, s in streams if s.client == device.client and name in draft.state.lags]
+        if not waits(alarm.held_until, lags, listening_since, draft.now):
+            draft.move(device, key, *release(alarm, draft.now))
 
 
 def _run_timers(draft: Draft) -> None:

@@ -21,6 +21,7 @@ from hub.core.backoff import full_jitter
 from hub.core.blindness import Cause
 from hub.core.draft import Draft, Message, Quarantined, State, Streamed
 from hub.core.intake import take_in
+from hub.core.premises import Said
 from hub.core.quota import Quota, let_through
 from hub.core.supervision import tick
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
@@ -80,6 +81,8 @@ class Shared:
     number: int
     registry: Registry
     clients: dict[str, Micros] = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
+    """hours, armed states and maintenance windows, as they were loaded with the registry"""
     reload: Callable[[], "asyncio.Future[None]"] = field(default=lambda: asyncio.get_running_loop().create_future())
     """ask for a fresh registry; the future ends when one that was loaded after the call is there"""
     lanes: "dict[Lane, LaneIngest]" = field(default_factory=dict)
@@ -411,11 +414,13 @@ class LaneIngest:
             seen = before.tests.get(device)
             if seen is not None and seen.id == trial.id:
                 self._state.tests[device] = seen
+        self._state.premises, self._state.armed, self._state.lags = self.shared.said, before.armed, before.lags
         self._judged_by = self.shared.registry
         self._state.remember_faults(self._judged_by)
 
     async def _follow_registry(self) -> None:
         """Where devices of this lane were changed, retired or registered again, others wrote to their states: load them."""
+        self._state.premises = self.shared.said
         changed = changed_devices(self._judged_by, self.shared.registry, self.lane)
         if not changed or self._conn is None:
             return
@@ -458,13 +463,14 @@ class LaneIngest:
             if isinstance(conflict, lanes.Taken):
                 self._state.taken |= conflict.ids
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
-            await self._load_exercises()
+            await self._load_said()
         except LOST as error:
             await self._lose_database(str(error))
 
-    async def _load_exercises(self) -> None:
-        """What is declared and open now; raises one of `LOST`."""
+    async def _load_said(self) -> None:
+        """What people declared, and what they shelved that has ended; raises one of `LOST`."""
         assert self._conn is not None
+        self._state.shelved = await lanes.load_shelved(self._conn, self.shared.number, self.lane)
         found = await lanes.load_exercises(self._conn, self.shared.number, self.lane)
         self._state.presses, self._state.drills, self._state.probes = found
 
@@ -490,7 +496,7 @@ class LaneIngest:
                 self._tests_asked.clear()
                 try:
                     requested = await lanes.requested_tests(self._conn, self.shared.number, self.lane)
-                    await self._load_exercises()
+                    await self._load_said()
                 except LOST as error:
                     await self._lose_database(str(error))
                     return

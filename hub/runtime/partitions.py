@@ -19,6 +19,7 @@ from hub.profiles import Profile
 from hub.registry import Device, Registry, partition_of
 from hub.runtime.apart import apart
 from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
+from hub.store import hours
 from hub.store import registry as stored
 from hub.store.leases import try_lease
 from hub.store.pool import LOST, Connection, connect
@@ -148,7 +149,11 @@ class Partitions:
                 try:
                     if conn is None:
                         conn = await connect(self._database_url, "registry")
-                    self._spread(await stored.load(conn, self._profiles, self._numbers))
+                    registry = await stored.load(conn, self._profiles, self._numbers)
+                    said = await hours.load(conn, self._numbers)
+                    for shared in self.shared.values():
+                        shared.said = said
+                    self._spread(registry)
                 except (LinkDown, *LOST):
                     self._waiting += waiting
                     if conn is not None:

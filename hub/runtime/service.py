@@ -23,6 +23,7 @@ from hub.mqtt import parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
 from hub.runtime import (
+    alarm_clock,
     broker_accounts,
     configurations,
     deliverer,
@@ -104,6 +105,7 @@ class Service:
                     tasks.create_task(accounts, name="broker-accounts")
             if Role.PAGING in self.roles:
                 tasks.create_task(escalator.run(self._database), name="escalator")
+                tasks.create_task(alarm_clock.run(self._database), name="alarm-clock")
                 deliver = deliverer.run(
                     self._database,
                     profiles=self.profiles,

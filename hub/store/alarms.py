@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncCursor
@@ -111,22 +111,62 @@ async def move(conn: Connection, alarm_id: UUID, by: Move, now: Micros) -> Alarm
 
     Raises NotFound, or Conflict saying why the state does not allow it (the second of two people reads who was first).
     """
+    row = await _locked(conn, alarm_id)
+    alarm = alarm_from(row)
+    moved, transition = by(alarm)
+    await write(conn, [Step(alarm.version, row["institution"], moved, (transition,))], now)
+    return moved
+
+
+class Step(NamedTuple):
+    """One alarm that was moved: the version that it had, its institution's key, what it is now, and by which transitions."""
+
+    base: int
+    institution: int
+    alarm: Alarm
+    transitions: tuple[Transition, ...]
+
+
+async def write(conn: Connection, steps: Sequence[Step], now: Micros) -> None:
+    """Write alarms that the caller has locked and moved; their escalations begin or stop. A few statements, however many there are."""
+    if not steps:
+        return
+    said = [
+        (step.institution, Jsonb(announcement(step.alarm, transition, now)))
+        for step in steps
+        for transition in step.transitions
+    ]
+    async with conn.cursor() as cur:
+        await put_moved(cur, [(step.base, step.alarm) for step in steps])
+        await put_transitions(cur, [transition for step in steps for transition in step.transitions])
+        await cur.execute(_SQL["changes"], [[place for place, _ in said], [payload for _, payload in said]])
+        begun = [s.alarm.id for s in steps if any(starts_escalation(t, s.alarm, now) for t in s.transitions)]
+        await escalation.begin(cur, begun)
+        for one in steps:
+            last = one.transitions[-1]
+            if stops_escalation(one.alarm, now):
+                await escalation.stop(cur, one.alarm.id, why_quiet(one.alarm, last, now), last.actor)
+
+
+async def lock(conn: Connection, alarm_id: UUID) -> Alarm:
+    """The alarm as it stands, locked until the caller's transaction ends; raises NotFound."""
+    return alarm_from(await _locked(conn, alarm_id))
+
+
+async def _locked(conn: Connection, alarm_id: UUID) -> dict[str, Any]:
     async with conn.cursor(row_factory=dict_row) as rows:
         await rows.execute(_SQL["lock"], [alarm_id])
         row = await rows.fetchone()
     if row is None:
         raise NotFound(f"no alarm {alarm_id}")
-    alarm = alarm_from(row)
-    moved, transition = by(alarm)
-    async with conn.cursor() as cur:
-        await put_moved(cur, [(alarm.version, moved)])
-        await put_transitions(cur, [transition])
-        await cur.execute(_SQL["change"], [row["institution"], Jsonb(announcement(moved, transition, now))])
-        if starts_escalation(transition, moved, now):
-            await escalation.begin(cur, [alarm_id])
-        elif stops_escalation(moved, now):
-            await escalation.stop(cur, alarm_id, why_quiet(moved, transition, now), transition.actor)
-    return moved
+    return row
+
+
+async def still_shelved(conn: Connection, partition: int, lane: Lane) -> list[Alarm]:
+    """A lane's ended alarms whose shelving still runs: the next one of the same definition inherits it."""
+    async with conn.transaction(), conn.cursor(row_factory=dict_row) as cur:
+        await cur.execute(_SQL["still_shelved"], {"partition": partition, "lane": lane})
+        return [alarm_from(row) for row in await cur.fetchall()]
 
 
 async def act(conn: Connection, alarm_id: UUID, event: AlarmEvent, actor: str, note: str, at: Micros) -> Alarm:

@@ -31,7 +31,7 @@ from hub.model import (
     to_datetime,
     to_micros,
 )
-from hub.store import alarms, escalation, exercises
+from hub.store import alarms, escalation, exercises, hours
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.readings import Cursor, SeriesKeys, copy, stage
@@ -82,6 +82,7 @@ async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
                 state.marks[streamed.client] = max(streamed.beat_at, state.marks.get(streamed.client, 0))
         requested = _sort_tests(state, await rows("tests"))
         state.alarms = await load_alarms(conn, partition, lane)
+        state.shelved = await load_shelved(conn, partition, lane)
         state.presses, state.drills, state.probes = await exercises.load(conn, partition, lane)
     return Loaded(state, series, requested)
 
@@ -100,6 +101,12 @@ def _sort_tests(state: State, rows: Iterable[TupleRow]) -> list[Trial]:
 async def load_alarms(conn: Connection, partition: int, lane: Lane) -> dict[Key, Alarm]:
     """The lane's alarms that have not ended, as they stand now."""
     found = await alarms.standing(conn, partition, lane)
+    return {Key(alarm.device, alarm.definition, alarm.instance): alarm for alarm in found}
+
+
+async def load_shelved(conn: Connection, partition: int, lane: Lane) -> dict[Key, Alarm]:
+    """Ended alarms whose shelving the next one inherits."""
+    found = await alarms.still_shelved(conn, partition, lane)
     return {Key(alarm.device, alarm.definition, alarm.instance): alarm for alarm in found}
 
 
@@ -205,6 +212,7 @@ async def _write(
         await _put_states(cur, draft, fresh)
         await _put_tests(cur, draft)
         await _put_alarms(cur, draft)
+        await hours.put(cur, draft.armed)
         await exercises.put(cur, draft)
         if draft.changes:
             kinds, institutions, payloads = zip(*draft.changes, strict=True)

@@ -30,14 +30,30 @@ async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[i
         clients = await (await conn.execute(_SQL["clients"], [list(of)])).fetchall()
     known: dict[str, Device] = {}
     unreadable: dict[int, str] = {}
-    for key, id_, *place, profile_id, lane, admin, client, is_edge, zh, en, version, proven, wanted, since in devices:
+    for (
+        key,
+        id_,
+        *place,
+        profile_id,
+        lane,
+        admin,
+        client,
+        is_edge,
+        zh,
+        en,
+        version,
+        proven,
+        wanted,
+        since,
+        zone,
+    ) in devices:
         profile = profiles.get(profile_id)
         if profile is None:
             unreadable[key] = id_
             continue
         institution, institution_key = place
         axes = (Lane(lane), AdminState(admin), client, is_edge, zh, en, version, proven, wanted, to_micros(since))
-        known[id_] = Device(key, id_, institution, institution_key, profile, *axes)
+        known[id_] = Device(key, id_, institution, institution_key, profile, *axes, zone=zone)
     if unreadable:
         await _mark_unreadable(conn, unreadable)
     return Registry(count, known, {row[0]: Client(*row) for row in clients})

@@ -146,6 +146,7 @@ def institution(**changed: Any) -> dict[str, Any]:
 
 
 _titles = st.sampled_from("abc").map(title)
+CALENDAR = {"weekly": {"mon": ["07:30-18:00"]}, "dates": {"2026-10-01": []}, "public_holidays": False}
 _json = st.dictionaries(
     st.sampled_from(["a", "b", "中"]),
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-2, 2, width=32) | st.lists(st.text("xé中", max_size=2)),
@@ -197,7 +198,7 @@ def institutions(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "capacity": draw(st.none() | st.integers(1, 99)),
         "place": draw(st.none() | st.just({"latitude": 36.25, "longitude": 113.1})),
         "uplink": draw(st.none() | st.just({"carrier": "unicom", "access": "olt-3"}) | st.just({"carrier": "mobile"})),
-        "calendar": draw(st.none() | _json),
+        "calendar": draw(st.none() | st.just(CALENDAR)),
         "external_ids": draw(st.dictionaries(st.sampled_from(["uscc", "city"]), st.just(f"x-{name}"), max_size=2)),
         "filing_number": draw(st.sampled_from([None, f"F-{name}"])),
         "zones": [

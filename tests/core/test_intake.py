@@ -148,11 +148,16 @@ def test_a_gap_and_a_repetition_are_answered_with_what_is_stored() -> None:
 def test_out_of_service_nobody_is_paged_and_back_in_service_what_still_holds_is_an_alarm() -> None:
     resting = device(2, "button-1", "p-button", admin_state=AdminState.OUT_OF_SERVICE)
     world = World(known=registry(device(1, "edge-1", "p-edge"), resting))
-    world.say(sample("button-1", "pressed", True))
-    assert world.alarms() == {}
-    world.registry = registry()
-    world.tick()
+    draft = world.say(sample("button-1", "pressed", True))
     assert world.alarms() == {"panic": "unack_active"}
+    [alarm] = world.state.alarms.values()
+    assert alarm.out_of_service
+    assert (draft.begin, draft.stop) == ({}, {})
+    world.tick()
+    world.registry = registry()
+    draft = world.tick()
+    assert list(draft.begin) == [alarm.id]
+    assert draft.transitions[-1].event == "return_to_service"
 
 
 def test_a_second_press_with_the_time_of_one_that_has_ended_is_an_alarm_of_its_own() -> None:

@@ -152,6 +152,11 @@ def with_rule(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("document", "pointer", "says"),
     [
+        (
+            city(institutions=[institution(calendar={"weekly": {"mon": ["8-18"]}})]),
+            "/institutions/0/calendar/weekly/mon",
+            "a time is written",
+        ),
         (with_device(profile="nothing"), "/institutions/0/devices/0/profile", "no device profile 'nothing'"),
         (with_device(profile="anxin-edge"), "/institutions/0/devices/0/profile", "name it under edges"),
         (with_device(position="roof"), "/institutions/0/devices/0/position", "no position 'roof' in institution sun"),

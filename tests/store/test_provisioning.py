@@ -81,7 +81,10 @@ async def test_the_database_gives_back_every_field_of_every_kind(conn: Connectio
     }
     place["contacts"] = [{"title": title(), "phone": "+86 355-2071234"}]
     place["video"] = "https://video.example/{device}"
-    more = {"calendar": {"closed": ["2026-10-01"], "open": None}, "external_ids": {"uscc": "91", "city": "C-7"}}
+    more = {
+        "calendar": {"weekly": {"mon": ["07:30-18:00"]}, "dates": {"2026-10-01": []}},
+        "external_ids": {"uscc": "91", "city": "C-7"},
+    }
     document = city(
         institutions=[institution(**place, **more)], groups=[{"id": "chain", "title": title(), "institutions": ["sun"]}]
     )

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any
 
 from hub.core.coverage.purposes import InstitutionType, ZonePurpose
+from hub.core.opening import parse_opening
 from hub.core.provisioning import duty_checks
 from hub.core.provisioning.declaration import Declaration, at, found, named
 from hub.core.provisioning.records import (
@@ -96,6 +97,17 @@ def _unknown_words(d: Declaration) -> Iterator[Problem]:
             if word not in set(InstitutionType):
                 known = ", ".join(InstitutionType)
                 yield Problem(at(record, "institution_types"), f"{word!r} is none of: {known}", "word")
+
+
+def _calendars(d: Declaration) -> Iterator[Problem]:
+    for record in d.of(Noun.INSTITUTION):
+        calendar = record.fields["calendar"]
+        if record.retired or calendar is None:
+            continue
+        try:
+            parse_opening(calendar)
+        except BadInput as error:
+            yield Problem(f"{record.pointer}/{error.where.replace('.', '/')}", error.reason, "calendar")
 
 
 def _circles_of_divisions(d: Declaration) -> Iterator[Problem]:
@@ -334,6 +346,7 @@ _ERRORS: tuple[Check, ...] = (
     _declared_twice,
     _unknown_references,
     _unknown_words,
+    _calendars,
     _circles_of_divisions,
     _retired_with_content,
     _other_owners,

@@ -46,8 +46,15 @@ returning id
 insert into alarm_transition (alarm, n, event, from_state, to_state, at, actor, note)
 select * from unnest(%s::uuid[], %s::int[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[])
 
--- name: change
-insert into change (kind, institution, payload) values ('alarm', %s, %s)
+-- name: changes
+insert into change (kind, institution, payload) select 'alarm', g.* from unnest(%s::int[], %s::jsonb[]) g
+
+-- name: still_shelved
+select a.*, d.id as device_id
+from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is not null
+  and a.shelved_until > statement_timestamp() and a.signal_class not in ('fire', 'panic')
+order by a.ended_at
 
 -- name: sounding_retired
 select a.id from alarm a join device d on d.key = a.device join institution i on i.key = d.institution

@@ -5,7 +5,7 @@ select value::int from hub_setting where name = 'partitions'
 select d.key, d.id, i.id, i.key, d.profile, d.lane, s.admin_state,
        coalesce(e.id, d.id), d.kind = 'edge',
        concat_ws(' · ', i.title_zh, z.title_zh, p.title_zh), concat_ws(' · ', i.title_en, z.title_en, p.title_en),
-       d.version, s.proven_at is not null, coalesce(c.version, 0), coalesce(c.wanted_at, to_timestamp(0))
+       d.version, s.proven_at is not null, coalesce(c.version, 0), coalesce(c.wanted_at, to_timestamp(0)), z.id::text
 from device d
 join institution i on i.key = d.institution
 join device_state s on s.device = d.key
