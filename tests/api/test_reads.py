@@ -72,6 +72,8 @@ async def test_an_institution_is_shown_with_zones_positions_and_external_ids(sha
         "zone": "nap",
         "title": None,
         "device": "a-button",
+        "plan_x": None,
+        "plan_y": None,
         "retired_at": None,
     }
     assert shown["external_ids"] == {"filing": "F-a"}
