@@ -23,9 +23,9 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from hub.core.rota import DAY, MINUTE, MINUTES_A_DAY, Calendar, DayKind, local_day, midnight
+from hub.core.rota import DAY, MINUTE, MINUTES_A_DAY, Calendar, local_day, midnight
 from hub.errors import BadInput
-from hub.model import Micros, When
+from hub.model import DayKind, Micros, When
 
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_DATES = 1000

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.opening import ASSUMED, Armed, Hours, Mode, Opening, check_armed, parse_opening
-from hub.core.rota import DAY, Calendar, DayKind
+from hub.core.rota import DAY, Calendar
 from hub.errors import BadInput
-from hub.model import SECOND, When, to_micros
+from hub.model import SECOND, DayKind, When, to_micros
 
 HOUR = 3600 * SECOND
 

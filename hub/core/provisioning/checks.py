@@ -20,6 +20,7 @@ from hub.core.provisioning.records import (
     ProfileFacts,
     Record,
 )
+from hub.errors import BadInput
 from hub.model import SECOND
 
 Check = Callable[[Declaration], Iterator[Problem]]
