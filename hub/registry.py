@@ -75,7 +75,8 @@ class Registry:
     partitions: int
     devices: Mapping[str, Device] = field(default_factory=dict)
     clients: Mapping[str, Client] = field(default_factory=dict)
-    by_lane: Mapping[Lane, tuple[Device, ...]] = field(init=False, compare=False, repr=False)
+    behind: Mapping[Lane, Mapping[str, tuple[Device, ...]]] = field(init=False, compare=False, repr=False)
+    """by the client that speaks for them, without the clients themselves"""
     own_clients: tuple[Device, ...] = field(init=False, compare=False, repr=False)
     """devices that speak for themselves: edges, and what speaks our protocol"""
     gated: Mapping[Lane, Mapping[str, tuple[Device, ...]]] = field(init=False, compare=False, repr=False)
@@ -84,8 +85,15 @@ class Registry:
     def __post_init__(self) -> None:
         """What is looked at twice a second is sorted once."""
         devices = self.devices.values()
-        by_lane = {lane: tuple(device for device in devices if device.lane is lane) for lane in Lane}
-        object.__setattr__(self, "by_lane", by_lane)
+        behind: dict[Lane, dict[str, list[Device]]] = {lane: {} for lane in Lane}
+        for device in devices:
+            if device.client != device.id:
+                behind[device.lane].setdefault(device.client, []).append(device)
+        object.__setattr__(
+            self,
+            "behind",
+            {lane: {client: tuple(some) for client, some in found.items()} for lane, found in behind.items()},
+        )
         object.__setattr__(self, "own_clients", tuple(device for device in devices if device.client == device.id))
         gated: dict[Lane, dict[str, list[Device]]] = {lane: {} for lane in Lane}
         for device in devices:

@@ -40,6 +40,7 @@ from hub.core.maintenance import covering
 from hub.core.normalise import Latest
 from hub.core.opening import Armed, Hours, Mode
 from hub.core.premises import Said
+from hub.core.rest import Rest
 from hub.core.wire import Items
 from hub.model import (
     LIFE_SAFETY,
@@ -241,6 +242,12 @@ class State:
     """when drills are over that may have alarms here; one that is not named here is over"""
     probes: dict[UUID, Probe] = field(default_factory=dict)
     """proofs that are open, or were a moment ago"""
+    rests: dict[str, Rest] = field(default_factory=dict)
+    """clients whose devices need no look yet"""
+    rested_by: Registry | None = None
+    """the registry by which they were looked at"""
+    stirred: set[str] = field(default_factory=set)
+    """clients behind which something happened since they were looked at"""
 
     def remember_faults(self, registry: Registry) -> None:
         """What is wrong with the devices, from their newest readings as they were stored."""
@@ -272,6 +279,8 @@ class Draft:
         self.streams: dict[str, Streamed] = {}
         self.tests: dict[str, Trial] = {}
         self.beats: dict[str, Beat] = {}
+        self.rests: dict[str, Rest | None] = {}
+        """clients whose devices were looked at, with the rest that they have now"""
         self.clients: dict[str, Micros] = {}
         self.faults: dict[str, Faults] = {}
         self.readings: list[Reading] = []
@@ -383,6 +392,7 @@ class Draft:
         if self.beside is not None:
             self.beside.settle()
         state = self.state
+        self._settle_rests()
         state.latest.update(self.latest)
         state.watches.update(self.watches)
         state.live.update(self.live)
@@ -411,6 +421,29 @@ class Draft:
         for name, streamed in self.streams.items():
             if streamed.newest_at is not None:
                 state.lags[name] = followed(state.lags.get(name), streamed.newest_at, self.now)
+
+    def _settle_rests(self) -> None:
+        """Who was looked at rests; behind whom anything moved is stirred. To be heard again stirs nobody who is online."""
+        state = self.state
+        if self.rests:
+            if state.rested_by is not self.registry:
+                state.rests, state.rested_by = {}, self.registry
+            state.stirred.difference_update(self.rests)
+            for client, quiet in self.rests.items():
+                if quiet is None:
+                    state.rests.pop(client, None)
+                else:
+                    state.rests[client] = quiet
+        moved = {key.device for key in self.watches} | {test.device for test in self.tests.values()}
+        moved.update(self.passed.values(), (device for device, _ in self.expired.values()))
+        for name, live in self.live.items():
+            before = state.live.get(name)
+            if before is None or not _only_heard(before, live):
+                moved.add(name)
+        for name in moved:
+            device = self.registry.devices.get(name)
+            if device is not None:
+                state.stirred.add(device.client)
 
     # alarms ------------------------------------------------------------------------------------------------------
 
@@ -630,6 +663,17 @@ class Draft:
         function, reason = function_of(self.faults_of(device.id), proven=live.proven or device.is_edge)
         if (function, reason) != (live.function, live.function_reason):
             self.update_live(device, live._replace(function=function, function_reason=reason, function_since=self.now))
+
+
+def _only_heard(before: Live, live: Live) -> bool:
+    """Whether nothing moved but the last time that a device which is online was heard, and forward."""
+    return (
+        live.link.state is LinkState.ONLINE
+        and before.heard is not None
+        and live.heard is not None
+        and before.heard <= live.heard
+        and before[1:] == live[1:]
+    )
 
 
 def _is_of(alarm: Alarm, press: Press | None) -> bool:

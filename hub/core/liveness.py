@@ -69,6 +69,11 @@ def judge_edge(
     return Verdict(LinkState.OFFLINE, "edge")
 
 
+def is_fresh(now: Micros, beat: Beat, offline_after: Micros) -> bool:
+    """Whether an edge's beat is new enough, and its lane not too far behind, to measure devices by it."""
+    return now - beat.received_at < offline_after and now - beat.at < max(LAG, offline_after)
+
+
 def judge_device(
     now: Micros,
     offline_after: Micros,
@@ -84,7 +89,7 @@ def judge_device(
         return Verdict(LinkState.UNKNOWN, cause)
     if beat is None:
         return Verdict(LinkState.UNKNOWN, deaf)
-    if now - beat.received_at >= edge_offline_after or now - beat.at >= max(LAG, edge_offline_after):
+    if not is_fresh(now, beat, edge_offline_after):
         return Verdict(LinkState.UNKNOWN, "uplink")
     if heard is None:
         return Verdict(LinkState.UNKNOWN, "never_seen")

@@ -1,16 +1,16 @@
 """What time alone does to a lane: silence, delays that end, tests that run out. Pure; `tick` returns a draft like a batch does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from hub.core.alarms import AlarmEvent, Fired, gate, holds, is_active, step
 from hub.core.commissioning import Trial, missing
 from hub.core.draft import Change, Draft, Gates, Key, Live, State
 from hub.core.hidings import release, remove_from_service, return_to_service
 from hub.core.lateness import waits
-from hub.core.liveness import Beat, Verdict, judge_device, judge_edge
+from hub.core.liveness import Verdict, judge_device, judge_edge
 from hub.core.normalise import Latest
+from hub.core.rest import Behind, rest
 from hub.model import (
     LIFE_SAFETY,
     AdminState,
@@ -34,6 +34,7 @@ HOLD_POINT = "hold_seconds"
 """for how long an edge can keep what it reads, by its own reckoning"""
 UNPLACED = Verdict(LinkState.UNKNOWN, "unplaced")
 """behind something that is no client"""
+_NO_CLIENT = Behind(UNPLACED, 0, None)
 
 
 def tick(
@@ -70,14 +71,6 @@ def tick(
     return draft
 
 
-class _Behind(NamedTuple):
-    """What decides about the devices behind a client."""
-
-    verdict: Verdict
-    offline_after: Micros
-    beat: Beat | None
-
-
 def _judge_links(
     draft: Draft,
     lane: Lane,
@@ -86,27 +79,64 @@ def _judge_links(
     deaths: Mapping[str, Micros],
     deaf: str,
 ) -> None:
-    """The link state of every device of the lane. Twice a second over all of them: what has not moved costs a look."""
+    """The link states of the lane, twice a second: each client's own, and of the devices behind it those that have no rest."""
     state, now = draft.state, draft.now
-    edges: dict[str, _Behind] = {}
+    edges: dict[str, Behind] = {}
     for device in draft.registry.own_clients:
         after = device.profile.liveness.offline_after
         verdict = judge_edge(now, after, clients.get(device.client), observing_since, deaths.get(device.client), deaf)
-        edges[device.id] = _Behind(verdict, after, state.beats.get(device.id))
-    for device in draft.registry.by_lane[lane]:
-        live = state.live.get(device.id)
-        edge = edges.get(device.client)
-        if edge is None:
-            verdict = UNPLACED
-        elif device.client == device.id:
-            verdict = edge.verdict
-        else:
-            heard = None if live is None else live.heard
-            verdict = judge_device(now, device.profile.liveness.offline_after, heard, *edge, deaf)
-        if live is None or live.link != verdict or _is_unsound(live, device) or LINK_POINT in device.profile.alarms_of:
-            _judge_link(draft, device, verdict)
-        if device.is_edge and verdict.state is LinkState.OFFLINE:
-            _judge_hold(draft, device)
+        edges[device.id] = Behind(verdict, after, state.beats.get(device.id), deaf)
+        if device.lane is lane:
+            _look(draft, device, verdict)
+            if device.is_edge and verdict.state is LinkState.OFFLINE:
+                _judge_hold(draft, device)
+    rests = state.rests if state.rested_by is draft.registry else {}
+    awake = state.stirred | {device.client for device in _tested(draft)}
+    for number, (client, devices) in enumerate(draft.registry.behind[lane].items()):
+        behind = edges.get(client, _NO_CLIENT)
+        known = None if client in awake else rests.get(client)
+        if known is not None and known.holds(now, behind):
+            continue
+        found = [(device, _verdict(state, device, now, behind)) for device in devices]
+        moved = [_look(draft, device, verdict) for device, verdict in found]
+        quiet = None
+        if not any(moved):
+            measures = [
+                (_heard(state, device), device.profile.liveness.offline_after, verdict) for device, verdict in found
+            ]
+            quiet = rest(now, behind, measures, number * 7_919)
+        draft.rests[client] = quiet
+
+
+def _tested(draft: Draft) -> Iterator[Device]:
+    for name in {**draft.state.tests, **draft.tests}:
+        device = draft.registry.devices.get(name)
+        if device is not None:
+            yield device
+
+
+def _heard(state: State, device: Device) -> Micros | None:
+    live = state.live.get(device.id)
+    return None if live is None else live.heard
+
+
+def _verdict(state: State, device: Device, now: Micros, behind: Behind) -> Verdict:
+    if behind is _NO_CLIENT:
+        return UNPLACED
+    return judge_device(now, device.profile.liveness.offline_after, _heard(state, device), *behind)
+
+
+def _look(draft: Draft, device: Device, verdict: Verdict) -> bool:
+    """Judge one device; whether anything had to be moved."""
+    live = draft.state.live.get(device.id)
+    if live is not None and live.link == verdict and not _is_unsound(live, device):
+        if LINK_POINT not in device.profile.alarms_of:
+            return False
+        before = len(draft.watches)
+        _judge_link(draft, device, verdict)
+        return len(draft.watches) != before
+    _judge_link(draft, device, verdict)
+    return True
 
 
 def _is_unsound(live: Live, device: Device) -> bool:
