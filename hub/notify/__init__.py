@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from hub.errors import BadInput
 from hub.notify.aliyun import AliyunSmsSettings, AliyunVoiceSettings
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
+from hub.notify.mqtt import MqttSettings
 from hub.notify.robots import DingTalkSettings, FeishuSettings, WeComSettings
 from hub.notify.sink import SinkSettings
 from hub.notify.smtp import SmtpSettings
@@ -26,6 +27,7 @@ KINDS: Mapping[str, type[ChannelSettings]] = {
     "sms_tencent": TencentSmsSettings,
     "voice_aliyun": AliyunVoiceSettings,
     "voice_tencent": TencentVoiceSettings,
+    "mqtt": MqttSettings,
     "sink": SinkSettings,
 }
 
