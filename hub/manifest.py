@@ -306,6 +306,8 @@ class Device(_Model):
     position: Identifier | None = None
     endpoint: Identifier | None = None
     settings: Settings = Field(default_factory=dict, repr=False)
+    dials_police: bool | None = None
+    """whether this unit dials the police centre by its own line; left out: as its profile says"""
 
 
 class Place(_Model):

@@ -241,6 +241,8 @@ class Profile(_Model):
     """marks of a found device (`hub.driver.Found.marks`) and the pattern that each must match, `*` and `?` as in file names"""
     device: dict[str, Any] = Field(default_factory=dict)
     """defaults of the driver's device settings; a manifest's settings win"""
+    dials_police: bool = False
+    """devices of this type dial the police centre by a line of their own: no test or drill presses them outside a window booked there"""
     liveness: Liveness
     capabilities: tuple[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z_]+$")], ...] = ()
     points: dict[Annotated[str, Field(pattern=_POINT)], Point]

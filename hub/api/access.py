@@ -3,7 +3,7 @@
     @router.get("/things")
     async def things(who: Reader, conn: Conn) -> Page[Thing]: ...
 
-A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Provisioner`, `Administrator`; a test walks over all routes.
+A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Exerciser`, `Provisioner`, `Administrator`; a test walks over all routes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -96,5 +96,6 @@ class Requires:
 Reader = Annotated[Principal, Depends(Requires(Permission.READ))]
 Acknowledger = Annotated[Principal, Depends(Requires(Permission.ACKNOWLEDGE))]
 Tester = Annotated[Principal, Depends(Requires(Permission.TEST))]
+Exerciser = Annotated[Principal, Depends(Requires(Permission.EXERCISE))]
 Provisioner = Annotated[Principal, Depends(Requires(Permission.PROVISION))]
 Administrator = Annotated[Principal, Depends(Requires(Permission.ADMINISTER))]

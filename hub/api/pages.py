@@ -6,6 +6,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from fastapi import Query
@@ -67,6 +68,17 @@ def key_moment(text: Key) -> datetime:
     if moment.tzinfo is None:
         raise BadInput("this cursor was not given out for this list", "query/cursor", code="cursor")
     return moment
+
+
+def moment_and_id(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The key of a list that is sorted by a time and an id."""
+    keys = decode(cursor, str, str)
+    if keys is None:
+        return None
+    try:
+        return key_moment(keys[0]), UUID(str(keys[1]))
+    except ValueError:
+        raise BadInput("this cursor was not given out for this list", "query/cursor", code="cursor") from None
 
 
 def text_key(cursor: str | None) -> str | None:

@@ -29,6 +29,8 @@ class Permission(StrEnum):
     """act on alarms: acknowledge, reset, shelve, say what they were, write notes"""
     TEST = "test"
     """start a function test of a device"""
+    EXERCISE = "exercise"
+    """declare drills and ask for proofs, book windows at the police centre"""
     PROVISION = "provision"
     """plan and apply manifests, fetch bundles, put devices in and out of service"""
     ADMINISTER = "administer"
@@ -37,8 +39,8 @@ class Permission(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.INSTALLER: frozenset({Permission.READ, Permission.TEST, Permission.PROVISION}),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.ACKNOWLEDGE}),
+    Role.INSTALLER: frozenset({Permission.READ, Permission.TEST, Permission.EXERCISE, Permission.PROVISION}),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.ACKNOWLEDGE, Permission.EXERCISE}),
     Role.REGULATOR: frozenset({Permission.READ}),
     Role.PLATFORM: frozenset({Permission.READ}),
 }

@@ -27,9 +27,9 @@ class DeviceTest(NamedTuple):
     institution_key: int
 
 
-async def request(conn: Connection, device: str, actor: str, within: Micros) -> UUID:
-    """Ask for a test of `device`. Raises NotFound, or Conflict while another test of it runs."""
-    values = [uuid4(), actor, timedelta(microseconds=within), device]
+async def request(conn: Connection, device: str, actor: str, within: Micros, not_after: datetime | None = None) -> UUID:
+    """Ask for a test of `device`, which has to be over by `not_after`. Raises NotFound, or Conflict while another test of it runs."""
+    values = [uuid4(), actor, timedelta(microseconds=within), not_after, device]
     row = await (await conn.execute(_SQL["request"], values)).fetchone()
     if row is not None:
         return UUID(str(row[0]))

@@ -80,6 +80,7 @@ async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
             state.streams[stream] = streamed
             if streamed.beat_at is not None:
                 state.marks[streamed.client] = max(streamed.beat_at, state.marks.get(streamed.client, 0))
+        await conn.execute(_SQL["miss_tests"])
         requested = _sort_tests(state, await rows("tests"))
         state.alarms = await load_alarms(conn, partition, lane)
         state.shelved = await load_shelved(conn, partition, lane)
@@ -133,6 +134,7 @@ async def load_exercises(conn: Connection, partition: int, lane: Lane) -> exerci
 async def requested_tests(conn: Connection, partition: int, lane: Lane) -> list[Trial]:
     """Function tests that wait to be opened, with the deadline as of now."""
     async with conn.transaction():
+        await conn.execute(_SQL["miss_tests"])
         rows = await (await conn.execute(_SQL["tests"], {"partition": partition, "lane": lane})).fetchall()
     return _sort_tests(State(), rows)
 

@@ -127,5 +127,6 @@ def _inside(institution: Institution, at: str) -> Iterator[Record]:
             "position": device.position,
             "endpoint": device.endpoint,
             "settings": device.settings,
+            "dials_police": device.dials_police,
         }
         yield Record(Key(Noun.DEVICE, institution.id, device.id), fields, f"{at}/devices/{n}")

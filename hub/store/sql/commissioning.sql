@@ -1,5 +1,6 @@
 -- name: request
-insert into device_test (id, device, requested_by, within) select %s, key, %s, %s from device where id = %s and retired_at is null
+insert into device_test (id, device, requested_by, within, not_after)
+select %s, key, %s, %s, %s from device where id = %s and retired_at is null
 on conflict (device) where finished_at is null do nothing returning id
 
 -- name: get

@@ -21,6 +21,12 @@ from stream m join client c on c.name = m.client join device d on d.key = c.devi
 join institution i on i.key = d.institution
 where i.partition = %(partition)s and m.lane = %(lane)s
 
+-- name: miss_tests
+-- A window at the police centre waits for nobody: what cannot end in it any more is not begun.
+update device_test set state = 'expired', finished_at = now(),
+    detail = 'the window at the police centre is over: book another one'
+where finished_at is null and state = 'requested' and not_after < now() + within
+
 -- name: tests
 select t.id, d.id, t.state, coalesce(t.opened_at, now()), coalesce(t.opened_at, now()) + t.within
 from device_test t join device d on d.key = t.device join institution i on i.key = d.institution
