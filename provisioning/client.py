@@ -67,6 +67,10 @@ class Hub:
         """Put `content` (JSON) at `path`."""
         return self._ask("PUT", path, content)
 
+    def put_bytes(self, path: str, content: bytes) -> None:
+        """Put `content` as it is at `path`."""
+        self._send("PUT", path, content=content, headers={"Content-Type": "application/octet-stream"})
+
     def delete(self, path: str) -> None:
         """Take away what is at `path`."""
         self._ask("DELETE", path)
@@ -83,8 +87,11 @@ class Hub:
 
     def _ask(self, method: str, path: str, content: Any = None, parameters: dict[str, Any] | None = None) -> Any:
         given = {name: value for name, value in (parameters or {}).items() if value is not None}
+        return self._send(method, path, params=given, json=content)
+
+    def _send(self, method: str, path: str, **given: Any) -> Any:
         try:
-            answer = self._http.request(method, path, params=given, json=content)
+            answer = self._http.request(method, path, **given)
         except httpx.TimeoutException:
             raise HubError(f"the hub at {self._origin} does not answer", Exit.NOT_REACHABLE) from None
         except httpx.HTTPError as error:

@@ -32,6 +32,8 @@ app.add_typer(alarm_app, name="alarm")
 authority_app = typer.Typer(help="接警单位 Authorities: police, fire service, the level above.", no_args_is_help=True)
 app.add_typer(authority_app, name="authority")
 app.add_typer(coverage_app, name="coverage")
+floor_app = typer.Typer(help="平面图 Floor plans: list, put, remove.", no_args_is_help=True)
+app.add_typer(floor_app, name="floor")
 
 
 @dataclass
@@ -170,6 +172,35 @@ def device_test(
 
     hub = connect(context.obj)
     test_devices(hub, devices or [], institution, within, every=every, as_json=as_json or context.obj.as_json)
+
+
+@floor_app.command("list")
+def floor_list(context: Context, institution: str, as_json: Json = False) -> None:
+    """The floor plans of an institution."""
+    from provisioning.floor_commands import list_floors
+
+    list_floors(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+
+
+Floor = Annotated[int, typer.Argument(min=-10, max=200, help="As in the zones; 1 is the ground floor.")]
+
+
+@floor_app.command("put", context_settings={"ignore_unknown_options": True})
+def floor_put(
+    context: Context, institution: str, floor: Floor, file: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.")]
+) -> None:
+    """Store a floor's picture: at most 1.5 MB. Where a position lies on it stands in the manifest (`plan: {x: …, y: …}`)."""
+    from provisioning.floor_commands import put_floor
+
+    put_floor(connect(context.obj), institution, floor, file)
+
+
+@floor_app.command("remove", context_settings={"ignore_unknown_options": True})
+def floor_remove(context: Context, institution: str, floor: Floor) -> None:
+    """Delete a floor's picture."""
+    from provisioning.floor_commands import remove_floor
+
+    remove_floor(connect(context.obj), institution, floor)
 
 
 @alarm_app.command("list")

@@ -116,6 +116,7 @@ async def _stay(json_file: Path | None, port: int) -> int:
             if json_file is not None:
                 known = {
                     "api": city.api,
+                    "console": f"{city.api}/console/",
                     "token": city.token,
                     "mqtt": city.variables["ANXIN_MQTT_URL"],
                     "database": city.variables["ANXIN_DATABASE_URL"],
@@ -145,6 +146,8 @@ _WELCOME = """
   API      {api}/api/v1
   OpenAPI  {api}/api/v1/openapi.json
   Token    {token}
+
+  控制台 Console  {api}/console/   用上面的令牌登录 log in with the token above
 
 试一试 try next, in another terminal:
 

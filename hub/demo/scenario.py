@@ -66,6 +66,7 @@ async def provision(city: City) -> str:
     _hold(applied["applied"] and len(applied["changes"]) == len(planned["changes"]), "apply did something else")
     again = json.loads(await city.ctl("--json", "apply", "-f", demo, "--yes"))
     _hold(again["changes"] == [], "applying twice changes something")
+    await city.ctl("floor", "put", "demo-center", "1", str(MANIFESTS / "demo" / "center-floor-1.png"))
     return f"{len(applied['changes'])} things created, the second apply changes nothing"
 
 

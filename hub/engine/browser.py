@@ -30,7 +30,7 @@ from hub.errors import EngineUnavailable
 PACKAGES = ("chromium-headless-shell", "fonts-wqy-microhei", "fonts-dejavu-core")
 NEVER = frozenset({"libc6", "libc-bin", "libcrypt1", "xdg-utils"})
 """The loader and its library are the machine's; the rest is not used without a screen."""
-_LAYOUT = 1
+_LAYOUT = 2
 _FONTS = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -38,6 +38,10 @@ _FONTS = """\
   <dir>{fonts}</dir>
   <dir>/usr/share/fonts</dir>
   <cachedir>{cache}</cachedir>
+  <match target="pattern">
+    <test name="family" compare="eq"><string>system-ui</string></test>
+    <edit name="family" mode="assign" binding="strong"><string>sans-serif</string></edit>
+  </match>
   <alias><family>sans-serif</family><prefer><family>DejaVu Sans</family><family>WenQuanYi Micro Hei</family></prefer></alias>
 </fontconfig>
 """

@@ -9,10 +9,12 @@ HEIGHT = 48
 _EDGE = 3
 
 
-def spark(curve: Sequence[Sequence[float]] | None, since: float, until: float, title: str, *, gap: float) -> Markup:
+def spark(
+    curve: Sequence[Sequence[float]] | None, since: float, until: float, title: str, *, gap: float, steps: bool = False
+) -> Markup:
     """The values of a span ([[seconds, value] …], oldest first) as a line from left to right; nothing is drawn over a pause longer than `gap`.
 
-    The span's ends are the chart's: a curve that stops halfway shows that nothing came since.
+    With `steps` a value holds until the next one. The span's ends are the chart's: a curve that stops halfway shows that nothing came since.
     """
     drawn = [(at, value) for at, value in curve or () if since <= at <= until]
     low, high = _bounds([value for _, value in drawn])
@@ -28,6 +30,8 @@ def spark(curve: Sequence[Sequence[float]] | None, since: float, until: float, t
     for at, value in drawn:
         if before is None or at - before > gap:
             parts.append([])
+        elif steps:
+            parts[-1].append(f"{x(at)},{parts[-1][-1].split(',')[1]}")
         parts[-1].append(f"{x(at)},{y(value)}")
         before = at
     lines = Markup("").join(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -49,6 +49,7 @@ async def show(ask: Asked) -> Response:
         for key, rows in groupby(found, key=lambda row: (row["zone"], row["zone_zh"], row["zone_en"], row["floor"]))
     ]
     floors = await premises.plans(ask.conn, ask.who.scope, id)
+    since, curves = await _curves(ask, id)
     return render(
         "institution.html",
         ask=ask,
@@ -59,16 +60,21 @@ async def show(ask: Asked) -> Response:
             for floor in floors
         ],
         alarms=[worded(ask.hub.profiles, row) for row in alarms],
-        curves=await _curves(ask, id),
+        curves=curves,
+        curves_since=since,
         now=ask.hub.clock(),
     )
 
 
-async def _curves(ask: Asked, id: str) -> list[dict[str, Any]]:
+async def _curves(ask: Asked, id: str) -> tuple[datetime, list[dict[str, Any]]]:
+    """The charts of all series, over one span: a day, or since the first reading of a young institution."""
     until = ask.hub.clock()
     since = until - SPAN
     rows = await console.curves(ask.conn, ask.who.scope, id, since=since, until=until, limit=SERIES, points=POINTS)
-    return [_curve(ask.hub.profiles, row, since.timestamp(), until.timestamp()) for row in rows]
+    began = min((row["curve"][0][0] for row in rows if row["curve"]), default=since.timestamp())
+    start = max(since.timestamp(), began)
+    drawn = [_curve(ask.hub.profiles, row, start, until.timestamp()) for row in rows]
+    return datetime.fromtimestamp(start, UTC), drawn
 
 
 def _curve(profiles: Mapping[str, Profile], row: Row, since: float, until: float) -> dict[str, Any]:
@@ -76,6 +82,7 @@ def _curve(profiles: Mapping[str, Profile], row: Row, since: float, until: float
     label = shapes.label(point, row["value"])
     title = (row["point"], "") if point is None else (point.title.zh, point.title.en)
     latest = label if label is not None else row["text"] if row["text"] is not None else number(row["value"])
+    steps = point is not None and point.type != "float"
     gap = 3600.0 if point is None else max(2.5 * point.report.reassert / 1e6, 120.0)
     return {
         **row,
@@ -83,7 +90,9 @@ def _curve(profiles: Mapping[str, Profile], row: Row, since: float, until: float
         "latest": latest,
         "unit": "" if point is None or label is not None else point.unit,
         "bad": row["quality"] >= 200,
-        "chart": spark(row["curve"], since, until, f"{title[0]} {row['instance']}".strip(), gap=gap),
+        "chart": spark(row["curve"], since, until, f"{title[0]} {row['instance']}".strip(), gap=gap, steps=steps)
+        if row["curve"]
+        else None,
     }
 
 

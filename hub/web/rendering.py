@@ -48,6 +48,11 @@ def clock(at: datetime | None, *, date: bool = True) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), text)
 
 
+def hour(at: datetime) -> str:
+    """A moment of today or tomorrow in Beijing time, short."""
+    return at.astimezone(BEIJING).strftime("%H:%M")
+
+
 def since(at: datetime | None) -> Markup:
     """A moment whose distance from now the script shows and keeps moving."""
     if at is None:
@@ -87,7 +92,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"t": both, "words": word, "static": static, "titled": titled, "beat": lambda: BEAT_SECONDS}
-    made.filters |= {"clock": clock, "since": since, "number": number}
+    made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number}
     return made
 
 

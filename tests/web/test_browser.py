@@ -258,7 +258,7 @@ async def test_sound_is_off_until_a_gesture_and_its_state_is_always_shown(hub: H
     sound = page.locator("#sound")
     await expect(sound).to_have_class("sound off")
     await expect(sound).to_contain_text("声音：关")
-    await expect(sound).to_contain_text("OFF")
+    await expect(sound).to_contain_text("Sound OFF")
     await sound.click()
     await expect(sound).to_have_class("sound on")
     await expect(sound).to_have_attribute("aria-pressed", "true")

@@ -56,7 +56,7 @@ with page as (
     select i.key, i.id, i.title_zh, i.title_en, i.type, i.division, v.title_zh as division_zh, v.title_en as division_en
     from institutions_in_scope(%(scope)s::jsonb) i
     left join division v on v.code = i.division
-    where i.retired_at is null
+    where i.retired_at is null and i.partition >= 0
       and (%(search)s::text = '' or i.id like '%%' || %(search)s::text || '%%' or i.title_zh ilike '%%' || %(search)s::text || '%%'
            or i.title_en ilike '%%' || %(search)s::text || '%%')
       and (%(after)s::text is null or i.id > %(after)s)

@@ -82,7 +82,7 @@ export class Live {
     document.body.classList.toggle("stale", lost);
     for (const part of this.banner.querySelectorAll("[data-why]")) part.hidden = part.dataset.why !== why;
     if (lost) document.getElementById("lost-since").textContent = new Date(Math.min(...this.reasons.values())).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
-    this.pulse.className = `pulse ${lost ? "lost" : this.up ? "live" : "connecting"}`;
+    this.pulse.className = `pulse ${lost ? "down" : this.up ? "live" : "connecting"}`;
     this.pulse.textContent = this.up && !lost ? this.pulse.dataset.live : lost ? "" : this.pulse.dataset.connecting;
   }
 }

@@ -1,0 +1,161 @@
+"""`scripts/screenshots`: starts the demo, plays it by hand, and photographs the console into docs/screenshots.
+
+Everything on the pictures is invented: the demo's institutions, posts instead of people, telephone numbers that nobody has.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+from playwright.async_api import Browser, Page, expect
+
+from hub.engine.browser import ensure_browser
+from tests.web.floor_drawing import photographed
+from tests.web.served import WAIT, chromium
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "docs" / "screenshots"
+MOST = 200_000
+"""bytes of a picture"""
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 720}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+
+
+class Demo:
+    """The demo as a person has it: its page's address, and keys to press."""
+
+    def __init__(self, process: asyncio.subprocess.Process, known: dict[str, str]) -> None:
+        self._process = process
+        self.console = known["console"]
+        self.api = httpx.AsyncClient(
+            base_url=f"{known['api']}/api/v1", headers={"authorization": f"Bearer {known['token']}"}, timeout=30
+        )
+
+    async def press(self, letter: str) -> None:
+        """A key in the demo's terminal."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{letter}\n".encode())
+        await self._process.stdin.drain()
+
+    async def token(self, name: str, role: str) -> str:
+        """A token for a post."""
+        asked = {"name": name, "kind": "person", "role": role, "scope": {"everything": True}}
+        answer = await self.api.post("/tokens", json=asked)
+        answer.raise_for_status()
+        return str(answer.json()["secret"])
+
+    async def alarms(self, count: int) -> list[dict[str, Any]]:
+        """The active alarms, once there are so many."""
+        for _ in range(600):
+            rows: list[dict[str, Any]] = (await self.api.get("/alarms", params={"active": True})).json()["items"]
+            if len(rows) >= count:
+                return rows
+            await asyncio.sleep(0.2)
+        raise SystemExit(f"the demo has no {count} alarms")
+
+
+@contextlib.asynccontextmanager
+async def demo() -> Any:
+    """The demo, up and played as far as it goes by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready = Path(folder) / "demo.json"
+        process = await asyncio.create_subprocess_exec(
+            *(str(Path(sys.executable).with_name("anxin")), "demo", "--json", str(ready), "--port", "18443"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=sys.stderr.fileno(),
+        )
+        try:
+            for _ in range(1500):
+                if ready.exists() or process.returncode is not None:
+                    break
+                await asyncio.sleep(0.2)
+            yield Demo(process, json.loads(ready.read_text()))
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def shoot(page: Page, name: str, *, whole: bool = False) -> None:
+    """One picture."""
+    await page.wait_for_load_state("load")
+    picture = await page.screenshot(path=SHOTS / f"{name}.png", full_page=whole)
+    print(f"{name}: {len(picture)} B", file=sys.stderr)
+    if len(picture) > MOST:
+        raise SystemExit(f"{name}.png has {len(picture)} bytes, more than {MOST}")
+
+
+async def log_in(
+    browser: Browser, there: Demo, token: str, scheme: Literal["light", "dark"] = "light", **more: Any
+) -> Page:
+    """A page of somebody who is logged in."""
+    context = await browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai", color_scheme=scheme, **more)
+    page = await context.new_page()
+    page.set_default_timeout(WAIT)
+    await page.goto(there.console)
+    await page.fill("#token", token)
+    await page.click("button[type=submit]")
+    await expect(page.locator("#pulse")).to_have_class("pulse live")
+    return page
+
+
+async def main() -> None:
+    """All pictures."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    expect.set_options(timeout=WAIT)
+    async with chromium(ensure_browser()) as browser:
+        (ROOT / "provisioning/manifests/demo/center-floor-1.png").write_bytes(await photographed(browser))
+        async with demo() as there:
+            await take(browser, there)
+
+
+async def take(browser: Browser, there: Demo) -> None:
+    """The pictures of one demo."""
+    one = await there.token("值班一席 Desk 1", "operator")
+    desk = await log_in(browser, there, one, **DESK)
+    await shoot(desk, "board-calm")
+    for letter in "puf":
+        await there.press(letter)
+    rows = await there.alarms(3)
+    panic = next(row for row in rows if row["signal_class"] == "panic")
+    await desk.locator("#sound").click()
+    await expect(desk.locator("article.alarm")).to_have_count(len(rows))
+    await desk.locator(".alarm.c-communication form.acknowledge button").first.click()
+    await expect(desk.locator("article.owned")).to_have_count(1)
+    await shoot(desk, "board")
+    night = await log_in(browser, there, one, "dark", **DESK)
+    await shoot(night, "board-night")
+    await desk.goto(f"{there.console}alarms/{panic['id']}")
+    await desk.set_viewport_size({"width": 1080, "height": 960})
+    await shoot(desk, "alarm")
+    await desk.locator("#timeline").screenshot(path=SHOTS / "timeline.png")
+    await desk.set_viewport_size({"width": 1280, "height": 720})
+    phone = await log_in(browser, there, one, **PHONE)
+    await shoot(phone, "phone-board")
+    await phone.goto(f"{there.console}alarms/{panic['id']}")
+    await shoot(phone, "phone-alarm")
+    await desk.goto(f"{there.console}institutions/demo-center")
+    await desk.set_viewport_size({"width": 1080, "height": 1100})
+    await shoot(desk, "institution")
+    await desk.locator("#readings").evaluate("e => e.scrollIntoView()")
+    await shoot(desk, "readings")
+    await desk.set_viewport_size({"width": 1280, "height": 720})
+    await desk.goto(f"{there.console}institutions")
+    await shoot(desk, "institutions")
+    await desk.goto(there.console)
+    await expect(desk.locator("#pulse")).to_have_class("pulse live")
+    await desk.keyboard.press("?")
+    await shoot(desk, "keys")
+    await desk.keyboard.press("Escape")
+    await desk.context.set_offline(True)
+    await expect(desk.locator("#lost")).to_be_visible()
+    await shoot(desk, "connection-lost")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
