@@ -13,6 +13,7 @@ COPY drivers drivers
 COPY provisioning provisioning
 COPY device-profiles device-profiles
 COPY rule-packs rule-packs
+COPY calendars calendars
 COPY dashboards dashboards
 RUN /opt/anxin/bin/pip install --no-build-isolation --no-deps --no-index . && /opt/anxin/bin/anxin --help >/dev/null
 

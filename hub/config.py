@@ -17,7 +17,7 @@ _TREE = Path(__file__).resolve().parent.parent
 _PACKAGED = Path(__file__).resolve().parent / "data"
 
 
-def data_folder(name: Literal["device-profiles", "rule-packs", "dashboards"]) -> Path:
+def data_folder(name: Literal["device-profiles", "rule-packs", "dashboards", "calendars"]) -> Path:
     """Where the shipped data lies: beside the package in a checkout, inside it in a wheel."""
     packaged = _PACKAGED / name
     return packaged if packaged.is_dir() else _TREE / name

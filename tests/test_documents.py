@@ -25,6 +25,7 @@ from hub.core.blindness import Cause
 from hub.core.blindness_sentences import CAUSES
 from hub.model import Lane
 from hub.runtime.blindness_watch import BlindnessMetrics, Counters
+from hub.runtime.duty_watch import DutyMetrics
 from hub.runtime.service import _IngestMetrics
 from provisioning.errors import Exit
 from provisioning.main import app as anxinctl
@@ -153,6 +154,7 @@ def test_every_metric_stands_in_the_table_and_no_other() -> None:
     Meter(lambda *_: None, registry)  # type: ignore[arg-type]
     families = [*registry.collect(), *_IngestMetrics(types.SimpleNamespace(lanes=[])).collect()]  # type: ignore[arg-type]
     families += BlindnessMetrics(Counters()).collect()
+    families += DutyMetrics(types.SimpleNamespace(state=None)).collect()  # type: ignore[arg-type]
     there = {family.name + "_total" * (family.type == "counter") for family in families}
     assert set(re.findall(r"`(anxin_[a-z_]+)`", section(OPERATIONS, "What to watch"))) == there
 

@@ -21,6 +21,7 @@ from hub.core.coverage.rules import RulePack
 from hub.core.rights import Permission, Principal
 from hub.errors import Forbidden
 from hub.profiles import Profile
+from hub.runtime.duty_watch import DutyWatch
 from hub.runtime.fanout import Fanout
 from hub.store import access as tokens
 from hub.store.pool import Connection
@@ -40,6 +41,8 @@ class Services:
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     """what must hold besides the database: broker sessions, leases"""
     metrics: CollectorRegistry
+    duty: DutyWatch | None = None
+    """who knows whether all policies reach somebody; None where nobody follows it"""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 

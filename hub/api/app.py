@@ -35,6 +35,7 @@ from hub.api.meter import Meter
 from hub.config import Settings
 from hub.core.coverage.rules import RulePack
 from hub.profiles import Profile
+from hub.runtime.duty_watch import DutyWatch
 from hub.runtime.fanout import Fanout
 from hub.store.session import Pool
 
@@ -81,6 +82,7 @@ def create_app(
     *,
     fanout: Fanout | None = None,
     ready: Callable[[], Awaitable[Mapping[str, bool]]] = _always_ready,
+    duty: DutyWatch | None = None,
     metrics: CollectorRegistry | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> FastAPI:
@@ -105,6 +107,7 @@ def create_app(
         packs=packs,
         fanout=fanout,
         ready=ready,
+        duty=duty,
         metrics=registry,
         **extra,
     )

@@ -469,7 +469,7 @@ class ChangeItem(BaseModel):
 
     id: str = Field(description="its place in the feed")
     at: Moment
-    kind: Literal["alarm", "device_state", "coverage", "registry", "escalation", "notification"]
+    kind: Literal["alarm", "device_state", "coverage", "registry", "escalation", "notification", "duty", "policy_check"]
     institution: str | None
     data: dict[str, Any]
 

@@ -5,11 +5,13 @@ import contextlib
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from hub.api.access import Hub, Services
+from hub.api.schemas import Moment
 from hub.errors import LinkDown
+from hub.runtime.duty_watch import is_overdue
 from hub.store.session import is_reachable
 
 router = APIRouter(tags=["system"])
@@ -18,10 +20,21 @@ READY_SECONDS = 3.0
 _leaving: set["asyncio.Future[None]"] = set()
 
 
+class PolicyHealth(BaseModel):
+    """Whether every policy reaches somebody at every hour, as the last check of all of them found."""
+
+    errors: int
+    warnings: int
+    checked_at: Moment | None
+    overdue: bool = Field(description="nobody has checked for more than a day: do not rely on it")
+
+
 class Health(BaseModel):
     """The process answers."""
 
     alive: bool = True
+    well: bool = Field(default=True, description="false: alarms may reach nobody, see `policies`")
+    policies: PolicyHealth | None = None
 
 
 class Readiness(BaseModel):
@@ -32,9 +45,19 @@ class Readiness(BaseModel):
 
 
 @router.get("/healthz")
-async def healthz() -> Health:
-    """The process lives."""
-    return Health()
+async def healthz(hub: Hub) -> Health:
+    """The process lives; and whether an alarm could reach nobody, from memory: it asks nothing and waits for nothing."""
+    if hub.duty is None:
+        return Health()
+    state = hub.duty.state
+    overdue = is_overdue(state)
+    policies = PolicyHealth(
+        errors=0 if state is None else state.errors,
+        warnings=0 if state is None else state.warnings,
+        checked_at=None if state is None else state.checked_at,
+        overdue=overdue,
+    )
+    return Health(well=not overdue and policies.errors == 0, policies=policies)
 
 
 @router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "not ready"}})

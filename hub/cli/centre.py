@@ -109,6 +109,7 @@ def api_of(ready_file: str) -> "ServeApi":
             parts.packs,
             fanout=parts.fanout,
             ready=parts.ready,
+            duty=parts.duty,
             metrics=parts.metrics,
         )
 

@@ -324,8 +324,8 @@ def _uncovered(duty: Duty, site: Site) -> Iterator[Finding]:
             "error",
             "",
             site.institution,
-            f"机构 {site.institution} 的{_CLASSES_ZH[signal_class]}没有任何升级策略（{len(devices)} 台设备）",
-            f"no escalation policy covers {signal_class.value} at institution {site.institution} ({len(devices)} devices)",
+            f"机构 {site.institution} 的{_CLASSES_ZH[signal_class]}没有任何升级策略（如 {devices[0]}）",
+            f"no escalation policy covers {signal_class.value} at institution {site.institution} (such as {devices[0]})",
         )
 
 

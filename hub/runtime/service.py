@@ -15,7 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from hub.config import Settings
+from hub.calendars import load_calendars
+from hub.config import Settings, data_folder
 from hub.core.coverage.rules import RulePack
 from hub.engine import read_passwords
 from hub.errors import BadInput
@@ -35,6 +36,7 @@ from hub.runtime import (
 )
 from hub.runtime.blindness_watch import BlindnessMetrics, BlindnessWatch
 from hub.runtime.coverage_watch import CoverageWatch
+from hub.runtime.duty_watch import DutyMetrics, DutyWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
 from hub.store import registry
@@ -69,6 +71,7 @@ class Service:
         self.metrics = CollectorRegistry()
         self.pool: Pool
         self.fanout: Fanout
+        self.duty: DutyWatch
         self._numbers = partitions
         self.partitions: Partitions | None = None
         """what this process owns, once it does"""
@@ -87,7 +90,15 @@ class Service:
             await asyncio.to_thread(upgrade, self._database)
         self.fanout = Fanout(self._database)
         broker = parse_broker(self.settings.mqtt_url.get_secret_value())
+        self.duty = DutyWatch(
+            self._database,
+            self.profiles,
+            load_calendars([data_folder("calendars")]),
+            checks=Role.PAGING in self.roles,
+        )
+        self.metrics.register(DutyMetrics(self.duty))
         async with open_pool(self._database) as self.pool, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.duty.run(), name="duty-watch")
             if Role.INGEST in self.roles:
                 numbers = await self._owned()
                 self.partitions = Partitions(self._database, broker, self.profiles, numbers)

@@ -168,7 +168,7 @@ def test_a_site_whose_fire_no_policy_covers_is_found() -> None:
     inside = Site("star", "140403001", "home", (), alarms)
     (missing,) = check(duty(), [inside], *TEN_DAYS)
     assert (missing.code, missing.subject) == ("uncovered", "star")
-    assert missing.en == "no escalation policy covers panic at institution star (1 devices)"
+    assert missing.en == "no escalation policy covers panic at institution star (such as b-1)"
     both = replace(POLICY, signal_classes=frozenset({FIRE, PANIC}))
     assert list(check(duty(both), [inside], *TEN_DAYS)) == []
     other = duty(replace(both, institution_types=frozenset({"centre"})))
