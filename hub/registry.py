@@ -107,14 +107,14 @@ def changed_devices(before: Registry, after: Registry, lane: Lane) -> set[str]:
     """Devices of `lane` (and edges, which beat in both) that came, went, moved to the other lane, or differ."""
     if before is after:
         return set()
-    changed = {
-        name
-        for name, device in before.devices.items()
-        if _in_lane(device, lane) and (name not in after.devices or not _in_lane(after.devices[name], lane))
-    }
+    changed = set()
+    for name, device in before.devices.items():
+        now = after.devices.get(name)
+        if now is not device and _in_lane(device, lane) and (now is None or not _in_lane(now, lane)):
+            changed.add(name)
     for name, device in after.devices.items():
         known = before.devices.get(name)
-        if _in_lane(device, lane) and (known is None or _facts(known) != _facts(device)):
+        if known is not device and _in_lane(device, lane) and (known is None or _facts(known) != _facts(device)):
             changed.add(name)
     return changed
 

@@ -16,7 +16,7 @@ from hub.errors import Conflict, LinkDown
 from hub.model import Lane
 from hub.mqtt import Broker
 from hub.profiles import Profile
-from hub.registry import Device, Registry, partition_of
+from hub.registry import Registry
 from hub.runtime.apart import apart
 from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
 from hub.store import hours
@@ -25,8 +25,10 @@ from hub.store.leases import try_lease
 from hub.store.pool import LOST, Connection, connect
 
 _log = structlog.get_logger(__name__)
-POLL = 5.0
-"""seconds after which the registry is looked at again even when nobody said that it moved"""
+POLL = 60.0
+"""seconds after which the registry is read again even when nobody said that it moved; the database tells of every change"""
+MOST_PAUSE = 2.0
+"""seconds between two loads"""
 TAKE_OVER = 10.0
 """seconds to wait for a lease at the start: a killed predecessor's connection ends within them"""
 
@@ -140,20 +142,21 @@ class Partitions:
             raise LinkDown(f"database: {type(error).__name__}") from None
 
     async def _keep_registry(self) -> None:
-        """Load the registry when somebody asks, and every few seconds anyhow."""
+        """Load the registry when something changed, and once in a while anyhow."""
         conn: Connection | None = None
         try:
             while True:
                 self._wanted.clear()
                 waiting, self._waiting = self._waiting, []
+                began = asyncio.get_running_loop().time()
                 try:
                     if conn is None:
                         conn = await connect(self._database_url, "registry")
-                    registry = await stored.load(conn, self._profiles, self._numbers)
+                    for number, shared in self.shared.items():
+                        shared.registry = await stored.load(conn, self._profiles, number, shared.registry)
                     said = await hours.load(conn, self._numbers)
                     for shared in self.shared.values():
                         shared.said = said
-                    self._spread(registry)
                 except (LinkDown, *LOST):
                     self._waiting += waiting
                     if conn is not None:
@@ -161,26 +164,15 @@ class Partitions:
                         conn = None
                     await asyncio.sleep(0.5)
                     continue
+                took = asyncio.get_running_loop().time() - began
                 for future in waiting:
                     if not future.done():
                         future.set_result(None)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL):
                         await self._wanted.wait()
+                # a province that is being provisioned changes all the time, and to load all of it takes seconds
+                await asyncio.sleep(min(took, MOST_PAUSE))
         finally:
             if conn is not None:
                 conn.pgconn.finish()
-
-    def _spread(self, registry: Registry) -> None:
-        """Give each partition its part."""
-        devices: dict[int, dict[str, Device]] = {n: {} for n in self._numbers}
-        home: dict[str, int] = {}
-        for device in registry.devices.values():
-            number = home.get(device.institution)
-            if number is None:
-                number = home[device.institution] = partition_of(device.institution, registry.partitions)
-            if number in devices:
-                devices[number][device.id] = device
-        for n in self._numbers:
-            clients = {name: client for name, client in registry.clients.items() if client.partition == n}
-            self.shared[n].registry = Registry(registry.partitions, devices[n], clients)

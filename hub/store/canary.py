@@ -51,7 +51,6 @@ class Aviary:
                     given = nest._asdict() | {"profile": profile}
                     for name in ("institution", "device", "state", "client"):
                         await self._conn.execute(_SQL[name], given)
-                await self._conn.execute("select pg_notify('anxin_registry', '')")
         return nests
 
     async def upto(self, stream: str) -> int:

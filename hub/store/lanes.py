@@ -358,7 +358,6 @@ async def _put_tests(cur: Cursor, draft: Draft) -> None:
         await cur.execute(_SQL["pass_tests"], [list(draft.passed)])
         keys = sorted(draft.registry.devices[device].key for device in draft.passed.values())
         await cur.execute(_SQL["commission"], [keys])
-        await cur.execute("select pg_notify('anxin_registry', '')")
     if draft.expired:
         await cur.execute(_SQL["expire_tests"], [list(draft.expired), [why for _, why in draft.expired.values()]])
 

@@ -216,7 +216,6 @@ async def _write(conn: Connection, changes: Sequence[Change], catalogue: Catalog
     await _put(conn, "put_endpoint", made[Noun.ENDPOINT])
     await _put_devices(conn, made[Noun.DEVICE], lambda fields: _is_client(fields, catalogue))
     await _put_who_is_told(conn, made, gone)
-    await conn.execute(_SQL["announce_registry"])
     await conn.execute(_SQL["announce_clients"])
 
 

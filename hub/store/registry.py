@@ -1,8 +1,10 @@
 """The registry as ingest reads it: one consistent snapshot of some partitions."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
+from psycopg.rows import TupleRow
 
 from hub.model import AdminState, Lane, to_micros
 from hub.profiles import Profile
@@ -21,15 +23,40 @@ async def partitions(conn: Connection) -> int:
     return int(row[0])
 
 
-async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[int]) -> Registry:
-    """Devices and clients of the partitions `of`. A device whose profile is not installed is left out, loudly:
-    its messages are quarantined, its link is unknown and its function unproven."""
-    async with conn.transaction():
-        count = await partitions(conn)
-        devices = await (await conn.execute(_SQL["devices"], [list(of)])).fetchall()
-        clients = await (await conn.execute(_SQL["clients"], [list(of)])).fetchall()
+_AT_ONCE = 500
+"""rows between two looks at whatever else the process has to do: a province's registry takes seconds"""
+
+
+async def load(conn: Connection, profiles: Mapping[str, Profile], of: int, before: Registry | None = None) -> Registry:
+    """Devices and clients of partition `of`. A device whose profile is not installed is left out, loudly:
+    its messages are quarantined, its link is unknown and its function unproven.
+
+    What stands in `before` unchanged is the same object again; where nothing changed, `before` itself comes back.
+    """
     known: dict[str, Device] = {}
     unreadable: dict[int, str] = {}
+    earlier: Mapping[str, Device] = {} if before is None else before.devices
+    same = 0
+    async with conn.transaction(), conn.cursor() as cur:
+        count = await partitions(conn)
+        await cur.execute(_SQL["devices"], [[of]])
+        while rows := await cur.fetchmany(_AT_ONCE):
+            for device in _devices(rows, profiles, unreadable):
+                found = earlier.get(device.id)
+                same += found == device
+                known[device.id] = found if found is not None and found == device else device
+            await asyncio.sleep(0)
+        clients = await (await conn.execute(_SQL["clients"], [[of]])).fetchall()
+    if unreadable:
+        await _mark_unreadable(conn, unreadable)
+    speakers = {row[0]: Client(*row) for row in clients}
+    if before is not None and same == len(known) == len(earlier) and before.clients == speakers:
+        return before
+    return Registry(count, known, speakers)
+
+
+def _devices(rows: Iterable[TupleRow], profiles: Mapping[str, Profile], unreadable: dict[int, str]) -> Iterator[Device]:
+    """The devices of these rows; what cannot be read is put into `unreadable`."""
     for (
         key,
         id_,
@@ -46,17 +73,14 @@ async def load(conn: Connection, profiles: Mapping[str, Profile], of: Sequence[i
         wanted,
         since,
         zone,
-    ) in devices:
+    ) in rows:
         profile = profiles.get(profile_id)
         if profile is None:
             unreadable[key] = id_
             continue
         institution, institution_key = place
         axes = (Lane(lane), AdminState(admin), client, is_edge, zh, en, version, proven, wanted, to_micros(since))
-        known[id_] = Device(key, id_, institution, institution_key, profile, *axes, zone=zone)
-    if unreadable:
-        await _mark_unreadable(conn, unreadable)
-    return Registry(count, known, {row[0]: Client(*row) for row in clients})
+        yield Device(key, id_, institution, institution_key, profile, *axes, zone=zone)
 
 
 async def _mark_unreadable(conn: Connection, devices: Mapping[int, str]) -> None:

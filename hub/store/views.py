@@ -301,4 +301,3 @@ async def set_admin_state(conn: Connection, device: DeviceKey, state: str, reaso
     for kind in ("device_state", "registry"):
         said = {"kind": kind, "institution": device.institution_key, "payload": Jsonb(payload)}
         await conn.execute(_SQL["say"], said)
-    await conn.execute(_SQL["registry_moved"])

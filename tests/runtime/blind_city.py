@@ -130,7 +130,7 @@ class BlindCity:
     async def load(self) -> None:
         """As after a start: all that lanes know is what is stored."""
         for number in range(PARTITIONS):
-            self.registries[number] = await registry.load(self.lanes, self.profiles, [number])
+            self.registries[number] = await registry.load(self.lanes, self.profiles, number)
             for lane in Lane:
                 self.states[number, lane] = await lanes.load(self.lanes, number, lane)
 

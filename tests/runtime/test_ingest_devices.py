@@ -72,7 +72,6 @@ async def test_what_a_manifest_made_unproven_is_not_ok_again_by_what_ingest_reme
         with psycopg.connect(city) as conn:  # what `test_again` and `put_device` of provisioning do
             conn.execute("update device_state set function_state = 'unproven', proven_at = null")
             conn.execute("update device set version = version + 1")
-            conn.execute("select pg_notify('anxin_registry', '')")
         await edge.told("bulk", sample("heat-1", "fault", True))
         await edge.told("bulk", sample("heat-1", "fault", False))
         await rows(city, query, [("unproven",)])

@@ -70,7 +70,7 @@ class Owner:
 async def owner(database: str, lane: Lane, uuid: int = 1) -> AsyncIterator[Owner]:
     conn = await connect(database, "test")
     async with conn:
-        known = await registry.load(conn, profiles(), [PARTITION])
+        known = await registry.load(conn, profiles(), PARTITION)
         made = Owner(conn, known, lane, uuid)
         await made.start()
         yield made
@@ -306,7 +306,7 @@ async def test_a_device_whose_profile_is_not_installed_is_neither_online_nor_ok(
     reader = await connect(city, "test")
     async with reader:
         for _ in range(2):
-            known = await registry.load(reader, installed, [PARTITION])
+            known = await registry.load(reader, installed, PARTITION)
     assert "button-1" not in known.devices
     query = "select d.id, s.link_state, s.function_state from device_state s join device d on d.key = s.device order by 1 limit 2"
     assert fetch(city, query) == [("button-1", "unknown", "unproven"), ("edge-1", "online", "ok")]

@@ -106,7 +106,7 @@ async def test_a_press_that_stands_is_neither_lost_nor_raised_again_and_its_stre
     assert fetch(database, "select distinct edge_at from reading") == [(None,)]
     conn = await connect(database, "test")
     async with conn:
-        known = await registry.load(conn, profiles(), [PARTITION])
+        known = await registry.load(conn, profiles(), PARTITION)
         state, series, _ = await lanes.load(conn, PARTITION, Lane.URGENT)
         assert [(key.definition, alarm.state) for key, alarm in state.alarms.items()] == [("panic", "unack_active")]
         name = f"{STREAM}-urgent"

@@ -16,6 +16,7 @@ from hub.model import Lane
 from hub.registry import partition_of
 from hub.store import provisioning, registry
 from hub.store.pool import Connection, connect
+from tests.core.lane_world import PROFILES
 from tests.core.provisioning_world import SmallCatalogue, city, institution, manifest, manifests, policy, title
 
 CATALOGUE = SmallCatalogue()
@@ -113,7 +114,7 @@ async def test_a_new_device_is_registered_and_an_edge_is_in_service_with_a_clien
         ("sun-edge", "in_service", "unknown"),
     ]
     assert await rows(conn, "select name from client") == ["sun-edge"]
-    known = await registry.load(conn, {}, range(8))
+    known = await registry.load(conn, {}, partition_of("sun", 8))
     assert known.clients["sun-edge"].partition == partition_of("sun", 8)
     assert await rows(conn, "select lane from device order by id") == ["bulk", "urgent", "bulk"]
 
@@ -319,6 +320,43 @@ async def test_ingest_is_told_when_the_registry_changes_and_only_then(conn: Conn
         assert not await told(0.1)
     finally:
         await listener.close()
+
+
+async def test_whoever_writes_what_the_registry_is_made_of_cannot_forget_to_say_so(
+    conn: Connection, fresh_database: str
+) -> None:
+    await apply(conn, city())
+    listener = await connect(fresh_database, "listener", autocommit=True)
+    try:
+        await listener.execute("listen anxin_registry")
+        for table in ("institution", "zone", "position", "endpoint", "device", "client", "calendar_year"):
+            await conn.execute(f"delete from {table} where false")
+            await conn.commit()
+            assert [note async for note in listener.notifies(timeout=5, stop_after=1)], table
+        await conn.execute("update device_state set proven_at = now()")
+        await conn.commit()
+        assert [note async for note in listener.notifies(timeout=5, stop_after=1)]
+        await conn.execute("update device_state set last_heard_at = now()")
+        await conn.commit()
+        assert [note async for note in listener.notifies(timeout=0.1, stop_after=1)] == []
+    finally:
+        await listener.close()
+
+
+async def test_a_registry_that_did_not_change_is_the_same_one_and_what_did_not_change_in_it_is_the_same(
+    conn: Connection, fresh_database: str
+) -> None:
+    await apply(conn, city())
+    number = partition_of("sun", 8)
+    first = await registry.load(conn, {"anxin-edge": PROFILES["p-edge"]}, number)
+    assert await registry.load(conn, {"anxin-edge": PROFILES["p-edge"]}, number, first) is first
+    await conn.execute("update client set revoked_at = now()")
+    second = await registry.load(conn, {"anxin-edge": PROFILES["p-edge"]}, number, first)
+    assert second is not first
+    assert second.clients["sun-edge"].revoked
+    assert second.devices["sun-edge"] is first.devices["sun-edge"]
+    await conn.execute("update device set retired_at = now()")
+    assert (await registry.load(conn, {"anxin-edge": PROFILES["p-edge"]}, number, second)).devices == {}
 
 
 # bundles --------------------------------------------------------------------------------------------------------------

@@ -284,9 +284,6 @@ select 'registry', i.key, x.payload
 from jsonb_to_recordset(%(rows)s) as x(institution text, payload jsonb)
 left join institution i on i.id = x.institution
 
--- name: announce_registry
-select pg_notify('anxin_registry', '')
-
 -- name: announce_clients
 select pg_notify('anxin_clients', '')
 

@@ -240,6 +240,3 @@ update device_state set admin_state = %(state)s, admin_since = %(at)s where devi
 
 -- name: say
 insert into change (kind, institution, payload) values (%(kind)s, %(institution)s, %(payload)s)
-
--- name: registry_moved
-select pg_notify('anxin_registry', '')
