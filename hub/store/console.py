@@ -1,5 +1,6 @@
 """What the console shows, one function a view. Every function takes the caller's scope: what lies outside it does not exist."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -71,3 +72,19 @@ async def curves(
     """The latest value of every series of an institution, and as `curve` its newest readings of the span: [[seconds, value] …] or None."""
     asked = {"institution": institution, "since": since, "until": until, "limit": limit, "points": points}
     return await all_rows(conn, _SQL["curves"], {"scope": Jsonb(scope.as_json()), **asked})
+
+
+async def rotas(conn: Connection, scope: Scope) -> list[Row]:
+    """The duty posts that concern the scope, by id: those of the hub, of its divisions and institutions."""
+    return await all_rows(conn, _SQL["rotas"], {"scope": Jsonb(scope.as_json())})
+
+
+async def responder_titles(conn: Connection, ids: Collection[str]) -> dict[str, tuple[str, str]]:
+    """The titles of these responders."""
+    rows = await all_rows(conn, _SQL["responder_titles"], {"ids": list(ids)})
+    return {row["id"]: (row["title_zh"], row["title_en"]) for row in rows}
+
+
+async def handovers(conn: Connection, rotas: Collection[str]) -> list[Row]:
+    """The last words of shifts that handed over at these posts, newest first; for a caller who may see the posts."""
+    return await all_rows(conn, _SQL["handovers"], {"rotas": list(rotas)})

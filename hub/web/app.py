@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.core.rights import Permission
 from hub.errors import AnxinError, BadInput, Conflict, Forbidden, LinkDown, NotFound
-from hub.web import acting, alarms, institutions, linked, live, logins
+from hub.web import acting, alarms, drills, duty, institutions, linked, live, logins
 from hub.web.asking import SCRIPTED, action, page
 from hub.web.rendering import render, word
 
@@ -112,6 +113,12 @@ ROUTES = (
     Route("/institutions", page(institutions.show_all)),
     Route("/institutions/{institution}", page(institutions.show)),
     Route("/institutions/{institution}/floors/{floor}", page(institutions.show_floor)),
+    Route("/duty", page(duty.show)),
+    Route("/drills", page(drills.show_all)),
+    Route("/drills/{drill:uuid}", page(drills.show)),
+    Route("/drills/{drill:uuid}/report.{kind}", page(drills.show_report)),
+    Route("/drills/{drill:uuid}/cancel", action(drills.cancel, Permission.EXERCISE), methods=["POST"]),
+    Route("/drills/{drill:uuid}/marks", action(drills.mark), methods=["POST"]),
     Route("/static/{digest}/{name}", show_file),
 )
 LINKED = (

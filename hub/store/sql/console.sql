@@ -115,3 +115,24 @@ left join lateral (
 where i.id = %(institution)s and d.retired_at is null
 order by d.id, r.point, r.instance
 limit %(limit)s
+
+-- name: rotas
+select r.id::text as id, r.title_zh, r.title_en, r.division, i.id::text as institution, i.title_zh as institution_zh, i.title_en as institution_en
+from rota r
+left join institution i on i.key = r.institution
+where r.retired_at is null
+  and ((r.institution is null and r.division is null)
+       or r.institution in (select s.key from institutions_in_scope(%(scope)s::jsonb) s)
+       or r.division in (select v.code from divisions_in_scope(%(scope)s::jsonb) v))
+order by r.id
+limit 500
+
+-- name: responder_titles
+select id::text as id, title_zh, title_en from responder where id::text = any (%(ids)s)
+
+-- name: handovers
+select h.rota::text as rota, h.at, h.giver::text as giver, h.taker::text as taker, h.note, h.alarm_count, h.written_by
+from unnest(%(rotas)s::text[]) as r(id)
+cross join lateral (select * from duty_handover h where h.rota = r.id order by h.key desc limit 5) h
+order by h.at desc, h.key desc
+limit 100

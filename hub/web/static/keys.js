@@ -1,5 +1,5 @@
 // The console by keyboard. No single key acts on an alarm: `a` only moves to the button, Enter presses it.
-const PAGES = { 1: "/console/", 2: "/console/alarms", 3: "/console/institutions" };
+const PAGES = { 1: "/console/", 2: "/console/alarms", 3: "/console/institutions", 4: "/console/duty", 5: "/console/drills" };
 
 export function keys({ sound }) {
   const dialog = document.getElementById("keys");

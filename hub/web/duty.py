@@ -1,0 +1,59 @@
+"""Duty in the console: which posts there are, who is on duty now and next, and what was handed over last."""
+
+from datetime import timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from hub.core.rota import Rota, timeline
+from hub.model import to_datetime, to_micros
+from hub.store import console, duty
+from hub.web.asking import Asked
+from hub.web.rendering import render
+
+AHEAD = timedelta(hours=36)
+BACK = timedelta(hours=1)
+
+
+async def show(ask: Asked) -> Response:
+    """The duty posts of one's scope. A stretch that nobody fills is said, not left out."""
+    now = ask.hub.clock()
+    known = {row["id"]: row for row in await console.rotas(ask.conn, ask.who.scope)}
+    async with ask.conn.cursor() as cur:
+        calendar = await duty.load_calendar(cur)
+        rotas = await duty.load_rotas(cur, now - BACK, now + AHEAD)
+    notes = await console.handovers(ask.conn, list(known))
+    named = {name for id in known if id in rotas for name in rotas[id].responders}
+    titles = await console.responder_titles(
+        ask.conn, named | {note[who] for note in notes for who in ("giver", "taker")}
+    )
+    posts = []
+    for id, row in sorted(known.items()):
+        rota = rotas.get(id)
+        if rota is None:
+            continue
+        start, end = to_micros(now), to_micros(now + AHEAD)
+        watches = [
+            {
+                "starts": to_datetime(watch.start),
+                "ends": to_datetime(watch.end),
+                "who": [titles.get(name, (name, "")) for name in watch.responders],
+            }
+            for watch in timeline(rota, calendar, start, end)
+        ]
+        posts.append(
+            {**row, "now": watches[0] if watches else None, "next": watches[1:], "swaps": _swaps(rota, titles)}
+        )
+    return render("duty.html", ask=ask, posts=posts, notes=notes, titles=titles, now=now, ahead=now + AHEAD)
+
+
+def _swaps(rota: Rota, titles: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "starts": to_datetime(swap.starts),
+            "ends": to_datetime(swap.ends),
+            "absent": None if swap.absent is None else titles.get(swap.absent, (swap.absent, "")),
+            "present": None if swap.present is None else titles.get(swap.present, (swap.present, "")),
+        }
+        for swap in rota.overrides
+    ]
