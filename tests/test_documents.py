@@ -23,6 +23,7 @@ from hub.config import Settings
 from hub.core import wire
 from hub.core.blindness import Cause
 from hub.core.blindness_sentences import CAUSES
+from hub.core.siren_order import siren_answer_topic, siren_topic
 from hub.model import Lane
 from hub.runtime.blindness_watch import BlindnessMetrics, Counters
 from hub.runtime.duty_watch import DutyMetrics
@@ -199,7 +200,8 @@ def calls(path: Path, *names: str, writing: bool = True) -> Iterator[ast.Call]:
 def test_the_topics_of_the_protocol_page_are_those_of_the_code() -> None:
     named = re.findall(r"`((?:anxin/v1/<partition>/<client>|…)/(?:up|down)/[a-z]+)`", section(PROTOCOL, "Topics"))
     topics = [name.replace("…", "anxin/v1/<partition>/<client>") for name in named]
-    for own in (wire.configuration_topic(0, "x"), wire.state_topic(0, "x")):
+    others = wire.configuration_topic, wire.state_topic, siren_topic, siren_answer_topic
+    for own in (topic(0, "x") for topic in others):
         topics.remove(own.replace("/0/x/", "/<partition>/<client>/"))
     read = {wire.parse_topic(topic.replace("<partition>", "3").replace("<client>", "edge-1")) for topic in topics}
     assert read == {wire.Topic(3, "edge-1", way, lane) for way in ("up", "down") for lane in Lane}

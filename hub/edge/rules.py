@@ -113,6 +113,13 @@ class LocalRules:
             self._busy.discard(rule.id)
             self._burning.set()  # the fire may have gone out meanwhile: the next look makes the rule ready again
 
+    async def sound(self, rule: LocalRule, runner: LinkRunner | None, fire: str) -> str:
+        """Sound a rule's siren by the hub's order, and tell of it as of one's own; `read back` or `not read back`. Raises LinkDown, BadInput."""
+        said = await self._write(rule, runner)
+        log.warning("rules.siren_sounded", rule=rule.id, siren=f"{rule.siren}/{rule.point}", fire=fire, by="the hub")
+        await self._tell(f"{rule.id}: {rule.siren}/{rule.point} sounded for {fire} by the hub's order, {said}")
+        return said
+
     async def _write(self, rule: LocalRule, runner: LinkRunner | None) -> str:
         if runner is None:
             raise LinkDown("the siren is behind no link")

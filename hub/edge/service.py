@@ -18,6 +18,7 @@ from hub.edge.own_points import OwnPoints
 from hub.edge.prover import Prover
 from hub.edge.rules import LocalRules
 from hub.edge.site import Site, broker_of
+from hub.edge.sounder import Sounder
 from hub.edge.spool import BULK_BUDGET, open_spool
 from hub.edge.uplink import Uplink
 from hub.model import Lane, Micros
@@ -91,6 +92,8 @@ async def _run(
             others.append(tasks.create_task(configurator.run(), name="configuration"))
             prover = Prover(own.edge, bytes.fromhex(own.trust.key), site, rules, uplink, clock)
             others.append(tasks.create_task(prover.run(), name="prover"))
+            sounder = Sounder(own.edge, bytes.fromhex(own.trust.key), site, rules, uplink, clock)
+            others.append(tasks.create_task(sounder.run(), name="sounder"))
         own_points = OwnPoints(site, uplink, intake, clock)
         beats = [tasks.create_task(own_points.beat(lane), name=f"beat-{lane}") for lane in Lane]
         beats.append(tasks.create_task(own_points.announce(birth), name="birth"))

@@ -24,6 +24,7 @@ import structlog
 from hub.core.backoff import DENIED_URGENT, Backoff
 from hub.core.edge_estimates import SkewEstimate
 from hub.core.proof_order import order_topic
+from hub.core.siren_order import siren_answer_topic, siren_topic
 from hub.core.window import Past, Verdict, Window
 from hub.core.wire import (
     MAX_REJECTS,
@@ -80,6 +81,10 @@ class Uplink:
         """what the hub wants injected in proofs, unread; the oldest goes when there are too many"""
         self.ordered = asyncio.Event()
         """set when one came; who waits clears it"""
+        self.sirens: deque[bytes] = deque(maxlen=MOST_ORDERS)
+        """what the hub wants sounded, unread"""
+        self.alarmed = asyncio.Event()
+        """set when one came; who waits clears it"""
         self.confirmed_at = _now()
         """when the hub last confirmed anything urgent (an edge beats there), by the loop's clock; at first, when this began"""
         self.skew = SkewEstimate()
@@ -104,6 +109,8 @@ class Uplink:
         self._down = {str(Topic(partition, client, "down", lane)): lane for lane in Lane}
         self._configuration = configuration_topic(partition, client)
         self._orders = order_topic(partition, client)
+        self._sirens = siren_topic(partition, client)
+        self._siren_answers = siren_answer_topic(partition, client)
         self._state = state_topic(partition, client)
 
     def move(self, broker: Broker, partition: int) -> None:
@@ -145,7 +152,7 @@ class Uplink:
             with suppress(AccessDenied):  # a broker whose rules know no birth carries alarms all the same
                 await live.publish(self._state, encode_state(SessionState(name, born=True)))
             self._session = live, name
-            for topic in (*self._down, self._configuration, self._orders):
+            for topic in (*self._down, self._configuration, self._orders, self._sirens):
                 await live.subscribe(topic)
             log.info("uplink.up", broker=str(self._broker))
             self._said_down = False
@@ -161,6 +168,17 @@ class Uplink:
             finally:
                 self._session = None
                 self.connected.clear()
+
+    async def answer_siren(self, payload: bytes) -> None:
+        """Tell the hub what became of its order, where there is a connection: it asks again otherwise."""
+        if self._session is None:
+            return
+        live, _ = self._session
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await live.publish(self._siren_answers, payload)
+        except (LinkDown, AccessDenied, BadInput, TimeoutError) as error:
+            log.warning("uplink.siren_answer_lost", reason=str(error))
 
     async def farewell(self) -> None:
         """The edge stops in order: say what else the broker would say for it."""
@@ -200,6 +218,11 @@ class Uplink:
                 if incoming.topic == self._orders:
                     self.orders.append(incoming.payload)
                     self.ordered.set()
+                    live.settle(incoming)
+                    continue
+                if incoming.topic == self._sirens:
+                    self.sirens.append(incoming.payload)
+                    self.alarmed.set()
                     live.settle(incoming)
                     continue
                 lane = self._down.get(incoming.topic)

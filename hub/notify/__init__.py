@@ -13,6 +13,7 @@ from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Recei
 from hub.notify.mqtt import MqttSettings
 from hub.notify.robots import DingTalkSettings, FeishuSettings, WeComSettings
 from hub.notify.sink import SinkSettings
+from hub.notify.siren import SirenSettings
 from hub.notify.smtp import SmtpSettings
 from hub.notify.tencent import TencentSmsSettings, TencentVoiceSettings
 from hub.notify.webhook import WebhookSettings
@@ -28,6 +29,7 @@ KINDS: Mapping[str, type[ChannelSettings]] = {
     "voice_aliyun": AliyunVoiceSettings,
     "voice_tencent": TencentVoiceSettings,
     "mqtt": MqttSettings,
+    "siren": SirenSettings,
     "sink": SinkSettings,
 }
 

@@ -69,8 +69,8 @@ def addressed(incoming: Sequence[Incoming], lane: Lane) -> Addressed:
     strays: list[Quarantined] = []
     states: list[tuple[str, wire.SessionState]] = []
     for item in incoming:
-        if lane is Lane.BULK and item.topic.endswith("/up/urgent"):
-            continue
+        if lane is Lane.BULK and item.topic.endswith(("/up/urgent", "/up/siren")):
+            continue  # the urgent lane has it; an edge's answer about a siren is for whoever ordered it
         try:
             state = wire.parse_state(item.topic, item.payload)
             if state is not None:

@@ -21,6 +21,7 @@ from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
 from hub.notify import Channel, Message, Outcome, Receipt, deliver, open_channel
 from hub.notify.message import Listed, Purpose
+from hub.notify.siren import SirenChannel, Sound
 from hub.profiles import Profile, Title
 from hub.runtime.reconnect import keep
 from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
@@ -160,15 +161,18 @@ async def run(
     profiles: Mapping[str, Profile],
     public_url: str = "",
     allow_loopback: bool = False,
+    sound: Sound | None = None,
     limits: Limits | None = None,
     poll: float = 0.25,
 ) -> NoReturn:
-    """Deliver until cancelled. `profiles` gives alarm titles and response texts; `allow_loopback` is for demo and tests only."""
+    """Deliver until cancelled. `profiles` gives alarm titles and response texts; `allow_loopback` is for demo and tests only, `sound` the way to
+    sirens."""
 
     def open_(claimed: Claimed) -> Channel:
         where = f"channel {claimed.responder}/{claimed.channel}"
         assert claimed.kind is not None
-        return open_channel(claimed.kind, claimed.settings, where, allow_loopback=allow_loopback)
+        channel = open_channel(claimed.kind, claimed.settings, where, allow_loopback=allow_loopback)
+        return channel.through(sound) if isinstance(channel, SirenChannel) and sound is not None else channel
 
     keys: list[bytes] = []
 

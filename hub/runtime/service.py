@@ -39,6 +39,7 @@ from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.duty_watch import DutyMetrics, DutyWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
+from hub.runtime.sirens import Sirens
 from hub.store import registry
 from hub.store.migrate import upgrade
 from hub.store.pool import connect, open_pool
@@ -122,6 +123,7 @@ class Service:
                     profiles=self.profiles,
                     public_url=self.settings.public_url,
                     allow_loopback=self.settings.allow_loopback,
+                    sound=Sirens(self._database, broker).sound,
                 )
                 tasks.create_task(deliver, name="deliverer")
                 handing = handovers.run(

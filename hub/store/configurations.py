@@ -5,6 +5,7 @@ The signing key lies here and not in a file, so that every process of the centre
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -53,6 +54,21 @@ async def signing_key(conn: Connection, fresh: bytes) -> bytes:
     row = await one_row(conn, _SQL["key"])
     assert row is not None
     return bytes(row["private"])
+
+
+class WayToEdge(NamedTuple):
+    """Where an edge is reached, and the database's clock."""
+
+    institution: str
+    partition: int
+    client: str
+    now: datetime
+
+
+async def way_to_edge(conn: Connection, edge: str) -> WayToEdge | None:
+    """The topic parts of an edge that is there, None where there is none of that name."""
+    row = await one_row(conn, _SQL["way_to_edge"], {"edge": edge})
+    return None if row is None else WayToEdge(**row)
 
 
 async def edges(conn: Connection, partitions: Sequence[int]) -> list[Edge]:

@@ -62,6 +62,8 @@ class FakeHub:
             while True:
                 (message,) = await live.take(1)
                 live.settle(message)
+                if message.topic.endswith("/up/siren"):
+                    continue
                 state = parse_state(message.topic, message.payload)
                 if state is not None:
                     self.states.append(state[1])

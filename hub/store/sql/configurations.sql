@@ -88,3 +88,10 @@ where d.kind = 'edge' and d.retired_at is null
   and (%(after)s::text is null or d.id > %(after)s)
 order by d.id
 limit %(limit)s
+
+-- name: way_to_edge
+select i.id::text as institution, i.partition, l.name::text as client, clock_timestamp() as now
+from device e
+join client l on l.device = e.key
+join institution i on i.key = e.institution
+where e.id = %(edge)s and e.kind = 'edge' and e.retired_at is null and l.revoked_at is null
