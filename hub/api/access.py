@@ -3,7 +3,8 @@
     @router.get("/things")
     async def things(who: Reader, conn: Conn) -> Page[Thing]: ...
 
-A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Exerciser`, `Provisioner`, `Administrator`; a test walks over all routes.
+A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Exerciser`, `Provisioner`, `Maintainer`, `Administrator`;
+a test walks over all routes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -101,4 +102,5 @@ Acknowledger = Annotated[Principal, Depends(Requires(Permission.ACKNOWLEDGE))]
 Tester = Annotated[Principal, Depends(Requires(Permission.TEST))]
 Exerciser = Annotated[Principal, Depends(Requires(Permission.EXERCISE))]
 Provisioner = Annotated[Principal, Depends(Requires(Permission.PROVISION))]
+Maintainer = Annotated[Principal, Depends(Requires(Permission.MAINTAIN))]
 Administrator = Annotated[Principal, Depends(Requires(Permission.ADMINISTER))]

@@ -5,12 +5,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from hub.api.schemas import Given, Moment, Name
+from hub.api.schemas import Given, GivenMoment, Moment, Name
 
 AlarmStateName = Literal["normal", "unack_active", "ack_active", "unack_cleared", "latched_unack", "latched_ack"]
 SignalClassName = Literal[
     "fire", "panic", "intrusion", "access", "supervisory", "fault", "communication", "clock", "compliance"
 ]
+HidingName = Literal["shelved", "suppressed", "maintenance", "late", "out_of_service", "stale"]
+DispositionName = Literal["true", "false", "nuisance", "test"]
 PriorityName = Literal["critical", "high", "medium", "low", "journal"]
 
 
@@ -39,6 +41,21 @@ class Alarm(BaseModel):
     ended_at: Moment | None
     occurrences: int
     late: bool = Field(description="it had waited in a spool before the hub saw it")
+    paged: bool = Field(description="somebody is still to be told: unacknowledged, and nothing hides it")
+    hidden: list[HidingName] = Field(description="what keeps it from being paged")
+    shelved_until: Moment | None
+    shelved_by: str | None
+    shelved_with: str | None = Field(description="the second person, without whom no fire or panic is shelved")
+    shelve_reason: str | None
+    suppressed_by: UUID | None = Field(description="the root alarm that explains it")
+    suppress_reason: str | None
+    maintenance: str | None = Field(description="the maintenance window that holds its paging")
+    held_until: Moment | None
+    disposition: DispositionName | None = Field(description="what a person found it to be")
+    disposition_by: str | None
+    disposition_at: Moment | None
+    closed_at: Moment | None
+    closed_by: str | None
 
 
 class AlarmTransition(BaseModel):
@@ -96,13 +113,37 @@ class Escalation(BaseModel):
     round: int
 
 
+class ShelvingAsked(BaseModel):
+    """A shelving of a fire or panic alarm that one person has asked for and a second one may agree to, within 10 minutes."""
+
+    asked_by: str
+    asked_at: Moment
+    until: Moment
+    reason: str
+
+
 class AlarmDetail(Alarm):
     """An alarm with what was done about it."""
 
+    shelving_asked: ShelvingAsked | None
     response: Name | None = Field(description="what to do first")
     transitions: list[AlarmTransition]
     escalation: Escalation | None
     notifications: list[Notification] = Field(description="the first 1,000")
+
+
+class GivenShelving(Given):
+    """Hide an alarm from paging for a while: critical at most 1 h, high 8 h, medium 24 h, low and journal 7 days."""
+
+    until: GivenMoment
+    reason: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"\S")]
+
+
+class GivenDisposition(Given):
+    """What the alarm was: a true one, a false one, a nuisance, or a test."""
+
+    disposition: DispositionName
+    note: str = Field(default="", max_length=2000)
 
 
 class AlarmNote(Given):

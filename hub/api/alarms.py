@@ -1,9 +1,11 @@
 """Alarms: listed, shown with all that was done about them, acknowledged, reset, written about."""
 
-from typing import Annotated
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from hub.api import pages, shapes
 from hub.api.access import Acknowledger, Conn, Hub, Reader, Services
@@ -13,6 +15,8 @@ from hub.api.alarm_schemas import (
     AlarmNote,
     AlarmRemark,
     AlarmStateName,
+    GivenDisposition,
+    GivenShelving,
     PriorityName,
     SignalClassName,
 )
@@ -20,11 +24,13 @@ from hub.api.devices import Since, Until
 from hub.api.places import DivisionFilter, InstitutionFilter
 from hub.api.problems import documented
 from hub.api.schemas import Identifier
-from hub.core.alarms import AlarmEvent
+from hub.core import alarms as core
+from hub.core.alarms import AlarmEvent, Disposition
+from hub.core.hidings import close, dispose, unshelve
 from hub.core.rights import Principal
 from hub.errors import BadInput
 from hub.model import to_micros
-from hub.store import alarms, audit, views
+from hub.store import alarms, audit, hidings, views
 from hub.store.pool import Connection
 
 router = APIRouter(prefix="/alarms", tags=["alarms"])
@@ -44,6 +50,8 @@ async def list_alarms(
     division: DivisionFilter = None,
     institution: InstitutionFilter = None,
     device: Annotated[Identifier | None, Query()] = None,
+    suppressed_by: Annotated[UUID | None, Query(description="Those that this root alarm explains.")] = None,
+    maintenance: Annotated[UUID | None, Query(description="Those that this maintenance window holds.")] = None,
     since: Since = None,
     until: Until = None,
     limit: pages.Limit = 100,
@@ -63,6 +71,8 @@ async def list_alarms(
         division=division,
         institution=institution,
         device=device,
+        suppressed_by=suppressed_by,
+        maintenance=None if maintenance is None else str(maintenance),
         since=since,
         until=until,
     )
@@ -120,6 +130,74 @@ async def note_alarm(who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, as
     return await _detail(conn, hub, who, alarm)
 
 
+@router.post("/{alarm}/shelve", responses=documented(409))
+async def shelve_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: GivenShelving, response: Response
+) -> AlarmDetail:
+    """Hide it from paging until then; it ends by itself. A fire or panic is only asked for (202): a second person must agree."""
+    await views.alarm(conn, who.scope, alarm)
+    now, until = to_micros(hub.clock()), to_micros(asked.until)
+    shelved = await hidings.shelve(conn, alarm, until, who.name, asked.reason, now)
+    if shelved is None:
+        response.status_code = 202
+    said = {"until": asked.until.isoformat(), "reason": asked.reason, "asked": shelved is None}
+    await audit.record(conn, who.name, "alarm.shelve", f"alarm:{alarm}", said)
+    return await _detail(conn, hub, who, alarm)
+
+
+@router.post("/{alarm}/shelve/agree", responses=documented(409))
+async def agree_to_shelve(who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId) -> AlarmDetail:
+    """The second person agrees to shelve a fire or panic alarm as the first one asked."""
+    await views.alarm(conn, who.scope, alarm)
+    await hidings.agree(conn, alarm, who.name, to_micros(hub.clock()))
+    await audit.record(conn, who.name, "alarm.shelve_agreed", f"alarm:{alarm}", {})
+    return await _detail(conn, hub, who, alarm)
+
+
+@router.post("/{alarm}/unshelve", responses=documented(409))
+async def unshelve_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None
+) -> AlarmDetail:
+    """End the shelving now: what is still unacknowledged is paged at once."""
+    note = "" if asked is None else asked.note
+    return await _move(conn, hub, who, alarm, "unshelve", partial(unshelve, actor=who.name, note=note), {"note": note})
+
+
+@router.post("/{alarm}/disposition", responses=documented(409))
+async def dispose_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: GivenDisposition
+) -> AlarmDetail:
+    """Say what the alarm was; it may be said anew until the alarm is closed."""
+    by = partial(dispose, disposition=Disposition(asked.disposition), actor=who.name, note=asked.note)
+    return await _move(conn, hub, who, alarm, "dispose", by, {"disposition": asked.disposition, "note": asked.note})
+
+
+@router.post("/{alarm}/close", responses=documented(409))
+async def close_alarm(
+    who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None
+) -> AlarmDetail:
+    """It is dealt with: cleared, acknowledged, reset where it latches, and given a disposition."""
+    note = "" if asked is None else asked.note
+    return await _move(conn, hub, who, alarm, "close", partial(close, actor=who.name, note=note), {"note": note})
+
+
+async def _move(
+    conn: Connection,
+    hub: Services,
+    who: Principal,
+    alarm: UUID,
+    verb: str,
+    by: Callable[..., tuple[core.Alarm, core.Transition]],
+    said: dict[str, Any],
+) -> AlarmDetail:
+    """One of `hub.core.hidings`, with all but the alarm and the time given."""
+    await views.alarm(conn, who.scope, alarm)
+    now = to_micros(hub.clock())
+    await alarms.move(conn, alarm, lambda one: by(one, at=now), now)
+    await audit.record(conn, who.name, f"alarm.{verb}", f"alarm:{alarm}", said)
+    return await _detail(conn, hub, who, alarm)
+
+
 async def _act(
     conn: Connection, hub: Services, who: Principal, alarm: UUID, event: AlarmEvent, note: str
 ) -> AlarmDetail:
@@ -132,4 +210,6 @@ async def _act(
 async def _detail(conn: Connection, hub: Services, who: Principal, alarm: UUID) -> AlarmDetail:
     row = await views.alarm(conn, who.scope, alarm)
     history = await views.alarm_history(conn, alarm)
-    return AlarmDetail.model_validate({**shapes.alarm_row(hub.profiles, row), **history._asdict()})
+    asked = await hidings.asked(conn, alarm, to_micros(hub.clock()))
+    shown = {**shapes.alarm_row(hub.profiles, row), **history._asdict()}
+    return AlarmDetail.model_validate({**shown, "shelving_asked": None if asked is None else asked._asdict()})

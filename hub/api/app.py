@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from hub.api import (
     alarms,
+    arming,
     audit,
     changes,
     completeness,
@@ -18,6 +19,7 @@ from hub.api import (
     drills,
     floors,
     handovers,
+    maintenance,
     places,
     police_windows,
     policies,
@@ -50,6 +52,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     proofs.router,
     alarms.router,
     handovers.router,
+    maintenance.router,
+    arming.router,
     policies.router,
     coverage.router,
     completeness.router,

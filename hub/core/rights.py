@@ -33,14 +33,18 @@ class Permission(StrEnum):
     """declare drills and ask for proofs, book windows at the police centre"""
     PROVISION = "provision"
     """plan and apply manifests, fetch bundles, put devices in and out of service"""
+    MAINTAIN = "maintain"
+    """book maintenance windows, arm and disarm institutions"""
     ADMINISTER = "administer"
     """tokens and the audit log"""
 
 
 RIGHTS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
-    Role.INSTALLER: frozenset({Permission.READ, Permission.TEST, Permission.EXERCISE, Permission.PROVISION}),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.ACKNOWLEDGE, Permission.EXERCISE}),
+    Role.INSTALLER: frozenset(
+        {Permission.READ, Permission.TEST, Permission.EXERCISE, Permission.PROVISION, Permission.MAINTAIN}
+    ),
+    Role.OPERATOR: frozenset({Permission.READ, Permission.ACKNOWLEDGE, Permission.EXERCISE, Permission.MAINTAIN}),
     Role.REGULATOR: frozenset({Permission.READ}),
     Role.PLATFORM: frozenset({Permission.READ}),
 }

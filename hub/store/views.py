@@ -226,14 +226,26 @@ async def events(
 
 
 _ALARM_FILTERS = (
-    *("active", "state", "signal_class", "priority", "institution", "division", "device", "since", "until"),
+    *(
+        "active",
+        "state",
+        "signal_class",
+        "priority",
+        "institution",
+        "division",
+        "device",
+        "suppressed_by",
+        "maintenance",
+        "since",
+        "until",
+    ),
 )
 
 
 async def alarms(
     conn: Connection, scope: Scope, *, limit: int, after: tuple[datetime, UUID] | None = None, **filters: Any
 ) -> list[Row]:
-    """Alarms, newest first; filters: active, state, signal_class, priority, institution, division, device, since, until."""
+    """Alarms, newest first; filters: active, state, signal_class, priority, institution, division, device, suppressed_by, maintenance, since, until."""
     at, last = (None, None) if after is None else after
     asked: dict[str, Any] = dict.fromkeys(_ALARM_FILTERS) | filters
     return await _list(conn, "alarms", scope, {"id": None, "limit": limit, "after_at": at, "after": last, **asked})

@@ -23,6 +23,11 @@ def test_only_an_installer_and_an_admin_provision_and_test() -> None:
         assert {role for role in Role if permission in RIGHTS[role]} == {Role.ADMIN, Role.INSTALLER}
 
 
+def test_whoever_works_on_site_or_watches_books_maintenance_and_arms() -> None:
+    may = {role for role in Role if Permission.MAINTAIN in RIGHTS[role]}
+    assert may == {Role.ADMIN, Role.INSTALLER, Role.OPERATOR}
+
+
 def test_only_an_admin_administers() -> None:
     assert {role for role in Role if Permission.ADMINISTER in RIGHTS[role]} == {Role.ADMIN}
 

@@ -155,7 +155,15 @@ limit %(limit)s
 -- name: alarms
 select a.id, d.id as device, i.id as institution, i.division, z.id as zone, p.id as position, d.kind, d.profile,
        a.definition, a.instance, a.signal_class, a.priority, a.state, a.latching, a.raised_at, a.received_at, a.cleared_at,
-       a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late
+       a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late,
+       a.shelved_until, a.shelved_by, a.shelved_with, a.shelve_reason, a.suppressed_by, a.suppress_reason, a.maintenance, a.held_until,
+       a.disposition, a.disposition_by, a.disposition_at, a.closed_at, a.closed_by, is_paged(a) as paged,
+       array_remove(array[
+           case when a.shelved_until > statement_timestamp() then 'shelved' end,
+           case when a.suppressed_by is not null then 'suppressed' end,
+           case when a.held_until > statement_timestamp() then case when a.maintenance is null then 'late' else 'maintenance' end end,
+           case when a.out_of_service then 'out_of_service' end,
+           case when a.stale and a.signal_class not in ('fire', 'panic') then 'stale' end], null) as hidden
 from institutions_in_scope(%(scope)s::jsonb) i
 join alarm a on a.institution = i.key
 join device d on d.key = a.device
@@ -169,6 +177,8 @@ where (%(id)s::uuid is null or a.id = %(id)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
   and (%(division)s::text is null or starts_with(i.division, %(division)s))
   and (%(device)s::text is null or d.id = %(device)s)
+  and (%(suppressed_by)s::uuid is null or a.suppressed_by = %(suppressed_by)s)
+  and (%(maintenance)s::text is null or a.maintenance = %(maintenance)s)
   and (%(since)s::timestamptz is null or a.raised_at >= %(since)s)
   and (%(until)s::timestamptz is null or a.raised_at < %(until)s)
   and (%(after_at)s::timestamptz is null or (a.raised_at, a.id) < (%(after_at)s, %(after)s::uuid))
