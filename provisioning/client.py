@@ -75,6 +75,10 @@ class Hub:
         """Take away what is at `path`."""
         self._ask("DELETE", path)
 
+    def text(self, path: str) -> str:
+        """What the hub says of `path` where that is no JSON: a page, a table."""
+        return self._answer("GET", path).text
+
     def items(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
         cursor: str | None = None
@@ -90,6 +94,10 @@ class Hub:
         return self._send(method, path, params=given, json=content)
 
     def _send(self, method: str, path: str, **given: Any) -> Any:
+        answer = self._answer(method, path, **given)
+        return None if answer.status_code == httpx.codes.NO_CONTENT else _json(answer)
+
+    def _answer(self, method: str, path: str, **given: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **given)
         except httpx.TimeoutException:
@@ -98,7 +106,7 @@ class Hub:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise HubError(f"the hub at {self._origin} cannot be reached: {reason}", Exit.NOT_REACHABLE) from None
         if answer.is_success:
-            return None if answer.status_code == httpx.codes.NO_CONTENT else _json(answer)
+            return answer
         raise _refusal(answer)
 
 

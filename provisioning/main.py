@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from provisioning.errors import BadManifest, Exit, HubError
+from provisioning.exercise_app import drill_app, proof_app, prove, window_app
 
 if TYPE_CHECKING:
     from provisioning.client import Hub
@@ -34,6 +35,10 @@ app.add_typer(authority_app, name="authority")
 app.add_typer(coverage_app, name="coverage")
 floor_app = typer.Typer(help="平面图 Floor plans: list, put, remove.", no_args_is_help=True)
 app.add_typer(floor_app, name="floor")
+app.add_typer(proof_app, name="proof")
+app.add_typer(drill_app, name="drill")
+app.add_typer(window_app, name="window")
+app.command("prove")(prove)
 
 
 @dataclass

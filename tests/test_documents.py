@@ -23,6 +23,7 @@ from hub.config import Settings
 from hub.core import wire
 from hub.core.blindness import Cause
 from hub.core.blindness_sentences import CAUSES
+from hub.core.proof_order import order_topic
 from hub.core.siren_order import siren_answer_topic, siren_topic
 from hub.model import Lane
 from hub.runtime.blindness_watch import BlindnessMetrics, Counters
@@ -200,7 +201,7 @@ def calls(path: Path, *names: str, writing: bool = True) -> Iterator[ast.Call]:
 def test_the_topics_of_the_protocol_page_are_those_of_the_code() -> None:
     named = re.findall(r"`((?:anxin/v1/<partition>/<client>|…)/(?:up|down)/[a-z]+)`", section(PROTOCOL, "Topics"))
     topics = [name.replace("…", "anxin/v1/<partition>/<client>") for name in named]
-    others = wire.configuration_topic, wire.state_topic, siren_topic, siren_answer_topic
+    others = wire.configuration_topic, wire.state_topic, siren_topic, siren_answer_topic, order_topic
     for own in (topic(0, "x") for topic in others):
         topics.remove(own.replace("/0/x/", "/<partition>/<client>/"))
     read = {wire.parse_topic(topic.replace("<partition>", "3").replace("<client>", "edge-1")) for topic in topics}
@@ -210,7 +211,7 @@ def test_the_topics_of_the_protocol_page_are_those_of_the_code() -> None:
 def test_the_codes_of_the_protocol_page_are_those_of_the_code() -> None:
     place = {"BadInput": 2, "Refused": 1, "_refused_struct": 1, "Quarantined": 6}
     used = set()
-    for file in ("core/wire.py", "core/intake.py", "core/normalise.py", "runtime/ingest.py"):
+    for file in ("core/wire.py", "core/intake.py", "core/proofs.py", "core/normalise.py", "runtime/ingest.py"):
         for call in calls(ROOT / "hub" / file, *place, writing=False):
             name = call.func.id  # type: ignore[attr-defined]
             given = [word.value for word in call.keywords if word.arg == "code"] + call.args[
