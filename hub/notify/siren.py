@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from hub.model import IDENTIFIER, SignalClass
-from hub.notify.message import ChannelSettings, Message, Outcome, Receipt
+from hub.notify.message import ChannelSettings, Message, Outcome, Purpose, Receipt
 
 _SECONDS = 12.0
 
@@ -50,6 +50,10 @@ class SirenChannel:
 
     async def send(self, message: Message) -> Receipt:
         """One order, twelve seconds at most until the edge has answered."""
+        if message.purpose is not Purpose.PAGE:
+            return Receipt(
+                Outcome.REFUSED, None, "a siren asks nobody and lists nothing: it is sounded by a page alone"
+            )
         if message.exercise is not None or message.signal_class is not SignalClass.FIRE:
             return Receipt(Outcome.REFUSED, None, "a siren is sounded for a real fire and for nothing else")
         if self._sound is None:

@@ -18,7 +18,7 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
 from pydantic import Field, SecretStr, field_validator
 
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
-from hub.notify.wording import CLASSES, MARKS, PRIORITIES
+from hub.notify.wording import CLASSES, MARKS, PRIORITIES, asked, called
 
 # these write whole requests into their log: the number, the text, the key's id. Two of them set their own level and handler when they are
 # imported, so a level does not hold
@@ -151,13 +151,13 @@ def spoken(message: Message, words: Sequence[Word], most: int) -> list[str]:
     late = "（迟到）" if message.late else ""
     raised = message.raised_at.astimezone(_BEIJING)
     values: dict[Word, str] = {
-        "title": f"{mark}{message.title.zh}{late}",
+        "title": f"{mark}{called(message).zh}{late}",
         "class": f"{mark}{CLASSES[message.signal_class].zh}",
         "priority": PRIORITIES[message.priority].zh,
         "institution": message.institution_title.zh,
         "place": message.place.zh,
         "time": f"{raised.month}月{raised.day}日{raised:%H:%M:%S}",
-        "response": f"{mark}{message.response.zh}",
+        "response": f"{mark}{asked(message, named=False).zh}",
     }
     return [_plain(values[word], most) for word in words]
 

@@ -46,16 +46,16 @@ def marked(words: Title, exercise: Exercise | None) -> Title:
 
 def headline(message: Message) -> Title:
     """What the alarm is called, marked: no renderer shows `message.title` itself."""
-    return marked(_called(message), message.exercise)
+    return marked(called(message), message.exercise)
 
 
 def instruction(message: Message) -> Title:
     """What to do first, marked: no renderer shows `message.response` itself."""
-    return marked(_asked(message), message.exercise)
+    return marked(asked(message), message.exercise)
 
 
-def _called(message: Message) -> Title:
-    """A digest says how many, a reminder that somebody is asked."""
+def called(message: Message) -> Title:
+    """The title without its mark: a digest says how many, a reminder that somebody is asked."""
     title, count = message.title, message.listed_count
     if message.purpose is Purpose.DIGEST and count > 1:
         return Title.model_construct(zh=f"{count} 条告警：{title.zh} 等", en=f"{count} alarms: {title.en} and others")
@@ -64,8 +64,9 @@ def _called(message: Message) -> Title:
     return title
 
 
-def _asked(message: Message) -> Title:
-    response, owner = message.response, message.owner
+def asked(message: Message, *, named: bool = True) -> Title:
+    """What is to be done, without its mark; not `named`: for a group or a phone that anybody may hear, the owner of an alarm is not called by name."""
+    response, owner = message.response, message.owner if named else ""
     if message.purpose is Purpose.DIGEST and message.listed_count > 1:
         more = message.listed_count - len(message.listed)
         zh = [f"{one.institution_title.zh} {one.place.zh} {one.title.zh}" for one in message.listed]
@@ -74,9 +75,10 @@ def _asked(message: Message) -> Title:
         en += [f"and {more} more"] if more > 0 else []
         return Title.model_construct(zh="；".join(zh), en="; ".join(en))
     if message.purpose is Purpose.REMINDER:
-        zh_text = f"{owner} 已接警。请确认仍在处置，否则将重新告警。{response.zh}"
+        zh_text = f"{owner} 已接警。请确认仍在处置，否则将重新告警。{response.zh}".strip()
         return Title.model_construct(
-            zh=zh_text, en=f"{owner} has taken it. Confirm that you are on it, or it is paged again. {response.en}"
+            zh=zh_text,
+            en=f"{owner or 'Somebody'} has taken it. Confirm that you are on it, or it is paged again. {response.en}",
         )
     return response
 
@@ -85,9 +87,9 @@ def subject(message: Message) -> str:
     """One line: class, institution, alarm, in both languages; never a line break."""
     kind = CLASSES[message.signal_class]
     mark = None if message.exercise is None else MARKS[message.exercise]
-    called = _called(message)
-    zh = f"【{kind.zh}】{message.institution_title.zh} {called.zh}"
-    en = f"[{kind.en}] {message.institution_title.en}: {called.en}"
+    words = called(message)
+    zh = f"【{kind.zh}】{message.institution_title.zh} {words.zh}"
+    en = f"[{kind.en}] {message.institution_title.en}: {words.en}"
     if mark is not None:
         zh, en = f"【{mark.zh}】{zh}", f"[{mark.en}] {en}"
     return " ".join(f"{zh} / {en}".split())
@@ -132,7 +134,8 @@ def brief(message: Message, most: int) -> str:
     late = Title(zh="（迟到）", en=" (late)") if message.late else Title.model_construct(zh="", en="")
     length = 400
     while True:
-        title, response = marked(_cut(message.title, length), message.exercise), _cut(message.response, length)
+        title = marked(_cut(called(message), length), message.exercise)
+        response = _cut(asked(message, named=False), length)
         institution, place = _cut(message.institution_title, length), _cut(message.place, length)
         lines = [
             f"{title.zh}{late.zh}",

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.model import Exercise
+from hub.model import Exercise, SignalClass
 from hub.notify import Message, Outcome, Receipt, deliver, open_channel
-from hub.notify.wording import MARKS, body, headline, instruction, subject
+from hub.notify.message import Purpose
+from hub.notify.siren import SirenSettings
+from hub.notify.telephony import spoken
+from hub.notify.wording import MARKS, body, brief, headline, instruction, subject
 from hub.profiles import Title
 from tests.notify.letters import MESSAGE
 
@@ -85,3 +88,41 @@ async def test_a_sink_takes_exercises_and_refuses_what_is_real() -> None:
     for kind in Exercise:
         assert (await deliver(channel, MESSAGE._replace(exercise=kind))).outcome is Outcome.DELIVERED
     assert (await deliver(channel, MESSAGE)).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("kind", [None, *Exercise])
+def test_a_reminder_says_so_everywhere_and_names_its_owner_to_nobody_but_a_reader_of_his_own(
+    kind: Exercise | None,
+) -> None:
+    message = MESSAGE._replace(exercise=kind, purpose=Purpose.REMINDER, owner="王小明")
+    assert "王小明" in body(message)
+    spoken_words = spoken(message, ["title", "response"], 35)
+    for text in (brief(message, 2048), " ".join(spoken_words)):
+        assert "仍在处置吗" in text
+        assert "已接警" in text
+        assert "王小明" not in text
+    if kind is not None:
+        assert brief(message, 2048).startswith(f"【{MARKS[kind].zh}】")
+        assert all(word.startswith(MARKS[kind].zh) for word in spoken_words)
+
+
+def test_a_digest_says_how_many_in_a_group_and_on_a_phone() -> None:
+    message = MESSAGE._replace(purpose=Purpose.DIGEST, listed_count=7)
+    assert "7 条告警" in brief(message, 2048)
+    assert spoken(message, ["title"], 35)[0].startswith("7 条告警")
+
+
+async def test_a_siren_is_sounded_by_a_page_alone() -> None:
+    fire = MESSAGE._replace(signal_class=SignalClass.FIRE)
+    sounded: list[Message] = []
+
+    async def sound(edge: str, rule: str, message: Message) -> Receipt:
+        sounded.append(message)
+        return Receipt(Outcome.DELIVERED)
+
+    horn = SirenSettings(edge="edge-1", rule="siren").channel(allow_loopback=False).through(sound)
+    for purpose in set(Purpose) - {Purpose.PAGE}:
+        assert (await deliver(horn, fire._replace(purpose=purpose))).outcome is Outcome.REFUSED
+    assert sounded == []
+    assert (await deliver(horn, fire)).outcome is Outcome.DELIVERED
+    assert sounded == [fire]
