@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """webhooks may go to this machine: for the demo and for tests only"""
     keep_readings_days: int = Field(default=90, ge=2, le=3650)
     """how long single readings are kept; older days are dropped (hub/runtime/housekeeping.py)"""
+    data: Path | None = None
+    """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "json"
 

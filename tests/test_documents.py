@@ -26,9 +26,11 @@ from hub.core.blindness_sentences import CAUSES
 from hub.core.proof_order import order_topic
 from hub.core.siren_order import siren_answer_topic, siren_topic
 from hub.model import Lane
+from hub.mqtt import Broker
 from hub.runtime.blindness_watch import BlindnessMetrics, Counters
 from hub.runtime.duty_watch import DutyMetrics
-from hub.runtime.service import _IngestMetrics
+from hub.runtime.service import _IngestMetrics, _StandbyMetrics
+from hub.runtime.standby import Standby
 from provisioning.errors import Exit
 from provisioning.main import app as anxinctl
 from tests.pages import ROOT, blocks, inline, rows, section, text
@@ -154,9 +156,11 @@ def test_no_document_names_a_variable_that_nobody_reads() -> None:
 def test_every_metric_stands_in_the_table_and_no_other() -> None:
     registry = CollectorRegistry()
     Meter(lambda *_: None, registry)  # type: ignore[arg-type]
+    standby = Standby("postgresql://nobody@/nowhere", Broker("nowhere"), {})
     families = [*registry.collect(), *_IngestMetrics(types.SimpleNamespace(lanes=[])).collect()]  # type: ignore[arg-type]
     families += BlindnessMetrics(Counters()).collect()
     families += DutyMetrics(types.SimpleNamespace(state=None)).collect()  # type: ignore[arg-type]
+    families += [*_StandbyMetrics(standby).collect()]
     there = {family.name + "_total" * (family.type == "counter") for family in families}
     assert set(re.findall(r"`(anxin_[a-z_]+)`", section(OPERATIONS, "What to watch"))) == there
 

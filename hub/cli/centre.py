@@ -14,7 +14,7 @@ import typer
 
 from hub import logs
 from hub.config import Settings, load_settings
-from hub.errors import AnxinError, BadInput, Conflict
+from hub.errors import AnxinError, BadInput, Conflict, LinkDown
 
 if TYPE_CHECKING:
     from hub.runtime.service import ServeApi, Service
@@ -80,7 +80,7 @@ def serve(
     except AnxinError as error:
         raise _refuse(str(error), _code(error)) from None
     except BaseExceptionGroup as group:
-        refused, rest = group.split((BadInput, Conflict))
+        refused, rest = group.split((BadInput, Conflict, LinkDown))
         if refused is None or rest is not None:
             raise
         first = refused

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 import structlog
@@ -39,12 +39,31 @@ class Limits(NamedTuple):
     give_up: Micros = 6 * 3600 * SECOND
 
 
+class Beside(Protocol):
+    """Who may send urgent pages beside the deliverer, while the database does not answer (hub.runtime.standby)."""
+
+    async def before(self, key: UUID) -> Receipt | None:
+        """The receipt of what went out already; None: it is the deliverer's to send."""
+        ...
+
+    async def after(self, key: UUID, receipt: Receipt | None) -> None:
+        """What became of it; None: nobody knows."""
+        ...
+
+
 class _Desk:
     """Attempts under way and receipts that are not noted yet; together never more than `slots`."""
 
-    def __init__(self, open_: Callable[[Claimed], Channel], word: Callable[[Claimed], Message], limits: Limits) -> None:
+    def __init__(
+        self,
+        open_: Callable[[Claimed], Channel],
+        word: Callable[[Claimed], Message],
+        limits: Limits,
+        beside: Beside | None = None,
+    ) -> None:
         self._open = open_
         self._word = word
+        self._beside = beside
         self.limits = limits
         self.under_way: dict[UUID, Claimed] = {}
         self.done: deque[tuple[Claimed, Result]] = deque()
@@ -74,6 +93,19 @@ class _Desk:
         return Receipt(Outcome.FAILED, None, f"internal error ({type(error).__name__})")
 
     async def _send(self, claimed: Claimed) -> Receipt:
+        if self._beside is None or claimed.urgency > 0:
+            return await self._send_now(claimed)
+        sent = await self._beside.before(claimed.id)
+        if sent is not None:
+            return sent
+        receipt = None
+        try:
+            receipt = await self._send_now(claimed)
+        finally:
+            await self._beside.after(claimed.id, receipt)
+        return receipt
+
+    async def _send_now(self, claimed: Claimed) -> Receipt:
         if claimed.kind is None:
             return Receipt(Outcome.REFUSED, None, "the responder or the channel is retired")
         try:
@@ -164,9 +196,11 @@ async def run(
     sound: Sound | None = None,
     limits: Limits | None = None,
     poll: float = 0.25,
+    beside: Beside | None = None,
 ) -> NoReturn:
     """Deliver until cancelled. `profiles` gives alarm titles and response texts; `allow_loopback` is for demo and tests only, `sound` the way to
-    sirens."""
+    sirens; `beside` has perhaps sent what the outbox holds.
+    """
 
     def open_(claimed: Claimed) -> Channel:
         where = f"channel {claimed.responder}/{claimed.channel}"
@@ -180,7 +214,7 @@ async def run(
         message = message_of(claimed, profiles.get(claimed.profile), public_url, keys[-1])
         return message._replace(listed=_lines(claimed, profiles))
 
-    desk = _Desk(open_, word, Limits() if limits is None else limits)
+    desk = _Desk(open_, word, Limits() if limits is None else limits, beside)
     async with asyncio.TaskGroup() as attempts:
 
         async def session(connected: Callable[[], None]) -> None:
@@ -242,7 +276,7 @@ async def _note(outbox: Outbox, claimed: Claimed, result: Result, give_up: Micro
         return
     crash.point("deliverer-marked")
     outcome = {"code": result.code, "detail": result.detail}
-    if state == "sent":
+    if state == "sent" or result.outcome is Ended.DELIVERED:
         _log.info("notification_sent", **about, **outcome)
     elif state == "failed":
         _log.error("notification_failed", **about, **outcome)

@@ -122,6 +122,7 @@ class LaneIngest:
         self._clock = clock
         self._conn: Connection | None = None
         self._state = State()
+        self._loaded = False
         self._series: lanes.SeriesKeys = {}
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
@@ -138,6 +139,11 @@ class LaneIngest:
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
 
+    @property
+    def judged(self) -> tuple[State, Registry] | None:
+        """State as last committed, and the registry by which it was judged; None before the first look at the database."""
+        return (self._state, self._judged_by) if self._loaded else None
+
     def look_for_tests(self) -> None:
         """A function test was asked for somewhere: the next tick looks."""
         self._tests_asked.set()
@@ -145,8 +151,8 @@ class LaneIngest:
     async def run(self) -> None:
         """Serve this lane until cancelled."""
         self._hearing.lose(Cause.DATABASE, self._clock())  # after a lost lease
-        await self._reopen()
         try:
+            await self._reopen()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(), name=f"{self.name}-receive")
                 tasks.create_task(self._watch_time(), name=f"{self.name}-time")
@@ -407,6 +413,7 @@ class LaneIngest:
         """The stored state is the state; what is not stored stays as this process knows it."""
         before = self._state
         self._state, self._series = loaded.state, loaded.series
+        self._loaded = True
         self._state.streams = self._foreign | self._state.streams
         self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
         self._state.edge_gaps = before.edge_gaps

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from hub.core.backoff import full_jitter
+from hub.core.draft import State
 from hub.errors import Conflict, LinkDown
 from hub.model import Lane
 from hub.mqtt import Broker
@@ -61,6 +62,11 @@ class Partitions:
     def ready(self) -> bool:
         """Leased, and every lane listens."""
         return self.leased and all(lane.listening for lane in self.lanes)
+
+    def urgent(self, number: int) -> tuple[State, Registry] | None:
+        """What is committed of a partition's urgent lane, and by which registry; None where that is another process's."""
+        shared = self.shared.get(number)
+        return None if shared is None else shared.lanes[Lane.URGENT].judged
 
     def reload(self) -> "asyncio.Future[None]":
         """Ask for a fresh registry; the future ends when one that was loaded after this call is in place."""

@@ -5,7 +5,9 @@ without its escalator would be the silent failure that this software exists to p
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -17,11 +19,14 @@ from prometheus_client.metrics_core import Metric
 
 from hub.calendars import load_calendars
 from hub.config import Settings, data_folder
+from hub.core.backoff import full_jitter
 from hub.core.coverage.rules import RulePack
+from hub.core.draft import State
 from hub.engine import read_passwords
-from hub.errors import BadInput
-from hub.mqtt import parse_broker
+from hub.errors import BadInput, LinkDown
+from hub.mqtt import Broker, parse_broker
 from hub.profiles import Profile, load_profiles
+from hub.registry import Registry
 from hub.rulepacks import load_rule_packs
 from hub.runtime import (
     alarm_clock,
@@ -40,11 +45,14 @@ from hub.runtime.duty_watch import DutyMetrics, DutyWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
 from hub.runtime.sirens import Sirens
+from hub.runtime.standby import Standby
 from hub.store import registry
 from hub.store.migrate import upgrade
 from hub.store.pool import connect, open_pool
 from hub.store.session import Pool
 
+STANDBY_AGE = 60.0
+"""seconds after which the standby's plan is too old to be called ready"""
 _log = structlog.get_logger(__name__)
 
 
@@ -76,6 +84,8 @@ class Service:
         self._numbers = partitions
         self.partitions: Partitions | None = None
         """what this process owns, once it does"""
+        self.standby: Standby | None = None
+        """what pages while the database does not answer (role paging)"""
         self._database = settings.database_url.get_secret_value()
 
     async def ready(self) -> Mapping[str, bool]:
@@ -83,13 +93,12 @@ class Service:
         parts = {"feed": self.fanout.following.is_set()}
         if self.partitions is not None:
             parts |= {"lease": self.partitions.leased, "broker": self.partitions.ready}
+        if self.standby is not None:
+            parts["standby"] = self.standby.listening and self.standby.age < STANDBY_AGE
         return parts
 
     async def run(self, serve_api: ServeApi, *, migrate: bool = True) -> None:
         """Run until cancelled. Raises Conflict when another process owns a partition, BadInput for settings that do not hold."""
-        if migrate:
-            await asyncio.to_thread(upgrade, self._database)
-        self.fanout = Fanout(self._database)
         broker = parse_broker(self.settings.mqtt_url.get_secret_value())
         self.duty = DutyWatch(
             self._database,
@@ -98,7 +107,15 @@ class Service:
             checks=Role.PAGING in self.roles,
         )
         self.metrics.register(DutyMetrics(self.duty))
-        async with open_pool(self._database) as self.pool, asyncio.TaskGroup() as tasks:
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            if Role.PAGING in self.roles:
+                self.standby = self._stand_by(broker)
+                tasks.create_task(self.standby.run(), name="standby")
+            await self._await_database(migrate)
+            if self.standby is not None:
+                self.standby.migrated.set()
+            self.fanout = Fanout(self._database)
+            self.pool = await stack.enter_async_context(open_pool(self._database))
             tasks.create_task(self.duty.run(), name="duty-watch")
             if Role.INGEST in self.roles:
                 numbers = await self._owned()
@@ -124,6 +141,7 @@ class Service:
                     public_url=self.settings.public_url,
                     allow_loopback=self.settings.allow_loopback,
                     sound=Sirens(self._database, broker).sound,
+                    beside=None if self.standby is None else self.standby.pager,
                 )
                 tasks.create_task(deliver, name="deliverer")
                 handing = handovers.run(
@@ -144,6 +162,46 @@ class Service:
                 tasks.create_task(self.fanout.follow(), name="fanout")
                 tasks.create_task(_run(serve_api(self)), name="api")
             _log.info("service.started", roles=sorted(role.value for role in self.roles))
+
+    def _stand_by(self, broker: Broker) -> Standby:
+        settings = self.settings
+        if settings.data is None:
+            _log.warning(
+                "standby.in_memory", reason="ANXIN_DATA names no folder: a hub restarted in an outage pages nobody"
+            )
+
+        def live(number: int) -> tuple[State, Registry] | None:
+            return None if self.partitions is None else self.partitions.urgent(number)
+
+        standby = Standby(
+            self._database,
+            broker,
+            self.profiles,
+            folder=settings.data,
+            public_url=settings.public_url,
+            allow_loopback=settings.allow_loopback,
+            live=live,
+        )
+        self.metrics.register(_StandbyMetrics(standby))
+        return standby
+
+    async def _await_database(self, migrate: bool) -> None:
+        """The database, at its newest revision. While it is away at the start the standby, where it has a plan on disk, pages already."""
+        attempt = 0
+        while True:
+            try:
+                if migrate:
+                    await asyncio.to_thread(upgrade, self._database)
+                else:
+                    await (await connect(self._database, "setup")).close()
+                return
+            except LinkDown as error:
+                if self.standby is None or self.settings.data is None:
+                    raise
+                attempt += 1
+                if attempt == 1:
+                    _log.error("service.database_away", reason=str(error))
+                await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
 
     async def _owned(self) -> Sequence[int]:
         conn = await connect(self._database, "setup")
@@ -195,3 +253,25 @@ class _IngestMetrics:
         for lane in self._partitions.lanes:
             listening.add_metric([str(lane.shared.number), lane.lane], float(lane.listening))
         yield listening
+
+
+class _StandbyMetrics:
+    """What pages while the database does not answer."""
+
+    def __init__(self, standby: Standby) -> None:
+        self._standby = standby
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus-client at each scrape."""
+        standby = self._standby
+        yield GaugeMetricFamily("anxin_standby_plan_age_seconds", "since the plan was read", value=standby.age)
+        yield GaugeMetricFamily("anxin_standby_listening", "1 while it hears the urgent lane", value=standby.listening)
+        yield GaugeMetricFamily("anxin_standby_unconfirmed", "urgent messages that wait", value=standby.window.count)
+        yield GaugeMetricFamily("anxin_standby_alarms", "alarms that it pages now", value=len(standby.pursuits))
+        yield CounterMetricFamily("anxin_standby_given_up", "messages its bound let go", value=standby.window.given_up)
+        failures = standby.journal_failures
+        yield CounterMetricFamily("anxin_standby_journal_failures", "writes the disk did not take", value=failures)
+        pages = CounterMetricFamily("anxin_standby_pages", "attempts by their outcome", labels=["outcome"])
+        for outcome in ("delivered", "failed", "refused"):
+            pages.add_metric([outcome], standby.pager.outcomes[outcome])
+        yield pages

@@ -30,7 +30,11 @@ class Bell:
         self._rung.set()
 
     async def wait(self, seconds: float) -> None:
-        """Until it rings, at most `seconds`. A connection that breaks rings too: the next statement then says so.
+        """As `rang`, for who looks anyhow."""
+        await self.rang(seconds)
+
+    async def rang(self, seconds: float) -> bool:
+        """Until it rings, at most `seconds`; whether it did. A connection that breaks rings too: the next statement then says so.
 
         Raises LinkDown where it is closed already.
         """
@@ -41,8 +45,9 @@ class Bell:
         try:
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
+            return True
         except TimeoutError:
-            pass
+            return False
         finally:
             loop.remove_reader(fileno)
             self._rung.clear()

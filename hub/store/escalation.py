@@ -5,7 +5,7 @@ alarm's row. Everybody locks in the same order: alarm, escalation, step, notific
 the other: either the step finds the alarm acknowledged, or the acknowledge finds the step's notification and cancels it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -236,6 +236,30 @@ async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
     elif not await _replan(cur, run, at_once=bool(paged.unreachable)):
         state = await _advance(cur, run)
     return Fired(alarm, paged.pages, paged.unreachable, state, paged.folded, paged.faults)
+
+
+async def resume(
+    cur: Cursor, alarm: UUID, policy: str, version: int, number: int, start: Micros, done: Collection[tuple[int, int]]
+) -> bool:
+    """Go on where somebody else, who could not ask the database, has come to: round `number`, begun at `start`, of which `done` (step,
+    repetition) went out. False where it does not run by this policy, or is further already: it goes on as it stands then.
+    """
+    await cur.execute(_SQL["lock_escalation"], {"alarm": alarm})
+    row = await cur.fetchone()
+    if row is None:
+        return False
+    now = _Running(alarm, *row)
+    if (now.policy, now.version) != (policy, version) or number < now.round:
+        return False
+    plan = plan_from(now.plan)
+    begun_earlier = number > now.round or to_datetime(start) < now.started_at
+    if begun_earlier:
+        await cur.execute(_SQL["drop_due"], {"alarm": alarm})
+        await cur.execute(_SQL["move_round"], {"alarm": alarm, "round": number, "started_at": to_datetime(start)})
+        await _add(cur, _timers(alarm, now.urgency, plan, number, start), (await moment(cur)).at)
+    for step, repetition in sorted(done):
+        await paging.finish(cur, alarm, number, step, repetition)
+    return True
 
 
 async def sweep(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:

@@ -123,6 +123,10 @@ from escalation
 where alarm = %(alarm)s and state = 'running'
 for update
 
+-- name: drop_due
+-- They are written anew with other due times.
+delete from escalation_step where alarm = %(alarm)s and state = 'due'
+
 -- name: open_steps
 select count(*) from escalation_step where alarm = %(alarm)s and state = 'due'
 

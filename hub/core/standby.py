@@ -1,0 +1,243 @@
+"""Paging while the database does not answer: what is not committed yet, what it would raise, who is told next. Pure.
+
+A `Window` holds the urgent messages that the hub has not confirmed. What stays in it for longer than a commit takes is judged by the same
+functions as ingest's (`hub.core.intake`), over the state as it was last committed, so that an alarm and each of its pages get the very
+identities that the normal path will compute when it comes to the same messages. A `Pursuit` is one alarm whose pages are owed meanwhile: its
+steps and rounds are those of `hub.core.escalation`. Nothing here is a commit: the edge keeps its messages and the hub judges them again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+from uuid import UUID
+
+from hub.core.alarms import Alarm, due_events, is_active, is_paged
+from hub.core.draft import Draft, Key, Message, State, Streamed
+from hub.core.escalation import Due, Plan, last_resort, next_round, round_of
+from hub.core.intake import take_message
+from hub.model import LIFE_SAFETY, Micros
+from hub.registry import Registry
+
+WINDOW_MESSAGES = 50_000
+WINDOW_BYTES = 64 * 1024 * 1024
+"""what may wait unconfirmed; beyond it the oldest is let go: its pages go on, its edge still has it"""
+
+
+class Waiting(NamedTuple):
+    """One unconfirmed message. `since`: monotonic seconds."""
+
+    message: Message
+    partition: int
+    since: float
+
+
+class Window:
+    """Urgent messages that nobody has confirmed, by stream and number; bounded."""
+
+    def __init__(self, messages: int = WINDOW_MESSAGES, size: int = WINDOW_BYTES) -> None:
+        self._limits = messages, size
+        self._streams: dict[str, dict[int, Waiting]] = {}
+        self._fresh: dict[str, set[int]] = {}
+        """what was not judged yet"""
+        self.upto: dict[str, int] = {}
+        """the highest confirmation heard of each stream"""
+        self.count = 0
+        self.bytes = 0
+        self.given_up = 0
+        """messages that the bound has let go before they were confirmed"""
+
+    def add(self, partition: int, message: Message, now: float) -> None:
+        """A message came; one that was confirmed before, or waits already, changes nothing."""
+        if message.seq <= self.upto.get(message.stream, 0):
+            return
+        stream = self._streams.setdefault(message.stream, {})
+        if message.seq in stream:
+            return
+        stream[message.seq] = Waiting(message, partition, now)
+        self._fresh.setdefault(message.stream, set()).add(message.seq)
+        self.count += 1
+        self.bytes += len(message.payload)
+        while self.count > self._limits[0] or self.bytes > self._limits[1]:
+            self._give_up()
+
+    def confirm(self, stream: str, upto: int) -> int | None:
+        """All of the stream up to `upto` is committed; the partition from which that took something out."""
+        self.upto[stream] = max(upto, self.upto.get(stream, 0))
+        gone = [(seq, waiting.partition) for seq, waiting in self._streams.get(stream, {}).items() if seq <= upto]
+        for seq, _ in gone:
+            self._drop(stream, seq)
+        return gone[0][1] if gone else None
+
+    def overdue(self, now: float, grace: float) -> dict[int, list[Message]]:
+        """By partition, what is to be judged: of each stream in which something fresh has waited for more than `grace` seconds, all that is
+        fresh, in order. It counts as judged from now on."""
+        found: dict[int, list[Message]] = {}
+        for stream, fresh in list(self._fresh.items()):
+            waiting = self._streams[stream]
+            if any(now - waiting[seq].since > grace for seq in fresh):
+                for seq in sorted(fresh):
+                    found.setdefault(waiting[seq].partition, []).append(waiting[seq].message)
+                del self._fresh[stream]
+        return found
+
+    def again(self, partition: int) -> None:
+        """The state has moved: what still waits of this partition is judged anew."""
+        for stream, waiting in self._streams.items():
+            if next(iter(waiting.values())).partition == partition:
+                self._fresh[stream] = set(waiting)
+
+    def waits(self, partition: int) -> bool:
+        """Whether anything of the partition is unconfirmed."""
+        return any(next(iter(waiting.values())).partition == partition for waiting in self._streams.values())
+
+    def _give_up(self) -> None:
+        stream = min(self._streams, key=lambda name: next(iter(self._streams[name].values())).since)
+        self._drop(stream, next(iter(self._streams[stream])))
+        self.given_up += 1
+
+    def _drop(self, stream: str, seq: int) -> None:
+        waiting = self._streams[stream].pop(seq)
+        self.count -= 1
+        self.bytes -= len(waiting.message.payload)
+        fresh = self._fresh.get(stream)
+        if fresh is not None:
+            fresh.discard(seq)
+            if not fresh:
+                del self._fresh[stream]
+        if not self._streams[stream]:
+            del self._streams[stream]
+
+
+def as_known(state: State, open_: Iterable[Alarm], at: Micros) -> State:
+    """A lane's state with what persons have done since the lane last looked: `open_` are the alarms that were open at `at`.
+
+    Of one that both know the later version counts; one that only the lane knows was ended by a person, unless it came after that look. Where
+    nothing can be known this tells somebody once too often rather than nobody.
+    """
+    stored = {alarm.id: alarm for alarm in open_}
+    alarms: dict[Key, Alarm] = {}
+    for key, alarm in state.alarms.items():
+        other = stored.get(alarm.id)
+        if other is not None:
+            alarms[key] = max(alarm, other, key=lambda one: one.version)
+        elif alarm.received_at >= at:
+            alarms[key] = alarm
+    return replace(state, alarms=alarms)
+
+
+class Judge:
+    """What the unconfirmed messages of one partition raise, over its last committed state; kept while that does not move."""
+
+    def __init__(self, state: State, registry: Registry) -> None:
+        self.registry = registry
+        self._draft = Draft(state, registry, 0)
+        self._held = [key for key, watch in state.watches.items() if watch.holds]
+        self._found: set[UUID] = set()
+
+    def take(self, messages: Iterable[Message], now: Micros) -> list[Alarm]:
+        """Judge what was not judged yet; the fire and panic alarms that somebody must now be told of, each once.
+
+        A message beyond a gap is judged all the same: what is missing may come never, and a press in it must not wait for that.
+        """
+        draft = self._draft
+        draft.now = now
+        for message in messages:
+            streamed = draft.streams.get(message.stream) or draft.state.streams.get(message.stream)
+            if streamed is not None and message.seq <= streamed.upto:
+                continue
+            if streamed is None or streamed.upto != message.seq - 1:
+                client = message.client if streamed is None else streamed.client
+                draft.streams[message.stream] = Streamed(client, message.lane, message.seq - 1, None, None)
+            take_message(draft, message)
+        self._run_timers()
+        begun = [alarm for _, alarm in draft.touched.values() if alarm.id in draft.begin and alarm.id not in draft.stop]
+        fresh = [alarm for alarm in begun if alarm.id not in self._found and is_pursued(alarm, now)]
+        self._found |= {alarm.id for alarm in fresh}
+        self._forget_rows()
+        return [
+            alarm for alarm in fresh if draft.registry.devices[alarm.device].key > 0
+        ]  # a canary proves the path, not this
+
+    def _run_timers(self) -> None:
+        draft = self._draft
+        for key in {*self._held, *(key for key, watch in draft.watches.items() if watch.holds)}:
+            device, watch = draft.registry.devices.get(key.device), draft.watch_of(key)
+            definition = None if device is None else device.profile.alarms.get(key.definition)
+            if device is None or watch is None or definition is None or definition.signal_class not in LIFE_SAFETY:
+                continue
+            if draft.test_of(device.id) is None and due_events(
+                definition, watch, is_active(draft.alarm_of(key)), draft.now
+            ):
+                draft.run_timer(device, key, definition, watch)
+
+    def _forget_rows(self) -> None:
+        """What only a transaction would write grows with an outage."""
+        draft = self._draft
+        for rows in (
+            draft.readings,
+            draft.events,
+            draft.quarantined,
+            draft.transitions,
+            draft.changes,
+            draft.gaps,
+            draft.runs,
+        ):
+            rows.clear()
+        draft.tallies.clear()
+        draft.confirm.clear()
+
+
+def is_pursued(alarm: Alarm, now: Micros) -> bool:
+    """Whether the standby pages it: a real fire or panic that nobody has answered and nothing hides."""
+    return alarm.signal_class in LIFE_SAFETY and alarm.exercise is None and is_paged(alarm, now)
+
+
+Row = tuple[int, int, int]
+"""round, step, repetition"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pursuit:
+    """One alarm whose pages are owed: who is told when (`plan`, from the start of the present round), and what is done of it."""
+
+    alarm: Alarm
+    policy: str
+    version: int
+    plan: Plan
+    first_round: int
+    round: int
+    started_at: Micros
+    done: frozenset[Row] = field(default_factory=frozenset)
+
+    @property
+    def key(self) -> Key:
+        """What is unique among active alarms."""
+        return Key(self.alarm.device, self.alarm.definition, self.alarm.instance)
+
+
+def due_rows(pursuit: Pursuit, now: Micros, overdue: Micros = 0) -> list[tuple[Due, Micros]]:
+    """The rows of the present round that are not done and were due `overdue` ago, with their due times, in order."""
+    rows = ((row, pursuit.started_at + row.offset) for row in round_of(pursuit.plan, pursuit.round))
+    return [
+        (row, at)
+        for row, at in rows
+        if at + overdue <= now and (row.round, row.step, row.repetition) not in pursuit.done
+    ]
+
+
+def with_done(pursuit: Pursuit, row: Due) -> Pursuit:
+    """The same with one row done."""
+    return replace(pursuit, done=pursuit.done | {(row.round, row.step, row.repetition)})
+
+
+def moved_on(pursuit: Pursuit, now: Micros) -> Pursuit:
+    """The pursuit in its next round where all of the present one is done. A fire or panic never ends: after its policy's last round the manned
+    room alone is told, again and again."""
+    if any((row.round, row.step, row.repetition) not in pursuit.done for row in round_of(pursuit.plan, pursuit.round)):
+        return pursuit
+    following = next_round(pursuit.plan, pursuit.first_round, pursuit.round, pursuit.started_at, now)
+    if following is not None:
+        return replace(pursuit, round=following[0], started_at=following[1])
+    room = last_resort(pursuit.plan)
+    start = max(pursuit.started_at + room.round_every, now)
+    return replace(pursuit, plan=room, round=pursuit.round + 1, started_at=start)

@@ -1,0 +1,179 @@
+"""Sending what the standby owes: through the same channels, under the same keys as the deliverer's, at most once between the two.
+
+Whoever takes a key first sends it: the deliverer asks `before` it sends and tells `after`; a page that the standby has delivered is noted by the
+deliverer and not sent again. A failed attempt is tried again as the deliverer does it, until the alarm is handed over.
+"""
+
+import asyncio
+import random
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from hub.core.escalation import retry_after
+from hub.errors import BadInput
+from hub.model import SECOND, Micros
+from hub.notify import Channel, Message, Outcome, Receipt, deliver
+from hub.runtime.journal import DELIVERED, Journal
+from hub.store.reconcile import BESIDE, Page, Tried
+
+SLOTS = 64
+PER_CHANNEL = 8
+LONGEST = 30.0
+"""seconds for one attempt; longer than any channel's own limit"""
+OTHERS = 12.0
+"""seconds that the deliverer waits for an attempt of ours; it holds a lease of 30"""
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Owed:
+    """One page under way to its receiver."""
+
+    alarm: UUID
+    page: Page
+    next_at: float = 0.0
+    sending: "asyncio.Task[None] | None" = None
+
+
+class Pager:
+    """Pages of the standby, and the keys of all urgent ones that went out of this process. `word` gives channel and message, or BadInput."""
+
+    def __init__(
+        self, journal: Journal, word: Callable[[UUID, Page], tuple[Channel, Message]], clock: Callable[[], Micros]
+    ) -> None:
+        self._journal = journal
+        self._word = word
+        self._clock = clock
+        self._owed: dict[UUID, _Owed] = {}
+        self._delivered: OrderedDict[UUID, int | None] = OrderedDict()
+        """with the receiver's answer, where that is known"""
+        self._elsewhere: set[UUID] = set()
+        self.outcomes: Counter[str] = Counter()
+
+    # what the deliverer calls ---------------------------------------------------------------------------------------
+
+    async def before(self, key: UUID) -> Receipt | None:
+        """The receipt of a page that went out already; None: it is the caller's now, who says `after` what became of it."""
+        owed = self._owed.get(key)
+        if owed is not None and owed.sending is not None:
+            await asyncio.wait({owed.sending}, timeout=OTHERS)
+        if key in self._delivered:
+            return Receipt(Outcome.DELIVERED, self._delivered[key], BESIDE)
+        self._elsewhere.add(key)
+        return None
+
+    async def after(self, key: UUID, receipt: Receipt | None) -> None:
+        """What became of it; None: nobody knows."""
+        self._elsewhere.discard(key)
+        if receipt is not None and receipt.outcome is Outcome.DELIVERED:
+            self._remember(key, receipt.code)
+            await self._journal.delivered(key)
+
+    # what the standby calls -----------------------------------------------------------------------------------------
+
+    def restore(self, pages: Iterable[tuple[UUID, Page]], delivered: Iterable[UUID]) -> None:
+        """What the journal held."""
+        for key in delivered:
+            self._remember(key)
+        for alarm, page in pages:
+            self.owe(alarm, [page])
+
+    def owe(self, alarm: UUID, pages: Iterable[Page]) -> None:
+        """These are to be sent."""
+        for page in pages:
+            if page.state == "sent":
+                self._remember(page.key, page.tried[-1].code if page.tried else None)
+            self._owed.setdefault(page.key, _Owed(alarm, page))
+
+    def send(self, tasks: asyncio.TaskGroup, now: float) -> None:
+        """Start what is due at `now` (monotonic), within the limits; the rest waits its turn."""
+        sending = [owed for owed in self._owed.values() if owed.sending is not None]
+        busy = Counter((owed.page.responder, owed.page.channel) for owed in sending)
+        free = SLOTS - len(sending)
+        for key, owed in self._owed.items():
+            place = owed.page.responder, owed.page.channel
+            if free <= 0:
+                break
+            if owed.page.state != "pending" or owed.sending is not None or owed.next_at > now or key in self._elsewhere:
+                continue
+            if key in self._delivered:  # the deliverer was quicker
+                owed.page = owed.page._replace(state="sent")
+                continue
+            if busy[place] >= PER_CHANNEL:
+                continue
+            busy[place] += 1
+            free -= 1
+            owed.sending = tasks.create_task(self._attempt(owed), name=f"standby-{key}")
+
+    def pages(self, alarm: UUID) -> list[Page] | None:
+        """All of an alarm; None while one of them is under way."""
+        mine = [owed for owed in self._owed.values() if owed.alarm == alarm]
+        return None if any(owed.sending is not None for owed in mine) else [owed.page for owed in mine]
+
+    def release(self, alarm: UUID) -> list[UUID]:
+        """The alarm is somebody else's now; returns the keys that were sent."""
+        mine = {key: owed for key, owed in self._owed.items() if owed.alarm == alarm}
+        for key in mine:
+            del self._owed[key]
+        return [key for key, owed in mine.items() if owed.page.state == "sent"]
+
+    async def _attempt(self, owed: _Owed) -> None:
+        started = asyncio.get_running_loop().time()
+        try:
+            receipt = await self._once(owed)
+        finally:
+            owed.sending = None
+        now = asyncio.get_running_loop().time()
+        tried = Tried(self._clock(), str(receipt.outcome), receipt.code, receipt.detail, int((now - started) * SECOND))
+        page = owed.page._replace(tried=(*owed.page.tried, tried))
+        about = {
+            "alarm": str(owed.alarm),
+            "notification": str(page.key),
+            "responder": page.responder,
+            "channel": page.channel,
+        }
+        self.outcomes[str(receipt.outcome)] += 1
+        if receipt.outcome is Outcome.DELIVERED:
+            owed.page = page._replace(state="sent")
+            self._remember(page.key, receipt.code)
+            _log.warning("standby.paged", **about, code=receipt.code)
+        elif receipt.outcome is Outcome.REFUSED:
+            owed.page = page._replace(state="failed")
+            _log.error("standby.page_failed", **about, code=receipt.code, detail=receipt.detail)
+        else:
+            owed.page = page._replace(tried=page.tried[-20:])
+            owed.next_at = now + retry_after(len(page.tried), random.random(), urgent=True) / SECOND
+            _log.warning("standby.attempt_failed", **about, code=receipt.code, detail=receipt.detail)
+        await self._journal.note(owed.alarm, owed.page)
+
+    async def _once(self, owed: _Owed) -> Receipt:
+        """One message that trips over a mistake of ours must not stop the others: it is loud and tried again."""
+        sending = asyncio.ensure_future(self._send(owed))
+        try:
+            done, _ = await asyncio.wait({sending}, timeout=LONGEST)
+        finally:
+            sending.cancel()
+        if not done:
+            return Receipt(Outcome.FAILED, None, f"the channel did not end within {LONGEST:g} s")
+        error = sending.exception()
+        if error is None:
+            return sending.result()
+        _log.error("standby.page_broke", notification=str(owed.page.key), exc_info=error)
+        return Receipt(Outcome.FAILED, None, f"internal error ({type(error).__name__})")
+
+    async def _send(self, owed: _Owed) -> Receipt:
+        try:
+            channel, message = self._word(owed.alarm, owed.page)
+        except BadInput as error:
+            return Receipt(Outcome.REFUSED, None, f"the channel's settings do not hold: {error.reason}")
+        return await deliver(channel, message)
+
+    def _remember(self, key: UUID, code: int | None = None) -> None:
+        self._delivered[key] = code
+        self._delivered.move_to_end(key)
+        while len(self._delivered) > DELIVERED:
+            self._delivered.popitem(last=False)

@@ -1,0 +1,184 @@
+"""What the standby keeps of the database: whom to tell of what, where things are, what is open. It can be written to disk as it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from hub.core.alarms import Alarm
+from hub.core.commissioning import Trial
+from hub.core.escalation import Plan, Policy
+from hub.core.rota import Calendar, Rota
+from hub.model import Lane, Micros, to_micros
+from hub.store import escalation, lanes, registry
+from hub.store.bell import Bell
+from hub.store.duty import load_calendar, load_rotas
+from hub.store.escalation import Cursor
+from hub.store.policies import Responder, load_policies, load_responders
+from hub.store.pool import Connection, connect
+from hub.store.queries import queries
+from hub.store.session import translated
+from hub.store.sessions import link_key
+
+_SQL = queries("plan")
+_CHUNK = 500
+"""rows of places that are taken at once: nothing else of the process may wait longer for them than some milliseconds"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One device of the urgent lane: whose it is, and the words that a message says of where it is."""
+
+    key: int
+    id: str
+    institution: str
+    institution_key: int
+    division: str
+    institution_type: str
+    partition: int
+    profile: str
+    admin_state: str
+    client: str
+    revoked: bool
+    institution_title: tuple[str, str]
+    zone_title: tuple[str, str] | None
+    position_title: tuple[str, str] | None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who is told, and how: with the secrets of their channels."""
+
+    policies: tuple[Policy, ...] = ()
+    responders: tuple[Responder, ...] = ()
+    rotas: dict[str, Rota] = field(default_factory=dict)
+    calendar: Calendar = field(default_factory=Calendar)
+    link_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One running escalation: steps of its present round that are done, and those of them whose page is not sent yet."""
+
+    alarm: Alarm
+    policy: str
+    version: int
+    plan: Plan
+    first_round: int
+    round: int
+    started_at: Micros
+    done: tuple[tuple[int, int], ...]
+    pending: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What is open now: alarms of urgent devices by partition, their escalations, function tests. `ahead`: the database's clock less ours
+    (`at`). Times of escalations are the database's."""
+
+    at: Micros = 0
+    ahead: Micros = 0
+    alarms: dict[int, list[Alarm]] = field(default_factory=dict)
+    running: tuple[Running, ...] = ()
+    rounds: dict[UUID, int] = field(default_factory=dict)
+    tests: tuple[Trial, ...] = ()
+
+
+class Source:
+    """The standby's own connection. Every method raises LinkDown when it is gone; the caller limits the time."""
+
+    def __init__(self, conn: Connection, bell: Bell) -> None:
+        self.conn = conn
+        self._bell = bell
+        self._heard: set[str] = set()
+        conn.add_notify_handler(lambda notice: self._heard.add(notice.channel))
+
+    async def partitions(self) -> int:
+        """N."""
+        with translated():
+            return await registry.partitions(self.conn)
+
+    async def places(self) -> list[Place]:
+        """Every device of the urgent lane."""
+        with translated():
+            rows = await (await self.conn.execute(_SQL["places"])).fetchall()
+        found = []
+        for n, row in enumerate(rows):
+            found.append(_place(row))
+            if n % _CHUNK == 0:
+                await asyncio.sleep(0)
+        return found
+
+    async def people(self) -> People:
+        """Policies and responders as they stand."""
+        async with self.transaction() as cur:
+            policies, responders = await load_policies(cur), await load_responders(cur)
+            rotas, calendar = await load_rotas(cur), await load_calendar(cur)
+        return People(policies, responders, rotas, calendar, await link_key(self.conn))
+
+    async def open(self, partitions: int, now: Micros) -> Open:
+        """Alarms, escalations and tests as they stand; `now` by our own clock."""
+        with translated():
+            found = {n: await lanes.load_alarms(self.conn, n, Lane.URGENT) for n in range(partitions)}
+            alarms = {n: [*of.values()] for n, of in found.items() if of}
+            by_id = {alarm.id: alarm for of in alarms.values() for alarm in of}
+            running, rounds = await self._escalations(by_id)
+            tests = await (await self.conn.execute(_SQL["tests"])).fetchall()
+            clock = await (await self.conn.execute(_SQL["clock"])).fetchone()
+        assert clock is not None
+        trials = tuple(Trial(id_, device, to_micros(opened), to_micros(until)) for id_, device, opened, until in tests)
+        return Open(now, to_micros(clock[0]) - now, alarms, running, rounds, trials)
+
+    async def _escalations(self, by_id: dict[UUID, Alarm]) -> tuple[tuple[Running, ...], dict[UUID, int]]:
+        if not by_id:
+            return (), {}
+        given = {"alarms": list(by_id)}
+        rows = await (await self.conn.execute(_SQL["running"], given)).fetchall()
+        ended = await (await self.conn.execute(_SQL["rounds"], given)).fetchall()
+        running = tuple(
+            Running(
+                by_id[alarm], policy, version, escalation.plan_from(plan), first, number, to_micros(started),
+                tuple((step, repetition) for step, repetition in done),
+                tuple((step, repetition) for step, repetition in pending),
+            )
+            for alarm, policy, version, plan, first, number, started, done, pending in rows
+        )  # fmt: skip
+        return running, dict(ended)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Cursor]:
+        """One transaction: committed at the end, rolled back on any error."""
+        with translated():
+            async with self.conn.transaction(), self.conn.cursor() as cur:
+                yield cur
+
+    async def wait(self, seconds: float) -> set[str]:
+        """At most `seconds`, until registry or alarms move; returns which channels were notified."""
+        await self._bell.rang(seconds)
+        heard, self._heard = self._heard, set()
+        return heard
+
+
+def _place(row: Sequence[Any]) -> Place:
+    key, id_, institution, institution_key, division, kind, partition, profile, admin, client, revoked, *rest = row
+    institution_zh, institution_en, zone_zh, zone_en, position_zh, position_en, groups = rest
+    zone = None if zone_zh is None else (zone_zh, zone_en)
+    position = None if position_zh is None else (position_zh, position_en)
+    who = key, id_, institution, institution_key, division, kind, partition, profile, admin, client, revoked
+    return Place(*who, (institution_zh, institution_en), zone, position, tuple(groups))
+
+
+@asynccontextmanager
+async def open_source(database_url: str) -> AsyncIterator[Source]:
+    """Connect and listen for changes of the registry and of anything that is announced; raises LinkDown."""
+    conn = await connect(database_url, "standby", autocommit=True)
+    try:
+        bell = Bell(conn)
+        await bell.listen("anxin_registry")
+        await bell.listen("anxin_change")
+        yield Source(conn, bell)
+    finally:
+        conn.pgconn.finish()

@@ -1,0 +1,42 @@
+-- Bringing into the database what was paged while it did not answer.
+
+-- name: alarm
+-- By its identity; else the one that stands for the same press: what came first was not seen by who paged.
+select a.id, a.institution
+from alarm a join device d on d.key = a.device
+where a.id = %(id)s
+   or (d.id = %(device)s and a.definition = %(definition)s and a.instance = %(instance)s and a.ended_at is null
+       and not exists (select from alarm b where b.id = %(id)s))
+for share of a
+
+-- name: page
+insert into notification
+    (id, alarm, institution, round, step, repetition, responder, channel, urgency, due_at, created_at, state, attempts,
+     next_attempt_at, last_error, ended_at)
+select %(id)s, %(alarm)s, %(institution)s, %(round)s, %(step)s, %(repetition)s, %(responder)s, %(channel)s, 0, %(due_at)s,
+       %(due_at)s, %(state)s, %(attempts)s, clock_timestamp(), %(last_error)s, %(ended_at)s
+where exists (select from escalation e where e.alarm = %(alarm)s)
+on conflict do nothing
+returning id
+
+-- name: arrived
+-- The escalator was quicker: it has arrived all the same, and when it was due is what the standby says.
+update notification n
+set state = 'sent', due_at = %(due_at)s, ended_at = %(ended_at)s, lease_until = null, lease_holder = null, last_error = ''
+from (
+    select id, state from notification
+    where alarm = %(alarm)s and round = %(round)s and step = %(step)s and repetition = %(repetition)s
+      and responder = %(responder)s and channel = %(channel)s
+    for update
+) before
+where n.id = before.id
+returning n.id, before.state <> 'sent'
+
+-- name: attempt
+-- What the deliverer noted of a page that was sent already is filled in; its own attempts stay.
+insert into attempt as a (notification, n, at, outcome, code, detail, duration)
+select %(id)s, %(n)s, %(at)s, %(outcome)s, %(code)s, %(detail)s, %(duration)s
+where exists (select from notification n where n.id = %(id)s)
+on conflict (notification, n) do update
+set at = excluded.at, outcome = excluded.outcome, code = excluded.code, duration = excluded.duration
+where a.detail = %(beside)s

@@ -1,0 +1,221 @@
+"""The standby's core: nothing unconfirmed is overlooked or judged twice, and what it raises is what the normal path will raise."""
+
+import uuid
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.core import wire
+from hub.core.alarms import AlarmEvent, open_alarm, step
+from hub.core.draft import Draft, Key, Message, State
+from hub.core.escalation import Plan, Step, round_of
+from hub.core.intake import take_in
+from hub.core.standby import Judge, Pursuit, Window, as_known, due_rows, is_pursued, moved_on, with_done
+from hub.model import SECOND, AdminState, Lane, Sample, Series
+from hub.registry import Client, Device, Registry
+from tests.runtime.city import profiles
+
+NOW = 1_800_000_000 * SECOND
+STREAMS = [f"{uuid.UUID(int=n)}-urgent" for n in range(3)]
+BUTTON = profiles()["test-button"]
+
+
+def device(name: str, key: int = 1) -> Device:
+    about = (key, name, "garden", key, BUTTON, Lane.URGENT, AdminState.IN_SERVICE)
+    return Device(*about, "edge-1", False, "", "")
+
+
+REGISTRY = Registry(
+    8,
+    {"button-1": device("button-1"), "canary-1": device("canary-1", -1)},
+    {"edge-1": Client("edge-1", "garden", 0, "edge-1", False)},
+)
+
+
+def message(seq: int, *samples: Sample, stream: str = STREAMS[0]) -> Message:
+    return Message("topic", "edge-1", Lane.URGENT, stream, seq, wire.encode_up(samples))
+
+
+def press(at: int, name: str = "button-1", instance: str = "") -> Sample:
+    return Sample(Series(name, "press", instance), at, "1")
+
+
+# the window ---------------------------------------------------------------------------------------------------------
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("up"), st.integers(0, 2), st.integers(1, 12)),
+        st.tuples(st.just("down"), st.integers(0, 2), st.integers(0, 12)),
+        st.tuples(st.just("look"), st.floats(0, 3), st.just(0)),
+        st.tuples(st.just("again"), st.integers(0, 2), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@given(steps)
+def test_what_waits_longer_than_the_grace_is_judged_in_order_and_what_is_confirmed_is_not(script: list[Any]) -> None:
+    window, now = Window(), 0.0
+    waiting: dict[tuple[int, int], float] = {}
+    judged: set[tuple[int, int]] = set()
+    upto = dict.fromkeys(range(3), 0)
+    for what, a, b in script:
+        if what == "up":
+            window.add(a, message(b, stream=STREAMS[a]), now)
+            if b > upto[a]:
+                waiting.setdefault((a, b), now)
+        elif what == "down":
+            moved = window.confirm(STREAMS[a], b)
+            gone = {place for place in waiting if place[0] == a and place[1] <= b}
+            assert moved == (a if gone else None)
+            upto[a] = max(upto[a], b)
+            waiting = {place: since for place, since in waiting.items() if place not in gone}
+        elif what == "again":
+            window.again(a)
+            judged -= {place for place in judged if place[0] == a}
+        else:
+            now += a
+            fresh = {place for place in waiting if place not in judged}
+            due = {n for n, _ in (place for place in fresh if now - waiting[place] > 1.0)}
+            expected = {n: sorted(seq for m, seq in fresh if m == n) for n in due}
+            found = window.overdue(now, 1.0)
+            assert {n: [one.seq for one in messages] for n, messages in found.items()} == expected
+            judged |= {place for place in fresh if place[0] in due}
+        assert window.count == len(waiting)
+        assert [window.waits(n) for n in range(3)] == [any(m == n for m, _ in waiting) for n in range(3)]
+
+
+def test_the_window_is_bounded_and_lets_the_oldest_go() -> None:
+    window = Window(messages=10)
+    for n in range(1, 26):
+        window.add(0, message(n), float(n))
+    assert (window.count, window.given_up) == (10, 15)
+    assert [one.seq for one in window.overdue(100.0, 1.0)[0]] == list(range(16, 26))
+    big = Window(size=1000)
+    for n in range(1, 4):
+        big.add(0, message(n)._replace(payload=bytes(600)), float(n))
+    assert (big.count, big.given_up) == (1, 2)
+
+
+# judging ------------------------------------------------------------------------------------------------------------
+
+samples = st.lists(
+    st.builds(
+        lambda point, instance, at, held: Sample(
+            Series("button-1", point, instance), NOW + at, held if point == "pressed" else "1"
+        ),
+        st.sampled_from(["pressed", "press"]),
+        st.sampled_from(["", "2"]),
+        st.integers(-5 * SECOND, 0),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(st.lists(samples, max_size=6), st.lists(samples, min_size=1, max_size=6), st.data())
+def test_whatever_came_before_it_raises_exactly_what_the_normal_path_will_raise(
+    before: list[list[Sample]], after: list[list[Sample]], data: st.DataObject
+) -> None:
+    state = State()
+    for seq, some in enumerate(before, 1):
+        draft = take_in(state, REGISTRY, [message(seq, *some)], NOW, frozenset())
+        draft.settle()
+    waiting = [message(seq, *some) for seq, some in enumerate(after, len(before) + 1)]
+    cuts = data.draw(st.lists(st.integers(0, len(waiting)), max_size=3).map(sorted))
+    judge, found = Judge(state, REGISTRY), []
+    for since, until in zip([0, *cuts], [*cuts, len(waiting)], strict=True):
+        resent = waiting[: since + 1]  # what is sent again is judged once
+        found += judge.take([*resent, *waiting[since:until]], NOW + SECOND)
+    normal: dict[uuid.UUID, None] = {}
+    for one in waiting:
+        draft = take_in(state, REGISTRY, [one], NOW + 2 * SECOND, frozenset())
+        normal |= {id_: None for id_ in draft.begin if id_ not in draft.stop}
+        draft.settle()
+    assert len(found) == len(normal)
+    assert {alarm.id for alarm in found} == set(normal)
+
+
+def test_what_was_committed_before_the_outage_raises_nothing_when_it_is_sent_again() -> None:
+    state = State()
+    first = message(1, press(NOW))
+    take_in(state, REGISTRY, [first], NOW, frozenset()).settle()
+    assert Judge(state, REGISTRY).take([first], NOW) == []
+
+
+def test_a_press_behind_a_gap_is_paged_and_a_canary_is_not() -> None:
+    judge = Judge(State(), REGISTRY)
+    (found,) = judge.take([message(7, press(NOW), press(NOW, "canary-1"))], NOW)
+    assert (found.device, found.definition) == ("button-1", "click")
+    assert is_pursued(found, NOW)
+
+
+def test_garbage_and_strangers_raise_nothing_and_hinder_nothing() -> None:
+    judge = Judge(State(), REGISTRY)
+    bad = message(1)._replace(payload=b"\xff{")
+    stranger = message(2, press(NOW, "nobody"), Sample(Series("button-1", "nothing"), NOW, 1))
+    (found,) = judge.take([bad, stranger, message(3, press(NOW))], NOW)
+    assert found.device == "button-1"
+
+
+def test_a_persons_act_that_the_lane_has_not_seen_counts() -> None:
+    definition = BUTTON.alarms["click"]
+    opened, _ = step(open_alarm("button-1", "click", "", definition, NOW, NOW), AlarmEvent.RAISE, NOW)
+    taken, _ = step(opened, AlarmEvent.ACKNOWLEDGE, NOW, "somebody")
+    key = Key("button-1", "click", "")
+    lane = State(alarms={key: opened})
+    assert as_known(lane, [taken], NOW + 1).alarms == {key: taken}
+    assert as_known(lane, [], NOW + 1).alarms == {}  # ended by a person
+    assert as_known(lane, [], NOW).alarms == {key: opened}  # raised since that look
+    assert as_known(State(alarms={key: taken}), [opened], NOW + 1).alarms == {key: taken}
+    assert lane.alarms == {key: opened}
+
+
+# pursuing -----------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(1, 5), st.integers(0, 3)), min_size=1, max_size=4),
+    st.integers(1, 30),
+    st.one_of(st.none(), st.integers(1, 3)),
+)
+def test_steps_and_rounds_go_out_when_due_each_once_as_the_escalation_would_send_them(
+    drawn: list[tuple[int, int, int]], more: int, most: int | None
+) -> None:
+    planned = tuple(
+        Step(n, "duty", "hook", delay * SECOND, every * SECOND, times)
+        for n, (delay, every, times) in enumerate(drawn, 1)
+    )
+    plan = Plan(max(one.last_offset for one in planned) + more * SECOND, most, planned)
+    alarm = open_alarm("button-1", "click", "", BUTTON.alarms["click"], NOW, NOW)
+    pursuit = Pursuit(alarm, "all", 1, plan, 1, 1, NOW)
+    sent: list[tuple[int, int, int, int]] = []
+    for second in range(3 * plan.round_every // SECOND):
+        now = NOW + second * SECOND
+        for row, at in due_rows(pursuit, now):
+            assert at == now
+            sent.append((row.round, row.step, row.repetition, at))
+            pursuit = with_done(pursuit, row)
+        pursuit = moved_on(pursuit, now)
+    expected = [
+        (row.round, row.step, row.repetition, NOW + (number - 1) * plan.round_every + row.offset)
+        for number in range(1, 4)
+        if most is None or number <= most
+        for row in round_of(plan, number)
+    ]
+    assert sorted(row for row in sent if most is None or row[0] <= most) == sorted(expected)
+    beyond = [row for row in sent if most is not None and row[0] > most]
+    assert {row[1] for row in beyond} <= {len(planned)}  # after the last round the manned room is told, again and again
+    assert bool(beyond) == (most is not None and most < 3)
+
+
+def test_a_draft_that_only_judges_does_not_grow() -> None:
+    judge = Judge(State(), REGISTRY)
+    for n in range(1, 200):
+        judge.take([message(n, Sample(Series("button-1", "pressed"), NOW + n, False))], NOW + n)
+    draft = judge._draft
+    assert isinstance(draft, Draft)
+    rows = (draft.readings, draft.events, draft.transitions, draft.changes, draft.runs, draft.tallies, draft.confirm)
+    assert [len(one) for one in rows] == [0] * len(rows)

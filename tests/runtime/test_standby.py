@@ -1,0 +1,171 @@
+"""A fire or panic is paged while the database is stopped, frozen, held by a lock or full; afterwards nothing is lost and nothing sent twice."""
+
+import os
+import uuid
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hub.core.alarms import alarm_id
+from hub.core.escalation import Due, idempotency_key
+from hub.runtime.ingest import wall_clock
+from hub.testing import eventually
+from tests.paging import receiver
+from tests.runtime.city import Client, client, fetch, rows, sample, seed
+from tests.runtime.outage import cover, hub, server, small_disk
+
+SENT = "select count(*), count(distinct id) from notification where state = 'sent'"
+ATTEMPTS = "select n, outcome from attempt order by at, n"
+
+
+async def press(sender: Client) -> tuple[int, uuid.UUID]:
+    """Press the button; the number of the message and the alarm that it must become."""
+    at = wall_clock()
+    seq = await sender.say("urgent", sample("button-1", "press", "1", at))
+    return seq, alarm_id("button-1", "click", "", at)
+
+
+def key(alarm: uuid.UUID, step: int = 1, repetition: int = 0, round_: int = 1) -> str:
+    return str(idempotency_key(alarm, Due(round_, step, repetition, "duty", "hook", 0)))
+
+
+async def alarms_are(database: str, *alarms: uuid.UUID) -> None:
+    await rows(database, "select id from alarm order by raised_at", [(alarm,) for alarm in alarms], 40)
+
+
+@pytest.mark.timeout(180)
+async def test_a_press_is_paged_while_the_database_is_frozen_or_stopped_and_once_and_stands_in_it_afterwards(
+    tmp_path: Path, mqtt_url: str
+) -> None:
+    async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
+        cover(db.url, sink.port)
+        async with hub(db.url, mqtt_url, tmp_path / "data") as running:
+            await sender.told("urgent", sample("button-1", "pressed", False))
+            with db.frozen():
+                seq, first = await press(sender)
+                await eventually(lambda: sink.ids == [key(first)], 20)
+            await sender.confirmed("urgent", seq)
+            await alarms_are(db.url, first)
+            await rows(db.url, SENT, [(1, 1)], 30)
+            await acknowledge(db.url)
+            await eventually(lambda: not running.standby._open.alarms, 20)
+
+            await db.stop()
+            seq, second = await press(sender)
+            await eventually(lambda: sink.ids == [key(first), key(second)], 20)
+            await eventually(lambda: running.standby.pager.outcomes["delivered"] == 2, 20)  # noted, not only sent
+        # the hub is restarted in the middle of it, from what lies on its disk: the edge sends again, and nothing goes out twice
+        async with hub(db.url, mqtt_url, tmp_path / "data", alone=True) as alone:
+            await sender.send_raw("urgent", sender.sent["urgent"][seq], seq)
+            again, _ = await press(sender)  # the same alarm still: it is pursued already
+            at = wall_clock()
+            last = await sender.say("urgent", sample("button-1", "pressed", True, at))
+            third = alarm_id("button-1", "panic", "", at)
+            await eventually(lambda: sink.ids[2:] == [key(third)], 20)
+            assert alone.standby.window.count == 3, again
+            await eventually(lambda: alone.standby.pager.outcomes["delivered"] == 1, 20)  # noted, not only sent
+        assert sink.ids[:2] == [key(first), key(second)]
+        await db.start()
+        async with hub(db.url, mqtt_url, tmp_path / "data") as back:
+            await sender.confirmed("urgent", last)
+            await eventually(lambda: not back.standby.pursuits, 40)
+            await rows(db.url, "select state from notification where state <> 'sent'", [], 30)
+        assert len(sink.ids) == len(set(sink.ids)) == 3
+        found = fetch(db.url, "select id::text from notification order by due_at")  # when they were due in the outage
+        assert [row[0] for row in found] == sink.ids
+        assert fetch(db.url, "select count(*) from alarm where ended_at is null") == [(2,)]
+
+
+async def acknowledge(database: str) -> None:
+    """As persons do it, to the end."""
+    from hub.core.alarms import AlarmEvent
+    from hub.store import alarms
+    from hub.store.pool import connect
+
+    async with await connect(database, "test") as conn:
+        for (id_,) in fetch(database, "select id from alarm where ended_at is null"):
+            for event in (AlarmEvent.ACKNOWLEDGE, AlarmEvent.RESET):
+                async with conn.transaction():
+                    await alarms.act(conn, id_, event, "somebody", "", wall_clock())
+
+
+@pytest.mark.timeout(120)
+async def test_a_lock_that_holds_delays_no_page_and_afterwards_the_next_step_comes_at_its_time(
+    fresh_database: str, mqtt_url: str, tmp_path: Path
+) -> None:
+    seed(fresh_database)
+    async with receiver() as sink, client(mqtt_url) as sender:
+        cover(fresh_database, sink.port, ("0s", "3s", "1"), ("6s", "0s", "0"))
+        async with hub(fresh_database, mqtt_url, tmp_path / "data"):
+            await sender.told("urgent", sample("button-1", "pressed", False))
+            async with await psycopg.AsyncConnection.connect(fresh_database) as holder:
+                await holder.execute("select 1 from device_state for update")
+                seq, alarm = await press(sender)
+                await eventually(lambda: sink.ids == [key(alarm), key(alarm, 1, 1)], 20)  # the repetition, too
+            await sender.confirmed("urgent", seq)
+            await eventually(lambda: sink.ids == [key(alarm), key(alarm, 1, 1), key(alarm, 2)], 20)
+            await rows(fresh_database, SENT, [(3, 3)], 20)
+        spread = "select extract(epoch from max(due_at) - min(due_at))::float8, count(distinct alarm) from notification"
+        assert fetch(fresh_database, spread) == [(6.0, 1)]
+        assert fetch(fresh_database, "select count(*) from alarm") == [(1,)]
+        assert fetch(fresh_database, "select outcome, code from attempt") == [("delivered", 204)] * 3
+
+
+@pytest.mark.timeout(120)
+async def test_a_chain_that_ran_before_goes_on_while_the_database_is_frozen_and_an_acknowledged_one_does_not(
+    tmp_path: Path, mqtt_url: str
+) -> None:
+    async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
+        cover(db.url, sink.port, ("0s", "0s", "0"), ("4s", "0s", "0"))
+        async with hub(db.url, mqtt_url, None) as running:
+            at = wall_clock()
+            await sender.told("urgent", sample("button-1", "press", "1", at), sample("button-1", "pressed", True, at))
+            click, held = alarm_id("button-1", "click", "", at), alarm_id("button-1", "panic", "", at)
+            await eventually(lambda: set(sink.ids) == {key(click), key(held)}, 20)
+            async with await psycopg.AsyncConnection.connect(db.url) as conn:
+                from hub.core.alarms import AlarmEvent
+                from hub.store import alarms
+
+                await alarms.act(conn, held, AlarmEvent.ACKNOWLEDGE, "somebody", "", wall_clock())
+            seen = running.standby
+            await eventually(lambda: [one.alarm.id for one in seen._open.running] == [click], 20)
+            with db.frozen():
+                await eventually(lambda: len(sink.ids) == 3, 30)
+                assert sink.ids[2] == key(click, 2)
+            await rows(db.url, SENT, [(3, 3)], 30)
+            await eventually(lambda: not seen.pursuits, 20)
+        assert len(sink.ids) == 3
+
+
+@pytest.mark.timeout(180)
+async def test_a_press_is_paged_while_the_disk_of_the_database_is_full(tmp_path: Path, mqtt_url: str) -> None:
+    with small_disk(tmp_path / "disk", "400m") as mounted:
+        if not mounted:
+            pytest.skip("only root may mount a file system that is full")
+        async with server(tmp_path / "disk") as db, receiver() as sink, client(mqtt_url) as sender:
+            cover(db.url, sink.port)
+            async with hub(db.url, mqtt_url, tmp_path / "data") as running:
+                await sender.told("urgent", sample("button-1", "pressed", False))
+                filler = tmp_path / "disk" / "filler"
+                with filler.open("wb") as file:
+                    try:
+                        while True:
+                            os.write(file.fileno(), bytes(1 << 20))
+                    except OSError:
+                        pass
+                    for _ in range(4096):
+                        try:
+                            os.write(file.fileno(), bytes(4096))
+                        except OSError:
+                            break
+                with psycopg.connect(db.url, autocommit=True) as conn, pytest.raises(psycopg.OperationalError):
+                    conn.execute("create table fat as select repeat('x', 2000) x, g from generate_series(1, 200000) g")
+                seq, alarm = await press(sender)
+                await eventually(lambda: sink.ids == [key(alarm)], 20)
+                filler.unlink()
+                await sender.confirmed("urgent", seq)
+                await alarms_are(db.url, alarm)
+                await rows(db.url, SENT, [(1, 1)], 30)
+                await eventually(lambda: not running.standby.pursuits, 30)
+            assert sink.ids == [key(alarm)]
