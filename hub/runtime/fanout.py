@@ -16,7 +16,11 @@ from hub.core.rights import Scope
 from hub.errors import LinkDown
 from hub.store.changes import Change, Cursor, Feed, open_feed
 
-KINDS = ("alarm", "device_state", "coverage", "registry", "escalation", "notification")
+KINDS = (
+    *("alarm", "device_state", "coverage", "registry", "escalation", "notification", "handover"),
+    *("armed", "blindness", "drill", "duty", "maintenance", "policy_check", "proof"),
+)
+"""What the feed speaks of (column `kind` of table `change`); a test holds the statements that write it to this."""
 QUEUE = 1000
 """Changes a subscriber may lag behind before it must resync."""
 BATCH = 500

@@ -31,7 +31,7 @@ class Change(NamedTuple):
     cursor: Cursor
     at: datetime
     kind: str
-    """alarm, device_state, coverage, registry, escalation or notification"""
+    """one of hub.runtime.fanout.KINDS"""
     institution: str | None
     division: str | None
     groups: tuple[str, ...]

@@ -1,17 +1,19 @@
 """One follower, many subscribers: in commit order, within the scope, bounded, and nothing left behind."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.resources import files
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 
 from hub.core.rights import EVERYTHING, Scope
-from hub.runtime.fanout import Fanout, Resync, Subscription, visible
+from hub.runtime.fanout import KINDS, Fanout, Resync, Subscription, visible
 from hub.store.changes import Change, Cursor, open_feed
 from hub.testing import eventually
 from tests.api import seed
@@ -246,3 +248,12 @@ def test_what_concerns_the_whole_hub_is_seen_only_by_those_who_see_everything() 
     change = Change(Cursor(1, 1), seed.NOW, "registry", None, None, (), {})
     assert visible(change, EVERYTHING)
     assert not visible(change, Scope(divisions=("14",)))
+
+
+def test_every_kind_of_change_that_is_written_is_one_that_is_told() -> None:
+    text = "".join(
+        one.read_text("utf-8") for one in files("hub.store").joinpath("sql").iterdir() if one.name.endswith(".sql")
+    )
+    written = re.findall(r"insert into change \(kind[^)]*\)\s*(?:values \(|select )'([a-z_]+)'", text)
+    assert len(written) > 8
+    assert set(written) <= set(KINDS)

@@ -1,6 +1,8 @@
 """What a person does in the console: one of two is first, roles are held, and everything is written down."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -90,3 +92,137 @@ async def test_a_database_that_is_away_is_said_and_not_hidden(console: Console) 
         assert answer.status_code == 503
         assert "画面不可信" in answer.text
         assert (await visitor.http.get("/console/", headers={"x-console": "1"})).json()["zh"]
+
+
+async def _stand(console: Console, **columns: object) -> None:
+    for name, value in columns.items():
+        await console.city.conn.execute(
+            f"update alarm set {name} = %s, version = version + 1 where id = %s".encode(), [value, console.city.a.alarm]
+        )
+
+
+async def test_an_alarm_gets_its_disposition_and_is_closed_after_it_ended(console: Console) -> None:
+    path = f"/console/alarms/{console.city.a.alarm}"
+    async with console.visitor("operator") as visitor:
+        assert (await visitor.post(f"{path}/dispose", {"disposition": "maybe"}, **SCRIPT)).status_code == 422
+        assert (
+            await visitor.post(f"{path}/dispose", {"disposition": "nuisance", "note": "误碰"}, **SCRIPT)
+        ).status_code == 200
+        refused = await visitor.post(f"{path}/close", **SCRIPT)
+        assert refused.status_code == 409
+        assert "先接警" in refused.json()["zh"]
+        await visitor.post(f"{path}/acknowledge", **SCRIPT)
+        await _stand(console, state="latched_ack")
+        await visitor.post(f"{path}/reset", **SCRIPT)
+        assert 'data-act="close"' in (await visitor.http.get(path)).text
+        assert (await visitor.post(f"{path}/close", {"note": "办结"}, **SCRIPT)).status_code == 200
+        page = (await visitor.http.get(path)).text
+        assert "扰报" in page
+        assert 'data-act="dispose"' not in page
+        refused = await visitor.post(f"{path}/dispose", {"disposition": "true"}, **SCRIPT)
+        assert "已经办结" in refused.json()["zh"]
+    (row,) = await console.rows(
+        "select disposition, disposition_by, closed_by from alarm where id = %s", console.city.a.alarm
+    )
+    assert row == ("nuisance", "holder of all000000002", "holder of all000000002")
+
+
+async def test_a_panic_is_shelved_only_by_two_people_who_are_two_and_the_board_says_so(console: Console) -> None:
+    path = f"/console/alarms/{console.city.a.alarm}"
+    tokens = console.city.tokens
+    asked = {"hours": "1", "reason": "按钮卡住，已派人"}
+    async with console.visitor("operator") as visitor:
+        await visitor.post(f"{path}/acknowledge", **SCRIPT)
+        for second in ("", "no-such-token", tokens["operator"], tokens["regulator"], tokens["platform-a"]):
+            answer = await visitor.post(f"{path}/shelve", {**asked, "second": second}, **SCRIPT)
+            assert answer.status_code == 422, second
+            assert not second or second not in answer.text
+        for wrong in ({"hours": "8"}, {"hours": "0"}, {"hours": "99"}, {"hours": "x"}, {"reason": " "}):
+            answer = await visitor.post(f"{path}/shelve", {**asked, "second": tokens["operator-a"], **wrong}, **SCRIPT)
+            assert answer.status_code == 422, wrong
+        assert await console.rows("select count(*) from alarm where shelved_until is not null") == [(0,)]
+        assert (
+            await visitor.post(f"{path}/shelve", {**asked, "second": tokens["operator-a"]}, **SCRIPT)
+        ).status_code == 200
+        ((by, second),) = await console.rows(
+            "select shelved_by, shelved_with from alarm where id = %s", console.city.a.alarm
+        )
+        assert (by, second) == ("holder of all000000002", "holder of one000000002")
+        ((detail,),) = await console.rows("select detail from audit where action = 'alarm.shelve'")
+        assert tokens["operator-a"] not in str(detail)
+        # the clock of the tests stands in the past: the shelving must reach beyond now to be seen
+        await _stand(console, shelved_until=datetime.now(UTC) + timedelta(minutes=30))
+        page = (await visitor.http.get(path)).text
+        assert "已搁置，不通知" in page
+        assert "按钮卡住，已派人" in page
+        assert (await visitor.post(f"{path}/unshelve", **SCRIPT)).status_code == 200
+    assert await console.rows("select count(*) from alarm where shelved_until is not null") == [(0,)]
+
+
+async def test_what_is_hidden_sounds_nowhere_and_stands_below_what_is_not(console: Console) -> None:
+    a = console.city.a
+    insert = (
+        "insert into alarm (id, device, institution, definition, instance, signal_class, priority, state, latching, raised_at, received_at,"
+        " suppressed_by, suppress_reason) values (gen_random_uuid(), %s, %s, 'pressed', 'x', 'communication', 'high', 'unack_active', true,"
+        " now(), now(), %s, '运营商故障 <i>')"
+    )
+    await console.city.conn.execute(insert.encode(), [a.button_key, a.key, a.alarm])
+    async with console.visitor("operator-a") as visitor:
+        page = (await visitor.http.get("/console/")).text
+    first, second = page.split("<article")[1:3]
+    assert "data-sounds" in first
+    assert "data-sounds" not in second
+    assert "已抑制" in second
+    assert "运营商故障 &lt;i&gt;" in second
+    assert 'data-unowned="1"' in page
+
+
+async def test_a_panic_is_handed_over_once_with_who_has_it_there_and_when_they_came(console: Console) -> None:
+    path = f"/console/alarms/{console.city.a.alarm}"
+    await console.city.conn.execute(
+        "insert into authority (id, kind, title_zh, title_en, division, phone) values ('police', 'police', '公安', 'Police', '1404', '110')"
+    )
+    of = {"authority": "police"}
+    async with console.visitor("operator-a") as visitor:
+        page = (await visitor.http.get(path)).text
+        assert 'href="tel:110"' in page
+        assert 'data-act="hand-over"' in page
+        for _ in range(2):
+            assert (await visitor.post(f"{path}/hand-over", {**of, "note": "有人受伤"}, **SCRIPT)).status_code == 200
+        assert (await visitor.post(f"{path}/hand-over", {"authority": "nobody"}, **SCRIPT)).status_code == 404
+        assert (await visitor.post(f"{path}/handover-received", of, **SCRIPT)).status_code == 422
+        received = {**of, "received_by": "接警员 7 号", "reference": "A-12"}
+        assert (await visitor.post(f"{path}/handover-received", received, **SCRIPT)).status_code == 200
+        assert (await visitor.post(f"{path}/handover-arrived", of, **SCRIPT)).status_code == 200
+        page = (await visitor.http.get(path)).text
+        for word in ("对方已受理", "接警员 7 号", "A-12", "对方已到场"):
+            assert word in page, word
+        assert 'data-act="handover-' not in page
+    assert await console.rows("select count(*) from handover") == [(1,)]
+    assert (
+        len(
+            await console.rows(
+                "select 1 from audit where action like 'alarm.hand%%' and actor = %s", "holder of one000000002"
+            )
+        )
+        == 4
+    )
+
+
+async def test_an_exercise_shows_no_authority_to_hand_it_to_and_the_hub_refuses(console: Console) -> None:
+    await console.city.conn.execute(
+        "insert into authority (id, kind, title_zh, title_en, division, phone) values ('police', 'police', '公安', 'Police', '1404', '110')"
+    )
+    drill = uuid4()
+    insert = (
+        "insert into alarm (id, device, institution, definition, instance, signal_class, priority, state, latching, raised_at, received_at,"
+        " exercise, exercise_id) values (%s, %s, %s, 'pressed', 'd', 'panic', 'critical', 'unack_active', true, now(), now(), 'drill', %s)"
+    )
+    await console.city.conn.execute(insert.encode(), [drill, console.city.a.button_key, console.city.a.key, uuid4()])
+    async with console.visitor("operator-a") as visitor:
+        page = (await visitor.http.get(f"/console/alarms/{drill}")).text
+        assert "tel:110" not in page
+        assert 'data-act="hand-over"' not in page
+        answer = await visitor.post(f"/console/alarms/{drill}/hand-over", {"authority": "police"}, **SCRIPT)
+        assert answer.status_code == 409
+    assert await console.rows("select count(*) from handover") == [(0,)]
