@@ -21,6 +21,8 @@ from hub.model import IDENTIFIER, LIFE_SAFETY, FunctionState, Lane, Micros, Prio
 _UNITS = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _DURATION = re.compile(r"^(\d+)(ms|s|m|h|d)$")
 _POINT = r"^[a-z][a-z0-9_]{0,39}$"
+FOUND_LATE: Micros = 2 * 3_600_000_000
+"""a fire or panic device whose silence is found later than this stays green for too long when it is dead (GB 26875: a line is patrolled every 2 h)"""
 LINK_POINT = "link"
 """Built-in point of every device: 1 while liveness says offline, 0 while online; for communication alarms."""
 
@@ -178,6 +180,8 @@ class Liveness(_Model):
 
     beat: Duration
     offline_after: Duration
+    late_because: Title | None = None
+    """why a fire or panic device of this type is missed only after more than `FOUND_LATE`: shown wherever the device is"""
 
     @model_validator(mode="after")
     def _more_than_one_beat(self) -> "Liveness":
@@ -289,6 +293,11 @@ class Profile(_Model):
     def health_points(self) -> frozenset[str]:
         """The points that say how well the device is."""
         return frozenset(row.point for row in self.health)
+
+    @cached_property
+    def is_found_late(self) -> bool:
+        """Whether a dead device of this type, one with a fire or panic definition, stays green for longer than `FOUND_LATE`."""
+        return self.lane is Lane.URGENT and self.liveness.offline_after > FOUND_LATE
 
     @cached_property
     def lane(self) -> Lane:

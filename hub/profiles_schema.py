@@ -67,6 +67,20 @@ _PROOFS = {
 NOTHING = "暂无 nothing yet"
 
 
+def _silence(profile: Profile) -> str:
+    """How long a dead device looks alive, marked where that is too long for what it watches."""
+    seconds = profile.liveness.offline_after // 1_000_000
+    word = (
+        f"{seconds // 3600} h"
+        if seconds % 3600 == 0
+        else f"{seconds // 60} min"
+        if seconds % 60 == 0
+        else f"{seconds} s"
+    )
+    late = profile.liveness.late_because
+    return f"⚠ {word}: {late.zh} {late.en}" if profile.is_found_late and late is not None else word
+
+
 def proven_against(cases: Sequence[Case]) -> str:
     """What the cases of a profile are, the strongest first, with their counts."""
     counts = Counter(case.about.origin for case in cases)
@@ -77,7 +91,7 @@ def supported(profiles: dict[str, Profile], cases: Sequence[Case]) -> str:
     """SUPPORTED.md: one row a device, generated from profiles and cases. The demo's variants are left out."""
     rows = [
         f"| {_KINDS_ZH[one.kind]} {one.kind} | {one.vendor} | {one.model} | `{one.profile}` | {one.driver} | {one.source} "
-        f"| {proven_against([case for case in cases if case.profile == one.profile])} |"
+        f"| {_silence(one)} | {proven_against([case for case in cases if case.profile == one.profile])} |"
         for one in sorted(profiles.values(), key=lambda one: (one.kind, one.profile))
         if not one.profile.startswith("demo-")
     ]
@@ -90,8 +104,11 @@ def supported(profiles: dict[str, Profile], cases: Sequence[Case]) -> str:
             "*Proven against* counts the cases in tests/profiles/cases, each played to the real driver at the wire: a *recording* of a real",
             "device, an *example* that a public document prints, a *simulator* that we wrote from the document, or nothing yet.",
             "",
-            "| kind | vendor | model | profile | driver | made from | proven against |",
-            "|---|---|---|---|---|---|---|",
+            "*Silent after* is how long a dead device of this type may look alive. ⚠ marks fire and panic devices for which that is more than 2 h, with",
+            "the reason: do not rely on such a one alone where a life may hang on it. ⚠ 为发现失联较慢的火警、报警设备及原因。",
+            "",
+            "| kind | vendor | model | profile | driver | made from | silent after | proven against |",
+            "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
         ]

@@ -96,6 +96,8 @@ def show_device(hub: Hub, device: str, *, as_json: bool) -> None:
         ("链路 Link", found["link_state"], found["link_since"], found["link_cause"]),
         ("功能 Function", found["function_state"], found["function_since"], found["function_reason"]),
     ]
+    slow, after = found["found_late"], (found["silent_after_s"] or 0) / 3600
+    late = [("⚠ 失联 Silence", f"{after:g} h: {slow['zh']} / {slow['en']}")] if slow is not None else []
     show.pairs(
         [
             ("设备 Device", f"{found['id']} ({found['kind']}, {found['profile']}, {found['lane']})"),
@@ -104,6 +106,8 @@ def show_device(hub: Hub, device: str, *, as_json: bool) -> None:
             *((name, f"{state}, {show.moment(since)} {cause}".rstrip()) for name, state, since, cause in axes),
             ("最近 Heard", show.moment(found["last_heard_at"])),
             ("测试 Proven", show.moment(found["proven_at"])),
+            *(("依据 Because", f"{one['sentence']['zh']} / {one['sentence']['en']}") for one in found["link_evidence"]),
+            *late,
         ]
     )
     if points:

@@ -86,6 +86,7 @@ async def list_device_status(
 async def list_devices(
     who: Reader,
     conn: Conn,
+    hub: Hub,
     division: DivisionFilter = None,
     institution: InstitutionFilter = None,
     kind: KindFilter = None,
@@ -112,13 +113,15 @@ async def list_devices(
         link_state=link_state,
         function_state=function_state,
     )
-    return pages.page(rows, limit, Device.model_validate, lambda row: (row["id"],))
+    return pages.page(
+        rows, limit, lambda row: Device.model_validate(shapes.device_row(hub.profiles, row)), lambda row: (row["id"],)
+    )
 
 
 @router.get("/devices/{device}")
-async def show_device(who: Reader, conn: Conn, device: DeviceId) -> Device:
+async def show_device(who: Reader, conn: Conn, hub: Hub, device: DeviceId) -> Device:
     """One device with its three axes."""
-    return Device.model_validate(await views.device(conn, who.scope, device))
+    return Device.model_validate(shapes.device_row(hub.profiles, await views.device(conn, who.scope, device)))
 
 
 @router.get("/devices/{device}/points")
@@ -272,4 +275,4 @@ async def set_admin_state(who: Provisioner, conn: Conn, hub: Hub, device: Device
     await views.set_admin_state(conn, found, asked.state, asked.reason, hub.clock())
     detail = {"state": asked.state, "reason": asked.reason}
     await audit.record(conn, who.name, "device.admin-state", f"device:{device}", detail)
-    return Device.model_validate(await views.device(conn, who.scope, device))
+    return Device.model_validate(shapes.device_row(hub.profiles, await views.device(conn, who.scope, device)))

@@ -290,6 +290,12 @@ class Device(DeviceStatus):
     root_alarm: UUID | None = Field(
         description="the alarm of the carrier, district or broker that explains its silence"
     )
+    silent_after_s: int | None = Field(
+        description="how long a dead device of this type may look alive; null: no profile"
+    )
+    found_late: Name | None = Field(
+        description="set where that is too long for a fire or panic device: why its type cannot be found sooner"
+    )
     position: str | None
     zone: str | None
     endpoint: str | None

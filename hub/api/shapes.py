@@ -42,6 +42,16 @@ def point_of(profiles: Mapping[str, Profile], profile: str, name: str) -> Point 
     return None if found is None else found.points.get(name)
 
 
+def device_row(profiles: Mapping[str, Profile], row: Row) -> dict[str, Any]:
+    """A device's row with what its profile says of how soon its silence is found."""
+    profile = profiles.get(row["profile"])
+    if profile is None:
+        return {**row, "silent_after_s": None, "found_late": None}
+    late = profile.liveness.late_because if profile.is_found_late else None
+    name = None if late is None else Name(zh=late.zh, en=late.en)
+    return {**row, "silent_after_s": profile.liveness.offline_after // 1_000_000, "found_late": name}
+
+
 def alarm_row(profiles: Mapping[str, Profile], row: Row) -> dict[str, Any]:
     """An alarm's row with the title and the response text of its definition."""
     profile = profiles.get(row["profile"])

@@ -37,18 +37,21 @@ def check(
 ) -> None:
     """Is a profile complete, understood by its driver, and does it promise what its alarms need? Every line names file and key."""
     from hub.profiles import load_profiles
-    from hub.runtime.profile_check import problems
+    from hub.runtime.profile_check import flags_of, problems
 
     try:
         shipped = load_profiles([data_folder("device-profiles")])
         paths = [path for given in files for path in _profiles_in(given)]
         wrong = [f"{path}: {problem}" for path in paths for problem in problems(path, shipped)]
+        flagged = [f"{path}: flag: {flag}" for path in paths for flag in flags_of(path, shipped)]
     except (BadInput, OSError) as error:
         print(f"anxin profile: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     for line in wrong:
         print(line, file=sys.stderr)
-    print(f"{len(paths)} profiles, {len(wrong)} wrong")
+    for line in flagged:
+        print(line, file=sys.stderr)
+    print(f"{len(paths)} profiles, {len(wrong)} wrong" + (f", {len(flagged)} flagged" if flagged else ""))
     if wrong:
         raise typer.Exit(1)
 

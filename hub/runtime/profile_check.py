@@ -15,25 +15,46 @@ from hub.profiles import LINK_POINT, Profile, Record, load_profiles
 from hub.runtime.drivers import find_driver
 from hub.runtime.replay import OWN
 
-DAY = 86_400_000_000
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+
+
+def flags(profile: Profile) -> list[str]:
+    """What is allowed and must be known: it is said by `anxin profile check` and shown with every such device."""
+    late = profile.liveness.late_because
+    if not profile.is_found_late or late is None:
+        return []
+    hours = profile.liveness.offline_after / HOUR
+    return [f"liveness.offline_after: a dead device stays green for {hours:g} h ({late.en})"]
+
+
+def flags_of(path: Path, shipped: Mapping[str, Profile]) -> list[str]:
+    """The flags of the profile in this file; none where it does not hold at all. Raises OSError."""
+    try:
+        return flags(_read(path, shipped))
+    except BadInput:
+        return []
 
 
 def problems(path: Path, shipped: Mapping[str, Profile]) -> list[str]:
     """Everything that is wrong with the profile in this file, each with its key; empty when it holds. It may extend a shipped one. Raises OSError."""
+    try:
+        profile = _read(path, shipped)
+    except BadInput as error:
+        return [error.reason]
+    return [*_understood(profile), *_promised(profile), *_told(profile)]
+
+
+def _read(path: Path, shipped: Mapping[str, Profile]) -> Profile:
     text = path.read_text("utf-8", "replace")
     try:
         document = yaml.safe_load(text)
         name = document["profile"]
     except (yaml.YAMLError, TypeError, KeyError):
-        return ["not a mapping in YAML with the key 'profile'"]
-    try:
-        if name in shipped and path.resolve().is_relative_to(data_folder("device-profiles").resolve()):
-            profile = shipped[name]
-        else:
-            profile = _loaded(text, path.name, "extends" in document)[name]
-    except BadInput as error:
-        return [error.reason]
-    return [*_understood(profile), *_promised(profile), *_told(profile)]
+        raise BadInput("not a mapping in YAML with the key 'profile'", path.name, code="profile") from None
+    if name in shipped and path.resolve().is_relative_to(data_folder("device-profiles").resolve()):
+        return shipped[name]
+    return _loaded(text, path.name, "extends" in document)[name]
 
 
 def _loaded(text: str, name: str, extends: bool) -> dict[str, Profile]:
@@ -75,6 +96,9 @@ def _promised(profile: Profile) -> Iterator[str]:
         yield f"alarms: exactly one watches the point {LINK_POINT!r}, of class communication: else nobody hears of silence"
     if profile.lane is Lane.URGENT and profile.liveness.offline_after > DAY:
         yield "liveness.offline_after: a fire or panic is not left unheard for more than 24 h"
+    if profile.is_found_late and profile.liveness.late_because is None:
+        hours = profile.liveness.offline_after / HOUR
+        yield f"liveness.offline_after: a dead device stays green for {hours:g} h; shorten it, or say in late_because why it cannot be"
     for name, alarm in profile.alarms.items():
         if alarm.signal_class in LIFE_SAFETY and not alarm.latching:
             yield f"alarms.{name}.latching: a fire or panic latches until a person ends it"
@@ -95,7 +119,9 @@ def _promised(profile: Profile) -> Iterator[str]:
 
 
 def _told(profile: Profile) -> Iterator[str]:
-    texts = [("title", profile.title), *((f"points.{name}.title", p.title) for name, p in profile.points.items())]
+    late = profile.liveness.late_because
+    texts = [("title", profile.title), *([] if late is None else [("liveness.late_because", late)])]
+    texts += [*((f"points.{name}.title", p.title) for name, p in profile.points.items())]
     for name, alarm in profile.alarms.items():
         texts += [(f"alarms.{name}.title", alarm.title), (f"alarms.{name}.response", alarm.response)]
     for where, text in texts:

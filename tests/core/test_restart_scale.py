@@ -1,0 +1,180 @@
+"""T5: the restart of a hub with very many devices makes nobody offline and raises nothing. And how soon a dead life-safety device is missed.
+
+There are 20,000 devices here; `ANXIN_TEST_DEVICES=280000` runs it with a province.
+"""
+
+import os
+
+import pytest
+
+from hub.core.draft import Live, State
+from hub.core.liveness import Beat, Verdict
+from hub.core.supervision import tick
+from hub.model import AdminState, FunctionState, Lane, LinkState
+from hub.profiles import Profile, parse_profile
+from hub.registry import Client, Device, Registry
+from tests.core.lane_world import PROFILES, SECOND, T0, World, registry, sample
+
+DEVICES = int(os.environ.get("ANXIN_TEST_DEVICES", "20000"))
+PER_SITE = 56
+ONLINE = Verdict(LinkState.ONLINE, "")
+
+
+def province(lane: Lane) -> tuple[Registry, State]:
+    """Institutions of 55 devices and an edge; all of them were online when the hub stopped."""
+    of_lane = beating(1) if lane is Lane.URGENT else PROFILES["p-heat"]
+    devices: dict[str, Device] = {}
+    clients: dict[str, Client] = {}
+    for n in range(DEVICES):
+        site = n // PER_SITE
+        edge = f"edge-{site}"
+        is_edge = n % PER_SITE == 0
+        profile = PROFILES["p-edge"] if is_edge else of_lane
+        name = edge if is_edge else f"d-{n}"
+        place = Lane.BULK if is_edge else lane
+        devices[name] = Device(
+            n + 1, name, f"i-{site}", site + 1, profile, place, AdminState.IN_SERVICE, edge, is_edge, "园", "site"
+        )
+        if is_edge:
+            clients[edge] = Client(edge, f"i-{site}", 0, edge, False)
+    live = Live(T0 - SECOND, ONLINE, T0 - 3600 * SECOND, FunctionState.OK, "", T0 - 3600 * SECOND, True)
+    return Registry(8, devices, clients), State(live=dict.fromkeys(devices, live))
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_the_restart_of_a_hub_with_very_many_devices_makes_no_offline_alarm(lane: Lane) -> None:
+    known, state = province(lane)
+    edges = list(known.clients)
+    behind: dict[str, list[str]] = {edge: [] for edge in edges}
+    for device in known.devices.values():
+        behind[device.client].append(device.id)
+    states: set[tuple[LinkState, str]] = set()
+    heard: dict[str, int] = {}
+    raised = 0
+    for tenth in (0, 5, 10, 15, 20, 25, 50):  # after 3 s of silence everything of this world is given up
+        now = T0 + tenth * SECOND // 10
+        for edge in edges if tenth >= 25 else edges[len(heard) : len(edges) * tenth // 25]:
+            heard[edge] = now  # it is back, with what its spool kept, and beats on
+            state.beats[edge] = Beat(now, now, 900 * SECOND)
+            state.stirred.add(edge)
+            for name in behind[edge]:
+                state.live[name] = state.live[name]._replace(heard=now)
+        draft = tick(state, known, lane, now, T0, heard)
+        raised += len(draft.transitions)
+        draft.settle()
+        states |= {(live.link.state, live.link.cause) for live in state.live.values()}
+    assert raised == 0
+    assert states == {(LinkState.ONLINE, ""), (LinkState.UNKNOWN, "hub")}
+    in_lane = [state.live[device.id].link for device in known.devices.values() if device.lane is lane]
+    assert (set(in_lane), len(in_lane) > DEVICES // 2) == ({ONLINE}, True)
+
+
+# how soon a dead device is missed --------------------------------------------------------------------------------------
+
+
+def beating(every: int) -> Profile:
+    """A wireless button that beats every so many seconds and is given up after three of its beats."""
+    document = {
+        "profile": "p-sos",
+        "kind": "panic_button",
+        "vendor": "anxin",
+        "model": "sos",
+        "title": {"zh": "按钮", "en": "button"},
+        "source": "our own",
+        "driver": "mqtt",
+        "liveness": {"beat": f"{every}s", "offline_after": f"{3 * every}s"},
+        "points": {
+            "pressed": {"title": {"zh": "按", "en": "press"}, "type": "bool"},
+            "alive": {"title": {"zh": "心跳", "en": "alive"}, "type": "int", "record": "beat"},
+        },
+        "alarms": {
+            "panic": {
+                "title": {"zh": "报警", "en": "panic"},
+                "class": "panic",
+                "priority": "critical",
+                "point": "pressed",
+                "condition": {"equals": True},
+                "latching": True,
+                "response": {"zh": "看", "en": "look"},
+            },
+            "link_lost": {
+                "title": {"zh": "离线", "en": "silent"},
+                "class": "communication",
+                "priority": "high",
+                "point": "link",
+                "condition": {"equals": 1},
+                "response": {"zh": "看", "en": "look"},
+            },
+        },
+        "test": {"pressed": {"pressed": {"equals": True}}},
+    }
+    return parse_profile(document, "test")
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.4, 3.3, 9.9])
+def test_the_silence_of_a_panic_button_that_beats_every_30_s_is_an_alarm_within_95_s(phase: float) -> None:
+    profile = beating(30)
+    button = Device(
+        9,
+        "sos-1",
+        "garden",
+        1,
+        profile,
+        profile.lane,
+        AdminState.IN_SERVICE,
+        "edge-1",
+        False,
+        "园",
+        "garden",
+        proven=True,
+    )
+    edge = registry().devices["edge-1"]
+    world = World(Lane.URGENT, registry(edge, button))
+    world.say(sample("edge-1", "beat", 900.0, world.now), sample("sos-1", "alive", 1, world.now))
+    died = world.now
+    world.now += round(phase * SECOND)
+    while not world.alarms():
+        assert world.now - died <= 95 * SECOND, "not found"
+        world.now += SECOND // 2  # as often as ingest looks
+        if (world.now - T0) % SECOND < SECOND // 2:
+            world.beat()
+        world.tick()
+    assert world.alarms() == {"link_lost": "unack_active"}
+    assert 90 * SECOND <= world.now - died <= 95 * SECOND
+
+
+def test_an_edge_that_beats_every_10_s_costs_no_more_than_a_beat_of_that_time() -> None:
+    """The real edge's beat: the silence behind it is judged by its clock, which moves with its beats."""
+    profile = beating(25)
+    button = Device(
+        9,
+        "sos-1",
+        "garden",
+        1,
+        profile,
+        profile.lane,
+        AdminState.IN_SERVICE,
+        "edge-1",
+        False,
+        "园",
+        "garden",
+        proven=True,
+    )
+    slow = PROFILES["p-edge"].model_copy(
+        update={
+            "liveness": PROFILES["p-edge"].liveness.model_copy(
+                update={"beat": 10 * SECOND, "offline_after": 30 * SECOND}
+            )
+        }
+    )
+    edge = registry().devices["edge-1"]
+    edge = Device(1, "edge-1", "garden", 1, slow, edge.lane, AdminState.IN_SERVICE, "edge-1", True, "园", "garden")
+    world = World(Lane.URGENT, registry(edge, button))
+    world.say(sample("edge-1", "beat", 900.0, world.now), sample("sos-1", "alive", 1, world.now))
+    died = world.now
+    while not world.alarms():
+        world.now += SECOND // 2
+        if (world.now - T0) % (10 * SECOND) == 3 * SECOND:
+            world.beat()
+        world.tick()
+    assert world.now - died <= 75 * SECOND + 10 * SECOND + SECOND // 2
