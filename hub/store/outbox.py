@@ -144,6 +144,9 @@ class Outbox:
         """Write down one attempt; returns what the notification is now: `sent`, `pending`, `failed` or `other` (somebody else's by now)."""
         given = result._asdict() | {"outcome": str(result.outcome), "duration": to_interval(result.duration)}
         with translated():
+            if result.outcome is Ended.DELIVERED:
+                row = await (await self._conn.execute(_SQL["delivered"], given)).fetchone()
+                return "sent" if row is not None and row[0] else "other"
             async with self._conn.transaction(), self._conn.cursor() as cur:
                 # the notification before its attempts, as in `claim`
                 state = await _settle(cur, result, given, give_up)
@@ -165,20 +168,18 @@ class Outbox:
 
 
 async def _settle(cur: Cursor, result: Result, given: dict[str, Any], give_up: Micros) -> str:
-    if result.outcome is not Ended.DELIVERED and result.retry_after is not None:
+    if result.retry_after is not None:
         times = {"after": to_interval(result.retry_after), "give_up": to_interval(give_up)}
         await cur.execute(_SQL["retry"], given | times)
         if await cur.fetchone() is not None:
             return "pending"
-    delivered = result.outcome is Ended.DELIVERED
-    await cur.execute(_SQL["delivered" if delivered else "failed"], given)
+    await cur.execute(_SQL["failed"], given)
     row = await cur.fetchone()
     if row is None:
         return "other"
     institution, alarm, responder, channel = row
-    state = "sent" if delivered else "failed"
-    await say_notification(cur, institution, result.id, alarm, state, responder, channel)
-    return state
+    await say_notification(cur, institution, result.id, alarm, "failed", responder, channel)
+    return "failed"
 
 
 def _claimed(row: dict[str, Any]) -> Claimed:

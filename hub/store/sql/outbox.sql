@@ -96,11 +96,29 @@ set outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, duration = %(du
 where notification = %(id)s and n = %(n)s
 
 -- name: delivered
--- Whatever was decided meanwhile (cancelled, tried again): it has arrived.
-update notification
-set state = 'sent', ended_at = hub_clock(), lease_until = null, lease_holder = null, last_error = ''
-where id = %(id)s and state <> 'sent'
-returning institution, alarm, responder, channel
+-- Whatever was decided meanwhile (cancelled, tried again): it has arrived. One statement, so that a storm of receipts costs one round trip and one
+-- commit each. The notification is locked before its attempt, as in `claim`.
+with locked as (
+    select id, state <> 'sent' as is_new from notification where id = %(id)s for update
+), sent as (
+    update notification n
+    set state = 'sent', ended_at = hub_clock(), lease_until = null, lease_holder = null, last_error = ''
+    from locked
+    where n.id = locked.id and locked.is_new
+    returning n.id, n.institution, n.alarm, n.responder, n.channel
+), noted as (
+    update attempt t
+    set outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, duration = %(duration)s, provider_id = %(provider_id)s,
+        ask_at = case when %(provider_id)s <> '' then hub_clock() + interval '20 seconds' end
+    from locked
+    where t.notification = locked.id and t.n = %(n)s
+), said as (
+    insert into change (kind, institution, payload)
+    select 'notification', institution, jsonb_build_object(
+        'notification', id, 'alarm', alarm, 'state', 'sent', 'responder', responder, 'channel', channel)
+    from sent
+)
+select exists (select from sent)
 
 -- name: retry
 update notification
