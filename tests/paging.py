@@ -211,7 +211,7 @@ class Request:
 @dataclass
 class Receiver:
     """A webhook receiver on loopback, speaking HTTP by hand so that it can misbehave. `answers` (a status, a way to
-    misbehave, or JSON) are used up, then it says 204."""
+    misbehave, or JSON with or without a status before it) are used up, then it says 204."""
 
     answers: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -244,11 +244,11 @@ class Receiver:
     async def _answer(self, answer: str, writer: asyncio.StreamWriter) -> None:
         if answer == "hang":
             await self.hanging.wait()
-        elif answer[:1] in ("{", "["):
-            body = answer.encode()
-            writer.write(
-                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
-            )
+        elif answer.lstrip("0123456789")[:1] in ("{", "["):
+            body = answer.lstrip("0123456789").encode()
+            status = answer[: len(answer) - len(answer.lstrip("0123456789"))] or "200"
+            head = f"HTTP/1.1 {status} Said\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
         elif answer == "slow":
             await self.hanging.wait()
             writer.write(b"HTTP/1.1 204 Said\r\n\r\n")

@@ -165,6 +165,16 @@ async def test_what_the_provider_did_not_take_is_no_delivery_and_nothing_of_its_
         assert secret not in receipt.detail
 
 
+@pytest.mark.parametrize("kind", ["sms_aliyun", "voice_aliyun"])
+async def test_an_error_that_comes_with_a_status_of_its_own_is_told_by_its_code(kind: str) -> None:
+    refusal = {"Code": "InvalidAccessKeyId.NotFound", "Message": f"{ID} is not found", "RequestId": "1", "HostId": "x"}
+    async with receiver("404" + json.dumps(refusal)) as hook:
+        receipt = await deliver(phone(kind, hook), MESSAGE)
+    assert receipt.outcome is Outcome.FAILED
+    assert receipt.detail == "the access key is not known (InvalidAccessKeyId.NotFound)"
+    assert len(hook.requests) == 1
+
+
 async def test_a_number_that_is_none_is_not_called_again() -> None:
     async with receiver('{"Code":"isv.MOBILE_NUMBER_ILLEGAL","Message":"x","RequestId":"1"}') as hook:
         receipt = await deliver(phone("sms_aliyun", hook), MESSAGE)

@@ -42,6 +42,18 @@ async def button(world: World, alarm: UUID, name: str = "police-x") -> None:
         await begin(conn, handover_id(alarm, name), alarm, name, "operator", "")
 
 
+async def camera(world: World, name: str) -> None:
+    """A camera in the button's zone."""
+    await world.conn.execute(
+        "with p as (insert into position (institution, id, zone, title_zh, title_en)"
+        " select institution, %(n)s, key, '墙角', 'Corner' from zone where id = 'button-1' returning key, institution),"
+        " d as (insert into device (id, institution, position, profile, kind, lane)"
+        " select %(n)s, institution, key, 'some-camera', 'camera', 'bulk' from p returning key)"
+        " insert into device_state (device) select key from d",
+        {"n": name},
+    )
+
+
 async def states(world: World) -> list[tuple[str, int]]:
     rows = await world.rows("select state, attempts from handover_message order by handover")
     return [(row["state"], row["attempts"]) for row in rows]
@@ -64,8 +76,9 @@ async def marked(world: World, kind: str, signal_class: SignalClass = SignalClas
 
 
 async def test_a_button_hands_over_at_once_with_place_contacts_and_the_same_key_until_it_is_taken(world: World) -> None:
+    await camera(world, "cam-1")
     await world.conn.execute(
-        "update institution set latitude = 36.19, longitude = 113.11,"
+        "update institution set latitude = 36.19, longitude = 113.11, video = 'https://video.example/{institution}/{device}',"
         """ contacts = '[{"title_zh": "值班园长", "title_en": "Head on duty", "phone": "0355-1234567"}]'"""
     )
     async with receiver("500", "200") as hook, handing(world):
@@ -85,6 +98,13 @@ async def test_a_button_hands_over_at_once_with_place_contacts_and_the_same_key_
     assert data["place"] == {"zh": "午睡室 · 门边", "en": "Nap room · By the door"}
     assert data["position"] == {"latitude": 36.19, "longitude": 113.11}
     assert data["contacts"] == [{"zh": "值班园长", "en": "Head on duty", "phone": "0355-1234567"}]
+    (seen,) = data["cameras"]
+    assert seen == {
+        "zh": "午睡室 · 墙角",
+        "en": "Nap room · Corner",
+        "device": "cam-1",
+        "link": "https://video.example/star/cam-1",
+    }
     attempts = await world.rows("select n, outcome, code from handover_attempt order by n")
     assert [tuple(row.values()) for row in attempts] == [(1, "failed", 500), (2, "delivered", 200)]
 
