@@ -106,7 +106,7 @@ class HandoverMessage(BaseModel):
     attempts: list[HandoverAttempt]
 
 
-class Handover(BaseModel):
+class AlarmHandover(BaseModel):
     """An alarm that was handed to an authority, and what is known of its reception."""
 
     authority: str
@@ -128,7 +128,7 @@ class Handover(BaseModel):
     messages: list[HandoverMessage]
 
 
-class GivenHandover(Given):
+class GivenAlarmHandover(Given):
     """Hand this alarm to that authority."""
 
     authority: Identifier
@@ -198,14 +198,14 @@ async def retire_authority(who: Administrator, conn: Conn, authority: AuthorityI
 
 
 @router.get("/alarms/{alarm}/handovers")
-async def list_handovers(who: Reader, conn: Conn, alarm: AlarmId) -> list[Handover]:
+async def list_alarm_handovers(who: Reader, conn: Conn, alarm: AlarmId) -> list[AlarmHandover]:
     """To whom this alarm was handed, and what is known of its reception."""
     await views.alarm(conn, who.scope, alarm)
     return await _of(conn, alarm)
 
 
 @router.post("/alarms/{alarm}/handovers", responses=documented(409))
-async def hand_over(who: Acknowledger, conn: Conn, alarm: AlarmId, asked: GivenHandover) -> list[Handover]:
+async def hand_over(who: Acknowledger, conn: Conn, alarm: AlarmId, asked: GivenAlarmHandover) -> list[AlarmHandover]:
     """Hand a real alarm to an authority: its channels are told at once, or you dial. Done twice it is done once. An exercise is refused (409)."""
     await views.alarm(conn, who.scope, alarm)
     name = handover_id(alarm, asked.authority)
@@ -218,7 +218,7 @@ async def hand_over(who: Acknowledger, conn: Conn, alarm: AlarmId, asked: GivenH
 @router.post("/alarms/{alarm}/handovers/{authority}/received", responses=documented(409))
 async def handover_received(
     who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, authority: AuthorityId, asked: GivenReception
-) -> list[Handover]:
+) -> list[AlarmHandover]:
     """Write down that the authority has it: who said so, under which number, when. Once; later words are comments."""
     await views.alarm(conn, who.scope, alarm)
     _not_ahead(hub, asked.at)
@@ -231,7 +231,7 @@ async def handover_received(
 @router.post("/alarms/{alarm}/handovers/{authority}/arrived", responses=documented(409))
 async def handover_arrived(
     who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, authority: AuthorityId, asked: GivenArrival | None = None
-) -> list[Handover]:
+) -> list[AlarmHandover]:
     """Write down that they are there."""
     await views.alarm(conn, who.scope, alarm)
     given = GivenArrival() if asked is None else asked
@@ -256,8 +256,8 @@ def _not_ahead(hub: Hub, at: GivenMoment | None) -> None:
         raise BadInput("this is still to come", "#/at", code="time")
 
 
-async def _of(conn: Connection, alarm: AlarmId) -> list[Handover]:
-    return [Handover.model_validate(_titled(row)) for row in await handovers.of_alarm(conn, alarm)]
+async def _of(conn: Connection, alarm: AlarmId) -> list[AlarmHandover]:
+    return [AlarmHandover.model_validate(_titled(row)) for row in await handovers.of_alarm(conn, alarm)]
 
 
 def _titled(row: Row) -> Row:

@@ -62,7 +62,12 @@ def manifest(port: int, hook: str, mail: int) -> dict[str, Any]:
         "divisions": [{"code": "14", "title": TITLE}],
         "responders": [
             {"id": "guard", "title": TITLE, "channels": [hook_channel]},
-            {"id": "head", "title": TITLE, "manned": True, "channels": [{"id": "mail", "kind": "smtp", "settings": mail_settings}]},
+            {
+                "id": "head",
+                "title": TITLE,
+                "manned": True,
+                "channels": [{"id": "mail", "kind": "smtp", "settings": mail_settings}],
+            },
         ],
         "policies": [
             {
