@@ -88,3 +88,8 @@ async def responder_titles(conn: Connection, ids: Collection[str]) -> dict[str, 
 async def handovers(conn: Connection, rotas: Collection[str]) -> list[Row]:
     """The last words of shifts that handed over at these posts, newest first; for a caller who may see the posts."""
     return await all_rows(conn, _SQL["handovers"], {"rotas": list(rotas)})
+
+
+async def children(conn: Connection, scope: Scope, root: UUID, *, limit: int) -> list[Row]:
+    """The alarms that this one explains and that are therefore suppressed, by institution; each row counts them all (`total`)."""
+    return await all_rows(conn, _SQL["children"], {"scope": Jsonb(scope.as_json()), "root": root, "limit": limit})

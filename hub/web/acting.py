@@ -9,12 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from hub.core import hidings
-from hub.core.alarms import Alarm, AlarmEvent, Disposition, Refused, Transition
-from hub.core.rights import Permission
+from hub.core.alarms import AlarmEvent, Disposition, Refused
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros, to_micros
 from hub.notify.authority import handover_id
-from hub.store import access, alarms, audit, console, handovers, views
+from hub.store import alarms, audit, console, handovers, views
+from hub.store import hidings as shelvings
 from hub.store.rows import Row
 from hub.web.asking import SCRIPTED, Asked
 from hub.web.rendering import BEIJING, render, word
@@ -71,32 +71,19 @@ async def _close(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
 
 
 async def _shelve(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
-    """A fire or panic is shelved by two: the second shows a token of their own, here and now."""
+    """A fire or panic is only asked for here: it is shelved when a second person agrees, from a login of their own."""
     given = ask.form.get("hours", "")
     if given not in map(str, HOURS):
         raise BadInput(f"an alarm is shelved for {', '.join(map(str, HOURS))} hours", "hours", "validation")
     reason = _text(ask, "reason", most=alarms.MAX_NOTE, least=1)
-    shown = ask.form.get("second", "").strip()
-    second = None if not shown else await _second(ask, alarm, shown)
     until = at + int(given) * 3600 * SECOND
-
-    def step(found: Alarm) -> tuple[Alarm, Transition]:
-        return hidings.shelve(found, at, until, ask.who.name, reason, second)
-
-    await alarms.move(ask.conn, alarm, step, at)
-    return {"hours": int(given), "reason": reason, "second": second}
+    done = await shelvings.shelve(ask.conn, alarm, until, ask.who.name, reason, at)
+    return {"hours": int(given), "reason": reason, "asked": done is None}
 
 
-async def _second(ask: Asked, alarm: UUID, shown: str) -> str:
-    who = await access.authenticate(ask.conn, shown, ask.hub.clock())
-    if who is None or not who.may(Permission.ACKNOWLEDGE):
-        raise BadInput(
-            "the second person's token is wrong, has expired, or may not act on alarms", "second", "validation"
-        )
-    if who.token == ask.who.token or who.name == ask.who.name:
-        raise BadInput("the second person is somebody else", "second", "validation")
-    await views.alarm(ask.conn, who.scope, alarm)
-    return who.name
+async def _agree(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
+    await shelvings.agree(ask.conn, alarm, ask.who.name, at)
+    return {}
 
 
 async def _unshelve(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
@@ -134,6 +121,7 @@ DEEDS: Mapping[str, Deed] = {
     "dispose": _dispose,
     "close": _close,
     "shelve": _shelve,
+    "agree": _agree,
     "unshelve": _unshelve,
     "hand-over": _hand_over,
     "handover-received": _received,
@@ -156,7 +144,7 @@ async def act(ask: Asked) -> Response:
             await audit.record(ask.conn, ask.who.name, f"alarm.{verb}", f"alarm:{id}", {**detail, "by": "console"})
     except Conflict as error:
         return _said(ask, id, 409, refusal(error, await console.alarm(ask.conn, ask.who.scope, id)))
-    return _said(ask, id, 200, word(f"done.{verb}"))
+    return _said(ask, id, 200, word("done.asked" if detail.get("asked") else f"done.{verb}"))
 
 
 def refusal(error: Conflict, row: Row) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from hub.core.alarms import Disposition
 from hub.core.hidings import LONGEST_SHELVING
 from hub.core.rights import EVERYTHING, Permission, Scope
 from hub.errors import BadInput
-from hub.model import LIFE_SAFETY, SECOND, Priority
+from hub.model import LIFE_SAFETY, SECOND, Priority, to_micros
 from hub.store import console, handovers, premises, views
+from hub.store import hidings as shelvings
 from hub.store.rows import Row
 from hub.video import link
 from hub.web.acting import HOURS
@@ -24,6 +25,7 @@ BOARD = 150
 """Alarms on the board at most; it says how many more there are."""
 HISTORY = 100
 _NOTIFICATIONS = 500
+_CHILDREN = 200
 
 
 def worded(profiles: Mapping[str, Any], row: Row) -> Row:
@@ -89,6 +91,7 @@ async def show_alarm(ask: Asked) -> Response:
         verbs=_verbs(ask, row),
         hours=hours(row),
         two=row["signal_class"] in LIFE_SAFETY,
+        asked=await shelvings.asked(ask.conn, id, to_micros(ask.hub.clock())),
         dispositions=list(Disposition),
         authorities=await handovers.authorities(ask.conn, ask.who.scope, institution=row["institution"]),
         handed={handed["authority"]: handed for handed in await handovers.of_alarm(ask.conn, id)},
@@ -96,6 +99,7 @@ async def show_alarm(ask: Asked) -> Response:
         cut=len(history.notifications) >= _NOTIFICATIONS,
         escalation=history.escalation,
         cameras=cameras(await premises.cameras_of_alarm(ask.conn, id), row["raised_at"]),
+        children=await console.children(ask.conn, ask.who.scope, id, limit=_CHILDREN),
         plan=next((floor for floor in floors if floor["floor"] == row["floor"]), None),
         now=ask.hub.clock(),
     )

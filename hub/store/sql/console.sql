@@ -136,3 +136,14 @@ from unnest(%(rotas)s::text[]) as r(id)
 cross join lateral (select * from duty_handover h where h.rota = r.id order by h.key desc limit 5) h
 order by h.at desc, h.key desc
 limit 100
+
+-- name: children
+-- what this alarm explains, within the caller's scope
+select a.id, d.id::text as device, d.kind, i.id::text as institution, i.title_zh as institution_zh, i.title_en as institution_en, a.state, a.raised_at,
+       count(*) over () as total
+from alarm a
+join institutions_in_scope(%(scope)s::jsonb) i on i.key = a.institution
+join device d on d.key = a.device
+where a.suppressed_by = %(root)s and a.ended_at is null
+order by i.id, d.id
+limit %(limit)s
