@@ -172,12 +172,12 @@ async def test_what_is_hidden_sounds_nowhere_and_stands_below_what_is_not(consol
     await console.city.conn.execute(insert.encode(), [a.button_key, a.key, a.alarm])
     async with console.visitor("operator-a") as visitor:
         page = (await visitor.http.get("/console/")).text
+        root = (await visitor.http.get(f"/console/alarms/{a.alarm}")).text
     first, second = page.split("<article")[1:3]
     assert "data-sounds" in first
     assert "data-sounds" not in second
     assert "已抑制" in second
     assert "运营商故障 &lt;i&gt;" in second
-        root = (await visitor.http.get(f"/console/alarms/{a.alarm}")).text
     assert 'data-unowned="1"' in page
     assert "a-button" in root.split('id="children"')[1].split("</section>")[0]
 
