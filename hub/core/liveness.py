@@ -54,7 +54,8 @@ def judge_edge(
 ) -> Verdict:
     """An edge (or a device that speaks our protocol) by the hub's clock: `heard` is when its newest message was received.
 
-    `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown. `died`: when the broker said that its
+    `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown; 0 is heard once, by another process of
+    the hub: one that died while nobody listened is missed like any other. `died`: when the broker said that its
     session had ended. That is a hint, no proof: with nothing heard since it makes online unknown sooner, never offline.
     `deaf`: what kept the hub from listening before `observing_since`: hub, broker or database.
     """

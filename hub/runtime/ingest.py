@@ -424,6 +424,12 @@ class LaneIngest:
         self._state.premises, self._state.armed, self._state.lags = self.shared.said, before.armed, before.lags
         self._judged_by = self.shared.registry
         self._state.remember_faults(self._judged_by)
+        for (
+            device
+        ) in self._judged_by.own_clients:  # heard before this process began: one that died meanwhile is missed, too
+            live = self._state.live.get(device.id)
+            if live is not None and live.heard is not None:
+                self.shared.clients.setdefault(device.client, 0)
 
     async def _follow_registry(self) -> None:
         """Where devices of this lane were changed, retired or registered again, others wrote to their states: load them."""

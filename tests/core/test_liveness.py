@@ -36,6 +36,23 @@ def test_a_death_never_makes_anybody_offline_or_online_that_was_not(heard: int, 
     assert told == without or (without == ONLINE and told == (LinkState.UNKNOWN, "uplink") and died <= heard)
 
 
+def test_an_edge_that_died_while_the_hub_was_away_is_offline_after_its_time() -> None:
+    assert judge_edge(NOW, 30 * S, 0, NOW - 29 * S) == (LinkState.UNKNOWN, "hub")
+    assert judge_edge(NOW, 30 * S, 0, NOW - 30 * S) == (LinkState.OFFLINE, "edge")
+
+
+@given(st.sampled_from(["hub", "broker", "database"]), st.integers(0, 29), st.none() | st.integers(0, NOW))
+def test_a_time_in_which_the_hub_was_blind_never_makes_anybody_offline(
+    part: str, listening: int, heard: int | None
+) -> None:
+    since = NOW - listening * S
+    edge = judge_edge(NOW, 30 * S, heard, since, None, part)
+    assert edge == ONLINE or edge == (LinkState.UNKNOWN, part)
+    beat = None if listening % 2 else Beat(NOW, NOW, 900 * S)
+    device = judge_device(NOW, 3 * S, heard, edge, 30 * S, beat, part)
+    assert device.state is not LinkState.OFFLINE or edge == ONLINE
+
+
 def test_an_edge_that_was_never_heard_is_unknown_for_ever() -> None:
     assert judge_edge(NOW, 30 * S, None, NOW - 3600 * S) == (LinkState.UNKNOWN, "never_seen")
 

@@ -349,8 +349,18 @@ async def test_a_restart_of_the_hub_makes_nobody_offline(city: str, mqtt_url: st
         await edge.beat(uptime=0.5)
         await edge.told("bulk", sample("heat-1", "celsius", 20.0))
         await rows(city, LINKS + " desc limit 1", [("heat-1", "online", "")])
-    feed = fetch(city, "select payload->>'link_state' from change where kind = 'device_state'")
+    feed = fetch(city, "select payload->>'link_state' from change where payload->>'device' in ('heat-1', 'button-1')")
     assert ("offline",) not in feed
+
+
+async def test_an_edge_that_died_while_the_hub_was_away_is_missed_after_its_time(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        await rows(city, LINKS + " desc limit 1", [("heat-1", "online", "")])
+    async with centre(city, mqtt_url):
+        gone = [("button-1", "unknown", "edge"), ("edge-1", "offline", "edge"), ("heat-1", "unknown", "edge")]
+        await rows(city, LINKS, gone)
 
 
 async def test_behind_an_edge_that_went_away_devices_are_unknown(city: str, mqtt_url: str) -> None:

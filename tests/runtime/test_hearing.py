@@ -1,0 +1,109 @@
+"""What keeps a lane from listening is written down, and is the cause of the unknown that follows."""
+
+import psycopg
+import pytest
+
+from hub.core.blindness import Cause
+from hub.model import SECOND
+from hub.runtime.hearing import Hearing
+from hub.store.blindness import weigh
+from hub.store.pool import connect
+from hub.store.rows import all_rows
+from tests.runtime.city import centre, client, fetch, rows, sample, seed
+
+NOW = 1_795_000_000 * SECOND
+LANE = (
+    "select cause, until is not null from blindness where subject = 'lane' and lane = 'bulk' order by key desc limit 1"
+)
+HEAT = "select s.link_state, s.link_cause from device_state s join device d on d.key = s.device where d.id = 'heat-1'"
+
+
+def test_a_gap_has_the_cause_of_what_was_lost_first_and_ends_when_all_is_back() -> None:
+    hearing = Hearing(None)
+    hearing.lose(Cause.BROKER, NOW)
+    hearing.lose(Cause.DATABASE, NOW + SECOND)
+    assert (hearing.gap, hearing.deaf) == ((Cause.BROKER, NOW), Cause.BROKER)
+    hearing.begin(NOW + 5 * SECOND)
+    hearing.begin(NOW + 6 * SECOND)
+    assert hearing.news == [(Cause.BROKER, NOW, None), (Cause.BROKER, NOW, NOW + 5 * SECOND)]
+    assert hearing.gap is None
+    assert hearing.deaf is Cause.BROKER  # what is unknown now is so because of that
+
+
+def test_after_a_start_the_gap_reaches_back_to_when_somebody_listened_last() -> None:
+    hearing = Hearing((Cause.HUB, NOW))
+    hearing.remember(NOW - 3600 * SECOND)
+    hearing.begin(NOW + SECOND)
+    assert hearing.news == [(Cause.HUB, NOW - 3600 * SECOND, NOW + SECOND)]
+    lost = Hearing(None)
+    lost.lose(Cause.DATABASE, NOW)
+    lost.remember(NOW - 3600 * SECOND)
+    assert lost.gap == (Cause.DATABASE, NOW)
+
+
+@pytest.fixture
+def city(fresh_database: str) -> str:
+    seed(fresh_database)
+    return fresh_database
+
+
+SAID = (
+    "select exists (select from change where kind = 'device_state' and payload->>'device' = 'heat-1'"
+    " and payload->>'link_state' = 'unknown' and payload->>'link_cause' = '{}')"
+)
+
+
+async def evidence(database: str, cause: str) -> str:
+    """What the API says, while the thermometer is unknown because of `cause`: the first observation in English."""
+    conn = await connect(database, "test")
+    async with conn:
+        async with conn.transaction(force_rollback=True):  # the moment may be over on a busy machine
+            await conn.execute(
+                "update device_state s set link_state = 'unknown', link_cause = %s from device d where d.key = s.device and d.id = 'heat-1'",
+                [cause],
+            )
+            query = psycopg.sql.SQL(
+                "select d.key, s.link_state, s.link_cause, s.last_heard_at from device_state s join device d on d.key = s.device"
+                " where d.id = 'heat-1'"
+            )
+            [row] = await weigh(conn, await all_rows(conn, query))
+    assert row["link_cause"] == cause
+    return str(row["link_evidence"][0]["sentence"]["en"])
+
+
+async def test_a_restarted_hub_says_how_long_it_did_not_listen_and_calls_nobody_offline(
+    city: str, mqtt_url: str
+) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        await rows(city, HEAT, [("online", "")])
+        await rows(city, "select count(*) from lane_watch", [(2,)])
+    with psycopg.connect(city) as conn:
+        conn.execute("update lane_watch set listened_at = listened_at - interval '1 hour'")
+        conn.execute("update blindness set since = since - interval '2 hours', until = until - interval '2 hours'")
+    async with centre(city, mqtt_url):
+        await rows(city, SAID.format("hub"), [(True,)])
+        await rows(city, LANE, [("hub", True)])
+        assert (await evidence(city, "hub")).startswith("the hub did not listen from ")
+        [(longer,)] = fetch(
+            city, "select max(until - since) > interval '59 minutes' from blindness where subject = 'lane'"
+        )
+        assert longer
+    feed = fetch(city, "select payload->>'link_state' from change where payload->>'device' in ('heat-1', 'button-1')")
+    assert ("offline",) not in feed
+
+
+async def test_a_database_that_was_lost_is_the_cause_of_the_unknown_after_it(city: str, mqtt_url: str) -> None:
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        await rows(city, HEAT, [("online", "")])
+        with psycopg.connect(city, autocommit=True) as conn:
+            conn.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name like 'anxin-hub-%'"
+            )
+        await rows(city, LANE, [("database", True)])
+        await rows(city, SAID.format("database"), [(True,)])
+        assert (await evidence(city, "database")).endswith("(database)")
