@@ -81,7 +81,7 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Text = Annotated[str, BeforeValidator(_quoted), Field(min_length=1, max_length=200), AfterValidator(_text)]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-TimeOfDay = Annotated[int, BeforeValidator(_minutes)]
+TimeOfDay = Annotated[int, BeforeValidator(_minutes, json_schema_input_type=str)]
 """Minutes after midnight in China, written "08:30"."""
 Day = Annotated[str, BeforeValidator(_quoted), AfterValidator(_day)]
 """A calendar day, written "2026-10-01"."""

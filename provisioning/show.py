@@ -24,6 +24,7 @@ _KINDS = {
     "endpoint": ("端点", "endpoints"),
     "device": ("设备", "devices"),
     "responder": ("响应人", "responders"),
+    "rota": ("值班表", "rotas"),
     "policy": ("升级策略", "policies"),
 }
 _COLOURS = {

@@ -26,7 +26,7 @@ from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
 
 _SQL = queries("provisioning")
-_LOCK = 0x616E78696E01
+SAVING = 0x616E78696E01
 """One apply at a time: plans are small and rare, and a plan must not move while it is written."""
 _MAX_AUDITED = 200
 _BY_INSTITUTION = ("zones", "positions", "endpoints", "devices")
@@ -68,7 +68,7 @@ async def apply(
 
     `digest` is that of the plan that was looked at: raises Conflict when the hub would do something else by now.
     """
-    await conn.execute(_SQL["lock"], {"key": _LOCK})
+    await conn.execute(_SQL["lock"], {"key": SAVING})
     current = await load(conn, declared)
     found = await asyncio.to_thread(core.plan, declared, current, catalogue)
     _allow(who.scope, declared, found, current)
