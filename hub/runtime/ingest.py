@@ -427,9 +427,9 @@ class LaneIngest:
         for (
             device
         ) in self._judged_by.own_clients:  # heard before this process began: one that died meanwhile is missed, too
-            live = self._state.live.get(device.id)
+            live = self._state.live.get(own.id)
             if live is not None and live.heard is not None:
-                self.shared.clients.setdefault(device.client, 0)
+                self.shared.clients.setdefault(own.client, 0)
 
     async def _follow_registry(self) -> None:
         """Where devices of this lane were changed, retired or registered again, others wrote to their states: load them."""
