@@ -424,9 +424,8 @@ class LaneIngest:
         self._state.premises, self._state.armed, self._state.lags = self.shared.said, before.armed, before.lags
         self._judged_by = self.shared.registry
         self._state.remember_faults(self._judged_by)
-        for (
-            device
-        ) in self._judged_by.own_clients:  # heard before this process began: one that died meanwhile is missed, too
+        # what was heard before this process began: one that died meanwhile is missed, too
+        for own in self._judged_by.own_clients:
             live = self._state.live.get(own.id)
             if live is not None and live.heard is not None:
                 self.shared.clients.setdefault(own.client, 0)
