@@ -369,6 +369,32 @@ def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = F
     act(connect(context.obj), alarm, "reset", note, as_json=as_json or context.obj.as_json)
 
 
+@alarm_app.command("why")
+def alarm_why(
+    context: Context,
+    alarm: str,
+    at: Annotated[str | None, typer.Option(help="At this moment, RFC 3339 with offset; now when left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """为什么 Why it was as it was: who was told, or why nobody was. ALARM is its id, or enough of its beginning."""
+    from provisioning.alarm_commands import why
+
+    why(connect(context.obj), alarm, at, as_json=as_json or context.obj.as_json)
+
+
+@alarm_app.command("noise")
+def alarm_noise(
+    context: Context,
+    post: Annotated[str | None, typer.Argument(help="A rota or a responder; all together when left out.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=92, help="So many days back from now.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """告警负荷 What a duty post bears: floods, chattering, fleeting and standing alarms."""
+    from provisioning.alarm_commands import noise
+
+    noise(connect(context.obj), post, days, as_json=as_json or context.obj.as_json)
+
+
 @alarm_app.command("hand-over")
 def alarm_hand_over(
     context: Context,

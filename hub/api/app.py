@@ -31,6 +31,7 @@ from hub.api import (
     stream,
     system,
     tokens,
+    why,
 )
 from hub.api.access import Services
 from hub.api.guard import Guard
@@ -52,6 +53,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     drills.router,
     proofs.router,
     alarms.router,
+    why.router,
     handovers.router,
     maintenance.router,
     arming.router,

@@ -25,6 +25,21 @@ from hub.model import LIFE_SAFETY, SECOND, Micros, Priority
 _E = AlarmEvent
 _HOUR: Micros = 3600 * SECOND
 
+HIDES: Mapping[str, str] = {
+    _E.SHELVE: "shelved",
+    _E.SUPPRESS: "suppressed",
+    _E.HOLD: "held",
+    _E.REMOVE_FROM_SERVICE: "out_of_service",
+}
+"""events that begin a hiding, and its name"""
+SHOWS: Mapping[str, str] = {
+    _E.UNSHELVE: "shelved",
+    _E.UNSUPPRESS: "suppressed",
+    _E.RELEASE: "held",
+    _E.RETURN_TO_SERVICE: "out_of_service",
+}
+"""events that end one"""
+
 LONGEST_SHELVING: Mapping[Priority, Micros] = {
     Priority.CRITICAL: _HOUR,
     Priority.HIGH: 8 * _HOUR,

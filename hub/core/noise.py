@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from hub.core.hidings import HIDES, SHOWS
 from hub.model import SECOND, Micros, Priority
 
 MINUTE: Micros = 60 * SECOND
@@ -86,6 +87,50 @@ class Measure(NamedTuple):
     standing: tuple[Activation, ...]
     worst: tuple[tuple[Source, int], ...]
     """the ten sources with the most activations: to mend these first mends the most"""
+
+
+class Said(NamedTuple):
+    """One row of an alarm's history, with what the alarm is."""
+
+    source: Source
+    alarm: UUID
+    priority: Priority
+    event: str
+    was_active: bool
+    """whether its condition stood before this"""
+    at: Micros
+
+
+def activations(history: Iterable[Said]) -> list[Activation]:
+    """The times that somebody was to be told, from the histories of alarms, each alarm's rows together and in their order.
+
+    One that came while its alarm was hidden is none.
+    """
+    found: list[Activation] = []
+    alarm: UUID | None = None
+    hidden: set[str] = set()
+    begun: Said | None = None
+    for row in history:
+        if row.alarm != alarm:
+            if begun is not None:
+                found.append(_activation(begun, None))
+            alarm, hidden, begun = row.alarm, set(), None
+        if row.event in HIDES:
+            hidden.add(HIDES[row.event])
+        elif row.event in SHOWS:
+            hidden.discard(SHOWS[row.event])
+        elif row.event == "raise" and not row.was_active and not hidden:
+            begun = row
+        elif row.event == "clear" and begun is not None:
+            found.append(_activation(begun, row.at))
+            begun = None
+    if begun is not None:
+        found.append(_activation(begun, None))
+    return found
+
+
+def _activation(begun: Said, until: Micros | None) -> Activation:
+    return Activation(begun.source, begun.alarm, begun.priority, begun.at, until)
 
 
 def measure(activations: Iterable[Activation], since: Micros, until: Micros, worst: int = 10) -> Measure:

@@ -1,0 +1,330 @@
+"""Why an alarm stood, why somebody was told, why nobody was: an explanation that can be replayed for any past moment. Pure.
+
+`explain` is given all that is stored about one alarm and a moment; it uses only what had happened by then, so that the same question asked
+later gets the same answer. The conclusion is never empty: for every state there is one reason that decided, the others stand below it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from hub.core.alarms import AlarmEvent, AlarmState
+from hub.core.hidings import HIDES, SHOWS
+from hub.model import LIFE_SAFETY, Exercise, Micros, Priority, SignalClass
+
+_HIDDEN: Mapping[str, tuple[str, str]] = {
+    "shelved": ("有人搁置了它", "a person shelved it"),
+    "suppressed": ("另一条告警（根因）解释了它", "another alarm, its root, explains it"),
+    "held": ("通知被暂缓", "its paging is held"),
+    "out_of_service": ("设备已停用", "the device is out of service"),
+}
+_STATES: Mapping[str, tuple[str, str]] = {
+    AlarmState.NORMAL: ("已结束", "it had ended"),
+    AlarmState.UNACK_ACTIVE: ("未接警，条件成立", "nobody had acknowledged it and its condition held"),
+    AlarmState.ACK_ACTIVE: ("已接警，条件成立", "it was acknowledged and its condition held"),
+    AlarmState.UNACK_CLEARED: ("未接警，已恢复", "nobody had acknowledged it, and its condition was gone"),
+    AlarmState.LATCHED_UNACK: (
+        "未接警，已恢复，待复位",
+        "nobody had acknowledged it; its condition was gone, and it latches",
+    ),
+    AlarmState.LATCHED_ACK: (
+        "已接警，已恢复，待复位",
+        "it was acknowledged; its condition was gone, and it waited for a reset",
+    ),
+}
+_OWNED = frozenset({AlarmState.ACK_ACTIVE, AlarmState.LATCHED_ACK})
+
+
+class Fact(NamedTuple):
+    """One thing that is known, in both languages, with its time and what it is known by."""
+
+    at: Micros | None
+    kind: str
+    zh: str
+    en: str
+    evidence: Mapping[str, object] = {}
+
+
+class Explanation(NamedTuple):
+    """The answer: what decided, and every fact that it rests on, in the order of time."""
+
+    at: Micros
+    state: str
+    """of the alarm then; `none` before it was raised"""
+    paged: bool
+    """whether anybody had been told by then"""
+    conclusion: Fact
+    facts: tuple[Fact, ...]
+
+
+class Moved(NamedTuple):
+    """One row of the alarm's history."""
+
+    event: str
+    to_state: str
+    at: Micros
+    actor: str
+    note: str
+
+
+class Told(NamedTuple):
+    """One attempt at one notification; `outcome` as stored (`sending` while nothing is known)."""
+
+    responder: str
+    channel: str
+    kind: str
+    at: Micros
+    outcome: str
+    detail: str
+    receipt: str | None
+
+
+class Planned(NamedTuple):
+    """One step of the escalation as written."""
+
+    round: int
+    step: int
+    target: str
+    due_at: Micros
+    ended_at: Micros | None
+    fault: str
+
+
+class Waiting(NamedTuple):
+    """A notification that was written and not yet attempted, or given up."""
+
+    responder: str
+    channel: str
+    created_at: Micros
+    ended_at: Micros | None
+    state: str
+    reason: str
+
+
+class Story(NamedTuple):
+    """All that is stored about an alarm."""
+
+    signal_class: SignalClass
+    priority: Priority
+    exercise: Exercise | None
+    raised_at: Micros
+    received_at: Micros
+    late: bool
+    stale: bool
+    root: str
+    """what its root alarm is, for people; empty without one"""
+    condition: tuple[str, str]
+    """what makes it true, in both languages; empty where the profile is not installed any more"""
+    seen: tuple[Micros, str] | None
+    """the reading or event that made it true: its time, and what it said"""
+    history: Sequence[Moved]
+    escalation: str
+    """running, stopped, exhausted, uncovered, or empty where none was begun"""
+    begun_at: Micros | None
+    ended_at: Micros | None
+    policy: str
+    reason: str
+    steps: Sequence[Planned]
+    attempts: Sequence[Told]
+    waiting: Sequence[Waiting]
+
+
+def explain(story: Story, at: Micros) -> Explanation:
+    """Why it was at `at` as it was, and why somebody or nobody had been told by then."""
+    history = [row for row in story.history if row.at <= at]
+    told = [row for row in story.attempts if row.at <= at]
+    hidden = _hidden(history)
+    state = history[-1].to_state if history else "none"
+    facts = [*_cause(story, at), *_history(history), *_paging(story, at, told)]
+    facts.sort(key=lambda fact: (fact.at is not None, fact.at or 0))
+    arrived = any(row.outcome == "delivered" for row in told)
+    return Explanation(at, state, arrived, _conclusion(story, at, state, history, hidden, told), tuple(facts))
+
+
+def _hidden(history: Sequence[Moved]) -> dict[str, Moved]:
+    """What hid it after these rows, with the row that began it."""
+    hidden: dict[str, Moved] = {}
+    for row in history:
+        if row.event in HIDES:
+            hidden[HIDES[row.event]] = row
+        elif row.event in SHOWS:
+            hidden.pop(SHOWS[row.event], None)
+    return hidden
+
+
+def _cause(story: Story, at: Micros) -> list[Fact]:
+    facts = []
+    if story.condition != ("", ""):
+        facts.append(
+            Fact(None, "definition", f"告警条件：{story.condition[0]}", f"its condition: {story.condition[1]}")
+        )
+    if story.seen is not None and story.seen[0] <= at:
+        when, what = story.seen
+        facts.append(Fact(when, "seen", f"设备报告：{what}", f"the device said: {what}"))
+    if story.late and story.received_at <= at:
+        seconds = (story.received_at - story.raised_at) // 1_000_000
+        facts.append(
+            Fact(
+                story.received_at, "late", f"迟到 {seconds} 秒才收到", f"it was received {seconds} s after it happened"
+            )
+        )
+    return facts
+
+
+def _history(history: Sequence[Moved]) -> list[Fact]:
+    facts = []
+    for row in history:
+        who = f"，{row.actor}" if row.actor else ""
+        said = f"：{row.note}" if row.note else ""
+        by = f" by {row.actor}" if row.actor else ""
+        why = f": {row.note}" if row.note else ""
+        zh, en = _EVENTS.get(row.event, (row.event, row.event))
+        facts.append(Fact(row.at, row.event, f"{zh}{who}{said}", f"{en}{by}{why}", {"state": row.to_state}))
+    return facts
+
+
+_EVENTS: Mapping[str, tuple[str, str]] = {
+    AlarmEvent.RAISE: ("产生", "raised"),
+    AlarmEvent.CLEAR: ("恢复", "cleared"),
+    AlarmEvent.ACKNOWLEDGE: ("接警", "acknowledged"),
+    AlarmEvent.CONFIRM: ("确认跟进", "confirmed"),
+    AlarmEvent.LAPSE: ("接警失效：之后没有任何处置", "the acknowledgement lapsed: nothing followed it"),
+    AlarmEvent.RESET: ("复位", "reset"),
+    AlarmEvent.SHELVE: ("搁置", "shelved"),
+    AlarmEvent.UNSHELVE: ("搁置结束", "no longer shelved"),
+    AlarmEvent.SUPPRESS: ("抑制", "suppressed"),
+    AlarmEvent.UNSUPPRESS: ("抑制解除", "no longer suppressed"),
+    AlarmEvent.HOLD: ("通知暂缓", "its paging was held"),
+    AlarmEvent.RELEASE: ("通知恢复", "its paging was released"),
+    AlarmEvent.REMOVE_FROM_SERVICE: ("设备停用", "its device went out of service"),
+    AlarmEvent.RETURN_TO_SERVICE: ("设备恢复使用", "its device came back into service"),
+    AlarmEvent.DISPOSE: ("处置结论", "disposition"),
+    AlarmEvent.CLOSE: ("办结", "closed"),
+    AlarmEvent.NOTE: ("备注", "note"),
+}
+
+
+def _paging(story: Story, at: Micros, told: Sequence[Told]) -> list[Fact]:
+    facts = []
+    if story.begun_at is not None and story.begun_at <= at and story.policy:
+        zh, en = f"按策略 {story.policy} 升级", f"escalated by policy {story.policy}"
+        facts.append(Fact(story.begun_at, "policy", zh, en))
+    for step in story.steps:
+        where = {"round": step.round, "step": step.step}
+        if step.due_at > at:
+            continue
+        if step.fault:
+            zh, en = f"第 {step.step} 步没有通知到人：{step.fault}", f"step {step.step} reached nobody: {step.fault}"
+            facts.append(Fact(step.due_at, "fault", zh, en, where))
+        elif step.ended_at is not None and step.ended_at <= at:
+            zh, en = f"第 {step.step} 步：{step.target}", f"step {step.step}: {step.target}"
+            facts.append(Fact(step.ended_at, "step", zh, en, where))
+    for row in told:
+        zh, en = _OUTCOMES.get(row.outcome, (row.outcome, row.outcome))
+        detail = f" ({row.detail})" if row.detail else ""
+        receipt = "" if row.receipt is None else f" [{row.receipt}]"
+        facts.append(
+            Fact(
+                row.at,
+                "attempt",
+                f"{row.responder} · {row.channel}：{zh}{detail}{receipt}",
+                f"{row.responder} by {row.channel}: {en}{detail}{receipt}",
+                {"kind": row.kind},
+            )
+        )
+    for page in story.waiting:
+        if page.ended_at is not None and page.ended_at <= at and page.state in ("cancelled", "failed"):
+            what = ("取消", "cancelled") if page.state == "cancelled" else ("放弃", "given up")
+            why = f": {page.reason}" if page.reason else ""
+            who = page.responder, page.channel
+            facts.append(
+                Fact(
+                    page.ended_at,
+                    page.state,
+                    f"{who[0]} · {who[1]}：通知{what[0]}{why}",
+                    f"the message to {who[0]} by {who[1]} was {what[1]}{why}",
+                )
+            )
+    return facts
+
+
+_OUTCOMES: Mapping[str, tuple[str, str]] = {
+    "delivered": ("已送达", "delivered"),
+    "failed": ("发送失败", "failed"),
+    "refused": ("被拒收", "refused"),
+    "interrupted": ("中断，可能已送达", "interrupted, it may have arrived"),
+    "sending": ("发送中", "being sent"),
+}
+
+
+def _conclusion(
+    story: Story,
+    at: Micros,
+    state: str,
+    history: Sequence[Moved],
+    hidden: Mapping[str, Moved],
+    told: Sequence[Told],
+) -> Fact:
+    """The one reason that decided; the first that applies."""
+    if not history:
+        if story.raised_at <= at:
+            zh, en = "已发生，但中心尚未收到", "it had happened, and the hub had not heard of it yet"
+            return Fact(story.raised_at, "not_received", zh, en)
+        return Fact(None, "not_raised", "此时告警尚未产生", "the alarm had not been raised yet")
+    arrived = [row for row in told if row.outcome == "delivered"]
+    owner = next((row for row in reversed(history) if row.event in (AlarmEvent.ACKNOWLEDGE, AlarmEvent.CONFIRM)), None)
+    if state in _OWNED and owner is not None:
+        zh, en = f"{owner.actor} 已接警，不再通知他人", f"{owner.actor} owns it: nobody else is told"
+        return Fact(owner.at, "owned", zh, en)
+    if story.priority is Priority.JOURNAL:
+        return Fact(None, "journal", "仅记录级别，从不通知", "it is of priority journal: recorded, never paged")
+    for name, row in hidden.items():
+        zh, en = _HIDDEN[name]
+        said = f"（{row.note}）" if row.note else ""
+        why = f" ({row.note})" if row.note else ""
+        if name == "suppressed" and story.root:
+            said, why = f"：{story.root}{said}", f": {story.root}{why}"
+        by = (f"，{row.actor}", f", by {row.actor}") if row.actor else ("", "")
+        return Fact(row.at, name, f"{zh}{by[0]}{said}，因此不通知", f"{en}{by[1]}{why}, so nobody is told")
+    if story.stale:
+        zh, en = "中心得知时已经结束，因此不通知", "it was over before the hub heard of it, so nobody is told"
+        return Fact(story.received_at, "stale", zh, en)
+    if state == AlarmState.NORMAL:
+        zh, en = _STATES[AlarmState.NORMAL]
+        return Fact(history[-1].at, "ended", f"{zh}，不再通知", f"{en}: nobody is told any more")
+    if state == AlarmState.UNACK_CLEARED and story.signal_class not in LIFE_SAFETY:
+        zh, en = "未接警即已恢复，不再通知", "its condition was gone by itself, so nobody is told any more"
+        return Fact(history[-1].at, "cleared", zh, en)
+    if story.begun_at is None or story.begun_at > at:
+        zh, en = "升级尚未开始：先等待查明根因", "its escalation had not begun yet: its root is looked for first"
+        return Fact(None, "waiting", zh, en)
+    if story.escalation == "uncovered":
+        zh, en = "没有策略覆盖此告警：无人被通知", "no policy covers it: nobody is told"
+        return Fact(story.begun_at, "uncovered", zh, en)
+    if arrived:
+        people = "、".join(dict.fromkeys(row.responder for row in arrived))
+        names = ", ".join(dict.fromkeys(row.responder for row in arrived))
+        return Fact(
+            arrived[-1].at, "told", f"已通知：{people}；等待接警", f"told: {names}; waiting for somebody to act"
+        )
+    if told:
+        last = told[-1]
+        why = last.detail or last.outcome
+        zh = f"向 {last.responder} 的通知未送达（{why}），正在重试或改由他人"
+        return Fact(last.at, "not_delivered", zh, f"the message to {last.responder} did not arrive ({why}); it goes on")
+    faults = [step for step in story.steps if step.fault and step.due_at <= at]
+    if faults:
+        last_fault = faults[-1]
+        zh, en = (
+            f"到期的步骤没有可通知的人：{last_fault.fault}",
+            f"the step that was due had nobody to tell: {last_fault.fault}",
+        )
+        return Fact(last_fault.due_at, "nobody", zh, en)
+    if story.escalation in ("stopped", "exhausted") and story.ended_at is not None and story.ended_at <= at:
+        zh, en = f"升级已停止：{story.reason}", f"its escalation was over: {story.reason or story.escalation}"
+        return Fact(story.ended_at, story.escalation, zh, en)
+    coming = [step for step in story.steps if step.due_at > at]
+    if coming:
+        step = min(coming, key=lambda one: one.due_at)
+        zh, en = f"下一步（{step.target}）尚未到时间", f"the next step ({step.target}) was not due yet"
+        return Fact(step.due_at, "not_due", zh, en)
+    return Fact(story.begun_at, "sending", "通知正在发出", "the first message was on its way")
