@@ -21,6 +21,8 @@ FROM python:3.13-slim-trixie
 # 1883 is also the user of the broker's image: both write the same password file
 RUN groupadd --gid 1883 anxin && useradd --uid 1883 --gid 1883 --no-create-home --home-dir / --shell /usr/sbin/nologin anxin
 COPY --from=build /opt/anxin /opt/anxin
+# a volume that is mounted here begins with this owner
+RUN install -d -m 0700 -o 1883 -g 1883 /var/lib/anxin/data
 ENV PATH=/opt/anxin/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 1883:1883
 ENTRYPOINT ["anxin"]

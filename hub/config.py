@@ -50,6 +50,14 @@ class Settings(BaseSettings):
     """how long single readings are kept; older days are dropped (hub/runtime/housekeeping.py)"""
     data: Path | None = None
     """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
+    heartbeat_url: SecretStr | None = None
+    """asked by the auditor after each round in which all was well; who watches from outside alarms when it stops"""
+    canary_seconds: float = Field(default=30.0, ge=0.5, le=300.0)
+    """from one round of canaries to the next"""
+    canary_sink_url: str = ""
+    """how the deliverer reaches the auditor; empty: on this machine, on a free port"""
+    watch: tuple[str, ...] = ()
+    """URLs that must answer 2xx for the heartbeat to be fed, the API's /readyz for example"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "json"
 

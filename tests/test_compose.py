@@ -58,7 +58,7 @@ def test_ports_are_published_on_loopback_unless_a_variable_says_otherwise(name: 
 def test_no_service_but_those_with_ports_or_messages_to_send_leaves_the_inner_network() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {
-        "mosquitto", "hub", "api", "grafana",
+        "mosquitto", "hub", "api", "grafana", "auditor",
     }  # fmt: skip
 
 

@@ -27,9 +27,10 @@ from hub.core.proof_order import order_topic
 from hub.core.siren_order import siren_answer_topic, siren_topic
 from hub.model import Lane
 from hub.mqtt import Broker
+from hub.runtime.auditor import Watch
 from hub.runtime.blindness_watch import BlindnessMetrics, Counters
 from hub.runtime.duty_watch import DutyMetrics
-from hub.runtime.service import _IngestMetrics, _StandbyMetrics
+from hub.runtime.service import _AuditorMetrics, _IngestMetrics, _StandbyMetrics
 from hub.runtime.standby import Standby
 from provisioning.errors import Exit
 from provisioning.main import app as anxinctl
@@ -133,7 +134,7 @@ def test_the_exit_codes_of_anxinctl_are_those_of_the_table() -> None:
 def test_every_setting_stands_in_the_table_with_its_default_and_no_other() -> None:
     table = {row[0].strip("`"): row[1].strip("`") for row in rows(section(OPERATIONS, "Settings"))}
     assert set(table) == {"ANXIN_" + name.upper() for name in Settings.model_fields}
-    words = {"–": "required", "none": None, "empty": "", "the shipped ones": ()}
+    words = {"–": "required", "none": None, "empty": "", "the shipped ones": (), "no URLs": ()}
     for name, field in Settings.model_fields.items():
         written = table["ANXIN_" + name.upper()]
         said = words.get(written, written)
@@ -160,7 +161,7 @@ def test_every_metric_stands_in_the_table_and_no_other() -> None:
     families = [*registry.collect(), *_IngestMetrics(types.SimpleNamespace(lanes=[])).collect()]  # type: ignore[arg-type]
     families += BlindnessMetrics(Counters()).collect()
     families += DutyMetrics(types.SimpleNamespace(state=None)).collect()  # type: ignore[arg-type]
-    families += [*_StandbyMetrics(standby).collect()]
+    families += [*_StandbyMetrics(standby).collect(), *_AuditorMetrics(Watch()).collect()]
     there = {family.name + "_total" * (family.type == "counter") for family in families}
     assert set(re.findall(r"`(anxin_[a-z_]+)`", section(OPERATIONS, "What to watch"))) == there
 

@@ -40,7 +40,7 @@ def _refuse(text: str, code: int) -> typer.Exit:
 
 def serve(
     role: Annotated[
-        list[str] | None, typer.Option("--role", help="ingest, paging, coverage, api; all when not given")
+        list[str] | None, typer.Option("--role", help="ingest, paging, coverage, api, auditor; all when not given")
     ] = None,
     partitions: Annotated[str, typer.Option(help="partitions to own, e.g. 0,1,2; all when not given")] = "",
     migrate: Annotated[bool, typer.Option(help="bring the database to the newest revision first")] = True,

@@ -26,6 +26,8 @@ from hub.profiles import Profile, Title
 from hub.runtime.reconnect import keep
 from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
 
+CANARY_RESPONDER = "canary"
+"""whose one channel is the auditor's receiver, on this machine by default (migration 0012)"""
 _log = structlog.get_logger(__name__)
 
 
@@ -205,7 +207,8 @@ async def run(
     def open_(claimed: Claimed) -> Channel:
         where = f"channel {claimed.responder}/{claimed.channel}"
         assert claimed.kind is not None
-        channel = open_channel(claimed.kind, claimed.settings, where, allow_loopback=allow_loopback)
+        here = allow_loopback or claimed.responder == CANARY_RESPONDER  # the database lets only canaries go there
+        channel = open_channel(claimed.kind, claimed.settings, where, allow_loopback=here)
         return channel.through(sound) if isinstance(channel, SirenChannel) and sound is not None else channel
 
     keys: list[bytes] = []

@@ -20,6 +20,7 @@ from prometheus_client.metrics_core import Metric
 from hub.calendars import load_calendars
 from hub.config import Settings, data_folder
 from hub.core.backoff import full_jitter
+from hub.core.canary import PROFILE as CANARY_PROFILE
 from hub.core.coverage.rules import RulePack
 from hub.core.draft import State
 from hub.engine import read_passwords
@@ -39,6 +40,8 @@ from hub.runtime import (
     prover,
     receipts,
 )
+from hub.runtime.apart import in_thread
+from hub.runtime.auditor import EVERY, LIMIT, Auditor, Timing, Watch
 from hub.runtime.blindness_watch import BlindnessMetrics, BlindnessWatch
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.duty_watch import DutyMetrics, DutyWatch
@@ -63,6 +66,7 @@ class Role(StrEnum):
     PAGING = "paging"
     COVERAGE = "coverage"
     API = "api"
+    AUDITOR = "auditor"
 
 
 ServeApi = Callable[["Service"], Awaitable[None]]
@@ -119,7 +123,8 @@ class Service:
             tasks.create_task(self.duty.run(), name="duty-watch")
             if Role.INGEST in self.roles:
                 numbers = await self._owned()
-                self.partitions = Partitions(self._database, broker, self.profiles, numbers)
+                known = {**self.profiles, CANARY_PROFILE.profile: CANARY_PROFILE}
+                self.partitions = Partitions(self._database, broker, known, numbers)
                 self.metrics.register(_IngestMetrics(self.partitions))
                 tasks.create_task(self.partitions.run(), name="partitions")
                 maker = configurations.Maker(
@@ -158,6 +163,10 @@ class Service:
                 tasks.create_task(watch.run(), name="coverage-watch")
                 retention = housekeeping.Retention(readings=timedelta(days=self.settings.keep_readings_days))
                 tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
+            if self.roles == {Role.AUDITOR} or (Role.AUDITOR in self.roles and self.settings.heartbeat_url is not None):
+                auditor = self._audit(broker)
+                # with a loop of its own: where ours is blocked it still looks, and feeds no beat
+                tasks.create_task(in_thread(auditor.run), name="auditor")
             if Role.API in self.roles:
                 tasks.create_task(self.fanout.follow(), name="fanout")
                 tasks.create_task(_run(serve_api(self)), name="api")
@@ -181,9 +190,23 @@ class Service:
             public_url=settings.public_url,
             allow_loopback=settings.allow_loopback,
             live=live,
+            sound=Sirens(self._database, broker).sound,
         )
         self.metrics.register(_StandbyMetrics(standby))
         return standby
+
+    def _audit(self, broker: Broker) -> Auditor:
+        settings = self.settings
+        auditor = Auditor(
+            self._database,
+            broker,
+            heartbeat="" if settings.heartbeat_url is None else settings.heartbeat_url.get_secret_value(),
+            sink_url=settings.canary_sink_url,
+            watched=settings.watch,
+            timing=Timing(settings.canary_seconds, settings.canary_seconds * LIMIT / EVERY),
+        )
+        self.metrics.register(_AuditorMetrics(auditor.watch))
+        return auditor
 
     async def _await_database(self, migrate: bool) -> None:
         """The database, at its newest revision. While it is away at the start the standby, where it has a plan on disk, pages already."""
@@ -275,3 +298,21 @@ class _StandbyMetrics:
         for outcome in ("delivered", "failed", "refused"):
             pages.add_metric([outcome], standby.pager.outcomes[outcome])
         yield pages
+
+
+class _AuditorMetrics:
+    """What the auditor found in its last round."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus-client at each scrape."""
+        watch = self._watch
+        yield CounterMetricFamily("anxin_auditor_rounds", "rounds of canaries", value=watch.rounds)
+        yield CounterMetricFamily("anxin_auditor_beats", "rounds after which the heartbeat was fed", value=watch.beats)
+        yield GaugeMetricFamily("anxin_auditor_canaries_missing", "that did not come back", value=watch.missing)
+        yield GaugeMetricFamily(
+            "anxin_auditor_unattended", "critical alarms without a next step", value=watch.unattended
+        )
+        yield GaugeMetricFamily("anxin_auditor_canary_seconds", "until the last one was back", value=watch.took)

@@ -33,6 +33,7 @@ from hub.model import SECOND, AdminState, Lane, Micros, to_datetime
 from hub.mqtt import Broker, Incoming, session
 from hub.notify import Channel, open_channel
 from hub.notify import Message as Letter
+from hub.notify.siren import SirenChannel, Sound
 from hub.profiles import Profile
 from hub.registry import Client, Device, Registry
 from hub.runtime.apart import apart
@@ -94,6 +95,7 @@ class Standby:
         public_url: str = "",
         allow_loopback: bool = False,
         live: Live = lambda _: None,
+        sound: Sound | None = None,
         timing: Timing = Timing(),
         clock: Callable[[], Micros] = wall_clock,
     ) -> None:
@@ -103,6 +105,8 @@ class Standby:
         self._public_url = public_url
         self._allow_loopback = allow_loopback
         self._live = live
+        self._sound = sound
+        """the way to sirens: it needs the database, so that they wait for it"""
         self._timing = timing
         self._clock = clock
         self._began = clock(), time.monotonic()
@@ -356,6 +360,8 @@ class Standby:
             )
         where = f"channel {page.responder}/{page.channel}"
         channel = open_channel(way.kind, way.settings, where, allow_loopback=self._allow_loopback)
+        if isinstance(channel, SirenChannel) and self._sound is not None:
+            channel = channel.through(self._sound)
         given: dict[str, Any] = dict.fromkeys(Claimed._fields) | Claimed._field_defaults
         given |= {name: getattr(alarm, name) for name in alarm._fields if name in given}
         given |= page._asdict() | {"id": page.key, "n": 1, "alarm": alarm.id, "state": alarm.state}

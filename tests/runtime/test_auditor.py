@@ -1,0 +1,224 @@
+"""The kill matrix: whatever single part dies, hangs or lies, the outside heartbeat stops; and it comes back when the part does."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from hub.core.canary import PROFILE
+from hub.engine import Engine
+from hub.mqtt import parse_broker
+from hub.notify import Outcome, Receipt
+from hub.runtime import deliverer, escalator
+from hub.runtime.apart import in_thread
+from hub.runtime.auditor import Auditor, Timing
+from hub.runtime.partitions import Partitions
+from hub.store.migrate import upgrade
+from hub.testing import eventually
+from tests.runtime.city import fetch, profiles, seed
+
+TIMING = Timing(every=0.3, limit=2.0)
+"""in production 30 s and 20 s"""
+QUIET = 3.0
+"""seconds without a beat after which the outside would alarm"""
+
+
+class Outside:
+    """Who watches from outside, in threads of his own: whatever happens here does not stop his clock."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+        self.last = time.monotonic()
+        outside = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path == "/beat":
+                    outside.beats, outside.last = outside.beats + 1, time.monotonic()
+                self.send_response(204 if self.path != "/down" else 503)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    async def beating(self) -> None:
+        seen = self.beats
+        await eventually(lambda: self.beats > seen + 1, 40)
+
+    async def alarmed(self) -> None:
+        """The beat stops, and within the time that stands for 90 s."""
+        await eventually(lambda: time.monotonic() - self.last > QUIET, 20)
+
+
+Loop = Callable[[], Coroutine[Any, Any, Any]]
+
+
+@dataclass
+class Stand:
+    """All parts as tasks of this loop, the auditor in a thread of its own."""
+
+    engine: Engine
+    outside: Outside
+    auditor: Auditor
+    loops: dict[str, Loop]
+    tasks: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        self.tasks[name] = asyncio.create_task(self.loops[name](), name=name)
+
+    async def stop(self, name: str) -> None:
+        task = self.tasks.pop(name)
+        task.cancel()
+        await asyncio.wait({task})
+
+    @asynccontextmanager
+    async def without(self, name: str) -> AsyncIterator[None]:
+        """That part is dead."""
+        await self.stop(name)
+        yield
+        self.start(name)
+
+    @asynccontextmanager
+    async def frozen(self, pids: list[int]) -> AsyncIterator[None]:
+        """These processes stand still."""
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    @asynccontextmanager
+    async def delivering_by(self, patch: pytest.MonkeyPatch, deliver: Any) -> AsyncIterator[None]:
+        """The deliverer sends in another way."""
+        with patch.context() as patched:
+            patched.setattr(deliverer, "deliver", deliver)
+            yield
+        await self.stop("deliverer")
+        self.start("deliverer")
+
+    @asynccontextmanager
+    async def unattended(self) -> AsyncIterator[None]:
+        """A panic that no policy covers: nobody is told."""
+        url = self.engine.database_url
+        with psycopg.connect(url) as conn:
+            conn.execute(
+                "insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at)"
+                " select gen_random_uuid(), key, institution, 'panic', 'panic', 'critical', 'unack_active', true, now(), now()"
+                " from device where id = 'button-1'"
+            )
+        yield
+        with psycopg.connect(url) as conn:
+            conn.execute("update alarm set state = 'ack_active' where institution > 0")
+
+    def postgres(self) -> list[int]:
+        cluster = Path(self.engine.database_url.split("host=")[1].split("&")[0]).parent / "cluster"
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _cwd(entry) == cluster]
+
+
+def _cwd(entry: Path) -> Path | None:
+    try:
+        return (entry / "cwd").readlink()
+    except OSError:
+        return None
+
+
+@asynccontextmanager
+async def stand(folder: Path, watched: tuple[str, ...] = ("/well",)) -> AsyncIterator[Stand]:
+    outside = Outside()
+    async with Engine(folder / "engine", durable=False, environment={}, say=lambda _: None) as engine:
+        url, broker = engine.database_url, parse_broker(engine.mqtt_url)
+        await asyncio.to_thread(upgrade, url)
+        seed(url)
+        with psycopg.connect(url) as conn:
+            conn.execute("update hub_setting set value = '1' where name = 'partitions'")
+            conn.execute("update institution set partition = 0")
+        known = {**profiles(), PROFILE.profile: PROFILE}
+        urls = tuple(outside.url + path for path in watched)
+        auditor = Auditor(url, broker, heartbeat=f"{outside.url}/beat", watched=urls, timing=TIMING)
+        loops: dict[str, Loop] = {
+            "ingest": lambda: Partitions(url, broker, known, [0]).run(),
+            "escalator": lambda: escalator.run(url),
+            "deliverer": lambda: deliverer.run(url, profiles=known),  # no loopback but for the canary
+            "auditor": lambda: in_thread(auditor.run),
+        }
+        all_ = Stand(engine, outside, auditor, loops)
+        for name in loops:
+            all_.start(name)
+        try:
+            yield all_
+        finally:
+            for name in list(all_.tasks):
+                await all_.stop(name)
+            outside.close()
+
+
+async def _hangs(*_: object) -> Receipt:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def _lies(*_: object) -> Receipt:
+    return Receipt(Outcome.DELIVERED, 204, "")
+
+
+@pytest.mark.timeout(300)
+async def test_whatever_single_part_dies_hangs_or_lies_the_heartbeat_stops_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stand(tmp_path) as parts:
+        outside = parts.outside
+        await outside.beating()
+        faults: dict[str, Callable[[], AbstractAsyncContextManager[None]]] = {
+            "ingest": lambda: parts.without("ingest"),
+            "escalator": lambda: parts.without("escalator"),
+            "deliverer": lambda: parts.without("deliverer"),
+            "a notifier that waits for ever": lambda: parts.delivering_by(monkeypatch, _hangs),
+            "a notifier that lies": lambda: parts.delivering_by(monkeypatch, _lies),
+            "auditor": lambda: parts.without("auditor"),
+            "broker": lambda: parts.frozen([parts.engine.pids()["mosquitto"]]),
+            "database": lambda: parts.frozen(parts.postgres()),
+            "an alarm that nobody drives": parts.unattended,
+        }
+        for name, fault in faults.items():
+            async with fault():
+                await outside.alarmed()
+            await outside.beating()
+            assert all(not task.done() for task in parts.tasks.values()), name
+        before = outside.beats
+        time.sleep(QUIET + TIMING.limit)  # noqa: ASYNC251 -- the loop of all parts but the auditor is blocked
+        assert outside.beats <= before + 1
+        await outside.beating()
+        assert fetch(parts.engine.database_url, "select count(*) from change where institution < 0") == [(0,)]
+        kinds = "select distinct n.responder, a.exercise from notification n join alarm a on a.id = n.alarm"
+        assert fetch(parts.engine.database_url, kinds) == [("canary", "canary")]
+
+
+@pytest.mark.timeout(120)
+async def test_what_else_must_answer_is_asked_and_only_what_is_signed_is_believed(tmp_path: Path) -> None:
+    async with stand(tmp_path, watched=("/well", "/down")) as parts:
+        await eventually(lambda: parts.auditor.watch.unanswered == 1, 40)
+        assert parts.outside.beats == 0
+        await eventually(lambda: parts.auditor.watch.took > 0, 40)  # the canary itself is back
+        assert parts.outside.beats == 0
+        assert not parts.auditor._sink._believe({"webhook-id": "1", "webhook-timestamp": "1"}, b"{}")
+        assert not parts.auditor._sink._believe({}, b"\xff")
