@@ -1,0 +1,331 @@
+"""Escalations that climb while whoever drives them is killed and the database's clock is set by an hour, against an oracle that knows neither.
+
+`python -m tests.faults.climb --kills N --seed S`; `scripts/soak --climb` calls it. Alarms are raised one after another, each with five steps in
+fourteen seconds; some are acknowledged on the way. Two processes page; they and PostgreSQL are killed at random, and `hub_clock()` is set forward and back.
+The oracle reckons by the clock of this process, which nobody sets: when each step was due, and when its page reached the receiver.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+
+from hub.core.escalation import Policy, Step
+from hub.engine import Running, ensure, running
+from hub.errors import EngineUnavailable
+from hub.model import SECOND, Priority, SignalClass
+from hub.store.escalation import begin
+from hub.store.migrate import upgrade
+from hub.testing import eventually
+from tests.faults.family import Family
+from tests.paging import Receiver, World, receiver, webhook
+
+OFFSETS = (0.0, 2.0, 5.0, 9.0, 14.0)
+EARLY = 0.5
+"""how much sooner than due counts as early: a round trip during which the clock was set cannot be told more exactly"""
+LATE = 5.0
+RECOVERY = 60.0
+POLICY = Policy(
+    id="climb",
+    signal_classes=frozenset({SignalClass.PANIC}),
+    priorities=frozenset({Priority.CRITICAL}),
+    round_every=120 * SECOND,
+    steps=tuple(Step(n, "duty", "hook", int(offset * SECOND)) for n, offset in enumerate(OFFSETS, 1)),
+)
+
+
+@dataclass
+class Climber:
+    """One alarm: when it was raised (begin and end of the attempt, which may have failed after its commit), and acknowledged."""
+
+    id: UUID
+    tried: float
+    raised: float = 0.0
+    acknowledging: float | None = None
+    acknowledged: float | None = None
+    in_vain: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    kills: int
+    seed: int
+    clock_steps: int = 0
+    noticed: int = 0
+    alarms: int = 0
+    pages: int = 0
+    repeated: int = 0
+    """under the key that they had before"""
+    early: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    after_acknowledge: list[str] = field(default_factory=list)
+    lateness: list[float] = field(default_factory=list)
+    """beyond the time during which nobody could page"""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing that must not be."""
+        return not (self.early or self.late or self.skipped or self.doubled or self.after_acknowledge)
+
+    def __str__(self) -> str:
+        late = sorted(self.lateness) or [0.0]
+        return (
+            f"{self.kills} kills, {self.clock_steps} clock steps of an hour ({self.noticed} noticed), {self.alarms} alarms, {self.pages} pages, "
+            f"{self.repeated} repeated under the same key, early {len(self.early)}, skipped {len(self.skipped)}, doubled {len(self.doubled)}, "
+            f"late {len(self.late)}, after an acknowledge {len(self.after_acknowledge)}, lateness beyond downtime "
+            f"p50 {late[len(late) // 2]:.2f} s p99 {late[len(late) * 99 // 100]:.2f} s max {late[-1]:.2f} s, seed {self.seed}"
+        )
+
+
+class Climb(Family):
+    """PostgreSQL of its own, two pagers, a receiver."""
+
+    hook: Receiver
+    url: str
+
+    async def _start(self) -> None:
+        self.hook = await self._open.enter_async_context(receiver())
+        data, ready = self.folder / "engine", self.folder / "engine.ready"
+        command = (sys.executable, "-m", "hub.engine", "run", "--throw-away", "--with-parent")
+        child = await self._child("engine", *command, "--data", str(data), "--ready-file", str(ready))
+        await eventually(lambda: ready.exists() or child.ends, deadline=120)
+        self.url = Running(**json.loads(ready.read_text())).database_url
+        await asyncio.to_thread(upgrade, self.url)
+        async with World.open(self.url) as world:
+            await world.own_clock()
+            await world.policy(POLICY, {"duty/hook": webhook(self.hook.url)})
+        self.pagers = [
+            await self._child(name, sys.executable, "-m", "tests.faults.pager", self.url, again=True)
+            for name in ("pager-1", "pager-2")
+        ]
+
+    def kill_postgres(self) -> bool:
+        """SIGKILL; False where it was down at that moment."""
+        with contextlib.suppress(KeyError, ProcessLookupError, EngineUnavailable):
+            running(self.folder / "engine").kill("postgres")
+            return True
+        return False
+
+
+class Down:
+    """When nobody could page: looked at ten times a second."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.spans: list[tuple[float, float]] = []
+        self._since: float | None = time.monotonic()
+
+    async def watch(self) -> None:
+        while True:
+            with contextlib.suppress(psycopg.Error):
+                async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=2) as conn:
+                    while True:
+                        self._note(await _is_served(conn))
+                        await asyncio.sleep(0.1)
+            self._note(up=False)
+            await asyncio.sleep(0.1)
+
+    def _note(self, up: bool) -> None:
+        now = time.monotonic()
+        if up and self._since is not None:
+            self.spans.append((self._since, now))
+            self._since = None
+        elif not up and self._since is None:
+            self._since = now - 0.1
+
+    def during(self, begin: float, end: float) -> float:
+        """Seconds of that time during which nobody could page."""
+        spans = [*self.spans, *([] if self._since is None else [(self._since, end)])]
+        return sum(max(0.0, min(end, until) - max(begin, since)) for since, until in spans)
+
+
+async def _is_served(conn: psycopg.AsyncConnection[tuple[int]]) -> bool:
+    found = await conn.execute(
+        "select count(distinct application_name) from pg_stat_activity"
+        " where datname = current_database() and application_name in ('anxin-escalator', 'anxin-deliverer')"
+    )
+    row = await found.fetchone()
+    return row is not None and row[0] == 2
+
+
+class People:
+    """Who presses and who acknowledges; the database may be down at any moment."""
+
+    def __init__(self, url: str, chance: random.Random) -> None:
+        self._url = url
+        self._chance = chance
+        self.climbers: list[Climber] = []
+        self.quiet = asyncio.Event()
+
+    async def press(self) -> None:
+        """One alarm after another, until `quiet`."""
+        async with asyncio.TaskGroup() as answers:
+            while not self.quiet.is_set():
+                climber = Climber(uuid4(), time.monotonic())
+                climber.in_vain = not await self._once(_raise, climber)
+                climber.raised = time.monotonic()
+                self.climbers.append(climber)
+                wait = self._chance.uniform(1, 13) if self._chance.random() < 0.3 else 25.0
+                answers.create_task(self._answer(climber, wait), name=f"answer-{climber.id}")
+                await asyncio.sleep(self._chance.uniform(0.1, 0.6))
+
+    async def _answer(self, climber: Climber, wait: float) -> None:
+        await asyncio.sleep(wait)
+        climber.acknowledging = time.monotonic()
+        while not await self._once(_acknowledge, climber):
+            await asyncio.sleep(0.1)
+        climber.acknowledged = time.monotonic()
+
+    async def _once(self, act: object, climber: Climber) -> bool:
+        try:
+            async with await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=2) as conn:
+                await act(World(conn, self._url), climber.id)  # type: ignore[operator]
+        except psycopg.Error:
+            return False
+        return True
+
+
+async def _raise(world: World, alarm: UUID) -> None:
+    async with world.conn.transaction(), world.conn.cursor() as cur:
+        await cur.execute(
+            "insert into alarm (id, device, institution, definition, instance, signal_class, priority, state, latching, raised_at, received_at)"
+            " select %s, key, institution, 'pressed', %s, 'panic', 'critical', 'unack_active', true, now(), now() from device",
+            (alarm, str(alarm)),
+        )
+        await begin(cur, [alarm])
+
+
+async def _acknowledge(world: World, alarm: UUID) -> None:
+    await world.acknowledge(alarm)
+
+
+async def strike(climb: Climb, kills: int, chance: random.Random) -> int:
+    """Kill and set the clock, as the seed says; how often the clock was set."""
+    done, ahead, steps = 0, 0, 0
+    while done < kills:
+        before = len(climb.hook.requests)
+        if chance.random() < 0.5:
+            await eventually(lambda count=before: len(climb.hook.requests) > count, deadline=RECOVERY)  # type: ignore[misc]
+        await asyncio.sleep(chance.uniform(0.0, 1.5))
+        what = chance.random()
+        if what < 0.2:
+            await eventually(climb.kill_postgres, deadline=RECOVERY)
+            done += 1
+        else:
+            for pager in chance.sample(climb.pagers, 2 if what < 0.5 and done + 2 <= kills else 1):
+                await eventually(pager.kill, deadline=RECOVERY)
+                done += 1
+        if chance.random() < 0.15:
+            hours = chance.choice([way for way in (-1, 1) if abs(ahead + way) <= 3])
+            await eventually(lambda by=hours: _set_clock(climb.url, 3600 * by), deadline=RECOVERY, every=0.05)  # type: ignore[misc]
+            ahead, steps = ahead + hours, steps + 1
+    return steps
+
+
+async def _set_clock(url: str, seconds: int) -> bool:
+    try:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=2) as conn:
+            await World(conn, url).set_clock(seconds)
+    except psycopg.Error:
+        return False
+    return True
+
+
+def judge(outcome: Outcome, climbers: list[Climber], hook: Receiver, down: Down, stored: set[UUID]) -> None:
+    """Compare what reached the receiver with what was due, by the clock that nobody set."""
+    first: dict[tuple[UUID, int], float] = {}
+    keys: dict[tuple[UUID, int, int], str] = {}
+    for request in hook.requests:
+        data = json.loads(request.body)["data"]
+        page = UUID(data["alarm"]), data["round"], data["step"]
+        key = request.headers["webhook-id"]
+        if page in keys and keys[page] != key:
+            outcome.doubled.append(f"{page}: {keys[page]} and {key}")
+        outcome.repeated += page in keys
+        keys.setdefault(page, key)
+        if page[1] == 1:
+            first.setdefault((page[0], page[2]), request.at)
+    outcome.pages = len(keys)
+    for climber in climbers:
+        if climber.id not in stored:
+            if any(alarm == climber.id for alarm, _ in first):
+                outcome.doubled.append(f"{climber.id}: paged and not stored")
+            continue
+        outcome.alarms += 1
+        for step, offset in enumerate(OFFSETS, 1):
+            _judge_step(outcome, climber, step, offset, first.get((climber.id, step)), down)
+
+
+def _judge_step(outcome: Outcome, climber: Climber, step: int, offset: float, at: float | None, down: Down) -> None:
+    name, due = f"{climber.id} step {step}", climber.raised + offset
+    if at is None:
+        until = climber.acknowledging
+        assert until is not None
+        if until - due - down.during(due, until) > LATE:
+            outcome.skipped.append(f"{name}: due {until - due:.1f} s before somebody acknowledged")
+        return
+    if at < climber.tried + offset - EARLY:
+        outcome.early.append(f"{name}: {climber.tried + offset - at:.2f} s early")
+    beyond = at - due - down.during(due, at)
+    outcome.lateness.append(max(0.0, beyond))
+    if beyond > LATE:
+        outcome.late.append(f"{name}: {beyond:.1f} s late")
+    if climber.acknowledged is not None and at > climber.acknowledged + 1.0:
+        outcome.after_acknowledge.append(f"{name}: {at - climber.acknowledged:.2f} s after the acknowledge")
+
+
+async def run(folder: Path, kills: int, seed: int) -> Outcome:
+    """One run: kill, then let what was raised come to its end."""
+    outcome, chance = Outcome(kills, seed), random.Random(seed)
+    async with Climb(folder) as climb:
+        down = Down(climb.url)
+        people = People(climb.url, random.Random(seed + 1))
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(down.watch(), name="down")
+            press = tasks.create_task(people.press(), name="press")
+            await eventually(lambda: len(climb.hook.requests) > 2, deadline=RECOVERY)
+            outcome.clock_steps = await strike(climb, kills, chance)
+            people.quiet.set()
+            await press
+            await asyncio.sleep(1.5)
+            watch.cancel()
+        async with World.connect(climb.url) as world:
+            stored = {row["id"] for row in await world.rows("select id from alarm")}
+            outcome.noticed = (await world.rows("select count(*) as n from clock_step"))[0]["n"]
+        judge(outcome, people.climbers, climb.hook, down, stored)
+    return outcome
+
+
+def main(kills: int, seed: int, keep: Path | None = None) -> int:
+    """Prints one line, and every failure; 0 only if there is none."""
+    ensure()
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="anxin-climb-", ignore_cleanup_errors=True) as temporary:
+        outcome = asyncio.run(run(Path(temporary) if keep is None else keep, kills, seed))
+    print(f"{outcome}, {time.monotonic() - started:.0f} s")
+    for what in (outcome.early, outcome.late, outcome.skipped, outcome.doubled, outcome.after_acknowledge):
+        for line in what:
+            print(f"  {line}")
+    return 0 if outcome.ok else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    sys.exit(main(options.kills, options.seed, options.keep))
