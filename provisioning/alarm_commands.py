@@ -8,6 +8,13 @@ from provisioning.client import Hub
 from provisioning.errors import Exit, HubError
 
 _FIRST = ("fire", "panic")
+_MARKS = {
+    None: "",
+    "drill": "【演练 DRILL】",
+    "proof": "【测试 TEST】",
+    "canary": "【测试 TEST】",
+    "function_test": "【测试 TEST】",
+}
 _SHORT = 8
 """Characters of an alarm's id that are shown; enough of them name it."""
 _FULL = 36
@@ -31,7 +38,8 @@ def list_alarms(hub: Hub, institution: str | None, *, every: bool, as_json: bool
                 alarm["id"][:_SHORT],
                 show.moment(alarm["raised_at"]),
                 f"{alarm['priority']}\n{alarm['state']}",
-                f"{alarm['title']['zh']} {alarm['instance']}".strip() + f"\n{alarm['title']['en']}",
+                f"{_MARKS[alarm['exercise']]}{alarm['title']['zh']} {alarm['instance']}".strip()
+                + f"\n{alarm['title']['en']}",
                 f"{alarm['institution']}\n{alarm['device']}",
             ]
             for alarm in alarms

@@ -41,6 +41,10 @@ class Alarm(BaseModel):
     ended_at: Moment | None
     occurrences: int
     late: bool = Field(description="it had waited in a spool before the hub saw it")
+    exercise: Literal["drill", "proof", "canary", "function_test"] | None = Field(
+        description="null: real. Whoever shows it says so"
+    )
+    exercise_id: UUID | None = Field(description="of which drill or proof")
     paged: bool = Field(description="somebody is still to be told: unacknowledged, and nothing hides it")
     hidden: list[HidingName] = Field(description="what keeps it from being paged")
     shelved_until: Moment | None

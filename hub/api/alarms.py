@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
@@ -27,7 +27,7 @@ from hub.api.schemas import Identifier
 from hub.core import alarms as core
 from hub.core.alarms import AlarmEvent, Disposition
 from hub.core.hidings import close, dispose, unshelve
-from hub.core.rights import Principal
+from hub.core.rights import Principal, Role
 from hub.errors import BadInput
 from hub.model import to_micros
 from hub.store import alarms, audit, hidings, views
@@ -52,6 +52,12 @@ async def list_alarms(
     device: Annotated[Identifier | None, Query()] = None,
     suppressed_by: Annotated[UUID | None, Query(description="Those that this root alarm explains.")] = None,
     maintenance: Annotated[UUID | None, Query(description="Those that this maintenance window holds.")] = None,
+    exercises: Annotated[
+        Literal["drills", "all", "none"],
+        Query(
+            description="Beside the real ones: drills, proofs too, or none. The role platform sees the real ones alone."
+        ),
+    ] = "drills",
     since: Since = None,
     until: Until = None,
     limit: pages.Limit = 100,
@@ -71,6 +77,7 @@ async def list_alarms(
         division=division,
         institution=institution,
         device=device,
+        exercises="none" if who.role is Role.PLATFORM else exercises,
         suppressed_by=suppressed_by,
         maintenance=None if maintenance is None else str(maintenance),
         since=since,
@@ -208,7 +215,7 @@ async def _act(
 
 
 async def _detail(conn: Connection, hub: Services, who: Principal, alarm: UUID) -> AlarmDetail:
-    row = await views.alarm(conn, who.scope, alarm)
+    row = await views.alarm(conn, who.scope, alarm, "none" if who.role is Role.PLATFORM else "all")
     history = await views.alarm_history(conn, alarm)
     asked = await hidings.asked(conn, alarm, to_micros(hub.clock()))
     shown = {**shapes.alarm_row(hub.profiles, row), **history._asdict()}

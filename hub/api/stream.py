@@ -72,8 +72,9 @@ class EventStream(Response):
         *,
         beat: Callable[[], Awaitable[bytes]] | None = None,
         every: float | None = None,
+        real_only: bool = False,
     ) -> None:
-        """`beat` gives what is sent `every` so many seconds whatever else is, so that a reader sees silence; else a comment in a pause."""
+        """`real_only`: alarms of exercises are left out. `beat` gives what is sent `every` so many seconds whatever else is, so that a reader sees silence; else a comment in a pause."""
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._fanout = fanout
@@ -82,6 +83,7 @@ class EventStream(Response):
         self._since = since
         self._still_allowed = still_allowed
         self._beat = beat
+        self._real_only = real_only
         self._every = HEARTBEAT_SECONDS if every is None else every
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,11 +128,14 @@ class EventStream(Response):
                     continue
                 if item is None:
                     break
-                if isinstance(item, Resync) or item.kind in self._kinds:
+                if isinstance(item, Resync) or self._shows(item):
                     await write(frame(item))
             await write(b"", more=False)
         except (OSError, TimeoutError):
             return
+
+    def _shows(self, item: Change) -> bool:
+        return item.kind in self._kinds and not (self._real_only and item.payload.get("exercise") is not None)
 
     async def _catch_up(self, subscription: Subscription, write: Callable[[bytes], Awaitable[None]]) -> None:
         if self._since is None:
@@ -138,7 +143,7 @@ class EventStream(Response):
         try:
             async with self._fanout.catch_up(self._scope, self._since) as missed:
                 async for item in missed:
-                    if isinstance(item, Resync) or item.kind in self._kinds:
+                    if isinstance(item, Resync) or self._shows(item):
                         await write(frame(item))
                     subscription.floor = item.cursor
         except LinkDown:
@@ -183,4 +188,5 @@ async def stream_events(
         async with transaction(hub.pool) as conn:
             return await access.is_live(conn, who.token, hub.clock())
 
-    return EventStream(fanout, who.scope, frozenset(kind or KINDS), since, still_allowed)
+    real_only = who.role is rights.Role.PLATFORM  # another platform is told of no exercise
+    return EventStream(fanout, who.scope, frozenset(kind or KINDS), since, still_allowed, real_only=real_only)

@@ -245,15 +245,18 @@ _ALARM_FILTERS = (
 async def alarms(
     conn: Connection, scope: Scope, *, limit: int, after: tuple[datetime, UUID] | None = None, **filters: Any
 ) -> list[Row]:
-    """Alarms, newest first; filters: active, state, signal_class, priority, institution, division, device, suppressed_by, maintenance, since, until."""
+    """Alarms, newest first; filters: active, state, signal_class, priority, institution, division, device, suppressed_by, maintenance, since, until.
+
+    `exercises`: `drills` (as a rule), `all`, or `none` beside the real ones.
+    """
     at, last = (None, None) if after is None else after
-    asked: dict[str, Any] = dict.fromkeys(_ALARM_FILTERS) | filters
+    asked: dict[str, Any] = dict.fromkeys(_ALARM_FILTERS) | {"exercises": "drills"} | filters
     return await _list(conn, "alarms", scope, {"id": None, "limit": limit, "after_at": at, "after": last, **asked})
 
 
-async def alarm(conn: Connection, scope: Scope, id: UUID) -> Row:
-    """One alarm; raises NotFound."""
-    asked: dict[str, Any] = dict.fromkeys((*_ALARM_FILTERS, "after_at", "after"))
+async def alarm(conn: Connection, scope: Scope, id: UUID, exercises: str = "all") -> Row:
+    """One alarm; raises NotFound. `exercises` as in `alarms`."""
+    asked: dict[str, Any] = dict.fromkeys((*_ALARM_FILTERS, "after_at", "after")) | {"exercises": exercises}
     found = await _list(conn, "alarms", scope, {"id": id, "limit": 1, **asked})
     if not found:
         raise NotFound(f"there is no alarm {id}")

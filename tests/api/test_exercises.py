@@ -250,3 +250,33 @@ async def test_a_cancelled_window_is_no_window(city: City, problem: Problem) -> 
         assert (await client.post(f"/police-windows/{id}/cancel")).json()["cancelled_at"] is not None
     async with city.client("installer-a") as client:
         assert problem(await client.post("/devices/a-button/test"))["status"] == 409
+
+
+async def test_lists_mark_drills_leave_proofs_out_and_tell_another_platform_of_neither(
+    city: City, problem: Problem
+) -> None:
+    id = await declared(city)
+    alarm = await pressed(city, id, NOW + 60)
+    proof = uuid4()
+    await city.conn.execute(
+        "insert into alarm (id, device, institution, definition, instance, signal_class, priority, state, latching, raised_at,"
+        " received_at, exercise, exercise_id) select %s, key, institution, 'pressed', 'proof', 'panic', 'critical', 'latched_unack',"
+        " true, %s, %s, 'proof', %s from device where id = 'a-button'",
+        [proof, seed.at(NOW), seed.at(NOW), uuid4()],
+    )
+
+    async def seen(token: str, query: str = "") -> dict[str, str | None]:
+        async with city.client(token) as client:
+            rows = (await client.get(f"/alarms?active=true{query}")).json()["items"]
+        return {row["id"]: row["exercise"] for row in rows}
+
+    real = {str(city.a.alarm): None}
+    assert await seen("operator-a") == real | {str(alarm): "drill"}
+    assert await seen("operator-a", "&exercises=all") == real | {str(alarm): "drill", str(proof): "proof"}
+    assert await seen("operator-a", "&exercises=none") == real
+    assert await seen("platform-a", "&exercises=all") == real
+    async with city.client("operator-a") as client:
+        assert (await client.get(f"/alarms/{proof}")).json()["exercise"] == "proof"
+    async with city.client("platform-a") as client:
+        assert problem(await client.get(f"/alarms/{proof}"))["status"] == 404
+        assert problem(await client.get(f"/alarms/{alarm}"))["status"] == 404

@@ -120,6 +120,16 @@ async def test_a_stream_holds_only_what_is_within_the_scope_and_of_the_kinds_ask
     assert stream.numbers() == [5]
 
 
+async def test_another_platforms_stream_holds_no_alarm_of_an_exercise(running: Running) -> None:
+    conn, a = running.city.conn, running.city.a
+    async with running.stream("platform-a") as theirs, running.stream("operator-a") as ours:
+        await eventually(lambda: running.fanout.subscribers == 2)
+        for n, exercise in enumerate(("drill", "proof", None)):
+            await seed.say(conn, a.key, "alarm", n=n, exercise=exercise)
+        await eventually(lambda: theirs.events and len(ours.events) == 3)
+    assert theirs.numbers() == [2]
+
+
 async def test_who_comes_back_goes_on_after_the_last_event_without_gap_or_repetition(running: Running) -> None:
     conn, a = running.city.conn, running.city.a
     async with running.stream() as stream:

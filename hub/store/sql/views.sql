@@ -155,7 +155,7 @@ limit %(limit)s
 -- name: alarms
 select a.id, d.id as device, i.id as institution, i.division, z.id as zone, p.id as position, d.kind, d.profile,
        a.definition, a.instance, a.signal_class, a.priority, a.state, a.latching, a.raised_at, a.received_at, a.cleared_at,
-       a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late,
+       a.acknowledged_at, a.acknowledged_by, a.ended_at, a.occurrences, a.late, a.exercise, a.exercise_id,
        a.shelved_until, a.shelved_by, a.shelved_with, a.shelve_reason, a.suppressed_by, a.suppress_reason, a.maintenance, a.held_until,
        a.disposition, a.disposition_by, a.disposition_at, a.closed_at, a.closed_by, is_paged(a) as paged,
        array_remove(array[
@@ -177,6 +177,7 @@ where (%(id)s::uuid is null or a.id = %(id)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
   and (%(division)s::text is null or starts_with(i.division, %(division)s))
   and (%(device)s::text is null or d.id = %(device)s)
+  and (a.exercise is null or %(exercises)s::text = 'all' or (%(exercises)s::text = 'drills' and a.exercise = 'drill'))
   and (%(suppressed_by)s::uuid is null or a.suppressed_by = %(suppressed_by)s)
   and (%(maintenance)s::text is null or a.maintenance = %(maintenance)s)
   and (%(since)s::timestamptz is null or a.raised_at >= %(since)s)
