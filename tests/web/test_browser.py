@@ -252,6 +252,23 @@ async def test_focus_and_what_is_being_typed_stay_while_the_page_is_refreshed(hu
     await expect(page.locator("#head")).to_contain_text("扰报")
 
 
+async def test_focus_stays_on_an_alarm_while_others_come_go_and_change_places(hub: Hub, log_in: LogIn) -> None:
+    (first,) = await hub.raise_alarms("f1")
+    (mine,) = await hub.raise_alarms("f2")
+    page = await log_in("operator-a")
+    other = await log_in("operator")
+    button = page.locator(f"#a-{mine} form.acknowledge button")
+    await button.focus()
+    await connected(page)
+    await expect(button).to_be_focused()
+    await other.locator(f"#a-{first} form.acknowledge button").click()
+    await expect(page.locator("article.alarm").first).to_have_id(f"a-{mine}")  # what somebody owns goes below
+    (fire,) = await hub.raise_alarms("f3", signal_class="fire")
+    await expect(page.locator("article.alarm").nth(1)).to_have_id(f"a-{fire}")
+    await expect(page.locator("article.alarm").last).to_have_id(f"a-{first}")
+    await expect(button).to_be_focused()
+
+
 async def test_sound_is_off_until_a_gesture_and_its_state_is_always_shown(hub: Hub, log_in: LogIn) -> None:
     page = await log_in("operator-a")
     await connected(page)

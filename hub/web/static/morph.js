@@ -10,13 +10,27 @@ function attributes(old, fresh) {
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
 }
 
+// An element that has to change its place loses the focus on the way: it gets it back.
 export function morph(old, fresh) {
+  const focused = document.activeElement;
+  children(old, fresh);
+  if (focused !== document.activeElement && focused?.isConnected && old.contains(focused)) focused.focus({ preventScroll: true });
+}
+
+function children(old, fresh) {
+  const wantedIds = new Set([...fresh.children].map((child) => child.id).filter(Boolean));
   const named = new Map();
   for (const child of old.children) if (child.id) named.set(child.id, child);
   let place = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
     const mine = wanted.id ? named.get(wanted.id) : null;
     if (mine && mine.nodeName === wanted.nodeName) {
+      // what stands before it and is not wanted goes, so that it need not move
+      while (place && place !== mine && !(place.id && wantedIds.has(place.id))) {
+        const next = place.nextSibling;
+        place.remove();
+        place = next;
+      }
       if (mine !== place) old.insertBefore(mine, place);
       else place = place.nextSibling;
       into(mine, wanted);
@@ -43,5 +57,5 @@ function into(old, fresh) {
   if (old.matches("time.since") && old.getAttribute("datetime") === fresh.getAttribute("datetime")) return;
   attributes(old, fresh);
   if (old.matches("input, textarea")) return;
-  morph(old, fresh);
+  children(old, fresh);
 }
