@@ -510,3 +510,8 @@ def test_a_manifest_without_sense_gets_errors_and_never_a_crash(
     if not found.errors:
         again = applied(after(one), found.changes)
         assert plan(records, again, CATALOGUE).changes == ()
+
+
+def test_the_names_that_the_hub_gives_to_shared_paths_are_its_own() -> None:
+    taken = errors(city(institutions=[institution(id="anxin-path-14")]))
+    assert any("anxin-path-" in message for _, message in taken)
