@@ -1,6 +1,7 @@
 """`anxinctl alarm`: list, acknowledge, confirm, reset, why, noise."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from provisioning import show
@@ -17,6 +18,8 @@ _MARKS = {
 }
 _SHORT = 8
 """Characters of an alarm's id that are shown; enough of them name it."""
+_NEWEST = 1000
+"""alarms that have ended among which one is looked for"""
 _FULL = 36
 
 
@@ -116,6 +119,9 @@ def full_id(hub: Hub, alarm: str, *, ended: bool = False) -> str:
         return alarm
     listed = hub.items("/alarms", active=None if ended else True)
     fitting: list[Any] = [row["id"] for row in listed if row["id"].startswith(alarm.lower())]
+    if not fitting and ended:
+        newest = islice(hub.items("/alarms", active=False), _NEWEST)
+        fitting = [row["id"] for row in newest if row["id"].startswith(alarm.lower())]
     if not fitting:
         raise HubError(f"no alarm{'' if ended else ' that is active'} begins with {alarm!r}", Exit.REFUSED)
     if len(fitting) > 1:

@@ -13,6 +13,7 @@ import typer
 
 from provisioning.errors import BadManifest, Exit, HubError
 from provisioning.exercise_app import drill_app, proof_app, prove, window_app
+from provisioning.hiding_app import add_to, armed_app, maintenance_app
 
 if TYPE_CHECKING:
     from provisioning.client import Hub
@@ -25,7 +26,7 @@ Exit codes: 0 done, 1 refused or failed, 2 bad input, 3 hub not reachable, 4 not
 app = typer.Typer(name="anxinctl", help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 device_app = typer.Typer(help="设备 Devices: list, show, test.", no_args_is_help=True)
 edge_app = typer.Typer(help="网关 Edges and their configuration: list, again.", no_args_is_help=True)
-alarm_app = typer.Typer(help="告警 Alarms: list, ack, reset.", no_args_is_help=True)
+alarm_app = typer.Typer(help="告警 Alarms: list, ack, reset, shelve, disposition, close …", no_args_is_help=True)
 coverage_app = typer.Typer(help="覆盖 Coverage against the rules.", no_args_is_help=True)
 app.add_typer(device_app, name="device")
 app.add_typer(edge_app, name="edge")
@@ -46,6 +47,9 @@ app.add_typer(floor_app, name="floor")
 app.add_typer(proof_app, name="proof")
 app.add_typer(drill_app, name="drill")
 app.add_typer(window_app, name="window")
+add_to(alarm_app)
+app.add_typer(maintenance_app, name="maintenance")
+app.add_typer(armed_app, name="armed")
 app.command("prove")(prove)
 
 
