@@ -27,10 +27,11 @@ from hub.core.proof_order import order_topic
 from hub.core.siren_order import siren_answer_topic, siren_topic
 from hub.model import Lane
 from hub.mqtt import Broker
+from hub.runtime import escalator
 from hub.runtime.auditor import Watch
 from hub.runtime.blindness_watch import BlindnessMetrics, Counters
 from hub.runtime.duty_watch import DutyMetrics
-from hub.runtime.service import _AuditorMetrics, _IngestMetrics, _StandbyMetrics
+from hub.runtime.service import _AuditorMetrics, _EscalationMetrics, _IngestMetrics, _StandbyMetrics
 from hub.runtime.standby import Standby
 from provisioning.errors import Exit
 from provisioning.main import app as anxinctl
@@ -160,6 +161,7 @@ def test_every_metric_stands_in_the_table_and_no_other() -> None:
     standby = Standby("postgresql://nobody@/nowhere", Broker("nowhere"), {})
     families = [*registry.collect(), *_IngestMetrics(types.SimpleNamespace(lanes=[])).collect()]  # type: ignore[arg-type]
     families += BlindnessMetrics(Counters()).collect()
+    families += _EscalationMetrics(escalator.Counters()).collect()
     families += DutyMetrics(types.SimpleNamespace(state=None)).collect()  # type: ignore[arg-type]
     families += [*_StandbyMetrics(standby).collect(), *_AuditorMetrics(Watch()).collect()]
     there = {family.name + "_total" * (family.type == "counter") for family in families}

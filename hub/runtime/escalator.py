@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
@@ -35,49 +36,82 @@ def uptime() -> Micros:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
 
-async def run(database_url: str, *, poll: float = 0.25, sweep_every: float = 1.0) -> NoReturn:
-    """Escalate until cancelled. NOTIFY wakes it, `poll` seconds are the truth; each `sweep_every` it takes up what nothing drives."""
-    clock = SteadyClock(host(), uptime)
+@dataclass
+class Counters:
+    """What one escalator has done since its start."""
 
-    async def session(connected: Callable[[], None]) -> None:
-        async with open_timers(database_url, clock) as timers:
+    pages: int = 0
+    folded: int = 0
+    faults: int = 0
+    last_resorts: int = 0
+    exhausted: int = 0
+    reminders: int = 0
+    lapses: int = 0
+    orphans: int = 0
+    stuck: int = 0
+    conflicts: int = 0
+    clock_steps: int = 0
+
+
+async def run(
+    database_url: str, *, poll: float = 0.25, sweep_every: float = 1.0, counters: Counters | None = None
+) -> NoReturn:
+    """Escalate until cancelled. NOTIFY wakes it, `poll` seconds are the truth; each `sweep_every` it takes up what nothing drives, and asks
+    owners for a sign."""
+    done = Counters() if counters is None else counters
+    clocks = [SteadyClock(host(), uptime) for _ in range(2)]
+
+    async def climbing(connected: Callable[[], None]) -> None:
+        async with open_timers(database_url, clocks[0]) as timers:
             connected()
-            await _drive(timers, poll, sweep_every)
+            await _drive(timers, poll, done)
 
-    await keep("escalator", session)
+    async def sweeping(connected: Callable[[], None]) -> None:
+        async with open_timers(database_url, clocks[1], "escalator-sweep") as timers:
+            connected()
+            await _look_after(timers, sweep_every, done)
+
+    # apart, each over its own connection: however much there is to look after, no step waits for it
+    async with asyncio.TaskGroup() as loops:
+        loops.create_task(keep("escalator", climbing), name="escalator-steps")
+        loops.create_task(keep("escalator-sweep", sweeping), name="escalator-sweep")
+    raise AssertionError("neither loop ends by itself")
 
 
-async def _drive(timers: Timers, poll: float, sweep_every: float) -> NoReturn:
-    loop = asyncio.get_running_loop()
-    next_sweep = loop.time()
+async def _drive(timers: Timers, poll: float, done: Counters) -> NoReturn:
     while True:
-        now = await _read(timers)
-        if now is None:
-            await timers.wait(poll)
-            continue
-        if loop.time() >= next_sweep:
-            await _sweep(timers, now)
-            await _attend(timers, now)
-            next_sweep = loop.time() + sweep_every
-        alarms = await timers.claim(_BATCH, _LEASE, now)
-        if not alarms:
+        now = await _read(timers, done)
+        alarms = [] if now is None else await timers.claim(_BATCH, _LEASE, now)
+        if now is None or not alarms:
             await timers.wait(poll)
             continue
         crash.point("escalator-claimed")
         for alarm in alarms:
-            await _fire(timers, alarm, now)
+            await _fire(timers, alarm, now, done)
 
 
-async def _read(timers: Timers) -> Moment | None:
+async def _look_after(timers: Timers, every: float, done: Counters) -> NoReturn:
+    """What nothing drives, and what nobody is on any more."""
+    while True:
+        now = await _read(timers, done)
+        if now is not None:
+            await _sweep(timers, now, done)
+            await _attend(timers, now, done)
+        await asyncio.sleep(every)
+
+
+async def _read(timers: Timers, done: Counters) -> Moment | None:
     """None while somebody holds what a step of the clock must move: nothing is claimed by a clock that was set."""
     try:
-        return await timers.read()
+        now = await timers.read()
     except Conflict as error:
         _log.warning("clock_step_waits", reason=str(error))
         return None
+    done.clock_steps = timers.clock_steps
+    return now
 
 
-async def _fire(timers: Timers, alarm: UUID, now: Moment) -> None:
+async def _fire(timers: Timers, alarm: UUID, now: Moment, done: Counters) -> None:
     """One alarm in one transaction; whatever is wrong with it, the others go on. One that somebody is changing at this moment is tried again
     soon, one that the database refuses when its lease ends.
     """
@@ -86,6 +120,7 @@ async def _fire(timers: Timers, alarm: UUID, now: Moment) -> None:
             fired = await fire(cur, alarm, now)
             crash.point("escalator-before-commit")
     except Conflict as error:
+        done.conflicts += 1
         _log.warning("escalation_conflict", alarm=str(alarm), reason=str(error))
         await timers.postpone(alarm, _SOON)
         return
@@ -93,10 +128,13 @@ async def _fire(timers: Timers, alarm: UUID, now: Moment) -> None:
         _log.error("escalation_refused", alarm=str(alarm), reason=str(error))
         return
     crash.point("escalator-after-commit")
-    _say(fired)
+    _say(fired, done)
 
 
-def _say(fired: Fired) -> None:
+def _say(fired: Fired, done: Counters) -> None:
+    done.pages += fired.pages
+    done.folded += fired.folded
+    done.faults += len(fired.faults)
     if fired.pages > 0 or fired.folded > 0:
         _log.info("escalation_step", alarm=str(fired.alarm), pages=fired.pages, folded=fired.folded)
     for responder, channel in fired.unreachable:
@@ -105,28 +143,32 @@ def _say(fired: Fired) -> None:
         about = {"round": fault.round, "step": fault.step, "target": fault.target, "reason": fault.reason}
         _log.error("escalation_fault", alarm=str(fired.alarm), **about, instead=", ".join(fault.instead) or "nobody")
     if fired.state == "last_resort":
+        done.last_resorts += 1
         _log.error(
             "escalation_last_resort", alarm=str(fired.alarm), reason="all rounds are through: the last step goes on"
         )
     if fired.state == "exhausted":
+        done.exhausted += 1
         _log.error("escalation_exhausted", alarm=str(fired.alarm), reason="nobody acknowledged in all rounds")
 
 
-async def _sweep(timers: Timers, now: Moment) -> None:
+async def _sweep(timers: Timers, now: Moment, done: Counters) -> None:
     try:
         async with timers.transaction() as cur:
             orphans, stuck = await sweep(cur)
     except (BadInput, Conflict) as error:
         _log.error("escalation_sweep_refused", reason=str(error))
         return
+    done.orphans += len(orphans)
+    done.stuck += len(stuck)
     if orphans:
         _log.warning("escalation_orphans", count=len(orphans), first=str(orphans[0]))
     for alarm in stuck:
         _log.error("escalation_stuck", alarm=str(alarm))
-        await _fire(timers, alarm, now)
+        await _fire(timers, alarm, now, done)
 
 
-async def _attend(timers: Timers, now: Moment) -> None:
+async def _attend(timers: Timers, now: Moment, done: Counters) -> None:
     """Owners are reminded, and what nobody is on any more is paged again."""
     try:
         async with timers.transaction() as cur:
@@ -137,11 +179,14 @@ async def _attend(timers: Timers, now: Moment) -> None:
     for alarm in due:
         try:
             async with timers.transaction() as cur:
-                done = await settle_due(cur, alarm, now)
+                settled = await settle_due(cur, alarm, now)
         except (BadInput, Conflict) as error:
             _log.warning("ownership_conflict", alarm=str(alarm), reason=str(error))
             continue
-        if done.what == "lapsed":
-            _log.error("acknowledgement_lapsed", alarm=str(alarm), owner=done.owner)
-        elif done.what == "reminded":
-            _log.info("owner_reminded", alarm=str(alarm), owner=done.owner, told=", ".join(done.reminded) or "nobody")
+        if settled.what == "lapsed":
+            done.lapses += 1
+            _log.error("acknowledgement_lapsed", alarm=str(alarm), owner=settled.owner)
+        elif settled.what == "reminded":
+            done.reminders += 1
+            told = ", ".join(settled.reminded) or "nobody"
+            _log.info("owner_reminded", alarm=str(alarm), owner=settled.owner, told=told)

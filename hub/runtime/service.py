@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import fields
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -138,8 +139,10 @@ class Service:
                     accounts = self._broker_accounts(self.settings.mqtt_password_file, broker.username)
                     tasks.create_task(accounts, name="broker-accounts")
             if Role.PAGING in self.roles:
-                tasks.create_task(escalator.run(self._database), name="escalator")
                 tasks.create_task(alarm_clock.run(self._database), name="alarm-clock")
+                climbed = escalator.Counters()
+                self.metrics.register(_EscalationMetrics(climbed))
+                tasks.create_task(escalator.run(self._database, counters=climbed), name="escalator")
                 deliver = deliverer.run(
                     self._database,
                     profiles=self.profiles,
@@ -298,6 +301,20 @@ class _StandbyMetrics:
         for outcome in ("delivered", "failed", "refused"):
             pages.add_metric([outcome], standby.pager.outcomes[outcome])
         yield pages
+
+
+class _EscalationMetrics:
+    """What the escalator has counted."""
+
+    def __init__(self, counters: escalator.Counters) -> None:
+        self._counters = counters
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus-client at each scrape."""
+        for field in fields(self._counters):
+            family = CounterMetricFamily(f"anxin_escalation_{field.name}", f"{field.name} since the start")
+            family.add_metric([], getattr(self._counters, field.name))
+            yield family
 
 
 class _AuditorMetrics:

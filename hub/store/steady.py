@@ -16,6 +16,9 @@ from hub.store.queries import queries
 _log = structlog.get_logger(__name__)
 _SQL = queries("steady")
 _REMEMBER_EVERY: Micros = SECOND
+_PRECISE: Micros = SECOND // 5
+"""a reading that took longer says too little of the instant at which the wall clock was read"""
+_LOOKS = 5
 
 Cursor = AsyncCursor[TupleRow]
 
@@ -58,11 +61,14 @@ class SteadyClock:
         Raises Conflict (through the caller's `translated`) where somebody holds what must be moved: read again, and act on nothing until then.
         """
         first = self._seen or await self._remembered(cur)
-        seen = await self._look(cur)
+        seen = await (self._look_well(cur) if first is None else self._look(cur))
         if first is not None and step_between(first.reading, seen.reading) != 0:
             seen = await self._take_in(cur, first)
-        await self._remember(cur, seen)
-        self._next = seen
+        if first is None or _span(seen) <= _PRECISE or seen.reading.moved != first.reading.moved:
+            await self._remember(cur, seen)
+            self._next = seen
+        else:
+            self._next = first  # goes on from the last precise one
         return Moment(seen.reading.wall, seen.reading.moved)
 
     def committed(self) -> None:
@@ -72,6 +78,15 @@ class SteadyClock:
                 self.steps += 1
             self._seen, self._next = self._next, None
 
+    async def _look_well(self, cur: Cursor) -> _Seen:
+        """A precise reading, or the best of a few."""
+        looks = []
+        for _ in range(_LOOKS):
+            looks.append(await self._look(cur))
+            if _span(looks[-1]) <= _PRECISE:
+                return looks[-1]
+        return min(looks, key=_span)
+
     async def _look(self, cur: Cursor) -> _Seen:
         before = self._uptime()
         wall, total, horizon = await _read(cur)
@@ -79,7 +94,7 @@ class SteadyClock:
 
     async def _take_in(self, cur: Cursor, first: _Seen) -> _Seen:
         await cur.execute(_SQL["hold"])
-        second = await self._look(cur)
+        second = await self._look_well(cur)
         step = step_between(first.reading, second.reading)
         if step == 0:
             return second  # another process was quicker
@@ -120,6 +135,10 @@ class SteadyClock:
         if self._remembered_at is None:
             await cur.execute(_SQL["forget"], given)
         self._remembered_at = reading.after
+
+
+def _span(seen: _Seen) -> Micros:
+    return seen.reading.after - seen.reading.before
 
 
 async def _read(cur: Cursor) -> tuple[datetime, timedelta, str]:

@@ -28,6 +28,11 @@ class Timers:
             self._clock.committed()
         return now
 
+    @property
+    def clock_steps(self) -> int:
+        """How often the clock was found to have been set, since this process began."""
+        return 0 if self._clock is None else self._clock.steps
+
     async def claim(self, limit: int, lease: Micros, now: Moment | None = None) -> list[UUID]:
         """Alarms with something due, urgent first, leased to this connection; committed."""
         async with self.transaction() as cur:
@@ -51,9 +56,11 @@ class Timers:
 
 
 @asynccontextmanager
-async def open_timers(database_url: str, clock: SteadyClock | None = None) -> AsyncIterator[Timers]:
+async def open_timers(
+    database_url: str, clock: SteadyClock | None = None, name: str = "escalator"
+) -> AsyncIterator[Timers]:
     """Connect and listen; raises LinkDown. Without `clock` the database's is trusted as it is."""
-    conn = await connect(database_url, "escalator", autocommit=True)
+    conn = await connect(database_url, name, autocommit=True)
     try:
         bell = Bell(conn)
         await bell.listen("anxin_escalation")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from hub.engine import ensure
-from tests.faults import field_soak
+from tests.faults import climb, field_soak, shift_change
 from tests.faults.checker import Report
 from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, kill_at_labels, kill_at_random, settle
 from tests.faults.stand import Stand
@@ -40,7 +40,16 @@ def main() -> int:
     field.add_argument("--sites", type=int, default=20)
     field.add_argument("--minutes", type=float, default=30.0)
     field.add_argument("--out", type=Path, help="a file for the report as JSON")
+    climbing = parser.add_argument_group("escalation", "alarms that climb, instead of one stand")
+    climbing.add_argument("--climb", action="store_true", help="kill pagers and database, set the clock by an hour")
+    climbing.add_argument(
+        "--shift-change", action="store_true", help="a chain across 08:00, a restart every 60 s, for --minutes"
+    )
     options = parser.parse_args()
+    if options.climb:
+        return climb.main(options.kills, options.seed, options.keep)
+    if options.shift_change:
+        return shift_change.main(options.minutes)
     if options.field:
         return field_soak.main(options.sites, 60 * options.minutes, options.seed, options.keep, options.out)
     ensure()
