@@ -49,7 +49,7 @@ class SmallCatalogue:
         return self.endpoint_findings("", settings)
 
     def channel_findings(self, kind: str, settings: Fields) -> Sequence[Finding]:
-        return [] if kind in ("webhook", "smtp") else [Finding(("kind",), "there is no such channel")]
+        return [] if kind in ("webhook", "smtp", "siren") else [Finding(("kind",), "there is no such channel")]
 
     def placement_findings(self, division: str, institution_type: str, purpose: str, profile: str) -> Sequence[Finding]:
         forbidden = purpose == "toilet" and self.profiles[profile].kind == "camera"

@@ -257,6 +257,33 @@ def test_a_channel_of_an_unknown_kind_is_named_within_its_responder() -> None:
     assert ("/responders/0/channels/0/kind", "there is no such channel") in errors(city(responders=[responder]))
 
 
+HORN = {"id": "horn", "title": title(), "channels": [{"id": "siren", "kind": "siren", "settings": {}}]}
+PEOPLE = [{"responder": "duty", "channel": "hook"}, {"responder": "duty", "channel": "mail"}]
+SOUNDED = [{"responder": "horn", "channel": "siren"}, *PEOPLE]
+
+
+def test_a_siren_stands_in_a_policy_for_fire_and_for_nothing_else() -> None:
+    responders = [*city()["responders"], HORN]
+    for classes in (["fire", "panic"], ["panic"], ["intrusion"]):
+        both = city(
+            responders=responders, policies=[policy(), policy(id="loud", signal_classes=classes, steps=SOUNDED)]
+        )
+        assert (
+            "/policies/1/steps/0/channel",
+            "a siren sounds for fire alone: give fire a policy of its own",
+        ) in errors(both)
+    fire = city(responders=responders, policies=[policy(), policy(id="loud", signal_classes=["fire"], steps=SOUNDED)])
+    assert not [row for row in errors(fire) if "siren" in row[1]]
+    # the channel of a policy that is there already becomes a siren
+    before = after(
+        city(
+            responders=[*city()["responders"], {**HORN, "channels": [{"id": "siren", "kind": "smtp", "settings": {}}]}],
+            policies=[policy(steps=SOUNDED)],
+        )
+    )
+    assert any("names it: a siren sounds for fire alone" in row[1] for row in errors({"responders": [HORN]}, before))
+
+
 def test_a_device_id_of_another_institution_is_refused_even_when_it_is_retired_there() -> None:
     current = replace(after(city()), owners={"cam-9": "moon"})
     (found,) = errors(with_device(id="cam-9"), current)

@@ -42,6 +42,7 @@ def _responders_and_policies(d: Declaration) -> Iterator[Problem]:
                 path[1] = str(int(path[1]) - 1)  # the core counts steps from 1, a pointer from 0
             yield Problem(at(record, *path), error.reason, "policy")
     yield from _steps_to_nobody(d)
+    yield from _sirens_for_more_than_fire(d)
     yield from _turns_of_nobody(d)
 
 
@@ -63,6 +64,25 @@ def _steps_to_nobody(d: Declaration) -> Iterator[Problem]:
             if cause is not None and (noun, name, key) not in said:  # an existing policy would lose the one it tells
                 said.add((noun, name, key))
                 yield Problem(cause.pointer, f"policy {policy_id!r} still names it: {message}", "in-use")
+
+
+def _sirens_for_more_than_fire(d: Declaration) -> Iterator[Problem]:
+    """A siren tells an intruder that help was called: the policy that names one is for fire and for nothing else."""
+    responders = d.all_fields(Noun.RESPONDER)
+    for policy_id, fields in d.all_fields(Noun.POLICY).items():
+        if fields["signal_classes"] == [SignalClass.FIRE.value]:
+            continue
+        for n, step in enumerate(fields["steps"]):
+            channels = responders.get(step["responder"] or "", {}).get("channels", {})
+            if channels.get(step["channel"], {}).get("kind") != "siren":
+                continue
+            message = "a siren sounds for fire alone: give fire a policy of its own"
+            record = d.records.get(Key(Noun.POLICY, "", policy_id))
+            cause = d.records.get(Key(Noun.RESPONDER, "", step["responder"])) if record is None else None
+            if record is not None:
+                yield Problem(at(record, "steps", n, "channel"), message, "siren")
+            elif cause is not None:  # a channel that a policy names becomes a siren
+                yield Problem(cause.pointer, f"policy {policy_id!r} names it: {message}", "siren")
 
 
 def _wrong_target(
