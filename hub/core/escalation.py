@@ -87,8 +87,8 @@ class Policy:
         return Plan(self.round_every, self.max_rounds, self.steps)
 
 
-CANARY = Plan(round_every=86_400 * SECOND, max_rounds=1, steps=(Step(1, "canary", "sink"),))
-"""the plan of every canary, whatever policies say: its sink, once"""
+CANARY = Plan(round_every=86_400 * SECOND, max_rounds=None, steps=(Step(1, "canary", "sink"),))
+"""the plan of every canary, whatever policies say: its sink; the auditor answers it long before another round"""
 
 
 class Due(NamedTuple):

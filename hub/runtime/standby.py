@@ -398,7 +398,8 @@ class Standby:
         async with open_source(self._database_url) as source:
             ask = partial(_within, source.conn)
             self._partitions = await ask(source.partitions(), ANSWER)
-            people_at = places_at = -PLACES
+            people_at = places_at = saved_at = -PLACES
+            saved: Open | None = None
             while True:
                 now = loop.time()
                 if now - places_at >= PLACES:
@@ -412,7 +413,10 @@ class Standby:
                     await asyncio.to_thread(self._cache.save, "people", self._people)
                 self._open = await ask(source.open(self._partitions, self._steady()), ANSWER)
                 self._answered = loop.time()
-                await asyncio.to_thread(self._cache.save, "open", self._open)
+                facts = replace(self._open, at=0, ahead=0)
+                if facts != saved or self._answered - saved_at > PLACES / 2:
+                    saved, saved_at = facts, self._answered
+                    await asyncio.to_thread(self._cache.save, "open", self._open)
                 self.ready.set()
                 for pursuit in [*self.pursuits.values()]:
                     await self._hand_over(source, pursuit, ask)
