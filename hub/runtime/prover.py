@@ -5,6 +5,7 @@ is sent once; what does not come back in its time has failed, at the hop that it
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
@@ -30,8 +31,10 @@ WITHIN: Micros = 60 * SECOND
 IDLE = 5.0
 """seconds between two looks when nothing is under way"""
 BUSY = 0.25
+SCHEDULE_EVERY = 15.0
+"""seconds between two looks at what is due: it asks after every institution"""
 ROOM = 2
-"""institutions that are asked for at a look"""
+"""institutions that are asked for at a look at what is due"""
 MOST_UNDER_WAY = 20
 """scheduled proofs under way above which no more are asked for: a hub that was away makes up slowly"""
 SCHEDULER = "scheduler"
@@ -91,6 +94,7 @@ class Prover:
         self._partitions = partitions
         self._clock = clock
         self._name = f"hub-prover-{secrets.token_hex(4)}"
+        self._scheduled = -SCHEDULE_EVERY
 
     async def attend(self, proving: Proving, connected: Callable[[], None]) -> NoReturn:
         """As long as both connections stand; raises LinkDown."""
@@ -107,7 +111,9 @@ class Prover:
         """One look at everything; whether a proof is under way."""
         for lost, device, reason in await proving.expire():
             _log.error("proof.failed", proof=str(lost), device=device, reason=reason)
-        await self.schedule(proving)
+        if time.monotonic() - self._scheduled >= SCHEDULE_EVERY:
+            self._scheduled = time.monotonic()
+            await self.schedule(proving)
         sent = 0
         clients: set[str] = set()
         for proof in await proving.to_send():
@@ -149,7 +155,7 @@ class Prover:
         async with proving.transaction() as conn:
             asked = 0
             for target in await proofs.candidates(conn, one.key):
-                asked += await self._request(conn, target, "sink", slot)
+                asked += await self._request(conn, target, "sink", slot) is True
             row = (slot, one.told if one.told is not None else slot)
             await proofs.put_round(conn, one.key, *row)
         _log.info("proof.round", institution=one.id, slot=slot, proofs=asked)
@@ -157,22 +163,29 @@ class Prover:
     async def _ask_to_tell(self, proving: Proving, one: Round, slot: int) -> None:
         """One position of the institution, and another one each time."""
         async with proving.transaction() as conn:
+            busy = False
             for target in await proofs.candidates(conn, one.key):
-                if await self._request(conn, target, "responders", slot):
-                    await proofs.put_round(conn, one.key, one.slot if one.slot is not None else slot, slot)
+                asked = await self._request(conn, target, "responders", slot)
+                if asked:
                     _log.info("proof.told", institution=one.id, slot=slot, device=target.id)
-                    return
+                    break
+                busy = busy or asked is False
+            else:
+                if busy:
+                    return  # its proofs into the sink are under way: at the next look
+            await proofs.put_round(conn, one.key, one.slot if one.slot is not None else slot, slot)
 
-    async def _request(self, conn: Connection, target: Target, tell: str, slot: int) -> bool:
+    async def _request(self, conn: Connection, target: Target, tell: str, slot: int) -> bool | None:
+        """Whether it was asked for; False while another proof of the device is under way, None where it cannot be proven at all."""
         profile = self._profiles.get(target.profile)
         if profile is None:
             _log.error("proof.no_profile", device=target.id, profile=target.profile)
-            return False
+            return None
         try:
             what = injected(profile, target.behind_an_edge, tell)
         except BadInput as error:
             _log.error("proof.not_possible", device=target.id, reason=str(error))
-            return False
+            return None
         return await proofs.request(conn, target, what, SCHEDULER, WITHIN, slot) is not None
 
     async def _send(self, proving: Proving, live: Session, proof: ToSend) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from hub.core.exercises import PROOF_STREAM, Handed
+from hub.core.media import Medium, medium
 from hub.core.rights import Scope
 from hub.errors import Conflict, NotFound
 from hub.model import Micros, to_datetime, to_micros
@@ -188,6 +189,8 @@ class Proving:
             found = [Raised(**row) for row in await all_rows(conn, _SQL["raised"], {**self._of, "limit": MOST})]
             handed: dict[UUID, list[Handed]] = {}
             for row in await all_rows(conn, _SQL["handed"], {"alarms": [one.alarm for one in found]}):
+                if medium(row["kind"] or "") is Medium.DEVICE:
+                    continue  # a siren cannot say that it is a test: it is not sounded, and nobody was to hear it
                 times = to_micros(row["created_at"]), _micros(row["sent_at"]), _micros(row["received_at"])
                 one = Handed(row["responder"], row["channel"], row["state"], *times)
                 handed.setdefault(row["alarm"], []).append(one)

@@ -8,30 +8,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.alarms import Alarm, AlarmState, open_alarm, step, supersede
+from hub.config import data_folder
+from hub.core import wire
+from hub.core.alarms import Alarm, AlarmState, holds, open_alarm, step, supersede
 from hub.core.alarms import AlarmEvent as Event
+from hub.core.configuration import public_key
 from hub.core.draft import Key
+from hub.core.escalation import Plan, Step
 from hub.core.exercises import (
     DAY,
     MINUTE,
     PROOF_STREAM,
     PROVEN_EVERY,
+    SINK,
     Declared,
+    Handed,
     Press,
     Probe,
     check_drill,
     due,
+    due_to_tell,
     expected,
+    judge_proof,
     mark,
     parse_mark,
     phase,
+    plan_of_proof,
+    proof_instance,
     proof_stream,
     slot_at,
     slot_start,
+    tripping,
     window,
 )
+from hub.core.normalise import normalise
+from hub.core.proof_order import Order, make_order, read_order
 from hub.errors import BadInput, Conflict
-from hub.model import AdminState, Exercise, Micros, Sample, Scalar, SignalClass
+from hub.model import LIFE_SAFETY, AdminState, Exercise, Lane, Micros, Quality, Sample, Scalar, Series, SignalClass
+from hub.profiles import Profile, load_profiles
 from tests.core.lane_world import DEVICES, PROFILES, SECOND, T0, World, registry, sample
 
 DRILL = uuid.UUID(int=7)
@@ -445,3 +459,85 @@ def test_after_a_time_away_each_institution_is_asked_once_a_few_at_a_time(away: 
             done[name] = slot
     assert len(asked) == len(set(asked))
     assert set(asked) == {name for name in names if slot_at(name, now) > slot_at(name, T0)}
+
+
+# what is injected, and when it has passed ---------------------------------------------------------------------------
+
+SHIPPED = load_profiles([data_folder("device-profiles")])
+URGENT = [
+    (profile, name)
+    for profile in SHIPPED.values()
+    for name, definition in profile.alarms.items()
+    if definition.signal_class in LIFE_SAFETY
+]
+
+
+@pytest.mark.parametrize(
+    ("profile", "name"), URGENT, ids=lambda value: value if isinstance(value, str) else value.profile
+)
+def test_every_fire_and_panic_alarm_of_the_shipped_profiles_can_be_proven(profile: Profile, name: str) -> None:
+    definition = profile.alarms[name]
+    point = profile.points[definition.point]
+    series = Series("any", definition.point, proof_instance(point))
+    told = Sample(series, T0, tripping(definition, point), mark=mark(Exercise.PROOF, PROOF))
+    (read,) = wire.decode_up(wire.encode_up([told])).samples
+    assert read.sample.mark == told.mark
+    reading = normalise(read.sample, point, T0, Lane.URGENT)
+    assert reading.quality < Quality.BAD_RANGE
+    assert holds(definition.condition, 0.0, False, reading.value, reading.text)
+
+
+def handed(responder: str, state: str = "sent") -> Handed:
+    return Handed(responder, "hook", state, T0, T0, T0)
+
+
+@pytest.mark.parametrize(
+    ("notifications", "escalation", "tell", "state"),
+    [
+        ([], "uncovered", "sink", "failed"),
+        ([], "", "sink", "raised"),
+        ([handed(SINK)], "running", "sink", "passed"),
+        ([handed(SINK, "pending")], "running", "sink", "raised"),
+        ([handed(SINK, "failed")], "running", "sink", "failed"),
+        ([handed(SINK), handed(SINK, "pending")], "running", "sink", "raised"),
+        ([handed(SINK)], "running", "responders", "raised"),
+        ([handed("guard")], "running", "responders", "raised"),
+        ([handed(SINK), handed("guard")], "running", "responders", "passed"),
+        ([handed(SINK), handed("guard", "failed")], "running", "responders", "failed"),
+    ],
+)
+def test_a_proof_has_passed_when_everybody_who_was_to_be_told_has_it(
+    notifications: list[Handed], escalation: str, tell: str, state: str
+) -> None:
+    assert judge_proof(notifications, escalation, tell)[0] == state
+
+
+def test_the_plan_of_a_proof_reaches_the_sink_and_nobody_else_unless_it_says_so() -> None:
+    policy = Plan(60 * SECOND, None, (Step(1, "guard", "hook"), Step(2, "head", "mail", delay=SECOND)))
+    assert {step.responder for step in plan_of_proof(None, ["sink", "hook"]).steps} == {SINK}
+    told = plan_of_proof(policy, ["sink"]).steps
+    assert [(step.n, step.responder) for step in told] == [(1, "guard"), (2, "head"), (3, SINK)]
+
+
+@given(st.integers(0, 2 * 366), st.integers(0, 23))
+def test_people_are_told_of_proofs_in_their_office_hours_alone(day: int, hour: int) -> None:
+    """Beijing's nine to five, which is one to nine in the morning, UTC."""
+    now = T0 // DAY * DAY + day * DAY + hour * 60 * MINUTE
+    waiting = {"garden": slot_at("garden", now) - 2}
+    assert bool(due_to_tell(waiting, now, 9)) == (1 <= hour < 9)
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(str.encode))
+def test_an_order_that_is_none_is_refused(payload: bytes) -> None:
+    with pytest.raises(BadInput):
+        read_order(payload, "edge-1", public_key(bytes(32)))
+
+
+@given(st.text("abcdef0123456789", min_size=1, max_size=20), st.booleans() | st.integers(-9, 9) | st.text(max_size=20))
+def test_an_order_is_read_by_its_edge_and_by_nobody_else(device: str, value: Scalar) -> None:
+    order = Order("edge-1", PROOF, Series(device, "pressed"), value, "edge", T0)
+    payload = make_order(order, bytes(32))
+    assert read_order(payload, "edge-1", public_key(bytes(32))) == order
+    for edge, key in (("edge-2", bytes(32)), ("edge-1", bytes(range(32)))):
+        with pytest.raises(BadInput):
+            read_order(payload, edge, public_key(key))

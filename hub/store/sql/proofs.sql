@@ -79,11 +79,13 @@ order by p.requested_at
 limit %(limit)s
 
 -- name: handed
-select n.alarm, n.responder, n.channel, n.state, n.created_at, min(a.at) as sent_at,
+select n.alarm, n.responder, n.channel, c.kind, n.state, n.created_at, min(a.at) as sent_at,
        min(a.at + a.duration) filter (where a.outcome = 'delivered') as received_at
-from notification n left join attempt a on a.notification = n.id
+from notification n
+left join attempt a on a.notification = n.id
+left join responder_channel c on c.responder = n.responder and c.id = n.channel
 where n.alarm = any (%(alarms)s)
-group by n.id
+group by n.id, c.kind
 
 -- name: finish
 update proof set state = %(state)s, reason = %(reason)s, notified_at = %(notified_at)s, handed_over_at = %(handed_over_at)s,
