@@ -96,6 +96,10 @@ def parse_calendar(text: str | bytes, where: str) -> YearCalendar:
 def load_calendars(folders: Iterable[Path]) -> tuple[YearCalendar, ...]:
     """The calendars of all `*.yaml` in the folders, by year; raises BadInput, also for a year that stands there twice."""
     found: dict[int, YearCalendar] = {}
+    folders = tuple(folders)
+    for folder in folders:
+        if not folder.is_dir():
+            raise BadInput("there is no such folder", str(folder), code="calendar")
     for path in sorted(file for folder in folders for file in folder.glob("*.yaml")):
         made = parse_calendar(path.read_bytes(), str(path))
         if made.year in found:

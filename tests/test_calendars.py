@@ -71,3 +71,5 @@ def test_a_year_stands_in_one_file(tmp_path: Path) -> None:
         (tmp_path / f"{name}.yaml").write_text(GOOD, "utf-8")
     with pytest.raises(BadInput, match="2026 stands in two files"):
         load_calendars([tmp_path])
+    with pytest.raises(BadInput, match="there is no such folder"):
+        load_calendars([tmp_path / "nowhere"])

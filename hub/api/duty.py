@@ -21,7 +21,7 @@ from hub.calendars import YearCalendar
 from hub.core.rota import Override, Rota, Shift, on_duty, timeline
 from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
-from hub.store import duty_book, policy_checks
+from hub.store import duty_book, policies, policy_checks
 
 router = APIRouter(tags=["duty"])
 RotaId = Annotated[Identifier, Path(description="The rota's id: the duty post's.")]
@@ -34,6 +34,22 @@ class OnDuty(BaseModel):
 
     id: str
     title: Name | None = Field(description="null where the responder is retired")
+
+
+class ChannelShown(BaseModel):
+    """One way to reach a responder; its settings are shown to nobody."""
+
+    id: str
+    kind: str
+
+
+class ResponderShown(BaseModel):
+    """Somebody, or a room, that is told."""
+
+    id: str
+    title: Name
+    manned: bool = Field(description="a room with somebody in it at every hour")
+    channels: list[ChannelShown] = Field(description="in order of preference")
 
 
 class ShiftShown(BaseModel):
@@ -212,6 +228,22 @@ async def put_rota(who: Provisioner, conn: Conn, hub: Hub, rota: RotaId, given: 
     """Create or change a rota, or retire it (`retired`). Refused (422) with the hours where a policy would reach nobody by it."""
     _same(rota, given.id)
     return await apply_manifest(who, conn, hub, manifest.Manifest(rotas=(given,)))
+
+
+@router.get("/responders")
+async def list_responders(who: Reader, conn: Conn) -> list[ResponderShown]:
+    """Who may be told, and by which kinds of channel in which order; addresses and secrets are shown to nobody."""
+    async with conn.cursor() as cur:
+        found = await policies.load_responders(cur)
+    return [
+        ResponderShown(
+            id=one.id,
+            title=Name(zh=one.title_zh, en=one.title_en),
+            manned=one.manned,
+            channels=[ChannelShown(id=channel.id, kind=channel.kind) for channel in one.channels],
+        )
+        for one in found
+    ]
 
 
 @router.put("/responders/{responder}", response_model=PlanResult, responses=documented(409))

@@ -87,8 +87,10 @@ class DutyWatch:
                 await self._check(checker)
             except (BadInput, AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 # what cannot be judged is no reason to end the hub, and none to be silent: the check stays overdue and says why
-                _log.error("policies.unchecked", error=f"{type(error).__name__}: {error}")
-                await checker.fail(f"{type(error).__name__}: {error}")
+                problem = f"{type(error).__name__}: {error}"[:500]
+                if problem != self.state.problem:
+                    _log.error("policies.unchecked", error=problem)
+                await checker.fail(problem)
             self.state = await checker.state()
         self.looked.set()
 

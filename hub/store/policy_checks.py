@@ -150,6 +150,7 @@ class Checker:
         counts = {"errors": errors, "warnings": len(findings) - errors}
         with translated():
             async with self._conn.transaction():
+                await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 await self._conn.execute(_SQL["forget"])
                 await self._conn.execute(_SQL["remember"], {"rows": Jsonb(rows)})
                 await self._conn.execute(_SQL["looked"], {**counts, "until": until, "basis": basis})

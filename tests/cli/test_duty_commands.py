@@ -215,6 +215,10 @@ def test_rotas_responders_and_policies_are_made_one_at_a_time_too(server: Server
     with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=30) as hub:
         made = hub.put("/responders/chen", json={"id": "chen", "title": title})
         assert made.json()["applied"], made.text
+        listed = {row["id"]: row for row in hub.get("/responders").json()}
+        assert (listed["chen"]["channels"], listed["duty-room"]["manned"]) == ([], True)
+        assert [channel["kind"] for channel in listed["ada"]["channels"]] == ["smtp"]
+        assert "demo.invalid" not in hub.get("/responders").text
         rota = {"id": "spare", "title": title, "division": "140403", "shifts": [shift]}
         assert hub.put("/rotas/spare", json=rota).status_code == 200
         assert hub.put("/rotas/other", json=rota).status_code == 422

@@ -21,7 +21,8 @@ select c.checked_at, c.horizon_until, c.errors, c.warnings, c.problem, c.basis =
 from policy_check c
 
 -- name: lock
-select pg_try_advisory_xact_lock(%(key)s)
+-- two processes that have looked write one after the other
+select pg_advisory_xact_lock(%(key)s)
 
 -- name: basis
 select duty_basis()
