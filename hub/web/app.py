@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.core.rights import Permission
 from hub.errors import AnxinError, BadInput, Conflict, Forbidden, LinkDown, NotFound
-from hub.web import acting, alarms, drills, duty, institutions, linked, live, logins
+from hub.web import acting, alarms, drills, duty, institutions, linked, live, logins, why
 from hub.web.asking import SCRIPTED, action, page
 from hub.web.rendering import render, word
 
@@ -109,11 +109,13 @@ ROUTES = (
     Route("/events", live.follow),
     Route("/alarms", page(alarms.show_history)),
     Route("/alarms/{alarm:uuid}", page(alarms.show_alarm)),
+    Route("/alarms/{alarm:uuid}/why", page(why.show)),
     Route("/alarms/{alarm:uuid}/{verb}", action(acting.act), methods=["POST"]),
     Route("/institutions", page(institutions.show_all)),
     Route("/institutions/{institution}", page(institutions.show)),
     Route("/institutions/{institution}/floors/{floor}", page(institutions.show_floor)),
     Route("/duty", page(duty.show)),
+    Route("/duty/{rota}/handover", action(duty.hand_over), methods=["POST"]),
     Route("/drills", page(drills.show_all)),
     Route("/drills/{drill:uuid}", page(drills.show)),
     Route("/drills/{drill:uuid}/report.{kind}", page(drills.show_report)),

@@ -1,18 +1,20 @@
-"""Duty in the console: which posts there are, who is on duty now and next, and what was handed over last."""
+"""Duty in the console: which posts there are, who is on duty now and next, and shifts that hand over."""
 
 from datetime import timedelta
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from hub.core.rota import Rota, timeline
+from hub.errors import BadInput
 from hub.model import to_datetime, to_micros
-from hub.store import console, duty
+from hub.store import console, duty, duty_book
 from hub.web.asking import Asked
 from hub.web.rendering import render
 
 AHEAD = timedelta(hours=36)
 BACK = timedelta(hours=1)
+_MAX_NOTE = 2000
 
 
 async def show(ask: Asked) -> Response:
@@ -41,10 +43,20 @@ async def show(ask: Asked) -> Response:
             }
             for watch in timeline(rota, calendar, start, end)
         ]
-        posts.append(
-            {**row, "now": watches[0] if watches else None, "next": watches[1:], "swaps": _swaps(rota, titles)}
-        )
+        people = [(name, *titles.get(name, (name, ""))) for name in sorted(rota.responders)]
+        now_and_next = {"now": watches[0] if watches else None, "next": watches[1:]}
+        posts.append({**row, **now_and_next, "people": people, "swaps": _swaps(rota, titles)})
     return render("duty.html", ask=ask, posts=posts, notes=notes, titles=titles, now=now, ahead=now + AHEAD)
+
+
+async def hand_over(ask: Asked) -> Response:
+    """Write a handover note 交接班; the real alarms that stand open at the post go into it. It is never changed."""
+    rota = ask.request.path_params["rota"]
+    note = ask.form.get("note", "").strip()
+    if not 1 <= len(note) <= _MAX_NOTE:
+        raise BadInput(f"a note has 1 to {_MAX_NOTE} characters", "note", "validation")
+    await duty_book.hand_over(ask.conn, ask.who, rota, ask.form.get("giver", ""), ask.form.get("taker", ""), note)
+    return RedirectResponse("/console/duty", 303)
 
 
 def _swaps(rota: Rota, titles: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:

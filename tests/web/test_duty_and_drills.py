@@ -110,3 +110,36 @@ async def test_a_drill_of_others_does_not_exist_and_who_may_only_read_sees_no_bu
         assert (
             await visitor.post(f"/console/drills/{mine}/marks", {"institution": "a-home", "kind": "arrival"})
         ).status_code == 403
+
+
+async def test_a_shift_is_handed_over_with_the_alarms_that_stand_open(console: Console) -> None:
+    await _rota(console, "desk", institution="a-home")
+    await console.city.conn.execute("insert into rota_turn (rota, shift, n, responder) values ('desk', 0, 1, 'b-duty')")
+    note = {"giver": "a-duty", "taker": "b-duty", "note": "后门门锁待修"}
+    async with console.visitor("operator-a") as visitor:
+        assert "h-desk" in (await visitor.http.get("/console/duty")).text
+        for wrong in ({"note": " "}, {"taker": "a-duty"}, {"giver": "nobody"}, {"note": "x" * 2001}):
+            assert (await visitor.post("/console/duty/desk/handover", {**note, **wrong})).status_code == 422, wrong
+        assert (await visitor.post("/console/duty/nowhere/handover", note)).status_code in (403, 404)
+        assert (await visitor.post("/console/duty/desk/handover", note)).status_code == 303
+        page = (await visitor.http.get("/console/duty")).text
+        assert "后门门锁待修" in page
+    async with console.visitor("regulator-a") as visitor:
+        assert "h-desk" not in (await visitor.http.get("/console/duty")).text
+        assert (await visitor.post("/console/duty/desk/handover", note)).status_code == 403
+    assert await console.rows("select giver, taker, alarm_count, written_by from duty_handover") == [
+        ("a-duty", "b-duty", 1, "holder of one000000002")
+    ]
+
+
+async def test_why_is_answered_for_any_moment_and_bad_moments_are_refused(console: Console) -> None:
+    path = f"/console/alarms/{console.city.a.alarm}/why"
+    async with console.visitor("regulator-a") as visitor:
+        assert f'href="{path}"' in (await visitor.http.get(f"/console/alarms/{console.city.a.alarm}")).text
+        page = (await visitor.http.get(path)).text
+        assert "依据" in page
+        early = (await visitor.http.get(f"{path}?at=2026-11-20T00:00:00")).text
+        assert "没有任何通知送达" in early
+        for wrong in ("yesterday", "0001-01-01T00:00:00", "9999-12-31T23:59:59", "2026-13-01"):
+            assert (await visitor.http.get(path, params={"at": wrong})).status_code == 422, wrong
+        assert (await visitor.http.get(f"/console/alarms/{console.city.b.alarm}/why")).status_code == 404
