@@ -182,7 +182,8 @@ async def test_a_number_that_is_none_is_not_called_again() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sms_aliyun", "sms_tencent"])
-async def test_a_provider_that_hangs_costs_no_more_than_its_time(kind: str) -> None:
+async def test_a_provider_that_hangs_costs_no_more_than_its_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"hub.notify.{kind.partition('_')[2]}.READ_SECONDS", 1)
     async with receiver("hang") as hook:
         receipt = await deliver(phone(kind, hook), MESSAGE)
     assert receipt.outcome is Outcome.FAILED
