@@ -1,0 +1,189 @@
+"""The standby's files: the plan tells nobody anything without the database's address, the journal survives, and a bad disk delays no page."""
+
+import asyncio
+import sqlite3
+import uuid
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from hub.core.alarms import open_alarm
+from hub.core.escalation import Plan, Step
+from hub.core.standby import Pursuit
+from hub.model import SECOND
+from hub.notify import Message, Outcome, Receipt
+from hub.runtime.journal import Journal
+from hub.runtime.pager import Pager
+from hub.runtime.plan_cache import PlanCache
+from hub.store.plan import People, Place
+from hub.store.policies import Channel, Responder
+from hub.store.reconcile import BESIDE, Page
+from hub.testing import eventually
+from tests.runtime.city import profiles
+
+URL = "postgresql://anxin:correct-horse@db/anxin"
+PEOPLE = People(
+    responders=(Responder("duty", "值班", "Duty", (Channel("hook", "webhook", {"secret": "whsec_hidden"}),)),)
+)
+PLACE = Place(
+    1, "b", "g", 1, "14", "centre", 0, "p", "in_service", "e", False, ("花", "G"), None, ("门", "Door"), ("x",)
+)
+ALARM = open_alarm("button-1", "click", "", profiles()["test-button"].alarms["click"], 5, 6)
+PURSUIT = Pursuit(ALARM, "all", 3, Plan(60 * SECOND, None, (Step(1, "duty", "hook"),)), 1, 2, 7, frozenset({(2, 1, 0)}))
+
+
+def page(n: int = 1) -> Page:
+    return Page(uuid.UUID(int=n), 1, 1, 0, "duty", "hook", 7, "pending", ())
+
+
+# the plan -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_comes_back_as_it_was_and_its_file_shows_nothing_to_anybody_else(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    cache = PlanCache(folder, URL)
+    assert cache.save("people", PEOPLE)
+    assert cache.save("places", [PLACE])
+    assert PlanCache(folder, URL).load("people", People) == PEOPLE
+    assert PlanCache(folder, URL).load("places", list[Place]) == [PLACE]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for file in folder.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert not any(
+            word in file.read_bytes() for word in (b"whsec", b"hidden", b"duty", b"webhook", b"correct-horse")
+        )
+
+
+@pytest.mark.parametrize("spoil", ["another address", "cut", "flipped", "renamed", "garbage"])
+def test_a_plan_that_cannot_be_trusted_is_none(tmp_path: Path, spoil: str) -> None:
+    cache = PlanCache(tmp_path, URL)
+    assert cache.save("people", PEOPLE)
+    file = tmp_path / "people.plan"
+    whole = file.read_bytes()
+    if spoil == "another address":
+        assert PlanCache(tmp_path, URL + "2").load("people", People) is None
+        return
+    if spoil == "renamed":
+        file.rename(tmp_path / "places.plan")
+        assert cache.load("places", People) is None
+        return
+    bad = {"cut": whole[:40], "flipped": whole[:-1] + bytes([whole[-1] ^ 1]), "garbage": b"\0" * 99}[spoil]
+    file.write_bytes(bad)
+    assert PlanCache(tmp_path, URL).load("people", People) is None
+
+
+def test_a_disk_that_takes_no_plan_is_said_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where a folder should be")
+    assert not PlanCache(tmp_path / "data", URL).save("people", PEOPLE)
+
+
+# the journal --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_owed_and_what_was_sent_is_there_after_a_restart_and_gone_when_handed_over(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "data")
+    assert await journal.open() == ([], [], [])
+    await journal.owe([(PURSUIT, [page(1), page(2)])])
+    await journal.note(ALARM.id, page(1)._replace(state="sent"))
+    await journal.delivered(uuid.UUID(int=9))
+    journal.close()
+    again = Journal(tmp_path / "data")
+    kept = await again.open()
+    assert kept.pursuits == [PURSUIT]
+    assert {one.key: one.state for _, one in kept.pages} == {page(1).key: "sent", page(2).key: "pending"}
+    assert kept.delivered == [uuid.UUID(int=9)]
+    assert (tmp_path / "data" / "journal.db").stat().st_mode & 0o777 == 0o600
+    await again.forget(ALARM.id, [page(1).key])
+    await again.note(ALARM.id, page(2))  # too late: it is not written
+    again.close()
+    last = Journal(tmp_path / "data")
+    assert await last.open() == ([], [], [uuid.UUID(int=9), page(1).key])
+    last.close()
+
+
+async def test_a_damaged_journal_is_moved_aside_and_a_new_one_begins(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"no database at all" * 300)
+    journal = Journal(tmp_path)
+    assert await journal.open() == ([], [], [])
+    await journal.owe([(PURSUIT, [])])
+    journal.close()
+    assert list(tmp_path.glob("journal.corrupt-*"))
+    again = Journal(tmp_path)
+    assert (await again.open()).pursuits == [PURSUIT]
+    again.close()
+
+
+async def test_a_journal_that_hangs_or_is_full_delays_nobody_and_is_counted(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    await journal.open()
+    with sqlite3.connect(tmp_path / "journal.db") as other:
+        other.execute("begin immediate")  # somebody holds the file
+        async with asyncio.timeout(10):
+            await journal.owe([(PURSUIT, [page()])])
+        assert journal.failures >= 1
+        other.rollback()
+    other.close()
+    journal.close()
+
+
+# who sends ----------------------------------------------------------------------------------------------------------
+
+
+class Channels:
+    """A channel that answers as told."""
+
+    carries_marks: ClassVar[bool] = True
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = list(outcomes)
+        self.sent: list[Message] = []
+        self.go = asyncio.Event()
+
+    async def send(self, message: Message) -> Receipt:
+        await self.go.wait()
+        self.sent.append(message)
+        return Receipt(self.outcomes.pop(0) if self.outcomes else Outcome.DELIVERED, 204)
+
+
+async def test_of_deliverer_and_standby_whoever_takes_a_key_first_sends_it(tmp_path: Path) -> None:
+    channel, loop = Channels(), asyncio.get_running_loop()
+    message = Message(**dict.fromkeys(Message._fields, None) | Message._field_defaults)  # type: ignore[arg-type]
+    journal = Journal(None)
+    await journal.open()
+    pager = Pager(journal, lambda _, one: (channel, message._replace(id=one.key)), lambda: 1)
+    async with asyncio.TaskGroup() as tasks:
+        assert await pager.before(page(1).key) is None  # the deliverer has it
+        pager.owe(ALARM.id, [page(1), page(2)])
+        pager.send(tasks, loop.time())
+        assert pager.pages(ALARM.id) is None  # the second is under way
+        waiting = tasks.create_task(pager.before(page(2).key))
+        channel.go.set()
+        receipt = await waiting
+        assert receipt == Receipt(Outcome.DELIVERED, 204, BESIDE)
+        await pager.after(page(1).key, Receipt(Outcome.DELIVERED, 200))
+        pager.send(tasks, loop.time())
+        await eventually(lambda: pager.pages(ALARM.id) is not None, 10)
+    assert len(channel.sent) == 1
+    assert {one.state for one in pager.pages(ALARM.id) or ()} == {"sent"}
+    assert set(pager.release(ALARM.id)) == {page(1).key, page(2).key}
+    assert await pager.before(page(1).key) == Receipt(Outcome.DELIVERED, 200, BESIDE)
+    journal.close()
+
+
+async def test_a_page_that_fails_is_tried_again_and_a_refused_one_is_not() -> None:
+    channel, loop = Channels(Outcome.FAILED, Outcome.REFUSED), asyncio.get_running_loop()
+    channel.go.set()
+    message = Message(**dict.fromkeys(Message._fields, None) | Message._field_defaults)  # type: ignore[arg-type]
+    journal = Journal(None)
+    await journal.open()
+    pager = Pager(journal, lambda _, one: (channel, message._replace(id=one.key)), lambda: 1)
+    pager.owe(ALARM.id, [page(1)])
+    for expected in ("pending", "failed", "failed"):
+        async with asyncio.TaskGroup() as tasks:
+            pager.send(tasks, loop.time() + 100)  # as if its time had come
+        assert [one.state for one in pager.pages(ALARM.id) or ()] == [expected]
+    assert len(channel.sent) == 2
+    journal.close()
