@@ -20,7 +20,8 @@ select coalesce(nullif(e.plan -> 'steps' -> 0 ->> 'rota', ''), e.plan -> 'steps'
 from institutions_in_scope(%(scope)s::jsonb) i
 join alarm a on a.institution = i.key
 join escalation e on e.alarm = a.id
-where a.exercise is null and a.priority <> 'journal' and a.raised_at >= %(since)s and a.raised_at < %(until)s and e.plan is not null
+where a.exercise is null and a.priority <> 'journal' and a.raised_at >= %(since)s and a.raised_at < %(until)s
+  and e.plan -> 'steps' -> 0 is not null  -- who is kept without a plan was told of nothing
 group by 1
 order by 2 desc, 1
 limit %(limit)s
