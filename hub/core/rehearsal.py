@@ -9,6 +9,8 @@ from typing import NamedTuple
 from hub.core.alarms import Alarm
 from hub.core.draft import Draft, Message, State
 from hub.core.intake import take_sample
+from hub.core.opening import Armed, Hours, Mode, Opening
+from hub.core.premises import Premises, Said
 from hub.errors import BadInput
 from hub.model import AdminState, Micros, Reading, Sample
 from hub.profiles import Profile
@@ -16,6 +18,10 @@ from hub.registry import Client, Device, Registry
 
 _EDGE = "case-edge"
 _MESSAGE = "rehearsal"
+
+
+_AT_NIGHT = Said({"case": Premises(Hours(Opening(((),) * 7), Armed(Mode.ARMED, 0)))})
+"""Whatever the hour at which a case is tried: the institution is closed and armed, so that what depends on that is seen."""
 
 
 class Outcome(NamedTuple):
@@ -33,7 +39,7 @@ def rehearse(profile: Profile, samples: Sequence[Sample], now: Micros) -> Outcom
     names = dict.fromkeys(sample.series.device for sample in samples)
     devices = {name: _device(name, profile) for name in names}
     known = Registry(1, devices, {_EDGE: Client(_EDGE, "case", 0, _EDGE, False)})
-    draft = Draft(State(), known, now)
+    draft = Draft(State(premises=_AT_NIGHT), known, now)
     message = Message(_MESSAGE, _EDGE, profile.lane, _MESSAGE, 1, b"")
     readings: list[Reading] = []
     refused: list[str] = []
