@@ -57,17 +57,18 @@ async def acknowledge(request: Request) -> Response:
 
 
 async def _linked(request: Request, conn: Connection) -> Linked | Response:
-    """The link's notification, or the answer to a link that does not hold: wrong ones cost a try."""
+    """The link's notification, or the answer to a link that does not hold. Wrong ones cost a try; one that holds is never made to wait, since
+    thousands of phones share one address.
+    """
     hub = services(request)
-    tries: Throttle = request.app.state.logins
-    wait = tries.wait(caller(request), time.monotonic())
-    if wait > 0:
-        return render("link_over.html", 429, why="login.often")
     given = request.path_params
     key = await sessions.link_key(conn)
     now = int(hub.clock().timestamp())
     named: UUID | None = opened(key, given["notification"], given["expires"], given["mac"], now)
     if named is None:
+        tries: Throttle = request.app.state.logins
+        if tries.wait(caller(request), time.monotonic()) > 0:
+            return render("link_over.html", 429, why="login.often")
         tries.failed(caller(request), time.monotonic())
         return render("link_over.html", 404, why="link.expired")
     found = await sessions.linked(conn, named)

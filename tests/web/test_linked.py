@@ -110,7 +110,9 @@ async def test_a_link_that_expired_was_changed_or_is_not_ours_shows_and_does_not
 async def test_guessing_links_is_slowed_down(console: Console) -> None:
     async with console.visitor() as visitor:
         codes = [(await visitor.http.get(f"/n/{'A' * 22}/6b000000/{'A' * 22}")).status_code for _ in range(12)]
-    assert codes == [404] * 10 + [429] * 2
+        assert codes == [404] * 10 + [429] * 2
+        # a phone behind the same address whose link holds is not made to wait
+        assert (await press(visitor, await link(console))).status_code == 200
 
 
 async def test_a_link_opens_nothing_else_in_the_console(console: Console) -> None:

@@ -105,6 +105,7 @@ const connection = new Live({
   kinds: (live?.dataset.kinds ?? "").split(" ").filter(Boolean),
   changed,
   opened: refresh,
+  lost: (is) => { sound.lost = is; },
   beat: (now) => { skew = Date.parse(now) - Date.now(); },
 });
 

@@ -3,11 +3,12 @@ const SILENCE = 3000 * Number(document.body.dataset.beat);
 const RETRY = 2000;
 
 export class Live {
-  constructor({ kinds, changed, opened, beat }) {
+  constructor({ kinds, changed, opened, beat, lost }) {
     this.kinds = kinds;
     this.changed = changed;
     this.opened = opened;
     this.onBeat = beat;
+    this.onLost = lost;
     this.last = "";
     this.heardAt = Date.now();
     this.reasons = new Map(); // why what is shown may be old → since when
@@ -80,6 +81,7 @@ export class Live {
     const lost = why !== "";
     this.banner.hidden = !lost;
     document.body.classList.toggle("stale", lost);
+    this.onLost(lost);
     for (const part of this.banner.querySelectorAll("[data-why]")) part.hidden = part.dataset.why !== why;
     if (lost) document.getElementById("lost-since").textContent = new Date(Math.min(...this.reasons.values())).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
     this.pulse.className = `pulse ${lost ? "down" : this.up ? "live" : "connecting"}`;

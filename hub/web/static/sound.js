@@ -7,6 +7,8 @@ export class Sound {
     this.wanted = false;
     this.waiting = new Map();
     this.muted = new Set();
+    this.lost = false;
+    this.turns = 0;
     button?.addEventListener("click", () => this.toggle());
     if (button) setInterval(() => this.play(), EVERY);
     this.show();
@@ -46,6 +48,9 @@ export class Sound {
   play() {
     this.show();
     const kinds = this.loud();
+    if (!this.wanted || this.context?.state !== "running") return;
+    // a low tone now and then while the page is blind: somebody may look elsewhere
+    if (this.lost && this.turns++ % 4 === 0) this.note(200, this.context.currentTime + 0.02);
     if (this.state !== "on" || !kinds.length) return;
     const notes = kinds.includes("urgent") ? [[880, 0], [620, 0.28], [880, 0.56], [620, 0.84], [880, 1.12]] : [[520, 0], [520, 0.35]];
     for (const [pitch, after] of notes) this.note(pitch, this.context.currentTime + 0.02 + after);
