@@ -3,16 +3,17 @@ compared in one place. It looks again when something fell silent or came back, e
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
+import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from hub.core.blindness import SETTLE, Heard
 from hub.core.blindness_plan import plan
-from hub.errors import Conflict
+from hub.errors import BadInput, Conflict, LinkDown, NotFound
 from hub.model import SECOND
 from hub.profiles import Profile
 from hub.runtime.ingest import Clock, wall_clock
@@ -23,8 +24,13 @@ LOOK = 1.0
 """seconds between two looks at whether anything moved"""
 ANYHOW = 30.0
 """seconds after which everything is looked at anyhow"""
+ANSWER = 60.0
+"""seconds after which a database that does not answer is given up and asked anew; a storm's alarms are moved within some of them"""
 STAND_BY = 2.0
 """seconds after which a watcher that does not lead asks again"""
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -58,7 +64,7 @@ class BlindnessWatch:
         self.counters.leading = False
         async with open_watch(self._url, self._profiles) as watch:
             connected()
-            while not await watch.lead():
+            while not await self._answered(watch, watch.lead()):
                 await asyncio.sleep(STAND_BY)
             self.counters.leading = True
             try:
@@ -70,19 +76,37 @@ class BlindnessWatch:
         loop = asyncio.get_running_loop()
         before: object = None
         next_look = next_forget = loop.time()
+        failed = False
         while True:
-            stirred = await watch.stirred()
+            stirred = await self._answered(watch, watch.stirred())
             if stirred != before or loop.time() >= next_look:
                 try:
-                    busy = await self.look(watch)
-                except Conflict:
-                    busy = True  # somebody moved one of the alarms: the next look sees it
+                    busy = await self._answered(watch, self.look(watch))
+                    failed = False
+                except (Conflict, BadInput, NotFound) as error:
+                    # somebody moved one of the alarms, or something is odd: it is looked at again, and paging goes on without it
+                    (_log.debug if failed else _log.warning)("blindness.look_failed", reason=str(error))
+                    busy = failed = True
                 before = None if busy else stirred
                 next_look = loop.time() + ANYHOW
             if loop.time() >= next_forget:
-                await watch.forget(self._clock())
+                await self._answered(watch, watch.forget(self._clock()))
                 next_forget = loop.time() + 3600
             await asyncio.sleep(LOOK)
+
+    async def _answered(self, watch: Watch, asked: Coroutine[Any, Any, T]) -> T:
+        """What was asked of the database, or LinkDown: while one that is frozen is waited for, nobody would release what is hidden."""
+        task = asyncio.ensure_future(asked)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=ANSWER)
+            if not done:
+                watch.cut()
+                raise LinkDown(f"database: no answer within {ANSWER:g} s")
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task}, timeout=5.0)
 
     async def look(self, watch: Watch) -> bool:
         """One look at everything, and what follows from it; whether the next one cannot wait."""

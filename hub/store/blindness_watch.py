@@ -35,7 +35,7 @@ from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store import alarms, escalation
 from hub.store.blindness import to_json
-from hub.store.pool import Connection, connect
+from hub.store.pool import Connection, connect, cut
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
 from hub.store.session import translated
@@ -87,6 +87,10 @@ class Watch:
         with translated():
             async with self._conn.transaction():
                 yield self._conn
+
+    def cut(self) -> None:
+        """Give the connection up: whatever waits for its answer ends with an error."""
+        cut(self._conn)
 
     async def lead(self) -> bool:
         """Whether this is the one watcher, for the life of its connection."""

@@ -7,9 +7,11 @@ from uuid import UUID
 import pytest
 
 from hub.core import hidings
-from hub.errors import Conflict
+from hub.errors import Conflict, LinkDown
+from hub.runtime import blindness_watch
 from hub.store import alarms
 from hub.store.blindness_watch import open_watch
+from hub.testing import eventually
 from tests.runtime.blind_city import BlindCity
 
 CUT = range(12)
@@ -128,3 +130,17 @@ async def test_a_device_in_the_area_names_the_carrier_with_the_evidence_and_the_
         ("e0003", "carrier", "12", root["id"]),
     ]
     assert await city.count("institution where partition < 0") == 1
+
+
+async def test_a_database_that_does_not_answer_is_given_up_and_the_watcher_begins_anew(
+    city: BlindCity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blindness_watch, "ANSWER", 0.5)
+    await city.conn.execute("begin")
+    await city.conn.execute("lock table device_state in access exclusive mode")
+    with pytest.raises(LinkDown, match="no answer"):
+        await city.watcher._answered(city.watch, city.watch.stirred())
+    await city.conn.execute("rollback")
+    async with open_watch(city.url, city.profiles) as other:
+        await eventually(other.lead)  # the lock of the one that was given up ends with its connection
+        assert (await other.stirred())[0] >= 0

@@ -207,6 +207,7 @@ select a.id, a.state from alarm a where a.ended_at is null and a.suppressed_by =
 select distinct a.suppressed_by as root
 from alarm a
 where a.ended_at is null and a.suppressed_by is not null
+  and exists (select from blindness b where b.alarm = a.suppressed_by)
   and not exists (select from blindness b where b.alarm = a.suppressed_by and b.until is null)
 
 -- name: standing_root
