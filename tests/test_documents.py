@@ -184,6 +184,8 @@ def test_the_causes_of_a_link_state_are_those_of_the_core_the_api_and_the_dashbo
              for cause in re.findall(r"`([a-z_]+)`", row[1])}  # fmt: skip
     assert named == CAUSES.keys() - {""} == set(get_args(LinkCauseName)) - {""} == set(DASHBOARD_CAUSES)
     assert {cause.value for cause in Cause} <= named
+    words = yaml.safe_load((ROOT / "hub/web/translations/words.yaml").read_text("utf-8"))
+    assert {word.removeprefix("cause.") for word in words if word.startswith("cause.")} == named
     said = {row[0].strip("`") for row in rows(section(OPERATIONS, "Blindness")) if row[0].startswith("`")}
     assert said | {"device", "hub", "database"} == {cause.value for cause in Cause}
     used = set()

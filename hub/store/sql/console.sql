@@ -82,13 +82,14 @@ order by p.id
 -- name: devices
 select d.id, d.kind, d.profile, d.lane, z.id as zone, z.title_zh as zone_zh, z.title_en as zone_en, z.floor, z.purpose,
        p.id as position, p.title_zh as position_zh, p.title_en as position_en, p.plan_x, p.plan_y,
-       s.admin_state, s.admin_since, s.link_state, s.link_since, s.link_cause, s.function_state, s.function_since,
+       s.admin_state, s.admin_since, s.link_state, s.link_since, v.cause as link_cause, s.function_state, s.function_since,
        s.function_reason, s.last_heard_at, s.proven_at,
        (select count(*) from alarm a where a.device = d.key and a.ended_at is null and a.priority <> 'journal'
            and (a.exercise is null or a.exercise not in ('proof', 'canary'))) as alarms
 from institutions_in_scope(%(scope)s::jsonb) i
 join device d on d.institution = i.key
 join device_state s on s.device = d.key
+join link_verdict v on v.device = d.key
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
 where i.id = %(institution)s and d.retired_at is null
