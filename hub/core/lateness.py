@@ -47,7 +47,7 @@ def waits(held_until: Micros, lags: Iterable[Lag], listening_since: Micros, now:
 
     A hub that has only begun to listen cannot know yet who has a backlog.
     """
-    if now >= held_until:
+    if not held_until - LONGEST_WAIT <= now < held_until:  # its time is over, or the clock was set back
         return False
     if now < held_until - LONGEST_WAIT + SHORTEST_WAIT or now < listening_since + QUIET:
         return True

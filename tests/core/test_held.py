@@ -152,6 +152,7 @@ def test_a_backlog_that_stops_coming_holds_an_alarm_only_for_seconds_and_none_lo
     shrinking = [Lag(HOUR, T0)]
     assert waits(T0 + 1, shrinking, 0, T0)
     assert not waits(T0, shrinking, 0, T0)
+    assert not waits(T0 + HOUR, shrinking, 0, T0)  # the clock was set back meanwhile
 
 
 def test_an_edge_whose_clock_is_behind_waits_for_nothing() -> None:
@@ -175,6 +176,25 @@ def test_a_stream_catches_up_only_while_its_lag_shrinks(steps: list[tuple[int, i
             assert moved.shrank_at == lag.shrank_at or now - newest < lag.lag
         assert moved.shrank_at <= now
         lag = moved
+
+
+@given(st.permutations(range(8)), st.integers(0, 7))
+def test_shuffled_samples_and_one_from_the_future_neither_mute_a_device_nor_leave_a_wrong_latest(
+    order: list[int], ahead: int
+) -> None:
+    """T12, but for the clock alarm: the value at the newest time that can be true is the latest, and what comes after is judged."""
+    world = heat()
+    times = {n: world.now - (8 - n) * SECOND for n in order}
+    for place, n in enumerate(order):
+        if place == ahead:
+            world.say(sample("heat-1", "celsius", 30.0, world.now + 600 * SECOND))
+        world.say(sample("heat-1", "celsius", 20.0 + n, times[n]))
+    world.now += 2 * SECOND
+    world.say(sample("heat-1", "celsius", 21.0, world.now))
+    [latest] = [one for series, one in world.state.latest.items() if series.point == "celsius"]
+    assert (latest.at, latest.value) == (world.now, 21.0)
+    world.now += 5 * SECOND
+    assert hot(world, 50, world.now - 3 * SECOND) == [only(world).id]
 
 
 def test_a_press_that_waited_in_a_spool_is_paged_at_once_and_even_when_it_is_over() -> None:
