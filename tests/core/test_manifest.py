@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from hub.core.provisioning import declared
+from hub.core.provisioning import declared, rota_fields, rota_of
+from hub.core.rota import check_rota
+from hub.errors import BadInput
 from hub.manifest import Manifest
-from tests.core.provisioning_world import city, institution, manifest, policy, title
+from tests.core.provisioning_world import city, institution, manifest, policy, rota, title
 
 
 def refusals(**lists: Any) -> list[tuple[str, str]]:
@@ -92,3 +96,60 @@ def test_every_thing_is_declared_once_and_its_pointer_leads_back_to_it() -> None
             here = here[int(part)] if isinstance(here, list) else here[part]
         assert record.key.id in (here.get("id"), here.get("code"), here.get("filing_number"))
     assert len({record.key for record in records}) == len(records) == 17
+
+
+SHIFT = rota()["shifts"][0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "key", "says"),
+    [
+        ({"starts": 480}, "starts", 'write the time as "08:30"'),
+        ({"starts": "24:00"}, "starts", 'write the time as "08:30"'),
+        ({"ends": "8:00"}, "ends", 'write the time as "08:30"'),
+        ({"ends": "０8:00"}, "ends", 'write the time as "08:30"'),
+        ({"since": "2026-02-30"}, "since", "day"),
+        ({"since": "20260201"}, "since", 'write the day as "2026-10-01"'),
+        ({"since": "1999-01-01"}, "since", "from 2000 to 2200"),
+        ({"until": 20260201}, "until", "in quotes"),
+        ({"responders": []}, "responders", "at least 1"),
+        ({"weekdays": ["monday"]}, "weekdays/0", "mon"),
+        ({"days": []}, "days", "at least 1"),
+        ({"crew": 0}, "crew", "greater than or equal to 1"),
+    ],
+)
+def test_a_shift_that_does_not_hold_is_refused_where_it_stands(changed: dict[str, Any], key: str, says: str) -> None:
+    pointer, message = refusals(rotas=[rota(shifts=[{**SHIFT, **changed}])])[0]
+    assert pointer == f"rotas/0/shifts/0/{key}"
+    assert says in message
+
+
+_anything = (
+    st.none() | st.booleans() | st.integers(-5, 2_000) | st.text("0123456789:-Tamon", max_size=12) | st.dates().map(str)
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"id": st.just("all"), "responders": st.lists(st.sampled_from(["a", "b"]), max_size=3)},
+        optional={
+            key: _anything | st.lists(_anything, max_size=3) | st.sampled_from(["00:00", "23:59", "2026-02-28"])
+            for key in ("starts", "ends", "since", "until", "turn_days", "crew", "weekdays", "days")
+        },
+    )
+)
+def test_any_shift_is_refused_by_name_or_comes_back_as_it_was_declared(shift: dict[str, Any]) -> None:
+    try:
+        (record,) = declared(manifest(rotas=[rota(shifts=[{**SHIFT, **shift}])]))
+    except ValidationError:
+        return
+    made = rota_of("round", record.fields)
+    assert rota_fields(made) == record.fields
+    people, crew = made.shifts[0].responders, made.shifts[0].crew
+    if len(set(people)) == len(people) and crew <= len(people):
+        until = made.shifts[0].until
+        if until is None or until >= made.shifts[0].since:
+            check_rota(made)
+            return
+    with pytest.raises(BadInput, match=r"rota round: shifts\.0"):
+        check_rota(made)
