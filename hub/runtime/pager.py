@@ -52,6 +52,8 @@ class Pager:
         self._delivered: OrderedDict[UUID, int | None] = OrderedDict()
         """with the receiver's answer, where that is known"""
         self._elsewhere: set[UUID] = set()
+        self.held: set[UUID] = set()
+        """alarms that are being handed over: no new attempt begins"""
         self.outcomes: Counter[str] = Counter()
 
     # what the deliverer calls ---------------------------------------------------------------------------------------
@@ -98,7 +100,13 @@ class Pager:
             place = owed.page.responder, owed.page.channel
             if free <= 0:
                 break
-            if owed.page.state != "pending" or owed.sending is not None or owed.next_at > now or key in self._elsewhere:
+            if (
+                owed.alarm in self.held
+                or owed.page.state != "pending"
+                or owed.sending is not None
+                or owed.next_at > now
+                or key in self._elsewhere
+            ):
                 continue
             if key in self._delivered:  # the deliverer was quicker
                 owed.page = owed.page._replace(state="sent")

@@ -64,6 +64,8 @@ OVERDUE: Micros = 8 * SECOND
 """the same while it answers: the escalator had its chance"""
 ORPHANED = 300.0
 """seconds with an answering database after which a page without an alarm is let go, loudly"""
+FORGOTTEN = 86_400.0
+"""seconds after which nobody can say any more that an escalation that ran then runs still"""
 OLD = 60.0
 """seconds after which the age of the plan is an error"""
 _log = structlog.get_logger(__name__)
@@ -301,6 +303,8 @@ class Standby:
         loop = asyncio.get_running_loop()
         stale = self._answered is None or loop.time() - self._answered > ANSWER
         now = self._steady() if stale else self._open.at
+        if self.age > FORGOTTEN:
+            return  # a plan from a disk that lay somewhere
         for running in self._open.running:
             if running.alarm.id in self.pursuits or not is_pursued(running.alarm, self._clock()):
                 continue
@@ -317,6 +321,8 @@ class Standby:
         now = self._steady()
         owed: list[tuple[Pursuit, list[Page]]] = []
         for id_, before in self.pursuits.items():
+            if id_ in self.pager.held:
+                continue
             pursuit, pages = before, list[Page]()
             for row, at in due_rows(before, now):
                 pages += self._pages(before, row, at, now)
@@ -326,9 +332,11 @@ class Standby:
                 self.pursuits[id_] = pursuit
                 owed.append((pursuit, pages))
         if owed:
-            await self._journal.owe(owed)
             for pursuit, pages in owed:
-                self.pager.owe(pursuit.alarm.id, pages)
+                self.pager.owe(
+                    pursuit.alarm.id, pages
+                )  # at once, so that a hand-over meanwhile leaves out none; sent after the journal has it
+            await self._journal.owe(owed)
 
     def _pages(self, pursuit: Pursuit, row: Due, due_at: Micros, now: Micros) -> list[Page]:
         """The pages of a step that is due: whoever is on duty now; where that is nobody, the manned room."""
@@ -387,6 +395,7 @@ class Standby:
             try:
                 await apart(self._keep())
             except (LinkDown, Conflict, BadInput) as error:
+                self.pager.held.clear()
                 attempt = 1 if self._answered != before else attempt + 1
                 say = _log.warning if attempt == 1 else _log.debug
                 say("standby.database_lost", error=" ".join(str(error).split())[:200])
@@ -432,6 +441,8 @@ class Standby:
     ) -> None:
         id_ = pursuit.alarm.id
         pages = self.pager.pages(id_)
+        if any(alarm.id == id_ for of in self._open.alarms.values() for alarm in of):
+            self.pager.held.add(id_)  # the database has it: nothing new begins here, so that this comes to an end
         if pages is None or self.pursuits.get(id_) != pursuit:
             return  # something is under way: next time
 
@@ -446,7 +457,10 @@ class Standby:
             alarm = await ask(write(), ANSWER)
         except (Conflict, BadInput) as error:
             _log.warning("standby.not_handed_over", alarm=str(id_), reason=str(error))
+            self.pager.held.discard(id_)  # a lock that holds: it is still ours
             return
+        if self.pursuits.get(id_) != pursuit or self.pager.pages(id_) != pages:
+            return  # it went on meanwhile: what is new is handed over next time
         now = asyncio.get_running_loop().time()
         if alarm is None:
             since = self._absent.setdefault(id_, now)
@@ -458,6 +472,7 @@ class Standby:
         else:
             _log.info("standby.handed_over", alarm=str(alarm), pages=len(pages), round=pursuit.round)
         self._absent.pop(id_, None)
+        self.pager.held.discard(id_)
         self._open = Open(self._open.at, self._open.ahead, self._open.alarms, (), self._open.rounds, self._open.tests)
         del self.pursuits[id_]
         await self._journal.forget(id_, self.pager.release(id_))

@@ -181,6 +181,11 @@ async def test_a_page_that_fails_is_tried_again_and_a_refused_one_is_not() -> No
     await journal.open()
     pager = Pager(journal, lambda _, one: (channel, message._replace(id=one.key)), lambda: 1)
     pager.owe(ALARM.id, [page(1)])
+    pager.held.add(ALARM.id)
+    async with asyncio.TaskGroup() as tasks:
+        pager.send(tasks, loop.time())  # it is being handed over
+    assert channel.sent == []
+    pager.held.clear()
     for expected in ("pending", "failed", "failed"):
         async with asyncio.TaskGroup() as tasks:
             pager.send(tasks, loop.time() + 100)  # as if its time had come
