@@ -111,14 +111,15 @@ class BlindnessWatch:
     async def look(self, watch: Watch) -> bool:
         """One look at everything, and what follows from it; whether the next one cannot wait."""
         now = self._clock()
+        self.counters.released += await watch.release(now)  # first: what a killed or failed look left
         look = await watch.look(now)
         found = plan(look)
         written = await watch.keep(found, now)
-        self.counters.lines = await watch.weigh_lines(now)
-        await watch.weigh_returns(now)
+        self.counters.released += await watch.release(now)
         roots = await watch.roots()
         self.counters.suppressed += await watch.suppress(roots, now)
-        self.counters.released += await watch.release(now)
+        self.counters.lines = await watch.weigh_lines(now)
+        await watch.weigh_returns(now)
         silent = [one for one in look.clients.values() if one.state is Heard.SILENT]
         self.counters.silent, self.counters.areas = len(silent), len(roots)
         return bool(written or roots or any(now - one.seen < SETTLE + SECOND for one in silent))

@@ -150,7 +150,12 @@ class Watch:
     # keeping -----------------------------------------------------------------------------------------------------
 
     async def keep(self, plan: Plan, now: Micros) -> int:
-        """Write what `plan` says and raise, or clear, the alarms of areas; returns how many rows were written."""
+        """Write what `plan` says and clear, or raise, the alarms of areas; returns how many rows were written.
+
+        What is over comes first: whatever may be wrong with the rest, nothing stays hidden for it.
+        """
+        if plan.ended:
+            await self._end(plan.ended, now)
         written = 0
         for number, failing in enumerate(plan.begun):
             members = [found for found in plan.found if found.begun == number]
@@ -162,8 +167,6 @@ class Watch:
                 await conn.execute(_SQL["end_clients"], {"keys": plan.back, "now": to_datetime(now)})
                 keys = sorted({found.area for found in rows if found.area is not None})
                 await conn.execute(_SQL["grow_areas"], {"keys": keys})
-        if plan.ended:
-            await self._end(plan.ended, now)
         return written + len(plan.back) + len(plan.ended)
 
     def _is_news(self, found: Found) -> bool:
