@@ -192,6 +192,12 @@ async def _add_to_digest(cur: Cursor, subject: Subject, row: Due, due_at: Any, w
     await cur.execute(_SQL["list_in_digest"], listed | {"notification": key})
 
 
+async def told_of(cur: Cursor, notification: UUID) -> list[UUID]:
+    """The alarms that a message tells of, in the order of their ids; empty where there is none."""
+    await cur.execute(_SQL["told_of"], {"notification": notification})
+    return [row[0] for row in await cur.fetchall()]
+
+
 # the change feed ------------------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,12 @@ insert into digest_alarm (notification, alarm, round, step, repetition)
 values (%(notification)s, %(alarm)s, %(round)s, %(step)s, %(repetition)s)
 on conflict do nothing
 
+-- name: told_of
+select alarm from digest_alarm where notification = %(notification)s
+union
+select alarm from notification where id = %(notification)s
+order by alarm
+
 -- name: say
 insert into change (kind, institution, payload)
 select %(kind)s, g.* from unnest(%(institution)s::int[], %(payload)s::jsonb[]) g
