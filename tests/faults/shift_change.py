@@ -87,12 +87,13 @@ async def cross(url: str, folder: Path, steps: int, every: float, restart_every:
     """Set the database's clock so that 08:00 is in the middle of the chain, and let it climb."""
     async with World.open(url) as world, receiver() as hook:
         await seed(world, hook.url, steps, every)
-        [row] = await world.rows("select extract(epoch from hub_clock() + interval '8 h')::float8 as now")
-        await world.set_clock((EIGHT - steps * every / 2 - row["now"]) % 86_400)
         async with Processes(folder, url) as processes, asyncio.TaskGroup() as tasks:
             down = Down(url)
             watch = tasks.create_task(down.watch(), name="down")
             await eventually(lambda: down.spans, deadline=60)
+            # nothing waits yet that a step of the clock would move
+            [row] = await world.rows("select extract(epoch from hub_clock() + interval '8 h')::float8 as now")
+            await world.set_clock((EIGHT - steps * every / 2 - row["now"]) % 86_400)
             begun = time.monotonic()
             alarm = await world.alarm()
             committed = time.monotonic()
