@@ -10,11 +10,12 @@ from starlette.responses import Response
 from hub.api import pages
 from hub.core.alarms import Disposition
 from hub.core.hidings import LONGEST_SHELVING
-from hub.core.rights import EVERYTHING, Permission, Scope
+from hub.core.rights import EVERYTHING, Permission
 from hub.errors import BadInput
 from hub.model import LIFE_SAFETY, SECOND, Priority, to_micros
 from hub.store import console, handovers, premises, views
 from hub.store import hidings as shelvings
+from hub.store.pool import Connection
 from hub.store.rows import Row
 from hub.video import link
 from hub.web.acting import HOURS
@@ -140,7 +141,6 @@ def timeline(history: views.History) -> list[dict[str, Any]]:
     return sorted(found, key=lambda entry: (entry["at"], entry["rank"]))
 
 
-async def for_link(conn: Any, profiles: Mapping[str, Any], id: UUID) -> Row:
+async def for_link(conn: Connection, profiles: Mapping[str, Any], id: UUID) -> Row:
     """The alarm of a signed link, whoever holds it; raises NotFound."""
-    scope: Scope = EVERYTHING
-    return worded(profiles, await console.alarm(conn, scope, id))
+    return worded(profiles, await console.alarm(conn, EVERYTHING, id))

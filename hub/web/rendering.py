@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 BEIJING = timezone(timedelta(hours=8))
@@ -99,6 +99,3 @@ def environment() -> Environment:
 def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page."""
     return HTMLResponse(environment().get_template(template).render(**values), status)
-
-
-__all__ = ["escape", "render"]
