@@ -91,7 +91,7 @@ async def test_it_stays_up_tells_a_program_where_it_is_and_ends_with_ctrl_c(
         assert process.stdin is not None
         process.stdin.write(b"p\n")
         where: dict[str, str] = json.loads(place.read_text())
-        assert set(where) == {"api", "token", "mqtt", "database"}
+        assert set(where) == {"api", "console", "token", "mqtt", "database"}
         assert stat.S_IMODE(place.stat().st_mode) == 0o600
         headers = {"authorization": f"Bearer {where['token']}"}
 
