@@ -186,6 +186,15 @@ async def test_an_ordinary_alarm_stays_acknowledged(world: World) -> None:
     assert await world.rows("select * from ownership") == []
 
 
+async def test_a_policy_may_say_other_times_and_have_ordinary_alarms_lapse(world: World) -> None:
+    await world.conn.execute("update policy set remind_after = '10 s', lapse_after = '20 s'")
+    alarm = await taken(world, signal_class=SignalClass.FAULT, priority=Priority.CRITICAL)
+    await world.set_clock(11)
+    assert [done.what for done in await turn(world)] == ["reminded"]
+    await world.set_clock(10)
+    assert await turn(world) == [Done(alarm, "lapsed", OWNER)]
+
+
 async def test_a_clock_that_is_set_neither_hurries_nor_stops_a_lapse(world: World) -> None:
     uptime = [0]
     clock = SteadyClock("boot", lambda: uptime[0])

@@ -1,13 +1,14 @@
 -- name: unowned
 -- Acknowledged, and nobody has written down yet until when that stands.
 select a.id, a.institution, a.acknowledged_by, a.acknowledged_at, a.signal_class,
-       (e.plan ->> 'remind_after')::bigint, (e.plan ->> 'lapse_after')::bigint,
+       (extract(epoch from p.remind_after) * 1000000)::bigint, (extract(epoch from p.lapse_after) * 1000000)::bigint,
        coalesce((select max(t.n) from alarm_transition t where t.alarm = a.id and t.event = 'acknowledge'), a.version)
 from alarm a
 left join escalation e on e.alarm = a.id
+left join policy p on p.id = e.policy
 left join ownership o on o.alarm = a.id
 where a.state in ('ack_active', 'latched_ack') and a.ended_at is null and a.acknowledged_at is not null
-  and (a.signal_class in ('fire', 'panic') or e.plan ->> 'lapse_after' is not null)
+  and (a.signal_class in ('fire', 'panic') or p.lapse_after is not null)
   and (a.exercise is null or a.exercise = 'drill')
   and (o.alarm is null or (o.state <> 'open' and a.version > o.seen and exists (
     select from alarm_transition t where t.alarm = a.id and t.n > o.seen and t.event = 'acknowledge')))
