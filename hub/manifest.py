@@ -222,6 +222,8 @@ class Policy(_Model):
     priorities: tuple[Priority, ...] = (Priority.CRITICAL,)
     round_every: Duration
     max_rounds: int | None = Field(default=None, ge=1, le=100_000)
+    remind_after: Duration | None = None
+    lapse_after: Duration | None = None
     steps: tuple[PolicyStep, ...] = Field(min_length=1, max_length=100)
     retired: bool = False
 

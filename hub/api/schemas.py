@@ -450,6 +450,12 @@ class Policy(BaseModel):
     priorities: list[str]
     round_every: float = Field(description="seconds")
     max_rounds: int | None
+    remind_after: float | None = Field(
+        description="seconds after an acknowledgement until its owner is asked; null: as for its class"
+    )
+    lapse_after: float | None = Field(
+        description="seconds until an acknowledgement that nothing follows lapses; null: after six minutes for fire and panic, else never"
+    )
     steps: list[PolicyStep]
 
 

@@ -80,6 +80,10 @@ class Policy:
     version: int = 1
     group: str | None = None
     institution_types: frozenset[str] = frozenset()
+    remind_after: Micros | None = None
+    """after an acknowledgement, until its owner is asked whether they are still on it; None: as `hub.core.ownership` has it"""
+    lapse_after: Micros | None = None
+    """and until the acknowledgement lapses when nothing follows; at most a day"""
 
     @property
     def plan(self) -> Plan:
@@ -125,6 +129,15 @@ def check_policy(policy: Policy) -> None:
         raise refuse("steps", f"a policy has 1 to {_MOST_STEPS} steps")
     if [step.n for step in policy.steps] != list(range(1, len(policy.steps) + 1)):
         raise refuse("steps", "steps are numbered 1, 2, 3 … in order")
+    if policy.lapse_after is not None and not SECOND <= policy.lapse_after <= 86_400 * SECOND:
+        raise refuse("lapse_after", "at least 1s, at most 24h")
+    if policy.remind_after is not None:
+        if policy.remind_after < SECOND:
+            raise refuse("remind_after", "at least 1s")
+        if policy.lapse_after is None:
+            raise refuse("remind_after", "say when the acknowledgement lapses, too (lapse_after)")
+        if policy.remind_after >= policy.lapse_after:
+            raise refuse("remind_after", "shorter than lapse_after: who is not asked cannot answer")
     for step in policy.steps:
         _check_step(step, f"policy {policy.id}: steps.{step.n}")
     if policy.max_rounds is not None and policy.max_rounds < 1:

@@ -100,9 +100,10 @@ def _policy(rows: list[TupleRow]) -> Policy:
     name, zh, en, division, institution, classes, priorities, round_every, max_rounds, version, group, types = rows[0][
         :12
     ]
+    remind, lapse = (None if span is None else to_span(span) for span in rows[0][12:14])
     steps = tuple(
         Step(n, responder, channel, to_span(delay), to_span(repeat_every), times, rota, kinds)
-        for n, responder, channel, delay, repeat_every, times, rota, kinds in (row[12:] for row in rows)
+        for n, responder, channel, delay, repeat_every, times, rota, kinds in (row[14:] for row in rows)
         if n is not None
     )
     return Policy(
@@ -119,6 +120,8 @@ def _policy(rows: list[TupleRow]) -> Policy:
         version=version,
         group=group,
         institution_types=frozenset(types),
+        remind_after=remind,
+        lapse_after=lapse,
     )
 
 
@@ -141,6 +144,8 @@ async def put_policy(cur: Cursor, policy: Policy) -> None:
         "priorities": sorted(policy.priorities),
         "round_every": to_interval(policy.round_every),
         "max_rounds": policy.max_rounds,
+        "remind_after": None if policy.remind_after is None else to_interval(policy.remind_after),
+        "lapse_after": None if policy.lapse_after is None else to_interval(policy.lapse_after),
     }
     await cur.execute(_SQL["put_policy"], given)
     await cur.execute(_SQL["drop_steps"], {"policy": policy.id})

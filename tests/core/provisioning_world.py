@@ -246,6 +246,7 @@ def manifests(draw: st.DrawFn) -> dict[str, Any]:
     ends = draw(st.none() | st.integers(1, 3))
     classes = ["fire", "panic"] if ends is None and len(channels) == 2 else ["fault"]
     place = draw(st.sampled_from([{}, {"institution_types": ["home_point"]}]))
+    place |= draw(st.sampled_from([{}, {"lapse_after": "10m"}, {"remind_after": "90s", "lapse_after": "5m"}]))
     return {
         "divisions": [
             {"code": "14", "title": draw(_titles)},

@@ -79,6 +79,8 @@ def _policy(policy: Policy) -> dict[str, Any]:
         "priorities": sorted({name.value for name in policy.priorities}),
         "round_every": policy.round_every,
         "max_rounds": policy.max_rounds,
+        "remind_after": policy.remind_after,
+        "lapse_after": policy.lapse_after,
         "steps": [_step(step) for step in policy.steps],
     }
 

@@ -182,6 +182,8 @@ def policy_of(policy_id: str, fields: Fields) -> Policy:
         priorities=frozenset(Priority(name) for name in fields["priorities"]),
         round_every=fields["round_every"],
         max_rounds=fields["max_rounds"],
+        remind_after=fields["remind_after"],
+        lapse_after=fields["lapse_after"],
         steps=tuple(Step(n, **step) for n, step in enumerate(fields["steps"], 1)),
     )
 
@@ -199,6 +201,8 @@ def policy_fields(policy: Policy) -> Fields:
         "priorities": sorted(name.value for name in policy.priorities),
         "round_every": policy.round_every,
         "max_rounds": policy.max_rounds,
+        "remind_after": policy.remind_after,
+        "lapse_after": policy.lapse_after,
         "steps": [{name: getattr(step, name) for name in _STEP} for step in policy.steps],
     }
 

@@ -49,7 +49,7 @@ update responder set retired_at = clock_timestamp(), version = version + 1 where
 
 -- name: policies
 select p.id, p.title_zh, p.title_en, p.division, i.id, p.signal_classes, p.priorities, p.round_every, p.max_rounds, p.version,
-       p.group_id::text, p.institution_types,
+       p.group_id::text, p.institution_types, p.remind_after, p.lapse_after,
        s.n, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), s.delay, s.repeat_every, s.repeat_times,
        coalesce(s.rota::text, ''), s.kinds
 from policy p
@@ -82,14 +82,15 @@ select 1 from institution_group where id = %(group)s
 
 -- name: put_policy
 insert into policy as p
-    (id, title_zh, title_en, division, institution, group_id, institution_types, signal_classes, priorities, round_every, max_rounds)
+    (id, title_zh, title_en, division, institution, group_id, institution_types, signal_classes, priorities, round_every, max_rounds,
+     remind_after, lapse_after)
 values
     (%(id)s, %(title_zh)s, %(title_en)s, %(division)s, %(institution)s, %(group)s, %(institution_types)s, %(signal_classes)s,
-     %(priorities)s, %(round_every)s, %(max_rounds)s)
+     %(priorities)s, %(round_every)s, %(max_rounds)s, %(remind_after)s, %(lapse_after)s)
 on conflict (id) do update set
     title_zh = excluded.title_zh, title_en = excluded.title_en, division = excluded.division, institution = excluded.institution,
     group_id = excluded.group_id, institution_types = excluded.institution_types, signal_classes = excluded.signal_classes, priorities = excluded.priorities, round_every = excluded.round_every,
-    max_rounds = excluded.max_rounds, version = p.version + 1, retired_at = null
+    max_rounds = excluded.max_rounds, remind_after = excluded.remind_after, lapse_after = excluded.lapse_after, version = p.version + 1, retired_at = null
 returning p.version
 
 -- name: drop_steps

@@ -208,6 +208,7 @@ limit %(limit)s
 -- name: policies
 select p.id, p.title_zh, p.title_en, p.division, p.group_id as "group", i.id as institution, p.institution_types, p.signal_classes,
        p.priorities, p.round_every, p.max_rounds,
+       extract(epoch from p.remind_after)::float8 as remind_after, extract(epoch from p.lapse_after)::float8 as lapse_after,
        coalesce((select jsonb_agg(jsonb_build_object(
                             'n', s.n, 'responder', s.responder, 'channel', s.channel, 'kind', c.kind, 'rota', s.rota, 'kinds', s.kinds,
                             'delay', extract(epoch from s.delay), 'repeat_every', extract(epoch from s.repeat_every),
