@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from provisioning import show
-from provisioning.alarm_commands import full_id
 from provisioning.errors import Exit, HubError
 
 maintenance_app = typer.Typer(help="维护窗口 Maintenance windows: list, book, end.", no_args_is_help=True)
@@ -30,6 +28,8 @@ def ahead(span: str) -> str:
 
 
 def _tell(found: dict[str, Any], done: str, *, as_json: bool) -> None:
+    from provisioning import show
+
     if as_json:
         show.as_json(found)
         return
@@ -38,6 +38,7 @@ def _tell(found: dict[str, Any], done: str, *, as_json: bool) -> None:
 
 
 def _act(context: typer.Context, alarm: str, action: str, body: dict[str, Any], done: str, *, as_json: bool) -> None:
+    from provisioning.alarm_commands import full_id
     from provisioning.main import connect
 
     hub = connect(context.obj)
@@ -108,6 +109,7 @@ def maintenance_list(
     as_json: Json = False,
 ) -> None:
     """Windows that have not ended, with how many alarms each holds."""
+    from provisioning import show
     from provisioning.main import connect
 
     hub = connect(context.obj)
@@ -149,6 +151,7 @@ def maintenance_book(
     as_json: Json = False,
 ) -> None:
     """Hold the paging of a place while somebody works there. Fire and panic are never held."""
+    from provisioning import show
     from provisioning.main import connect
 
     place = {"institution": institution, "zone": zone, "device": device}
@@ -184,6 +187,8 @@ def maintenance_end(
 
 
 def _tell_armed(found: dict[str, Any], *, as_json: bool) -> None:
+    from provisioning import show
+
     if as_json:
         show.as_json(found)
         return

@@ -119,6 +119,9 @@ class Service:
             await self._await_database(migrate)
             if self.standby is not None:
                 self.standby.migrated.set()
+                if self.settings.data is None:
+                    why = "ANXIN_DATA names no folder: a hub restarted in an outage pages nobody"
+                    _log.warning("standby.in_memory", reason=why)
             self.fanout = Fanout(self._database)
             self.pool = await stack.enter_async_context(open_pool(self._database))
             tasks.create_task(self.duty.run(), name="duty-watch")
@@ -177,10 +180,6 @@ class Service:
 
     def _stand_by(self, broker: Broker) -> Standby:
         settings = self.settings
-        if settings.data is None:
-            _log.warning(
-                "standby.in_memory", reason="ANXIN_DATA names no folder: a hub restarted in an outage pages nobody"
-            )
 
         def live(number: int) -> tuple[State, Registry] | None:
             return None if self.partitions is None else self.partitions.urgent(number)

@@ -30,7 +30,10 @@ def test_every_shipped_profile_binds_with_its_driver(name: str) -> None:
     facts = CATALOGUE.profile(name)
     assert facts is not None
     assert (facts.lane is Lane.URGENT) == any(alarm[0] in LIFE_SAFETY for alarm in facts.alarms)
-    if not facts.is_edge:
+    if profile.kind == "path":
+        (refused,) = CATALOGUE.device_findings(name, {})
+        assert "edge" in refused.message, "what the hub makes itself is in nobody's manifest"
+    elif not facts.is_edge:
         needed = {"topic": "a/b"} if profile.driver == "mqtt" else {}
         assert CATALOGUE.device_findings(name, needed) == []
 
