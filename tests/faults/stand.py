@@ -103,7 +103,7 @@ class Stand(Family):
         self.hub = await self._child("hub", *self._hub_command, *serve, environment=environment, again=True)
         bare = [sys.executable, str(HERE / "bare_client.py"), "--ledger", str(self.folder / "bare.ledger")]
         bare += ["--port", str(engine.device_port), "--partition", str(PARTITION), "--client", "bare-1"]
-        self.bare = await self._child("bare", *bare, "--password", passwords["bare-1"], "--rate", self._rate)
+        self.bare = await self._child("bare", *bare, f"--password={passwords['bare-1']}", "--rate", self._rate)
         if self._with_edge:
             await self._start_edge(engine, passwords["edge-1"])
         await eventually(lambda: self.promises() >= 10, deadline=45)
