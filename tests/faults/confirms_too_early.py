@@ -1,7 +1,10 @@
 """A false hub, for the negative control: `anxin` with one line of ingest in the wrong order. It confirms, then commits.
 
-Nothing of this can be switched on in the product. Killed between the two, it has promised what it does not have.
+Nothing of this can be switched on in the product. Killed between the two, it has promised what it does not have. It lies only in the life
+in which it is to be killed: before that a commit that fails once would leave a promise without a value, and the test without a beginning.
 """
+
+import os
 
 from collections.abc import Sequence
 
@@ -25,5 +28,6 @@ async def _take(self: LaneIngest, mqtt: Session, incoming: Sequence[Incoming]) -
 
 
 if __name__ == "__main__":
-    LaneIngest._take = _take  # type: ignore[method-assign]
+    if "ANXIN_CRASH_AT" in os.environ:
+        LaneIngest._take = _take  # type: ignore[method-assign]
     main()

@@ -10,6 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+LAST_LINES, LINE = 12, 300
+"""how much of each log is shown after a failure"""
+
 TREE = Path(__file__).resolve().parent.parent.parent
 
 
@@ -103,6 +106,7 @@ class Family:
             await self._start()
         except BaseException:
             await self._stop()
+            self._tell()
             raise
         return self
 
@@ -110,6 +114,14 @@ class Family:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stop()
+        if kind is not None:
+            self._tell()
+
+    def _tell(self) -> None:
+        """What the processes said last, for whoever reads of the failure and has no access to this folder."""
+        for log in sorted(self.folder.rglob("*.log")):
+            lines = log.read_text("utf-8", "replace").splitlines()[-LAST_LINES:]
+            print(f"--- {log.relative_to(self.folder)}", *(line[:LINE] for line in lines), sep="\n")
 
     async def _start(self) -> None:
         raise NotImplementedError

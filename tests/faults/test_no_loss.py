@@ -47,9 +47,6 @@ async def test_a_hub_that_confirms_before_it_commits_is_caught(tmp_path: Path) -
     """The negative control: if this run were clean, the others would prove nothing."""
     liar = (sys.executable, "-m", "tests.faults.confirms_too_early")
     async with Stand(tmp_path, hub=liar, edge=False) as stand:
-        report = await settle(stand, 0, 0)
-        assert report.ok, "the false hub is false only when it is killed"
-    async with Stand(tmp_path / "again", hub=liar, edge=False) as stand:
         stand.hub.crash_at = "before-commit:5"
         await eventually(stand.hub.kill)
         await eventually(lambda: stand.hub.ends == [-9, -9], deadline=30)
