@@ -5,7 +5,6 @@ in which it is to be killed: before that a commit that fails once would leave a 
 """
 
 import os
-
 from collections.abc import Sequence
 
 from hub.cli.main import main
