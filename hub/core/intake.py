@@ -1,6 +1,6 @@
 """From messages to what one transaction writes: sequence, decode, normalise, judge. Pure; nothing is assigned before the commit.
 
-`take_in` judges a batch against a lane's `State` and returns a `Draft` (both in `hub.core.draft`).
+`take_in` judges a batch against a lane's `State` (`hub.core.lane`) and returns a `Draft` (`hub.core.draft`).
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,15 @@ from typing import NamedTuple
 
 from hub.core import wire
 from hub.core.commissioning import belongs, missing, observe
-from hub.core.draft import Change, Draft, EventRow, Gap, Message, Quarantined, State, Streamed
+from hub.core.device_state import check_health, hear, mark, prove
+from hub.core.draft import Draft
 from hub.core.exercises import PROOF_STREAM
+from hub.core.judging import judge_latest, judge_reading, note_armed
+from hub.core.lane import Message, State, Streamed
 from hub.core.liveness import Beat
 from hub.core.normalise import Latest, moved, normalise, worth_a_row
 from hub.core.proofs import take_marked
+from hub.core.rows import Change, EventRow, Gap, Quarantined
 from hub.errors import BadInput
 from hub.model import Lane, Micros, Quality, Reading, Reject, Sample, Series
 from hub.profiles import Point, Record
@@ -186,9 +190,9 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
         if not point.proves_life:
             pass
         elif device.lane is message.lane:  # an edge beats in both lanes and lives in its own
-            draft.hear(device, reading.at, message.stream)
+            hear(draft, device, reading.at, message.stream)
         elif home is not draft and _is_fresh(home, device, reading):
-            home.hear(device, reading.at, message.stream)
+            hear(home, device, reading.at, message.stream)
     return _keep(draft, home, message, n, device, point, reading)
 
 
@@ -205,7 +209,7 @@ def _note_beat(draft: Draft, device: Device, reading: Reading, message: Message)
             return
         uptime = min(max(reading.value, 0.0), LONGEST_UPTIME)
         draft.beats[device.id] = Beat(reading.at, draft.now, int(uptime * 1_000_000), message.stream)
-        draft.mark(device, message.lane, reading.at)
+        mark(draft, device, message.lane, reading.at)
 
 
 def _is_backlog(edge: Device, at: Micros, now: Micros, stream: str, newest: Beat) -> bool:
@@ -270,16 +274,16 @@ def _judge(draft: Draft, device: Device, reading: Reading, *, newest: bool = Tru
         draft.tests[device.id] = moved_on
         if not missing(moved_on, device.profile):
             draft.passed[test.id] = device.id
-            draft.prove(device)
+            prove(draft, device)
             payload = {"device": device.id, "test": str(test.id), "result": "passed"}
             draft.changes.append(Change("device_state", device.institution_key, payload))
-            draft.judge_latest(device)
+            judge_latest(draft, device)
     if newest:
-        draft.check_health(device, reading)
+        check_health(draft, device, reading)
         if not tested and reading.quality < Quality.BAD_RANGE:
-            draft.note_armed(device, reading)
+            note_armed(draft, device, reading)
     if not tested and reading.quality < Quality.BAD_RANGE:
-        draft.judge_reading(device, reading)
+        judge_reading(draft, device, reading)
 
 
 # quarantine ---------------------------------------------------------------------------------------------------------

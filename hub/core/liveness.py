@@ -96,7 +96,7 @@ def judge_device(
         return Verdict(LinkState.UNKNOWN, "never_seen")
     if (
         heard - beat.at > edge_offline_after
-    ):  # `Draft.hear` lets nobody be so far ahead: the clock of the edge went back
+    ):  # `hub.core.device_state.hear` lets nobody be so far ahead: the clock of the edge went back
         return Verdict(LinkState.UNKNOWN, "edge")
     if beat.at - heard < offline_after:
         return _ONLINE

@@ -5,9 +5,12 @@ the way from where it was injected to whoever is told. It stands back wherever a
 """
 
 from hub.core.alarms import Alarm, AlarmEvent, holds, step
-from hub.core.draft import Draft, Hopped, Key, Probed, may_raise
+from hub.core.draft import Draft
 from hub.core.exercises import Probe, parse_mark
+from hub.core.judging import end_exercise, fresh, may_raise
+from hub.core.lane import Key
 from hub.core.normalise import normalise
+from hub.core.rows import Hopped, Probed
 from hub.errors import BadInput
 from hub.model import Exercise, Lane, Quality, Reading, Sample
 from hub.registry import Device
@@ -57,8 +60,8 @@ def _raise(draft: Draft, device: Device, probe: Probe, reading: Reading) -> None
     if standing is not None:
         if standing.exercise_id == probe.id:
             return  # said twice
-        draft.end_exercise(device, key, standing, "another proof")
-    alarm = draft.fresh(key, definition, reading.at)._replace(exercise=Exercise.PROOF, exercise_id=probe.id)
+        end_exercise(draft, device, key, standing, "another proof")
+    alarm = fresh(draft, key, definition, reading.at)._replace(exercise=Exercise.PROOF, exercise_id=probe.id)
     for event in (
         AlarmEvent.RAISE,
         AlarmEvent.CLEAR,

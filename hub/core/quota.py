@@ -7,7 +7,7 @@ Of each client and code the first `KEPT` rows of a minute are kept; the rest is 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from hub.core.draft import Quarantined
+from hub.core.rows import Quarantined
 from hub.model import Micros
 
 KEPT = 60

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hub.core.alarms import Alarm
-from hub.core.draft import Draft, Message, State
+from hub.core.draft import Draft
 from hub.core.intake import take_sample
+from hub.core.judging import run_timer
+from hub.core.lane import Message, State
 from hub.core.opening import Armed, Hours, Mode, Opening
 from hub.core.premises import Premises, Said
 from hub.errors import BadInput
@@ -54,7 +56,7 @@ def rehearse(profile: Profile, samples: Sequence[Sample], now: Micros) -> Outcom
     last = max((reading.at for reading in readings), default=now)
     later = Draft(draft.state, known, max(now, last) + _longest_delay(profile))
     for key, watch in draft.state.watches.items():
-        later.run_timer(devices[key.device], key, profile.alarms[key.definition], watch)
+        run_timer(later, devices[key.device], key, profile.alarms[key.definition], watch)
     ended = {key: alarm for key, alarm in draft.alarms.items() if alarm.ended_at is not None}
     alarms = {**ended, **draft.state.alarms, **later.alarms}
     return Outcome(tuple(readings), tuple(alarms[key] for key in sorted(alarms)), tuple(refused))

@@ -12,9 +12,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from hub.core.alarms import Alarm, due_events, is_active, is_paged
-from hub.core.draft import Draft, Key, Message, State, Streamed
+from hub.core.draft import Draft
 from hub.core.escalation import Due, Plan, last_resort, next_round, round_of
 from hub.core.intake import take_message
+from hub.core.judging import run_timer
+from hub.core.lane import Key, Message, State, Streamed
 from hub.model import LIFE_SAFETY, Micros
 from hub.registry import Registry
 
@@ -168,7 +170,7 @@ class Judge:
             if draft.test_of(device.id) is None and due_events(
                 definition, watch, is_active(draft.alarm_of(key)), draft.now
             ):
-                draft.run_timer(device, key, definition, watch)
+                run_timer(draft, device, key, definition, watch)
 
     def _forget_rows(self) -> None:
         """What only a transaction would write grows with an outage."""

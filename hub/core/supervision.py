@@ -5,12 +5,16 @@ from types import MappingProxyType
 
 from hub.core.alarms import AlarmEvent, Fired, gate, holds, is_active, step
 from hub.core.commissioning import Trial, missing
-from hub.core.draft import Change, Draft, Gates, Key, Live, State
+from hub.core.device_state import check_health, refresh_function, update_live
+from hub.core.draft import Draft
 from hub.core.hidings import release, remove_from_service, return_to_service
+from hub.core.judging import end_exercise, fire, judge_latest, judge_reading, run_timer
+from hub.core.lane import Gates, Key, Live, State
 from hub.core.lateness import waits
 from hub.core.liveness import Verdict, judge_device, judge_edge
 from hub.core.normalise import Latest
 from hub.core.rest import Behind, rest
+from hub.core.rows import Change
 from hub.model import (
     LIFE_SAFETY,
     AdminState,
@@ -150,15 +154,15 @@ def _judge_link(draft: Draft, device: Device, verdict: Verdict) -> None:
     live = draft.live_of(device.id)
     if live.link != verdict or device.id not in draft.state.live:
         since = draft.now if live.link.state is not verdict.state else live.link_since
-        draft.update_live(device, Live(live.heard, verdict, since, *live[3:]))
+        update_live(draft, device, Live(live.heard, verdict, since, *live[3:]))
     if _is_unsound(live, device):
-        draft.refresh_function(device)  # what a manifest changed is unproven again, whatever was written meanwhile
+        refresh_function(draft, device)  # what a manifest changed is unproven again, whatever was written meanwhile
     if verdict.state is LinkState.UNKNOWN or device.admin_state is not AdminState.IN_SERVICE:
         return
     if draft.test_of(device.id) is None and _link_moved(draft, device, verdict):
         silent = float(verdict.state is LinkState.OFFLINE)
         series = Series(device.id, LINK_POINT)
-        draft.judge_reading(device, Reading(series, draft.now, draft.now, silent, None, Quality.GOOD))
+        judge_reading(draft, device, Reading(series, draft.now, draft.now, silent, None, Quality.GOOD))
 
 
 def _link_moved(draft: Draft, device: Device, verdict: Verdict) -> bool:
@@ -186,8 +190,8 @@ def _judge_configurations(draft: Draft, lane: Lane) -> None:
             continue
         draft.latest[series] = Latest(draft.now, behind, None, Quality.GOOD, draft.now, draft.now)
         reading = Reading(series, draft.now, draft.now, behind, None, Quality.GOOD)
-        draft.check_health(device, reading)
-        draft.judge_reading(device, reading)
+        check_health(draft, device, reading)
+        judge_reading(draft, device, reading)
 
 
 def _judge_hold(draft: Draft, device: Device) -> None:
@@ -201,7 +205,7 @@ def _judge_hold(draft: Draft, device: Device) -> None:
         watch = draft.watch_of(Key(device.id, name, ""))
         already = watch is not None and watch.holds
         if not already and holds(definition.condition, definition.deadband, already, left, None):
-            draft.judge_reading(device, Reading(series, draft.now, draft.now, left, None, Quality.GOOD))
+            judge_reading(draft, device, Reading(series, draft.now, draft.now, left, None, Quality.GOOD))
 
 
 def _follow_hours(draft: Draft, lane: Lane) -> None:
@@ -276,7 +280,7 @@ def _run_timers(draft: Draft) -> None:
             continue
         heard = draft.live_of(device.id).link.state is LinkState.ONLINE or definition.point == LINK_POINT
         if heard or definition.signal_class in LIFE_SAFETY:  # silence is no evidence that a condition still holds
-            draft.run_timer(device, key, definition, watch)
+            run_timer(draft, device, key, definition, watch)
 
 
 def _clear_vanished(draft: Draft) -> None:
@@ -302,10 +306,10 @@ def _end_exercises(draft: Draft) -> None:
         device = draft.registry.devices.get(key.device)
         if not over or device is None or draft.alarm_of(key) is not alarm:
             continue
-        draft.end_exercise(device, key, alarm, f"the {alarm.exercise} is over")
+        end_exercise(draft, device, key, alarm, f"the {alarm.exercise} is over")
         definition = device.profile.alarms.get(key.definition)
         if is_active(alarm) and definition is not None:
-            draft.fire(device, key, definition, (Fired(AlarmEvent.RAISE, draft.now),))
+            fire(draft, device, key, definition, (Fired(AlarmEvent.RAISE, draft.now),))
 
 
 def _expire_tests(draft: Draft) -> None:
@@ -318,4 +322,4 @@ def _expire_tests(draft: Draft) -> None:
         if device is not None:
             payload = {"device": test.device, "test": str(test.id), "result": "expired"}
             draft.changes.append(Change("device_state", device.institution_key, payload))
-            draft.judge_latest(device)
+            judge_latest(draft, device)

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hub.core import wire
-from hub.core.draft import Draft, Message, Quarantined
+from hub.core.draft import Draft
+from hub.core.lane import Message
+from hub.core.rows import Quarantined
 from hub.errors import BadInput
 from hub.model import Lane
 from hub.mqtt import Incoming

@@ -19,10 +19,12 @@ from hub import crash
 from hub.core import wire
 from hub.core.backoff import full_jitter
 from hub.core.blindness import Cause
-from hub.core.draft import Draft, Message, Quarantined, State, Streamed
+from hub.core.draft import Draft
 from hub.core.intake import take_in
+from hub.core.lane import Message, State, Streamed
 from hub.core.premises import Said
 from hub.core.quota import Quota, let_through
+from hub.core.rows import Quarantined
 from hub.core.supervision import tick
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
 from hub.model import Lane, Micros

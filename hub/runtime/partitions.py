@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from hub.core.backoff import full_jitter
-from hub.core.draft import State
+from hub.core.lane import State
 from hub.errors import Conflict, LinkDown
 from hub.model import Lane
 from hub.mqtt import Broker

@@ -23,7 +23,7 @@ from hub.config import Settings, data_folder
 from hub.core.backoff import full_jitter
 from hub.core.canary import PROFILE as CANARY_PROFILE
 from hub.core.coverage.rules import RulePack
-from hub.core.draft import State
+from hub.core.lane import State
 from hub.engine import read_passwords
 from hub.errors import BadInput, LinkDown
 from hub.mqtt import Broker, parse_broker

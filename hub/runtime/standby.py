@@ -24,8 +24,8 @@ import structlog
 from hub.core import reach, wire
 from hub.core.alarms import Alarm
 from hub.core.backoff import full_jitter
-from hub.core.draft import Key, Message, State
 from hub.core.escalation import Due, Step, covers, idempotency_key, urgency
+from hub.core.lane import Key, Message, State
 from hub.core.reach import Way
 from hub.core.standby import Judge, Pursuit, Window, as_known, due_rows, is_pursued, moved_on, with_done
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown

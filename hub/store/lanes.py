@@ -16,9 +16,11 @@ from psycopg.types.json import Jsonb
 
 from hub.core.alarms import Alarm, Watch
 from hub.core.commissioning import Trial
-from hub.core.draft import HOUR, Draft, Key, Live, State, Streamed, Tally
+from hub.core.draft import Draft
+from hub.core.lane import Key, Live, State, Streamed
 from hub.core.liveness import Verdict
 from hub.core.normalise import Latest
+from hub.core.rows import HOUR, Tally
 from hub.errors import Conflict
 from hub.model import (
     FunctionState,

@@ -8,8 +8,9 @@ import yaml
 
 from hub.core import wire
 from hub.core.commissioning import Trial
-from hub.core.draft import Draft, Message, State
+from hub.core.draft import Draft
 from hub.core.intake import take_in
+from hub.core.lane import Message, State
 from hub.core.supervision import tick
 from hub.model import AdminState, Lane, Micros, Sample, Scalar, Series
 from hub.profiles import Profile, parse_profile

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core import wire
-from hub.core.draft import Draft, Gap, Message, Tally
+from hub.core.draft import Draft
+from hub.core.lane import Message
+from hub.core.rows import Gap, Tally
 from hub.core.wire import Items
 from hub.model import Lane, Micros, Reject, Sample
 from tests.core.lane_world import SECOND, T0, World, sample

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from hub.core import hidings
 from hub.core.alarms import Alarm, AlarmEvent, Transition, is_paged, starts_escalation, step, stops_escalation
-from hub.core.draft import Draft, Key, State
+from hub.core.draft import Draft
+from hub.core.lane import Key, State
 from hub.core.maintenance import Window
 from hub.core.premises import Premises, Said
 from hub.errors import Conflict

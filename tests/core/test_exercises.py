@@ -13,7 +13,6 @@ from hub.core import wire
 from hub.core.alarms import Alarm, AlarmState, holds, open_alarm, step, supersede
 from hub.core.alarms import AlarmEvent as Event
 from hub.core.configuration import public_key
-from hub.core.draft import Key
 from hub.core.escalation import Plan, Step
 from hub.core.exercises import (
     DAY,
@@ -41,6 +40,7 @@ from hub.core.exercises import (
     tripping,
     window,
 )
+from hub.core.lane import Key
 from hub.core.normalise import normalise
 from hub.core.proof_order import Order, make_order, read_order
 from hub.errors import BadInput, Conflict

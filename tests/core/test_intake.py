@@ -8,7 +8,8 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.draft import Draft, State
+from hub.core.draft import Draft
+from hub.core.lane import State
 from hub.core.supervision import tick
 from hub.model import AdminState, FunctionState, Lane, Series
 from tests.core.lane_world import SECOND, T0, World, device, registry, sample

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from hub.core.draft import Live, State
+from hub.core.lane import Live, State
 from hub.core.liveness import Beat, Verdict
 from hub.core.supervision import tick
 from hub.model import AdminState, FunctionState, Lane, LinkState

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from hub.core import wire
 from hub.core.alarms import AlarmEvent, open_alarm, step
-from hub.core.draft import Draft, Key, Message, State
+from hub.core.draft import Draft
 from hub.core.escalation import Plan, Step, round_of
 from hub.core.intake import take_in
+from hub.core.lane import Key, Message, State
 from hub.core.standby import Judge, Pursuit, Window, as_known, due_rows, is_pursued, moved_on, with_done
 from hub.model import SECOND, AdminState, Lane, Sample, Series
 from hub.registry import Client, Device, Registry

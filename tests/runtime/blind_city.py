@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 
 from hub.config import data_folder
 from hub.core import wire
-from hub.core.draft import Message
 from hub.core.intake import take_in
+from hub.core.lane import Message
 from hub.core.supervision import tick
 from hub.model import SECOND, Lane, Micros, Sample, Scalar, Series, to_datetime
 from hub.profiles import Profile, load_profiles

@@ -13,8 +13,9 @@ import pytest
 
 from hub.core import hidings, wire
 from hub.core.alarms import Alarm, Transition
-from hub.core.draft import Draft, Message, State
+from hub.core.draft import Draft
 from hub.core.intake import take_in
+from hub.core.lane import Message, State
 from hub.core.supervision import tick
 from hub.errors import Conflict
 from hub.model import Lane, Micros, Sample, to_micros

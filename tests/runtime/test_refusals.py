@@ -6,8 +6,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.draft import Quarantined
 from hub.core.quota import KEPT, MINUTE, Quota, let_through
+from hub.core.rows import Quarantined
 from hub.mqtt import Incoming
 from hub.runtime.batches import in_batches
 from hub.runtime.refusals import Fits, Place, find_refused

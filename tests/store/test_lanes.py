@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hub.core import wire
 from hub.core.alarms import AlarmEvent
 from hub.core.commissioning import Trial
-from hub.core.draft import Draft, Message, State
+from hub.core.draft import Draft
 from hub.core.intake import take_in
+from hub.core.lane import Message, State
 from hub.core.supervision import tick
 from hub.errors import Conflict
 from hub.model import Lane, Micros, Sample

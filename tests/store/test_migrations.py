@@ -8,8 +8,8 @@ import pytest
 from psycopg import sql
 
 from hub.core import wire
-from hub.core.draft import Message
 from hub.core.intake import take_in
+from hub.core.lane import Message
 from hub.model import Lane, to_datetime
 from hub.store import lanes, registry
 from hub.store.migrate import upgrade

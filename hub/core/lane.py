@@ -1,0 +1,136 @@
+"""A lane of a partition: the messages that come on it, and what it remembers between two batches. Pure values.
+
+`State` is loaded from the store and moved by `hub.core.draft.Draft.settle` after a commit, by nobody else.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from uuid import UUID
+
+from hub.core.alarms import Alarm, Watch
+from hub.core.commissioning import Trial
+from hub.core.exercises import Press, Probe
+from hub.core.health import Faults, diagnose
+from hub.core.lateness import Lag
+from hub.core.liveness import Beat, Verdict
+from hub.core.normalise import Latest
+from hub.core.opening import Armed, Hours
+from hub.core.premises import Said
+from hub.core.rest import Rest
+from hub.core.wire import Items
+from hub.model import FunctionState, Lane, Micros, Reading, Series
+from hub.registry import Registry
+
+
+class Message(NamedTuple):
+    """An upward message whose topic and properties hold."""
+
+    topic: str
+    client: str
+    lane: Lane
+    stream: str
+    seq: int
+    payload: bytes
+    items: Items | None = None
+
+
+class Key(NamedTuple):
+    """What is unique among active alarms."""
+
+    device: str
+    definition: str
+    instance: str
+
+
+class Live(NamedTuple):
+    """What liveness and health know of a device."""
+
+    heard: Micros | None
+    link: Verdict
+    link_since: Micros
+    function: FunctionState
+    function_reason: str
+    function_since: Micros
+    proven: bool
+    """a function test has passed"""
+
+
+class Gates(NamedTuple):
+    """By what hours conditions were looked at last, and until when nothing can be otherwise."""
+
+    hours: Hours
+    until: Micros
+
+
+class Streamed(NamedTuple):
+    """How far a stream is stored, and whose it is."""
+
+    client: str
+    lane: Lane
+    upto: int
+    newest_at: Micros | None
+    counted: int | None = 0
+    """items accounted for so far; None after a message that declared nothing: the next declaration is a new beginning"""
+    given: int | None = None
+    """items that the client has given numbers, as far as it has said"""
+    beat_at: Micros | None = None
+    """the edge's newest beat in this lane: its watermark"""
+    drop_from: Micros | None = None
+    """since when readings were given up by the client, while nothing whole has come after them"""
+    drop_items: int = 0
+
+
+@dataclass
+class State:
+    """What one lane of one partition remembers between batches; loaded from the store, moved only after a commit."""
+
+    latest: dict[Series, Latest] = field(default_factory=dict)
+    watches: dict[Key, Watch] = field(default_factory=dict)
+    alarms: dict[Key, Alarm] = field(default_factory=dict)
+    live: dict[str, Live] = field(default_factory=dict)
+    streams: dict[str, Streamed] = field(default_factory=dict)
+    tests: dict[str, Trial] = field(default_factory=dict)
+    beats: dict[str, Beat] = field(default_factory=dict)
+    """newest beat of an edge in this lane, by the edge's device id; not stored: after a restart the hub has heard nobody"""
+    clients: dict[str, Micros] = field(default_factory=dict)
+    """when anything of a client was last received; not stored, for the same reason"""
+    faults: dict[str, Faults] = field(default_factory=dict)
+    """what is wrong with a device; computed again from `latest` at a start (`remember_faults`)"""
+    marks: dict[str, Micros] = field(default_factory=dict)
+    """the newest beat of an edge in this lane over all its streams, by its device id; stored with the stream"""
+    edge_gaps: dict[str, tuple[Micros, Micros]] = field(default_factory=dict)
+    """the newest gap of an edge: the silence of its devices in it is its own"""
+    premises: Said = field(default_factory=Said)
+    """what people said of the institutions; kept by the runtime like the registry"""
+    armed: dict[str, Armed] = field(default_factory=dict)
+    """what panels of this lane said, until the runtime has it from the store"""
+    gates: dict[str, Gates] = field(default_factory=dict)
+    """of each institution, by what its conditions that depend on hours were looked at last; not stored: looked at anew"""
+    shelved: dict[Key, Alarm] = field(default_factory=dict)
+    """ended alarms whose shelving still runs"""
+    lags: dict[str, Lag] = field(default_factory=dict)
+    """how far each stream is behind; not stored: after a restart any of them may be catching up"""
+    taken: set[UUID] = field(default_factory=set)
+    """ids that ended alarms have: a device whose clock stands still gives all its presses the same time"""
+    presses: dict[str, tuple[Press, ...]] = field(default_factory=dict)
+    """declared presses of drills that are not used up, by device"""
+    drills: dict[UUID, Micros] = field(default_factory=dict)
+    """when drills are over that may have alarms here; one that is not named here is over"""
+    probes: dict[UUID, Probe] = field(default_factory=dict)
+    """proofs that are open, or were a moment ago"""
+    rests: dict[str, Rest] = field(default_factory=dict)
+    """clients whose devices need no look yet"""
+    rested_by: Registry | None = None
+    """the registry by which they were looked at"""
+    stirred: set[str] = field(default_factory=set)
+    """clients behind which something happened since they were looked at"""
+
+    def remember_faults(self, registry: Registry) -> None:
+        """What is wrong with the devices, from their newest readings as they were stored."""
+        faults: dict[str, Faults] = {}
+        for series, latest in sorted(self.latest.items(), key=lambda one: one[1].at):  # as they came
+            device = registry.devices.get(series.device)
+            if device is not None:
+                reading = Reading(series, latest.at, latest.at, latest.value, latest.text, latest.quality)
+                faults[device.id] = diagnose(faults.get(device.id, {}), device.profile, reading)
+        self.faults = {device: found for device, found in faults.items() if found}
