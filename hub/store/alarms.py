@@ -1,6 +1,7 @@
 """Alarms in the database: read and written as they are in core, and what a person does to one, under the row's lock by the same pure steps."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
@@ -24,7 +25,7 @@ from hub.core.alarms import (
     stops_escalation,
     why_quiet,
 )
-from hub.errors import NotFound
+from hub.errors import Conflict, NotFound
 from hub.model import Exercise, Lane, Micros, Priority, SignalClass, to_datetime, to_micros
 from hub.store import escalation
 from hub.store.pool import Connection
@@ -118,6 +119,24 @@ async def move(conn: Connection, alarm_id: UUID, by: Move, now: Micros) -> Alarm
     return moved
 
 
+async def move_all(conn: Connection, ids: Sequence[UUID], by: Move, now: Micros) -> int:
+    """Move many alarms under their locks, in the caller's transaction, in as many statements as one takes; returns how many moved.
+
+    One whose state does not allow it (somebody was quicker) stays as it is.
+    """
+    async with conn.cursor(row_factory=dict_row) as rows:
+        await rows.execute(_SQL["lock_many"], [list(ids)])
+        locked = await rows.fetchall()
+    steps = []
+    for row in locked:
+        alarm = alarm_from(row)
+        with suppress(Conflict):
+            moved, transition = by(alarm)
+            steps.append(Step(alarm.version, row["institution"], moved, (transition,)))
+    await write(conn, steps, now)
+    return len(steps)
+
+
 class Step(NamedTuple):
     """One alarm that was moved: the version that it had, its institution's key, what it is now, and by which transitions."""
 
@@ -142,10 +161,9 @@ async def write(conn: Connection, steps: Sequence[Step], now: Micros) -> None:
         await cur.execute(_SQL["changes"], [[place for place, _ in said], [payload for _, payload in said]])
         begun = [s.alarm.id for s in steps if any(starts_escalation(t, s.alarm, now) for t in s.transitions)]
         await escalation.begin(cur, begun)
-        for one in steps:
-            last = one.transitions[-1]
-            if stops_escalation(one.alarm, now):
-                await escalation.stop(cur, one.alarm.id, why_quiet(one.alarm, last, now), last.actor)
+        quiet = [(one.alarm, one.transitions[-1]) for one in steps if stops_escalation(one.alarm, now)]
+        stops = [escalation.Stop(alarm.id, why_quiet(alarm, last, now), last.actor) for alarm, last in quiet]
+        await escalation.stop_all(cur, stops)
 
 
 async def lock(conn: Connection, alarm_id: UUID) -> Alarm:

@@ -5,6 +5,7 @@ alarm's row. Everybody locks in the same order: alarm, escalation, step, notific
 the other: either the step finds the alarm acknowledged, or the acknowledge finds the step's notification and cancels it.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from hub.store.steady import Moment, moment
 
 _log = structlog.get_logger(__name__)
 _SQL = queries("escalation")
+_CANCELS = ("cancel_steps", "cancel_notifications")
 _ORDINARY = 8
 """of other alarms than fire and panic at most so many are taken at once"""
 
@@ -153,24 +155,41 @@ async def _rows(cur: Cursor, name: str, given: dict[str, list[Any]]) -> list[Tup
     return await cur.fetchall()
 
 
+class Stop(NamedTuple):
+    """An escalation that is over, and why; `actor` is empty where the machine says so."""
+
+    alarm: UUID
+    reason: str
+    actor: str = ""
+
+
 async def stop(cur: Cursor, alarm_id: UUID, reason: str, actor: str) -> int:
     """Cancel everything of this alarm that has not been sent; returns how many steps and notifications that were.
 
     Called in the transaction that acknowledges or ends the alarm, after its row was changed. Stopping twice changes nothing.
     """
-    given = {"alarm": alarm_id, "reason": reason, "actor": actor}
-    await cur.execute(_SQL["stop"], given)
-    stopped = await cur.fetchone()
-    if stopped is None:
+    return await stop_all(cur, [Stop(alarm_id, reason, actor)])
+
+
+async def stop_all(cur: Cursor, stops: Sequence[Stop]) -> int:
+    """The same for any number of alarms, in as many statements as for one."""
+    if not stops:
         return 0
-    await cur.execute(_SQL["cancel_steps"], given)
-    cancelled = cur.rowcount
-    await cur.execute(_SQL["cancel_notifications"], given)
-    cancelled += cur.rowcount
-    await cur.execute(_SQL["cancel_digests"], given)
-    about = {"state": "stopped", "reason": reason, "actor": actor, "cancelled": cancelled}
-    await _say(cur, (stopped[0], alarm_id, about))
-    return cancelled
+    given = {name: [getattr(one, name) for one in stops] for name in Stop._fields}
+    stopped = await _rows(cur, "stop", given)
+    alarms = {"alarm": [alarm for alarm, _ in stopped]}
+    cancelled: Counter[UUID] = Counter()
+    for name in _CANCELS:
+        cancelled.update(alarm for (alarm,) in await _rows(cur, name, alarms))
+    await _rows(cur, "cancel_digests", alarms)
+    by_alarm = {one.alarm: one for one in stops}
+    said: list[_Said] = []
+    for alarm, institution in stopped:
+        why = by_alarm[alarm]
+        about = {"state": "stopped", "reason": why.reason, "actor": why.actor, "cancelled": cancelled[alarm]}
+        said.append((institution, alarm, about))
+    await _say(cur, *said)
+    return cancelled.total()
 
 
 async def claim(cur: Cursor, limit: int, lease: Micros, now: Moment | None = None) -> list[UUID]:
@@ -297,7 +316,7 @@ async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
         return False
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
     start = run.now if at_once else max(to_micros(run.started_at) + plan_from(run.plan).round_every, run.now)
-    await cur.execute(_SQL["cancel_steps"], {"alarm": run.alarm})
+    await cur.execute(_SQL["cancel_steps"], {"alarm": [run.alarm]})
     given = {"alarm": run.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(_to_json(plan))}
     await cur.execute(_SQL["replan"], given | {"round": run.round + 1, "started_at": to_datetime(start)})
     await _add(cur, _timers(run.alarm, run.urgency, plan, run.round + 1, start), run.now)

@@ -382,8 +382,7 @@ async def _put_alarms(cur: Cursor, draft: Draft) -> None:
     if draft.transitions:
         await alarms.put_transitions(cur, draft.transitions)
     await escalation.begin(cur, list(draft.begin))
-    for id_ in sorted(draft.stop):
-        await escalation.stop(cur, id_, draft.stop[id_], "")
+    await escalation.stop_all(cur, [escalation.Stop(id_, draft.stop[id_]) for id_ in sorted(draft.stop)])
 
 
 Refusal = (psycopg.DataError, psycopg.IntegrityError)

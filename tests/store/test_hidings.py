@@ -1,6 +1,7 @@
 """Hidings in the database: what is paged is what core says, and what is written is what is read."""
 
 import random
+from functools import partial
 from itertools import product
 from uuid import UUID
 
@@ -8,11 +9,13 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from hub.core.alarms import Alarm, AlarmState, Disposition, is_paged
+from hub.core import hidings
+from hub.core.alarms import Alarm, AlarmEvent, AlarmState, Disposition, is_paged, open_alarm, step
 from hub.model import LIFE_SAFETY, SECOND, Priority, SignalClass, to_micros
-from hub.store import alarms
+from hub.runtime.ingest import wall_clock
+from hub.store import alarms, escalation
 from hub.store.pool import connect
-from tests.runtime.city import seed
+from tests.runtime.city import fetch, profiles, seed
 
 HOUR = 3600 * SECOND
 ROOT = UUID("11111111-2222-5333-8444-555555555555")
@@ -144,3 +147,71 @@ def test_the_database_itself_refuses_to_hide_a_panic_or_to_close_what_stands(
         with pytest.raises(psycopg.errors.CheckViolation) as refused:
             conn.execute(f"update alarm set {columns}")
     assert refused.value.diag.constraint_name == constraint
+
+
+async def test_many_alarms_are_moved_at_once_and_one_that_somebody_else_has_moved_stays_as_it_is(city: str) -> None:
+    async with await connect(city, "test") as conn:
+        now = wall_clock()
+        definition = profiles()["test-thermometer"].alarms["hot"]
+        made = [open_alarm("heat-1", "hot", str(n), definition, now + n, now) for n in range(60)]
+        raised = [step(alarm, AlarmEvent.RAISE, now) for alarm in made]
+        async with conn.transaction(), conn.cursor() as cur:
+            await cur.execute("select key, institution from device where id = 'heat-1'")
+            place = await cur.fetchone()
+            assert place is not None
+            await alarms.put_new(cur, [alarm for alarm, _ in raised], [(place[0], place[1])] * 60)
+            await alarms.put_transitions(cur, [transition for _, transition in raised])
+            await escalation.begin(cur, [alarm.id for alarm, _ in raised])
+            ended = raised[7][0].id
+            await alarms.act(conn, ended, AlarmEvent.CLEAR, "", "", now)
+            await alarms.act(conn, ended, AlarmEvent.ACKNOWLEDGE, "duty", "", now)
+        ids = [alarm.id for alarm, _ in raised]
+        async with conn.transaction():
+            by = partial(hidings.suppress, at=now, root=ROOT, reason="x")
+            assert await alarms.move_all(conn, ids, by, now) == 59
+        async with conn.cursor(row_factory=dict_row) as rows:
+            await rows.execute("select id, suppressed_by from alarm")
+            hidden = {row["id"]: row["suppressed_by"] for row in await rows.fetchall()}
+        assert hidden == dict.fromkeys(ids, ROOT) | {ended: None}
+    said = fetch(city, "select count(*) from change where kind = 'alarm' and payload->>'event' = 'suppress'")
+    assert said == [(59,)]
+
+
+async def test_many_escalations_are_stopped_at_once_with_all_that_they_had_not_sent(city: str) -> None:
+    with psycopg.connect(city) as conn:
+        conn.execute("insert into responder (id, title_zh, title_en) values ('desk', '值班', 'Desk')")
+        conn.execute(
+            "insert into responder_channel (responder, id, kind, settings) values ('desk', 'hook', 'webhook', '{}')"
+        )
+        conn.execute(
+            "insert into policy (id, title_zh, title_en, signal_classes, priorities, round_every)"
+            " values ('all', '全', 'All', '{supervisory}', '{high}', '10 minutes')"
+        )
+        conn.execute(
+            "insert into policy_step (policy, n, responder, channel, delay) values ('all', 1, 'desk', 'hook', '0')"
+        )
+    async with await connect(city, "test") as conn:
+        now = wall_clock()
+        definition = profiles()["test-thermometer"].alarms["hot"]
+        made = [
+            step(open_alarm("heat-1", "hot", str(n), definition, now + n, now), AlarmEvent.RAISE, now)
+            for n in range(30)
+        ]
+        ids = [alarm.id for alarm, _ in made]
+        async with conn.transaction(), conn.cursor() as cur:
+            await cur.execute("select key, institution from device where id = 'heat-1'")
+            place = await cur.fetchone()
+            assert place is not None
+            await alarms.put_new(cur, [alarm for alarm, _ in made], [(place[0], place[1])] * 30)
+            await escalation.begin(cur, ids)
+        async with conn.transaction(), conn.cursor() as cur:
+            await escalation.fire(cur, ids[0])
+            assert await escalation.stop_all(cur, [escalation.Stop(id_, "suppressed") for id_ in ids]) == 31
+            assert await escalation.stop_all(cur, [escalation.Stop(id_, "again") for id_ in ids]) == 0
+    assert fetch(city, "select state, reason, count(*) from escalation group by 1, 2") == [
+        ("stopped", "suppressed", 30)
+    ]
+    assert fetch(city, "select count(*) from escalation_step where state = 'due'") == [(0,)]
+    assert fetch(city, "select state from notification") == [("cancelled",)]
+    stops = "select payload->>'cancelled', count(*) from change where kind = 'escalation' and payload->>'state' = 'stopped' group by 1 order by 1"
+    assert fetch(city, stops) == [("1", 29), ("2", 1)]

@@ -1,6 +1,10 @@
 -- name: lock
 select a.*, d.id as device_id from alarm a join device d on d.key = a.device where a.id = %s for update of a
 
+-- name: lock_many
+-- in the order in which everybody locks several; each is read as it stands once it is locked
+select a.*, d.id as device_id from alarm a join device d on d.key = a.device where a.id = any (%s::uuid[]) order by a.id for update of a
+
 -- name: standing
 select a.*, d.id as device_id
 from alarm a join device d on d.key = a.device join institution i on i.key = d.institution

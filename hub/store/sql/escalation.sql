@@ -59,30 +59,34 @@ from unnest(
 on conflict do nothing
 
 -- name: stop
-update escalation
-set state = 'stopped', reason = %(reason)s, actor = %(actor)s, ended_at = hub_clock()
-where alarm = %(alarm)s and state <> 'stopped'
-returning institution
+update escalation e
+set state = 'stopped', reason = g.reason, actor = g.actor, ended_at = hub_clock()
+from unnest(%(alarm)s::uuid[], %(reason)s::text[], %(actor)s::text[]) g(alarm, reason, actor)
+where e.alarm = g.alarm and e.state <> 'stopped'
+returning e.alarm, e.institution
 
 -- name: cancel_steps
 update escalation_step
 set state = 'cancelled', ended_at = hub_clock(), lease_until = null
-where alarm = %(alarm)s and state = 'due'
+where alarm = any (%(alarm)s::uuid[]) and state = 'due'
+returning alarm
 
 -- name: cancel_notifications
 update notification
 set state = 'cancelled', ended_at = hub_clock()
-where alarm = %(alarm)s and state = 'pending' and kind <> 'digest'
+where alarm = any (%(alarm)s::uuid[]) and state = 'pending' and kind <> 'digest'
+returning alarm
 
 -- name: cancel_digests
 -- A digest goes on for the sake of any other alarm that it lists.
 update notification n
 set state = 'cancelled', ended_at = hub_clock()
 where n.kind = 'digest' and n.state = 'pending'
-  and n.id in (select m.notification from digest_alarm m where m.alarm = %(alarm)s)
+  and n.id in (select m.notification from digest_alarm m where m.alarm = any (%(alarm)s::uuid[]))
   and not exists (
     select from digest_alarm m join alarm a on a.id = m.alarm
-    where m.notification = n.id and m.alarm <> %(alarm)s and is_paged(a))
+    where m.notification = n.id and m.alarm <> all (%(alarm)s::uuid[]) and is_paged(a))
+returning n.alarm
 
 -- name: claim
 -- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone. What is due is said by
