@@ -117,8 +117,8 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     timers: list[Timer] = []
     said: list[_Said] = []
     read_at = 0
-    for alarm, number, started_at in await _rows(cur, "start", given):
-        read_at = to_micros(started_at)
+    for alarm, number, started_at, read in await _rows(cur, "start", given):
+        read_at = to_micros(read)
         _, institution, signal_class, policy, _ = by_alarm[alarm]
         plan = proofs.get(alarm) or plans[policy]
         timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plan, number, to_micros(started_at))
@@ -126,7 +126,7 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None and row[1] > 0])):
         _log.error("alarm_uncovered", alarm=str(alarm), reason="no policy covers it: nobody is told")
         said.append((by_alarm[alarm][1], alarm, {"state": "uncovered"}))
-    await _add(cur, timers, read_at)
+    await _add(cur, timers, read_at, steady=False)
     await _say(cur, *said)
 
 
@@ -203,7 +203,8 @@ async def claim(cur: Cursor, limit: int, lease: Micros, now: Moment | None = Non
         room = limit - len(found) if urgency == 0 else min(limit - len(found), _ORDINARY)
         if room <= 0:
             break
-        given = {"urgency": urgency, "limit": room, "lease": to_interval(lease), "now": to_datetime(now.at)}
+        given: dict[str, Any] = {"urgency": urgency, "limit": room, "lease": to_interval(lease)}
+        given |= {"now": to_datetime(now.at), "stood": now.stood}
         await cur.execute(_SQL["claim"], given)
         rows = await cur.fetchall()
         found += dict.fromkeys(alarm for alarm, _ in sorted(rows, key=lambda row: row[1]))
@@ -241,7 +242,14 @@ async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
     if not run.begun and await _replan(cur, run, at_once=True):
         return Fired(alarm, 0, (), "running")
     subject = Subject(
-        alarm, run.institution, run.urgency, Priority(priority), exercise is None, plan_from(run.plan), run.now
+        alarm,
+        run.institution,
+        run.urgency,
+        Priority(priority),
+        exercise is None,
+        plan_from(run.plan),
+        run.now,
+        None if now is None else now.stood,
     )
     paged = await page(cur, subject)
     for fault in paged.faults:
@@ -352,12 +360,14 @@ def _timers(alarm: UUID, urgency: int, plan: Plan, number: int, start: Micros) -
     return [Timer(alarm, urgency, row, to_datetime(start + row.offset)) for row in core.round_of(plan, number)]
 
 
-async def _add(cur: Cursor, timers: Sequence[Timer], read_at: Micros) -> None:
-    """Write the rows of a round; `read_at` is the reading of the clock by which their due times were reckoned."""
+async def _add(cur: Cursor, timers: Sequence[Timer], read_at: Micros, *, steady: bool = True) -> None:
+    """Write the rows of a round; `read_at` is the reading of the clock by which their due times were reckoned, `steady` whether that one was
+    compared."""
     if not timers:
         return
     columns: dict[str, Any] = {
         "written_at": to_datetime(read_at),
+        "steady": steady,
         "alarm": [timer.alarm for timer in timers],
         "urgency": [timer.urgency for timer in timers],
         "due_at": [timer.due_at for timer in timers],

@@ -40,7 +40,11 @@ class Done(NamedTuple):
 
 
 async def attend(cur: Cursor, now: Moment, limit: int = 200) -> list[UUID]:
-    """Write down new owners, take in what followed, and return the alarms whose reminder or lapse is due, the oldest first."""
+    """Write down new owners, take in what followed, and return the alarms whose reminder or lapse is due, the oldest first.
+
+    Raises Conflict where the clock was found to have been set since `now`.
+    """
+    await _go_by(cur, now)
     await cur.execute(_SQL["unowned"], {"limit": limit})
     for alarm, institution, owner, at, signal_class, remind_after, lapse_after, seen in await cur.fetchall():
         found = terms(SignalClass(signal_class), remind_after, lapse_after)
@@ -60,13 +64,12 @@ async def settle_due(cur: Cursor, alarm: UUID, now: Moment) -> Done:
     In the caller's transaction. Raises Conflict where the clock was found to have been set since `now`.
     """
     await cur.execute(_SQL["lock_alarm"], {"alarm": alarm})
+    await _go_by(cur, now)
     await _take_in(cur, alarm, now)
     await cur.execute(_SQL["lock"], {"alarm": alarm, "now": to_datetime(now.at)})
     row = await cur.fetchone()
     if row is None:
         return Done(alarm, "nothing")
-    if (await moment(cur)).moved != now.moved:
-        raise Conflict("the clock was set meanwhile")
     institution, owner, lapses, reminders, number, plan, urgency, priority, exercise, owned = row
     if not owned:
         await cur.execute(_SQL["settle"], {"alarm": alarm, "seen": 0})
@@ -82,6 +85,13 @@ async def settle_due(cur: Cursor, alarm: UUID, now: Moment) -> Done:
     await cur.execute(_SQL["reminded"], {"alarm": alarm})
     await _say(cur, institution, alarm, "reminded", owner)
     return Done(alarm, "reminded", owner, tuple(f"{name}/{way}" for name, way in told))
+
+
+async def _go_by(cur: Cursor, now: Moment) -> None:
+    """What is reckoned by `now` in this transaction is moved with everything else when the clock is found to be set, or not written at all."""
+    await cur.execute(_SQL["write"])
+    if (await moment(cur)).moved != now.moved:
+        raise Conflict("the clock was set meanwhile")
 
 
 async def _take_in(cur: Cursor, alarm: UUID | None, now: Moment) -> None:

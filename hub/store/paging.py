@@ -33,6 +33,8 @@ class Subject(NamedTuple):
     """no exercise"""
     plan: Plan
     now: Micros
+    stood: str | None = None
+    """as in `hub.store.steady.Moment`"""
 
 
 class Fault(NamedTuple):
@@ -65,7 +67,8 @@ class _Told(NamedTuple):
 
 async def page(cur: Cursor, subject: Subject) -> Paged:
     """Turn everything that is due at `subject.now` into notifications and finish those steps."""
-    await cur.execute(_SQL["due_steps"], {"alarm": subject.alarm, "now": to_datetime(subject.now)})
+    given = {"alarm": subject.alarm, "now": to_datetime(subject.now), "stood": subject.stood}
+    await cur.execute(_SQL["due_steps"], given)
     pages = folded = 0
     unreachable: list[tuple[str, str]] = []
     faults: list[Fault] = []

@@ -24,19 +24,20 @@ where p.id = any (%(policies)s)
 order by p.id, s.n
 
 -- name: start
--- A running escalation is left alone; an ended one goes on with the next round number.
+-- A running escalation is left alone; an ended one goes on with the next round number. The clock is read once.
 insert into escalation as e
     (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
-select g.*, 'running', hub_clock() + h.held, 1, 1, hub_clock() + h.held
+select g.*, 'running', c.at + h.held, 1, 1, c.at + h.held
 from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[])
     g(alarm, institution, urgency, policy, version, plan)
+cross join (select hub_clock() as at) c
 cross join lateral (select hold_back(g.alarm) as held) h
 on conflict (alarm) do update set
     policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
     started_at = excluded.started_at, ended_at = null, first_round = e.round + 1, round = e.round + 1,
     round_started_at = excluded.round_started_at
 where e.state <> 'running'
-returning e.alarm, e.round, e.round_started_at
+returning e.alarm, e.round, e.round_started_at, e.round_started_at - hold_back(e.alarm)
 
 -- name: uncovered
 insert into escalation as e (alarm, institution, urgency, state, reason, started_at, ended_at)
@@ -49,8 +50,9 @@ where e.state not in ('running', 'uncovered')
 returning e.alarm
 
 -- name: add_steps
-insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency, rota, kinds, written_at)
-select alarm, round, step, repetition, nullif(responder, ''), nullif(channel, ''), due_at, urgency, nullif(rota, ''), kinds, %(written_at)s
+insert into escalation_step (alarm, round, step, repetition, responder, channel, due_at, urgency, rota, kinds, written_at, steady)
+select alarm, round, step, repetition, nullif(responder, ''), nullif(channel, ''), due_at, urgency, nullif(rota, ''), kinds, %(written_at)s,
+       %(steady)s
 from unnest(
     %(alarm)s::uuid[], %(round)s::int[], %(step)s::int[], %(repetition)s::int[],
     %(responder)s::text[], %(channel)s::text[], %(due_at)s::timestamptz[], %(urgency)s::smallint[],
@@ -90,14 +92,17 @@ returning n.alarm
 
 -- name: claim
 -- One statement, committed by itself: the lease is on the row, and whoever dies holding it loses it by time alone. What is due is said by
--- the caller's reading of the clock, which was checked: `hub_clock()` here might have been set since.
+-- the caller's reading of the clock, which was checked: `hub_clock()` here might have been set since. Nor is anything taken that was written
+-- since that reading. A lease that reaches further than any is given was given by a clock that was set back.
 update escalation_step s
 set lease_until = hub_clock() + %(lease)s, lease_holder = own_session()
 from (
     select alarm, round, step, repetition
     from escalation_step
     where state = 'due' and urgency = %(urgency)s and due_at <= %(now)s
-      and (lease_until is null or lease_until <= %(now)s or lease_holder not in (select live_sessions()))
+      and (lease_until is null or lease_until <= %(now)s or lease_until > hub_clock() + 2 * %(lease)s::interval
+           or lease_holder not in (select live_sessions()))
+      and stood_in(written, %(stood)s::text::pg_snapshot)
     order by due_at
     limit %(limit)s
     for update skip locked

@@ -23,7 +23,8 @@ with recursive lined_up as (
         from notification n
         where n.state = 'pending' and n.responder = l.responder and n.channel = l.channel
           and n.urgency <= %(least)s and n.next_attempt_at <= hub_clock()
-          and (n.lease_until is null or n.lease_until <= hub_clock() or n.lease_holder not in (select live_sessions()))
+          and (n.lease_until is null or n.lease_until <= hub_clock() or n.lease_until > hub_clock() + 2 * %(lease)s::interval
+               or n.lease_holder not in (select live_sessions()))
           and n.id <> all (%(under_way)s)
         order by n.urgency, n.next_attempt_at
         limit greatest(%(per_channel)s - coalesce(b.taken, 0), 0)
@@ -33,7 +34,8 @@ with recursive lined_up as (
     from notification n
     join waiting w on w.id = n.id
     where n.state = 'pending'
-      and (n.lease_until is null or n.lease_until <= hub_clock() or n.lease_holder not in (select live_sessions()))
+      and (n.lease_until is null or n.lease_until <= hub_clock() or n.lease_until > hub_clock() + 2 * %(lease)s::interval
+               or n.lease_holder not in (select live_sessions()))
     order by n.urgency, n.next_attempt_at
     limit %(limit)s
     for update of n skip locked
@@ -123,7 +125,7 @@ select exists (select from sent)
 -- name: retry
 update notification
 set next_attempt_at = hub_clock() + %(after)s, lease_until = null, lease_holder = null, last_error = %(detail)s
-where id = %(id)s and attempts = %(n)s and state = 'pending' and hub_clock() + %(after)s <= created_at + %(give_up)s
+where id = %(id)s and attempts = %(n)s and state = 'pending' and hub_clock() + %(after)s <= created_at + clock_moved + %(give_up)s
 returning id
 
 -- name: failed

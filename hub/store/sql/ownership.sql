@@ -26,6 +26,10 @@ on conflict (alarm) do update set
     remind_after = excluded.remind_after, lapse_after = excluded.lapse_after, remind_at = excluded.remind_at,
     lapse_at = excluded.lapse_at, reminders = 0, written_at = excluded.written_at, written = excluded.written
 
+-- name: write
+-- Ends before, or begins after, whoever moves what waits.
+lock table ownership in row exclusive mode
+
 -- name: followed
 -- What happened to owned alarms since it was looked the last time.
 select o.alarm, a.state in ('ack_active', 'latched_ack') as owned, a.acknowledged_by, max(t.n),

@@ -2,7 +2,7 @@
 select s.round, s.step, s.repetition, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), coalesce(s.rota::text, ''), s.kinds,
        s.due_at
 from escalation_step s
-where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= %(now)s
+where s.alarm = %(alarm)s and s.state = 'due' and s.due_at <= %(now)s and stood_in(s.written, %(stood)s::text::pg_snapshot)
 order by s.due_at, s.step, s.repetition
 
 -- name: ways
