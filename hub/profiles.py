@@ -74,6 +74,8 @@ class Kind(StrEnum):
     EDGE = "edge"
     PATH = "path"
     """what the hub itself makes for a carrier or district whose failure it found"""
+    HUB = "hub"
+    """what the hub itself makes for what it has to say of itself"""
     OTHER = "other"
 
 

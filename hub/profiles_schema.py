@@ -31,6 +31,7 @@ _KINDS_ZH = {
     "network_switch": "交换机",
     "edge": "边缘网关",
     "path": "联网通路",
+    "hub": "中心自身",
     "other": "其他",
 }
 

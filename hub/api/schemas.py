@@ -234,6 +234,7 @@ KindName = Literal[
     "network_switch",
     "edge",
     "path",
+    "hub",
     "other",
 ]
 

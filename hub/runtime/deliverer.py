@@ -132,7 +132,10 @@ def message_of(claimed: Claimed, profile: Profile | None, public_url: str, link_
     institution = _title(claimed.institution_title, claimed.institution)
     places = [title for title in (claimed.zone_title, claimed.position_title) if title is not None]
     place = (" · ".join(zh for zh, _ in places), " · ".join(en for _, en in places))
-    unknown = Title(zh="请按预案处置", en="Follow the emergency plan")
+    response = Title(zh="请按预案处置", en="Follow the emergency plan") if definition is None else definition.response
+    if claimed.said is not None:
+        zh, en = claimed.said
+        response = Title.model_construct(zh=f"{zh}。{response.zh}", en=f"{en}. {response.en}")
     return Message(
         id=claimed.id,
         alarm=claimed.alarm,
@@ -147,7 +150,7 @@ def message_of(claimed: Claimed, profile: Profile | None, public_url: str, link_
         state=claimed.state,
         place=_title(place, "") if places else institution,
         title=Title(zh=claimed.definition, en=claimed.definition) if definition is None else definition.title,
-        response=unknown if definition is None else definition.response,
+        response=response,
         raised_at=claimed.raised_at,
         occurrences=claimed.occurrences,
         late=claimed.late,

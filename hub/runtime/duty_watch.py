@@ -1,7 +1,8 @@
 """The loop that checks all policies again: every night, at the start when a night was missed, and whenever something they depend on has changed.
 
-What it finds stays in the database (hub.store.policy_checks) and is loud until it is gone: on the change feed, in /healthz and in /metrics. A
-check that is more than a day old is as loud as a finding, whoever failed to make it. It must not know how a policy is judged.
+What it finds stays in the database (hub.store.policy_checks) and is loud until it is gone: by an alarm that is escalated as any other
+(hub.core.policy_alarms), on the change feed, in /healthz and in /metrics. A check that is more than a day old is as loud as a finding, whoever
+failed to make it. It must not know how a policy is judged.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from hub.core.rota import local_day
 from hub.errors import BadInput, Conflict, LinkDown
 from hub.model import Micros, to_datetime, to_micros
 from hub.profiles import Profile
+from hub.store.hub_alarms import PROFILE
 from hub.store.policy_checks import Alarms, Checker, State, open_checker
 
 POLL_SECONDS = 30.0
@@ -55,6 +57,7 @@ class DutyWatch:
             for name, profile in profiles.items()
         }
         self._calendars = calendars
+        self._profile = profiles.get(PROFILE)
         self._checks = checks
         self._poll = poll_seconds
         self.state: State | None = None
@@ -90,16 +93,18 @@ class DutyWatch:
                 problem = f"{type(error).__name__}: {error}"[:500]
                 if problem != self.state.problem:
                     _log.error("policies.unchecked", error=problem)
-                await checker.fail(problem)
+                await checker.fail(problem, self._profile)
             self.state = await checker.state()
         self.looked.set()
 
     async def _check(self, checker: Checker) -> None:
-        duty, sites, now, basis = await checker.facts(self._alarms)
-        start = to_micros(now)
-        findings = await asyncio.to_thread(lambda: list(check(duty, sites, start, start + HORIZON)))
-        await checker.record(findings, to_datetime(start + HORIZON), basis)
+        facts = await checker.facts(self._alarms)
+        start = to_micros(facts.now)
+        findings = await asyncio.to_thread(lambda: list(check(facts.duty, facts.sites, start, start + HORIZON)))
+        await checker.record(findings, facts, to_datetime(start + HORIZON), self._profile)
         _say(findings)
+        if findings and self._profile is None:
+            _log.error("policies.profile_missing", profile=PROFILE, reason="nobody is paged about what was found")
 
 
 def _say(findings: Sequence[Finding]) -> None:

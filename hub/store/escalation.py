@@ -105,13 +105,13 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     plans: dict[str | None, Plan] = {None: core.CANARY}
     plans.update(await _plans(cur, {policy for *_, policy, _ in chosen if policy is not None}))
     canaries = [(*row[:3], None, None) for row in chosen if row[1] < 0]  # whatever policies say
-    proofs = await _proofs(cur, chosen, plans)
-    covered = [row for row in chosen if row[3] is not None and row[1] > 0 and row[0] not in proofs] + canaries
-    covered += [(*row[:3], None, None) for row in chosen if row[0] in proofs]
+    fixed = await _fixed(cur, chosen, plans)
+    covered = [row for row in chosen if row[3] is not None and row[1] > 0 and row[0] not in fixed] + canaries
+    covered += [(*row[:3], None, None) for row in chosen if row[0] in fixed]
     given = _about(covered) | {
         "policy": [policy for *_, policy, _ in covered],
         "version": [version for *_, version in covered],
-        "plan": [Jsonb(_to_json(proofs.get(row[0]) or plans[row[3]])) for row in covered],
+        "plan": [Jsonb(plan_to(fixed.get(row[0]) or plans[row[3]])) for row in covered],
     }
     by_alarm = {row[0]: row for row in (*chosen, *covered)}
     timers: list[Timer] = []
@@ -120,24 +120,30 @@ async def begin(cur: Cursor, alarm_ids: Sequence[UUID]) -> None:
     for alarm, number, started_at, read in await _rows(cur, "start", given):
         read_at = to_micros(read)
         _, institution, signal_class, policy, _ = by_alarm[alarm]
-        plan = proofs.get(alarm) or plans[policy]
+        plan = fixed.get(alarm) or plans[policy]
         timers += _timers(alarm, core.urgency(SignalClass(signal_class)), plan, number, to_micros(started_at))
         said.append((institution, alarm, {"state": "running", "policy": policy, "round": number}))
-    for (alarm,) in await _rows(cur, "uncovered", _about([row for row in chosen if row[3] is None and row[1] > 0])):
+    uncovered = [row for row in chosen if row[3] is None and row[1] > 0 and row[0] not in fixed]
+    for (alarm,) in await _rows(cur, "uncovered", _about(uncovered)):
         _log.error("alarm_uncovered", alarm=str(alarm), reason="no policy covers it: nobody is told")
         said.append((by_alarm[alarm][1], alarm, {"state": "uncovered"}))
     await _add(cur, timers, read_at, steady=False)
     await _say(cur, *said)
 
 
-async def _proofs(cur: Cursor, chosen: Sequence[TupleRow], plans: Mapping[str | None, Plan]) -> dict[UUID, Plan]:
-    """The plans of those that are alarms of proofs and covered like a real one: into the sink, and to the policy's people where it says so."""
-    policies = {row[0]: row[3] for row in chosen if row[3] is not None}
-    await cur.execute(_SQL["proofs"], {"alarms": list(policies)})
-    return {
-        alarm: plan_of_proof(plans[policies[alarm]] if tell == "responders" else None, channels)
-        for alarm, tell, channels in await cur.fetchall()
-    }
+async def _fixed(cur: Cursor, chosen: Sequence[TupleRow], plans: Mapping[str | None, Plan]) -> dict[UUID, Plan]:
+    """The plans of those that go by one of their own. Alarms of proofs that are covered like a real one: into the sink, and to the policy's
+    people where it says so. Alarms of the hub about itself that no policy can be trusted with: hub.core.policy_alarms.
+    """
+    policies = {row[0]: row[3] for row in chosen}
+    await cur.execute(_SQL["fixed"], {"alarms": list(policies)})
+    found = {}
+    for alarm, tell, channels, plan in await cur.fetchall():
+        if plan is not None:
+            found[alarm] = plan_from(plan)
+        elif policies[alarm] is not None:
+            found[alarm] = plan_of_proof(plans[policies[alarm]] if tell == "responders" else None, channels)
+    return found
 
 
 def _about(chosen: Sequence[TupleRow]) -> dict[str, list[Any]]:
@@ -325,7 +331,7 @@ async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
     start = run.now if at_once else max(to_micros(run.started_at) + plan_from(run.plan).round_every, run.now)
     await cur.execute(_SQL["cancel_steps"], {"alarm": [run.alarm]})
-    given = {"alarm": run.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(_to_json(plan))}
+    given = {"alarm": run.alarm, "policy": chosen[3], "version": chosen[4], "plan": Jsonb(plan_to(plan))}
     await cur.execute(_SQL["replan"], given | {"round": run.round + 1, "started_at": to_datetime(start)})
     await _add(cur, _timers(run.alarm, run.urgency, plan, run.round + 1, start), run.now)
     await _say(cur, (run.institution, run.alarm, {"state": "running", "policy": chosen[3], "round": run.round + 1}))
@@ -349,7 +355,7 @@ async def _advance(cur: Cursor, run: _Running) -> str:
 
 async def _resort(cur: Cursor, run: _Running, plan: Plan) -> str:
     start = max(to_micros(run.started_at) + plan.round_every, run.now)
-    given = {"alarm": run.alarm, "plan": Jsonb(_to_json(plan)), "round": run.round + 1}
+    given = {"alarm": run.alarm, "plan": Jsonb(plan_to(plan)), "round": run.round + 1}
     await cur.execute(_SQL["resort"], given | {"started_at": to_datetime(start)})
     await _add(cur, _timers(run.alarm, run.urgency, plan, run.round + 1, start), run.now)
     await _say(cur, (run.institution, run.alarm, {"state": "last_resort", "round": run.round + 1}))
@@ -401,7 +407,8 @@ async def _plans(cur: Cursor, policies: Iterable[str]) -> dict[str, Plan]:
     return plans
 
 
-def _to_json(plan: Plan) -> dict[str, Any]:
+def plan_to(plan: Plan) -> dict[str, Any]:
+    """The plan as an escalation stores it."""
     names = ("n", "responder", "channel", "delay", "repeat_every", "repeat_times", "rota", "kinds")
     steps = [{name: getattr(step, name) for name in names} for step in plan.steps]
     return {"round_every": plan.round_every, "max_rounds": plan.max_rounds, "steps": steps}

@@ -79,6 +79,8 @@ class Claimed(NamedTuple):
     """of a digest: the gravest of those that somebody still must hear of"""
     listed_count: int = 1
     """how many it has in all"""
+    said: tuple[str, str] | None = None
+    """what the hub says of an alarm about itself, besides its definition"""
 
     def __repr__(self) -> str:
         return f"Claimed(id={self.id}, n={self.n}, responder={self.responder!r}, channel={self.channel!r})"
@@ -188,6 +190,7 @@ def _claimed(row: dict[str, Any]) -> Claimed:
         return None if zh is None else (zh, en)
 
     titles = {f"{name}_title": title(name) for name in ("institution", "zone", "position", "responder")}
+    row["said"] = title("said")
     row["signal_class"] = SignalClass(row["signal_class"])
     row["priority"] = Priority(row["priority"])
     row["listed"] = tuple(map(_listed, row["listed"]))

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from hub.core.policy_alarms import UNCHECKED, UNREACHED, unchecked, wanted
 from hub.core.reach import Way
 from hub.core.reachability import Duty, Finding, Person, Site
-from hub.model import DayKind, Priority, SignalClass, to_datetime
-from hub.store import duty, policies
+from hub.model import DayKind, Priority, SignalClass, to_datetime, to_micros
+from hub.profiles import Profile
+from hub.store import duty, hub_alarms, policies
 from hub.store.duty import Cursor
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
@@ -44,6 +46,19 @@ class State(NamedTuple):
     is_overdue: bool
     """nobody has looked for more than a day"""
     now: datetime
+
+
+class Facts(NamedTuple):
+    """What a check is made of: as it was at `now`, and the `basis` by which a later change is seen."""
+
+    duty: Duty
+    sites: tuple[Site, ...]
+    now: datetime
+    basis: str
+    homes: Mapping[str, str | None]
+    """the division of each policy"""
+    parents: Mapping[str, str | None]
+    """each division's own"""
 
 
 async def load_duty(cur: Cursor, since: datetime | None = None) -> Duty:
@@ -118,8 +133,8 @@ class Checker:
         with translated():
             await seed_calendars(self._conn, years)
 
-    async def facts(self, alarms: Alarms) -> tuple[Duty, tuple[Site, ...], datetime, str]:
-        """What is to be judged, as it is at one instant, that instant, and the basis by which a later change is seen."""
+    async def facts(self, alarms: Alarms) -> Facts:
+        """What is to be judged, as it is at one instant."""
         with translated():
             async with self._conn.transaction(), self._conn.cursor() as cur:
                 await cur.execute("set transaction isolation level repeatable read")
@@ -129,10 +144,13 @@ class Checker:
                 basis = await cur.fetchone()
                 assert row is not None
                 assert basis is not None
-                return await load_duty(cur, row[0]), await load_sites(cur, alarms), row[0], str(basis[0])
+                found = await load_duty(cur, row[0]), await load_sites(cur, alarms), row[0], str(basis[0])
+                return Facts(*found, await hub_alarms.homes(self._conn), await hub_alarms.parents(self._conn))
 
-    async def record(self, findings: Sequence[Finding], until: datetime, basis: str) -> None:
-        """Keep what was found, and say so on the change feed."""
+    async def record(self, findings: Sequence[Finding], facts: Facts, until: datetime, profile: Profile | None) -> None:
+        """Keep what was found, say so on the change feed, and have the alarms stand that it makes, by the profile that says what they are: all of
+        it or nothing.
+        """
         errors = sum(finding.severity == "error" for finding in findings)
         kept = sorted(findings, key=lambda finding: finding.severity)[:MOST_FINDINGS]
         rows = [
@@ -148,18 +166,30 @@ class Checker:
             for one in kept
         ]
         counts = {"errors": errors, "warnings": len(findings) - errors}
+        alarms = wanted(facts.duty, facts.sites, findings, facts.homes, facts.parents)
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 await self._conn.execute(_SQL["forget"])
                 await self._conn.execute(_SQL["remember"], {"rows": Jsonb(rows)})
-                await self._conn.execute(_SQL["looked"], {**counts, "until": until, "basis": basis})
+                await self._conn.execute(_SQL["looked"], {**counts, "until": until, "basis": facts.basis})
                 await self._conn.execute(_SQL["say"], {"payload": Jsonb(counts)})
+                if profile is not None:
+                    now = to_micros(facts.now)
+                    await hub_alarms.settle(self._conn, profile, UNREACHED, alarms, now)
+                    await hub_alarms.settle(self._conn, profile, UNCHECKED, [], now)
 
-    async def fail(self, problem: str) -> None:
-        """Keep why a check could not be made."""
+    async def fail(self, problem: str, profile: Profile | None) -> None:
+        """Keep why a check could not be made; an alarm stands until one can."""
         with translated():
-            await self._conn.execute(_SQL["failed"], {"problem": problem[:500]})
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["lock"], {"key": _LOCK})
+                await self._conn.execute(_SQL["failed"], {"problem": problem[:500]})
+                if profile is not None:
+                    row = await one_row(self._conn, _SQL["now"])
+                    assert row is not None
+                    alarms = unchecked(problem, await hub_alarms.parents(self._conn))
+                    await hub_alarms.settle(self._conn, profile, UNCHECKED, alarms, to_micros(row["now"]))
 
 
 @asynccontextmanager

@@ -26,8 +26,8 @@ from hub.model import SECOND
 Check = Callable[[Declaration], Iterator[Problem]]
 _TYPED = (Noun.INSTITUTION, Noun.REGISTER_ENTRY)
 _RESERVED = frozenset({"hub"})
-_PATHS = "anxin-path-"
-"""The hub's own names begin so: what an alarm about a carrier or a district stands at (hub.core.blindness)."""
+_OWN = ("anxin-path-", "anxin-hub-")
+"""The hub's own names begin so: what an alarm about a carrier or a district, or about the hub itself, stands at."""
 _FIRST_WORD = 60 * SECOND
 _PROVES = ("profile", "position", "endpoint", "settings")
 """When one of these fields of a device changes, what its function test proved no longer holds."""
@@ -151,10 +151,10 @@ def _other_owners(d: Declaration) -> Iterator[Problem]:
 def _names_of_the_hub(d: Declaration) -> Iterator[Problem]:
     for noun in (Noun.INSTITUTION, Noun.DEVICE, Noun.EDGE):
         for record in d.of(noun):
-            if record.key.id.startswith(_PATHS):
-                yield Problem(
-                    at(record, "id"), f"{record.key.id!r}: names of the hub's own begin with {_PATHS}", "reserved"
-                )
+            for own in _OWN:
+                if record.key.id.startswith(own):
+                    reason = f"{record.key.id!r}: names of the hub's own begin with {own}"
+                    yield Problem(at(record, "id"), reason, "reserved")
 
 
 def _shared_outer_names(d: Declaration) -> Iterator[Problem]:

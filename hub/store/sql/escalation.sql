@@ -8,12 +8,14 @@ where a.id = any (%(alarms)s) and is_paged(a)
 order by a.id
 for share of a
 
--- name: proofs
--- Of the alarms given those of proofs, with whom each is for and the channels of the sink.
+-- name: fixed
+-- Of the alarms given those of proofs, with whom each is for and the channels of the sink, and those of the hub that have a plan of their own.
 select a.id, p.tell, array(select c.id::text from responder_channel c
-                           where c.responder = 'proof-sink' and c.retired_at is null order by c.id)
+                           where c.responder = 'proof-sink' and c.retired_at is null order by c.id), null::jsonb
 from alarm a join proof p on p.id = a.exercise_id
 where a.id = any (%(alarms)s) and a.exercise = 'proof'
+union all
+select h.alarm, '', '{}', h.plan from hub_alarm h where h.alarm = any (%(alarms)s) and h.plan is not null
 
 -- name: plans
 select p.id, p.round_every, p.max_rounds, s.n, coalesce(s.responder::text, ''), coalesce(s.channel::text, ''), s.delay, s.repeat_every,

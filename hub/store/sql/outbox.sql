@@ -60,7 +60,8 @@ select c.id, c.attempts as n, c.urgency, c.responder, c.channel, c.round, c.step
        z.title_zh as zone_zh, z.title_en as zone_en, p.title_zh as position_zh, p.title_en as position_en,
        r.title_zh as responder_zh, r.title_en as responder_en,
        case when r.retired_at is null and h.retired_at is null then h.kind end as kind, h.settings,
-       c.kind as purpose, coalesce(a.acknowledged_by, '') as owner, coalesce(l.listed, '[]') as listed, coalesce(l.count, 1) as listed_count
+       c.kind as purpose, coalesce(a.acknowledged_by, '') as owner, coalesce(l.listed, '[]') as listed, coalesce(l.count, 1) as listed_count,
+       w.zh as said_zh, w.en as said_en
 from claimed c
 -- a digest speaks of what it lists and somebody still must hear of, the gravest first; only the first are named
 left join lateral (
@@ -87,6 +88,7 @@ join device d on d.key = a.device
 join institution i on i.key = a.institution
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
+left join hub_alarm w on w.alarm = a.id
 join responder r on r.id = c.responder
 join responder_channel h on h.responder = c.responder and h.id = c.channel
 order by c.urgency, c.next_attempt_at

@@ -1,0 +1,11 @@
+"""Revision 0029: what the hub's own alarms say, see the .sql file beside."""
+
+from hub.store.migrate import run_file
+
+revision = "0029"
+down_revision = "0028"
+
+
+def upgrade() -> None:
+    """Run the statements."""
+    run_file(__file__)
