@@ -53,8 +53,8 @@ def test_a_fire_or_panic_latches_until_a_person_ends_it(profile: Profile) -> Non
 @each
 def test_somebody_is_told_when_it_is_not_heard(profile: Profile) -> None:
     told = [alarm for alarm in profile.alarms.values() if alarm.point == LINK_POINT]
-    if profile.kind is Kind.HUB:  # nothing is heard from it: it is the hub that says it, and whether that runs is said outside
-        assert told == []
+    if profile.kind is Kind.HUB:
+        assert told == []  # it is the hub that speaks there, and whether that runs is said outside
         return
     assert [alarm.signal_class for alarm in told] == [SignalClass.COMMUNICATION]
 

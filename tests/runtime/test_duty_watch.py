@@ -181,7 +181,7 @@ _STANDING = (
 )
 
 
-async def a_hole(world: World, *policies: Policy) -> int:
+async def a_hole(world: World, *policies: Policy) -> str:
     """From in an hour on nobody is on duty for an hour; `policies` have nothing but that rota."""
     now = to_micros(datetime.now(UTC))
     away = Override("", now + 3600 * SECOND, now + 7200 * SECOND, "room")
@@ -191,7 +191,7 @@ async def a_hole(world: World, *policies: Policy) -> int:
         return await add_override(cur, "duty", away, "somebody wrote it past the API", "test")
 
 
-async def mend(world: World, key: int) -> None:
+async def mend(world: World, key: str) -> None:
     await world.conn.execute(
         "update rota_override set cancelled_at = now(), cancelled_by = 'test' where id = %s", (key,)
     )
@@ -238,7 +238,7 @@ async def test_a_hole_is_an_alarm_that_is_paged_with_its_hour_and_clears_when_it
 
         async def cleared() -> bool:
             (alarm,) = await world.rows(_STANDING)
-            return alarm["state"] == "unack_cleared" and alarm["escalation"] == "stopped"
+            return (alarm["state"], alarm["escalation"]) == ("unack_cleared", "stopped")
 
         await eventually(cleared)
         await a_hole(world)
