@@ -18,7 +18,7 @@ from hub.api.problems import documented
 from hub.api.provisioning import PlanResult, apply_manifest
 from hub.api.schemas import Given, GivenMoment, Identifier, Line, Moment, Name
 from hub.calendars import YearCalendar
-from hub.core.rota import Override, Rota, Shift, on_duty, timeline
+from hub.core.rota import Book, Override, Rota, Shift, timeline_of, was_on_duty
 from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
 from hub.store import duty_book, policies, policy_checks
@@ -78,6 +78,16 @@ class RotaShown(BaseModel):
     on_duty: list[OnDuty]
     until: Moment | None = Field(description="when that changes; null where not within 62 days")
     shifts: list[ShiftShown]
+
+
+class EditionShown(BaseModel):
+    """A rota as it was saved once: it counts from then until the next one, and is never changed."""
+
+    edition: int
+    counts_from: Moment | None = Field(description="null for the first: nothing was known before it")
+    saved_at: Moment
+    saved_by: str = Field(description="empty where it was saved before this was kept")
+    shifts: list[ShiftShown] = Field(description="empty: from then on the rota was retired")
 
 
 class WatchShown(BaseModel):
@@ -142,6 +152,11 @@ class ShiftHandover(BaseModel):
     giver: str
     taker: str
     note: str
+    shift: str | None = Field(
+        description="the shift whose watch was handed over; null where the rota did not have the giver on duty"
+    )
+    watch_starts_at: Moment | None
+    watch_ends_at: Moment | None
     alarm_count: int
     alarms: list[OpenAlarm] = Field(description="at most 500, fire and panic first")
     written_by: str
@@ -195,13 +210,13 @@ async def policy_check(who: Reader, conn: Conn) -> PolicyCheck:
 
 @router.get("/rotas")
 async def list_rotas(who: Reader, conn: Conn, hub: Hub, at: At = None) -> list[RotaShown]:
-    """The duty posts of your scope, with who is on duty."""
+    """The duty posts of your scope, with who is on duty; `at` in the past: with who was, by what was known then."""
     return await _rotas(conn, hub, who.scope, None, at)
 
 
 @router.get("/rotas/{rota}")
 async def show_rota(who: Reader, conn: Conn, hub: Hub, rota: RotaId, at: At = None) -> RotaShown:
-    """One duty post, with who is on duty."""
+    """One duty post, with who is on duty; `at` in the past: with who was, by what was known then."""
     return (await _rotas(conn, hub, who.scope, rota, at))[0]
 
 
@@ -213,13 +228,31 @@ async def list_watches(
     start: Annotated[GivenMoment, Query(description="From then on.")],
     end: Annotated[GivenMoment, Query(description="Until then, at most 62 days later.")],
 ) -> list[WatchShown]:
-    """Who is on duty from start to end, without gap or overlap; what nobody fills stands there as empty."""
+    """Who is on duty from start to end, without gap or overlap; what nobody fills stands there as empty. What is past is by what was known
+    then: an edit of the rota, a swap or a calendar counts from when it was saved."""
     if not timedelta() < end - start <= _LONGEST:
         raise BadInput("after start, at most 62 days later", "query/end", "time")
-    rotas, calendar = await duty_book.load_rotas(conn, who.scope, rota, start)
-    watches = timeline(rotas[rota], calendar, to_micros(start), to_micros(end))
+    books = await duty_book.load_books(conn, who.scope, rota, start, end)
+    watches = timeline_of(books[rota], to_micros(start), to_micros(end))
     return [
         WatchShown(start=to_datetime(w.start), end=to_datetime(w.end), responders=list(w.responders)) for w in watches
+    ]
+
+
+@router.get("/rotas/{rota}/editions")
+async def list_editions(who: Reader, conn: Conn, rota: RotaId) -> list[EditionShown]:
+    """Every way in which the rota has stood, newest first, with who saved it; the newest 100."""
+    rows = await duty_book.editions(conn, who.scope, rota, 100)
+    shifts = await duty_book.shifts_of(conn, rota, [row["n"] for row in rows])
+    return [
+        EditionShown(
+            edition=row["n"],
+            counts_from=row["counts_from"],
+            saved_at=row["saved_at"],
+            saved_by=row["saved_by"],
+            shifts=[_shift(shift) for shift in shifts.get(row["n"], ())],
+        )
+        for row in rows
     ]
 
 
@@ -337,18 +370,18 @@ async def put_calendar(
 
 async def _rotas(conn: Conn, hub: Hub, scope: Any, rota: str | None, at: datetime | None) -> list[RotaShown]:
     moment = hub.clock() if at is None else at
-    rotas, calendar = await duty_book.load_rotas(conn, scope, rota, moment)
+    books = await duty_book.load_books(conn, scope, rota, moment, moment + _LONGEST)
     now = to_micros(moment)
-    there = {name: on_duty(found, now, calendar) for name, found in rotas.items()}
+    there = {name: was_on_duty(book, now) for name, book in books.items()}
     titles = await duty_book.load_titles(conn, sorted({person for people in there.values() for person in people}))
 
     def person(name: str) -> OnDuty:
         row = titles.get(name)
         return OnDuty(id=name, title=None if row is None else Name(zh=row["title_zh"], en=row["title_en"]))
 
-    def until(found: Rota) -> Micros | None:
+    def until(book: Book) -> Micros | None:
         end = now + _LONGEST // timedelta(microseconds=1)
-        first = timeline(found, calendar, now, end)[0]
+        first = timeline_of(book, now, end)[0]
         return first.end if first.end < end else None
 
     return [
@@ -359,11 +392,16 @@ async def _rotas(conn: Conn, hub: Hub, scope: Any, rota: str | None, at: datetim
             institution=found.institution,
             at=moment,
             on_duty=[person(one) for one in there[name]],
-            until=None if (end := until(found)) is None else to_datetime(end),
+            until=None if (end := until(books[name])) is None else to_datetime(end),
             shifts=[_shift(shift) for shift in found.shifts],
         )
-        for name, found in rotas.items()
+        for name, found in ((name, _then(book, now)) for name, book in books.items())
     ]
+
+
+def _then(book: Book, at: Micros) -> Rota:
+    """The rota as it stood at `at`, or as it was known first."""
+    return next((known.rota for known in reversed(book) if known.since <= at), book[0].rota)
 
 
 def _shift(shift: Shift) -> ShiftShown:

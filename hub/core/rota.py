@@ -1,5 +1,7 @@
 """Who is on duty: shifts that rotate, swaps that replace, China's adjusted working days. Pure: times are given, nothing is stored.
 
+A change counts from when it is saved: a `Book` holds what was known from when on, so that the past is answered as it was known then.
+
 - Local time is that of Asia/Shanghai, eight hours before UTC the whole year. A shift is half open: who begins at 08:00 has 08:00:00, who
   ends then has it no more; so two shifts that meet leave neither gap nor overlap.
 - A shift that ends at or before its beginning ends on the next day. Day of the week and kind of day are those of the day on which it begins.
@@ -8,7 +10,7 @@
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -25,6 +27,8 @@ MOST_SHIFTS = 30
 MOST_PEOPLE = 200
 LONGEST_TURN = 366
 LONGEST_OVERRIDE: Micros = 366 * DAY
+STILL_HANDED: Micros = 60 * MINUTE
+"""after its end a watch is still handed over for so long"""
 _EPOCH = date(1970, 1, 1).toordinal()
 _LAST_ORDINAL = date(9999, 12, 31).toordinal()
 
@@ -181,6 +185,87 @@ def timeline(rota: Rota, calendar: Calendar, start: Micros, end: Micros) -> tupl
         else:
             watches.append(Watch(since, until, people))
     return tuple(watches)
+
+
+class Known(NamedTuple):
+    """What was known of a duty post from `since` on, until the next one."""
+
+    since: Micros
+    rota: Rota
+    calendar: Calendar
+
+
+Book = Sequence[Known]
+"""What was known one after the other, the oldest first; before the first nothing was."""
+
+
+def was_on_duty(book: Book, at: Micros) -> tuple[str, ...]:
+    """Who was on duty at `at` by what was known then; empty where nobody was."""
+    known = _known_at(book, at)
+    return () if known is None else on_duty(known.rota, at, known.calendar)
+
+
+def timeline_of(book: Book, start: Micros, end: Micros) -> tuple[Watch, ...]:
+    """`timeline` by what was known at each instant, the newest for what is to come."""
+    edges = [start, *(known.since for known in book if start < known.since < end), end]
+    watches: list[Watch] = []
+    for since, until in itertools.pairwise(edges):
+        known = _known_at(book, since)
+        found = (Watch(since, until, ()),) if known is None else timeline(known.rota, known.calendar, since, until)
+        for watch in found if since < until else ():
+            if watches and watches[-1].responders == watch.responders:
+                watches[-1] = watches[-1]._replace(end=watch.end)
+            else:
+                watches.append(watch)
+    return tuple(watches)
+
+
+def _known_at(book: Book, at: Micros) -> Known | None:
+    return next((known for known in reversed(book) if known.since <= at), None)
+
+
+class Turn(NamedTuple):
+    """One watch of one shift; `edition` is the rota's."""
+
+    shift: str
+    start: Micros
+    end: Micros
+    edition: int
+
+
+def watch_handed_over(book: Book, giver: str, at: Micros) -> Turn | None:
+    """The watch that `giver` hands over at `at`: the one they have, or had until `STILL_HANDED` ago; the one whose end is nearest.
+
+    Whoever stands in has the watches of those they stand in for. None where the rota did not have them on duty.
+    """
+    found: list[Turn] = []
+    for n, known in enumerate(book):
+        before = book[n + 1].since if n + 1 < len(book) else at + 1
+        if known.since > at or before <= at - STILL_HANDED:
+            continue
+        rota, today = known.rota, local_day(at)
+        for shift in rota.shifts:
+            for back in (0, 1, 2):
+                if today.toordinal() - back < 1:
+                    continue
+                day = date.fromordinal(today.toordinal() - back)
+                start = midnight(day) + shift.starts * MINUTE
+                end = start + shift.length
+                over = min(end, before)
+                if not (max(start, known.since) <= at < over + STILL_HANDED and start < over):
+                    continue
+                if shift.begins_on(day, known.calendar) and _had(
+                    rota, shift.crew_of(day), giver, start, min(over, at + 1)
+                ):
+                    found.append(Turn(shift.id, start, end, rota.version))
+    return min(found, key=lambda turn: (abs(turn.end - at), -turn.edition), default=None)
+
+
+def _had(rota: Rota, crew: tuple[str, ...], giver: str, start: Micros, end: Micros) -> bool:
+    """Whether `giver` had the watch of this crew at some instant of it."""
+    overrides = [o for o in rota.overrides if o.starts < end and o.ends > start]
+    edges = sorted({start, *(edge for o in overrides for edge in (o.starts, o.ends) if start < edge < end)})
+    return any(giver in _overridden(crew, (o for o in overrides if o.starts <= edge < o.ends)) for edge in edges)
 
 
 def check_rota(rota: Rota) -> None:

@@ -1,7 +1,8 @@
 """The duty book: rotas as a principal sees them, swaps that leave no hole, and handover notes. Everything runs in the caller's transaction."""
 
 import asyncio
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,9 @@ from psycopg.types.json import Jsonb
 
 from hub.core.reachability import HORIZON, Duty, Finding, check, worse
 from hub.core.rights import Principal, Scope
-from hub.core.rota import Calendar, Override, Rota
+from hub.core.rota import Book, Calendar, Override, Rota, Shift, watch_handed_over
 from hub.errors import BadInput, Forbidden, NotFound
-from hub.model import to_micros
+from hub.model import to_datetime, to_micros
 from hub.store import audit, duty, policy_checks
 from hub.store.pool import Connection
 from hub.store.provisioning import SAVING
@@ -34,6 +35,31 @@ async def load_rotas(
         rotas = await duty.load_rotas(cur, since)
         calendar = await duty.load_calendar(cur)
     return {row["id"]: rotas[row["id"]] for row in seen if row["id"] in rotas}, calendar
+
+
+async def load_books(
+    conn: Connection, scope: Scope, rota: str | None, start: datetime, end: datetime
+) -> dict[str, Book]:
+    """What was known of the rotas of the scope at every instant from `start` to `end`, by id; raises NotFound for one that is not."""
+    seen = await all_rows(conn, _SQL["rotas"], {"scope": Jsonb(scope.as_json()), "rota": rota})
+    if rota is not None and not seen:
+        raise NotFound(f"there is no rota {rota!r}")
+    async with conn.cursor() as cur:
+        books = await duty.load_books(cur, rota, start, end)
+    return {row["id"]: books[row["id"]] for row in seen if row["id"] in books}
+
+
+async def editions(conn: Connection, scope: Scope, rota: str, limit: int) -> list[Row]:
+    """Who saved which edition of a rota when, newest first; raises NotFound."""
+    await load_rotas(conn, scope, rota)
+    return await all_rows(conn, queries("duty")["saved"], {"rota": rota, "limit": limit})
+
+
+async def shifts_of(conn: Connection, rota: str, editions: Sequence[int]) -> dict[int, list[Shift]]:
+    """The shifts of these editions of a rota, by their number."""
+    async with conn.cursor() as cur:
+        found = await duty.load_shifts(cur, [(rota, edition) for edition in editions])
+    return {edition: shifts for (_, edition), shifts in found.items()}
 
 
 async def load_titles(conn: Connection, responders: list[str]) -> dict[str, Row]:
@@ -135,13 +161,14 @@ async def hand_over(conn: Connection, who: Principal, rota: str, giver: str, tak
     for key, name in (("giver", giver), ("taker", taker)):
         if name not in known:
             raise BadInput(f"there is no responder {name!r}", f"#/{key}", "handover")
+    turn = await _turn(conn, rota, giver)
     alarms = await all_rows(conn, _SQL["open_alarms"], {"rota": rota, "limit": MOST_ALARMS})
     count = alarms[0]["total"] if alarms else 0
     kept = [
         {**{name: value for name, value in row.items() if name != "total"}, "raised_at": row["raised_at"].isoformat()}
         for row in alarms
     ]
-    given = {"rota": rota, "giver": giver, "taker": taker, "note": note, "actor": who.name}
+    given = {"rota": rota, "giver": giver, "taker": taker, "note": note, "actor": who.name, **turn}
     row = await one_row(conn, _SQL["write_handover"], {**given, "alarms": Jsonb(kept), "alarm_count": count})
     assert row is not None
     await audit.record(
@@ -150,6 +177,7 @@ async def hand_over(conn: Connection, who: Principal, rota: str, giver: str, tak
     await _say(conn, rota, {"rota": rota, "action": "handover", "handover": str(row["id"])})
     return {
         **row,
+        **turn,
         "giver": giver,
         "taker": taker,
         "note": note,
@@ -157,6 +185,19 @@ async def hand_over(conn: Connection, who: Principal, rota: str, giver: str, tak
         "alarm_count": count,
         "written_by": who.name,
     }
+
+
+async def _turn(conn: Connection, rota: str, giver: str) -> dict[str, Any]:
+    """The watch that is handed over: the note belongs to it, whatever becomes of the rota."""
+    row = await one_row(conn, _SQL["clock"])
+    assert row is not None
+    async with conn.cursor() as cur:
+        books = await duty.load_books(cur, rota, row["now"] - timedelta(hours=1), row["now"])
+    turn = watch_handed_over(books.get(rota, ()), giver, to_micros(row["now"]))
+    if turn is None:
+        return dict.fromkeys(("shift", "watch_starts_at", "watch_ends_at", "edition"))
+    times = {"watch_starts_at": to_datetime(turn.start), "watch_ends_at": to_datetime(turn.end)}
+    return {"shift": turn.shift, **times, "edition": turn.edition}
 
 
 async def handovers(

@@ -69,6 +69,7 @@ async def apply(
     `digest` is that of the plan that was looked at: raises Conflict when the hub would do something else by now.
     """
     await conn.execute(_SQL["lock"], {"key": SAVING})
+    await conn.execute(_SQL["acting"], {"actor": who.name})
     current = await load(conn, declared)
     found = await asyncio.to_thread(core.plan, declared, current, catalogue)
     _allow(who.scope, declared, found, current)

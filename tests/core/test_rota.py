@@ -5,22 +5,27 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.core.rota import (
     DAY,
     MINUTE,
     Calendar,
+    Known,
     Override,
     Rota,
     Shift,
+    Turn,
     check_override,
     check_rota,
     local_day,
     midnight,
     on_duty,
     timeline,
+    timeline_of,
+    was_on_duty,
+    watch_handed_over,
 )
 from hub.errors import BadInput
 from hub.model import DayKind, Micros
@@ -30,6 +35,7 @@ from tests.core.rotas import (
     MONDAY,
     NATIONAL_DAY,
     NIGHT_SHIFT,
+    PEOPLE,
     ROTA,
     calendars,
     local,
@@ -215,3 +221,69 @@ def test_a_swap_that_contradicts_itself_is_refused(override: Override, says: str
 @given(rotas())
 def test_any_rota_of_the_tests_holds(rota: Rota) -> None:
     check_rota(rota)
+
+
+# what was known ---------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def books(draw: st.DrawFn) -> tuple[Known, ...]:
+    """Some editions of a rota and its calendar, one after the other."""
+    moments = sorted(draw(st.sets(st.integers(-1440, 10 * 1440), min_size=1, max_size=4)))
+    return tuple(Known(FIRST + moment * 60_000_000, draw(rotas()), draw(calendars)) for moment in moments)
+
+
+@settings(max_examples=40)
+@given(books(), st.integers(-1440, 5 * 1440), st.integers(0, 59_999_999))
+def test_the_past_is_answered_by_what_was_known_then_whatever_is_saved_later(
+    book: tuple[Known, ...], minutes: int, rest: int
+) -> None:
+    at = FIRST + minutes * 60_000_000 + rest
+    by_then = [known for known in book if known.since <= at]
+    expected = naive_on_duty(by_then[-1].rota, at, by_then[-1].calendar) if by_then else ()
+    assert was_on_duty(book, at) == expected
+    assert was_on_duty(by_then, at) == expected  # what was saved afterwards is no news of it
+    span = timeline_of(book, FIRST - DAY, FIRST + 6 * DAY)
+    assert (span[0].start, span[-1].end) == (FIRST - DAY, FIRST + 6 * DAY)
+    assert all(one.end == two.start and one.responders != two.responders for one, two in itertools.pairwise(span))
+    assert next(watch.responders for watch in span if watch.start <= at < watch.end) == expected
+
+
+def test_a_handover_belongs_to_the_watch_that_was() -> None:
+    """Just after eight the night hands over: to the night's watch the note belongs, not to the day's that has begun."""
+    book = (Known(FIRST - 100 * DAY, ROTA, Calendar()),)
+
+    def turn(giver: str, at: str) -> tuple[str, Micros] | None:
+        found = watch_handed_over(book, giver, local(at))
+        return None if found is None else (found.shift, found.start)
+
+    assert turn("dai", "2026-09-29 08:10") == ("night", local("2026-09-28 20:00"))
+    assert turn("dai", "2026-09-29 07:50") == ("night", local("2026-09-28 20:00"))
+    assert turn("ada", "2026-09-28 19:59") == ("day", local("2026-09-28 08:00"))
+    assert turn("dai", "2026-09-29 09:00") is None  # an hour after its end it is nobody's to hand over
+    assert turn("eve", "2026-09-29 08:10") is None
+    swapped = replace(
+        ROTA, overrides=(Override("o", local("2026-09-29 00:00"), local("2026-09-29 08:00"), "dai", "eve"),)
+    )
+    assert watch_handed_over((Known(FIRST - DAY, swapped, Calendar()),), "eve", local("2026-09-29 08:10")) is not None
+
+
+def test_a_handover_after_an_edit_belongs_to_the_watch_as_it_was_before_it() -> None:
+    edited = replace(ROTA, shifts=(replace(DAY_SHIFT, id="all-day", responders=("eve",)),), version=2)
+    book = (Known(FIRST - 100 * DAY, ROTA, Calendar()), Known(local("2026-09-29 08:05"), edited, Calendar()))
+    night = watch_handed_over(book, "dai", local("2026-09-29 08:10"))
+    assert night == Turn("night", local("2026-09-28 20:00"), local("2026-09-29 08:00"), 1)
+
+
+@settings(max_examples=40)
+@given(books(), st.sampled_from((*PEOPLE, "eve")), st.integers(-1440, 11 * 1440))
+def test_whoever_is_on_duty_by_a_shift_always_has_a_watch_to_hand_over(
+    book: tuple[Known, ...], person: str, minutes: int
+) -> None:
+    at = FIRST + minutes * 60_000_000
+    turn = watch_handed_over(book, person, at)
+    if turn is not None:
+        assert turn.start <= at < turn.end + 3_600_000_000
+    plain = tuple(known._replace(rota=replace(known.rota, overrides=())) for known in book)
+    if person in was_on_duty(plain, at):
+        assert watch_handed_over(plain, person, at) is not None

@@ -54,8 +54,10 @@ async def test_who_is_on_duty_is_found_with_swaps_and_days_off(world: World) -> 
     async with world.conn.cursor() as cur:
         await put_rota(cur, Rota("duty", (office,)))
         await add_override(cur, "duty", swap, "ill", "test")
+        await cur.execute("update rota_override set made_at = %s", (to_datetime(FIRST),))  # it was known beforehand
         await cur.execute(
-            "insert into calendar_year (year, notice, days, imported_by) values (2026, 'a notice', %s, 'test')",
+            "insert into calendar_year (year, notice, days, imported_at, imported_by)"
+            " values (2026, 'a notice', %s, '2025-11-04', 'test')",
             (json.dumps({"2026-09-29": "holiday", "2026-10-03": "workday"}),),
         )
         assert await load_calendar(cur) == Calendar(

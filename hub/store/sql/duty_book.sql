@@ -10,6 +10,9 @@ where r.retired_at is null
        or r.division in (select v.code from divisions_in_scope(%(scope)s::jsonb) v))
 order by r.id::text collate "C"
 
+-- name: clock
+select hub_clock() as now
+
 -- name: lock
 -- one save at a time, of manifests too (hub.store.provisioning): what each finds without a hole must not be one together
 select pg_advisory_xact_lock(%(key)s)
@@ -30,7 +33,7 @@ where o.rota = %(rota)s and o.ends_at > %(since)s
 order by o.key desc limit %(limit)s
 
 -- name: cancel_override
-update rota_override set cancelled_at = now(), cancelled_by = %(actor)s
+update rota_override set cancelled_at = hub_clock(), cancelled_by = %(actor)s
 where rota = %(rota)s and id = %(override)s and cancelled_at is null
 
 -- name: responders_of
@@ -49,12 +52,14 @@ order by a.signal_class not in ('fire', 'panic'), a.raised_at desc
 limit %(limit)s
 
 -- name: write_handover
-insert into duty_handover (rota, giver, taker, note, alarms, alarm_count, written_by)
-values (%(rota)s, %(giver)s, %(taker)s, %(note)s, %(alarms)s, %(alarm_count)s, %(actor)s)
+insert into duty_handover (rota, giver, taker, note, alarms, alarm_count, written_by, shift, watch_starts_at, watch_ends_at, edition)
+values (%(rota)s, %(giver)s, %(taker)s, %(note)s, %(alarms)s, %(alarm_count)s, %(actor)s, %(shift)s, %(watch_starts_at)s, %(watch_ends_at)s,
+        %(edition)s)
 returning id, at
 
 -- name: handovers
-select h.id, h.at, h.giver::text, h.taker::text, h.note, h.alarms, h.alarm_count, h.written_by
+select h.id, h.at, h.giver::text, h.taker::text, h.note, h.alarms, h.alarm_count, h.written_by,
+       h.shift::text, h.watch_starts_at, h.watch_ends_at
 from duty_handover h
 where h.rota = %(rota)s and (%(at)s::timestamptz is null or (h.at, h.id) < (%(at)s, %(id)s::uuid))
 order by h.at desc, h.id desc limit %(limit)s

@@ -33,7 +33,7 @@ order by 1, 2
 -- What would lose the responder: live policies, and rotas in which it takes turns or stands in.
 select 'policy ' || p.id from policy_step s join policy p on p.id = s.policy and p.retired_at is null where s.responder = %(responder)s
 union
-select 'rota ' || r.id from rota_turn t join rota r on r.id = t.rota and r.retired_at is null where t.responder = %(responder)s
+select 'rota ' || t.rota from rota_turn_now t where t.responder = %(responder)s
 union
 select 'rota ' || r.id from rota_override o join rota r on r.id = o.rota and r.retired_at is null
 where o.present = %(responder)s and o.cancelled_at is null and o.ends_at > clock_timestamp()

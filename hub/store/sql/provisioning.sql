@@ -4,6 +4,10 @@
 -- name: lock
 select pg_advisory_xact_lock(%(key)s)
 
+-- name: acting
+-- whose name stands in the history of whatever is saved in this transaction
+select set_config('anxin.actor', %(actor)s, true)
+
 -- name: partitions
 select value::int from hub_setting where name = 'partitions'
 
