@@ -22,6 +22,8 @@ HORIZON: Micros = 400 * DAY
 AT_ONCE: Micros = 15 * SECOND
 """GB/T 45839 5.10.4 (FIR-49): people are told within this time by at least two kinds of channel."""
 MEDIA_AT_ONCE = 2
+CALENDAR_LATE: Micros = 31 * DAY
+"""The State Council's arrangement of a year comes out in October to December of the year before: on its first of December it is missed."""
 _MOST_ROWS = 500
 """Rows of a round that are looked at: who would be reached only by a later repetition than that counts as not reached."""
 
@@ -94,7 +96,9 @@ def worse(after: Sequence[Finding], before: Sequence[Finding]) -> list[Finding]:
     for one in after:
         old = known.get((one.code, one.policy, one.subject))
         grown = old is None or (bool(old) and (not one.spans or bool(_without(one.spans, old))))
-        if one.severity == "error" and grown:
+        if (
+            one.severity == "error" and one.code != "calendar" and grown
+        ):  # a missing notice is no fault of what is saved
             found.append(one)
     return found
 
@@ -293,26 +297,40 @@ def _more(spans: Sequence[object]) -> tuple[str, str]:
 
 
 def _unknown_years(duty: Duty, start: Micros, end: Micros) -> Iterator[Finding]:
-    """Rotas that go by working days and days off, in years of which nobody has said which these are."""
-    used = {step.rota for policy in duty.policies for step in policy.steps if step.rota in duty.rotas}
-    careful = sorted(
-        name for name in used if any(shift.day_kinds != frozenset(DayKind) for shift in duty.rotas[name].shifts)
-    )
+    """Policies that go by working days and days off, in years of which nobody has said which these are: they go by plain weekdays, which is
+    wrong on some thirty days. The notice comes out in November, so the finding is an error from `CALENDAR_LATE` before the year on."""
     for year in range(local_day(start).year, local_day(max(start, end - 1)).year + 1):
-        if not careful or year in duty.calendar.years:
+        if year in duty.calendar.years:
             continue
-        since, until = max(start, midnight(date(year, 1, 1))), min(end, midnight(date(year + 1, 1, 1)))
-        names = ", ".join(careful[:5]) + (f" +{len(careful) - 5}" if len(careful) > 5 else "")
-        yield Finding(
-            "calendar",
-            "warning",
-            "",
-            str(year),
-            f"没有 {year} 年放假调休数据：值班表 {names} 只按星期排班",
-            f"days off and made-up working days of {year} are not known: rotas {names} go by plain weekdays",
-            since,
-            until,
-        )
+        begins = midnight(date(year, 1, 1))
+        since, until = max(start, begins), min(end, midnight(date(year + 1, 1, 1)))
+        for policy in duty.policies:
+            named = {step.rota for step in policy.steps if step.rota in duty.rotas}
+            careful = sorted(name for name in named if _goes_by_days_off(duty.rotas[name], since, until))
+            if not careful:
+                continue
+            names = ", ".join(careful[:5]) + (f" +{len(careful) - 5}" if len(careful) > 5 else "")
+            zh, en = _what(policy)
+            yield Finding(
+                "calendar",
+                "error" if start >= begins - CALENDAR_LATE else "warning",
+                policy.id,
+                str(year),
+                f"没有 {year} 年放假调休数据：{zh}所用值班表 {names} 只按星期排班，请导入国务院办公厅通知",
+                f"days off and made-up working days of {year} are not known: {en} goes by plain weekdays in rotas {names};"
+                " import the State Council's notice",
+                since,
+                until,
+            )
+
+
+def _goes_by_days_off(rota: Rota, since: Micros, until: Micros) -> bool:
+    """Whether it makes a difference to a shift of that time what a day is."""
+    first, last = local_day(since), local_day(until - 1)
+    return any(
+        shift.day_kinds != frozenset(DayKind) and shift.since <= last and (shift.until is None or shift.until >= first)
+        for shift in rota.shifts
+    )
 
 
 def _uncovered(duty: Duty, site: Site) -> Iterator[Finding]:

@@ -87,6 +87,29 @@ class Planned(NamedTuple):
     due_at: Micros
     ended_at: Micros | None
     fault: str
+    rota: bool = False
+    """the target is a duty post"""
+    on_duty: tuple[str, ...] = ()
+    """who had it when the step was done, by what was known then"""
+
+
+class Followed(NamedTuple):
+    """By which policy, and which version of it, the escalation went from `round` on."""
+
+    at: Micros
+    round: int
+    policy: str
+    version: int | None
+
+
+class Edited(NamedTuple):
+    """Somebody changed whom it goes by while it was under way; `thing` is policy, rota or swap."""
+
+    at: Micros
+    thing: str
+    name: str
+    actor: str
+    version: int
 
 
 class Waiting(NamedTuple):
@@ -126,6 +149,11 @@ class Story(NamedTuple):
     steps: Sequence[Planned]
     attempts: Sequence[Told]
     waiting: Sequence[Waiting]
+    version: int | None = None
+    """of the policy by which it goes, or went last"""
+    course: Sequence[Followed] = ()
+    """where that has changed: all of them, the first too"""
+    edits: Sequence[Edited] = ()
 
 
 def explain(story: Story, at: Micros) -> Explanation:
@@ -205,9 +233,7 @@ _EVENTS: Mapping[str, tuple[str, str]] = {
 
 def _paging(story: Story, at: Micros, told: Sequence[Told]) -> list[Fact]:
     facts = []
-    if story.begun_at is not None and story.begun_at <= at and story.policy:
-        zh, en = f"按策略 {story.policy} 升级", f"escalated by policy {story.policy}"
-        facts.append(Fact(story.begun_at, "policy", zh, en))
+    facts += _course(story, at)
     for step in story.steps:
         where = {"round": step.round, "step": step.step}
         if step.due_at > at:
@@ -217,6 +243,9 @@ def _paging(story: Story, at: Micros, told: Sequence[Told]) -> list[Fact]:
             facts.append(Fact(step.due_at, "fault", zh, en, where))
         elif step.ended_at is not None and step.ended_at <= at:
             zh, en = f"第 {step.step} 步：{step.target}", f"step {step.step}: {step.target}"
+            if step.rota:
+                zh = f"{zh}，当时当班：{'、'.join(step.on_duty) or '无人'}"
+                en = f"{en}, on duty then: {', '.join(step.on_duty) or 'nobody'}"
             facts.append(Fact(step.ended_at, "step", zh, en, where))
     for row in told:
         zh, en = _OUTCOMES.get(row.outcome, (row.outcome, row.outcome))
@@ -247,6 +276,40 @@ def _paging(story: Story, at: Micros, told: Sequence[Told]) -> list[Fact]:
     return facts
 
 
+def _course(story: Story, at: Micros) -> list[Fact]:
+    """By which policy it went when, and who changed what meanwhile."""
+    if story.begun_at is None or story.begun_at > at:
+        return []
+    facts = []
+    course = story.course or ([Followed(story.begun_at, 0, story.policy, story.version)] if story.policy else [])
+    for n, one in enumerate(one for one in course if one.at <= at):
+        zh, en = f"按策略 {one.policy}", f"by policy {one.policy}"
+        if one.version is not None:
+            zh, en = f"{zh}（第 {one.version} 版）", f"{en} (version {one.version})"
+        zh, en = (
+            (f"{zh}升级", f"escalated {en}")
+            if n == 0
+            else (f"自第 {one.round} 轮起{zh}升级", f"{en} from round {one.round} on")
+        )
+        facts.append(Fact(one.at, "policy", zh, en, {"round": one.round, "version": one.version}))
+    for edit in story.edits:
+        if not story.begun_at <= edit.at <= at:
+            continue
+        who = edit.actor or "?"
+        zh, en = _EDITS[edit.thing]
+        seen = {"version": edit.version, "actor": edit.actor}
+        facts.append(Fact(edit.at, f"{edit.thing}_changed", zh.format(edit.name, who), en.format(edit.name, who), seen))
+    return facts
+
+
+_EDITS: Mapping[str, tuple[str, str]] = {
+    "policy": (
+        "{1} 修改了策略 {0}：已开始的一轮按原版走完，下一轮按新版",
+        "{1} changed policy {0}: a round that has begun goes on by the version that it began with, the next one goes by the new one",
+    ),
+    "rota": ("{1} 修改了值班表 {0}：此后的步骤按新表", "{1} changed rota {0}: steps from then on go by the new one"),
+    "swap": ("{1} 为值班表 {0} 登记了替班", "{1} entered a swap for rota {0}"),
+}
 _OUTCOMES: Mapping[str, tuple[str, str]] = {
     "delivered": ("已送达", "delivered"),
     "failed": ("发送失败", "failed"),

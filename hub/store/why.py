@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from hub.core.why import Moved, Planned, Story, Told, Waiting
+from hub.core.rota import was_on_duty
+from hub.core.why import Edited, Followed, Moved, Planned, Story, Told, Waiting
 from hub.errors import NotFound
 from hub.model import Exercise, Micros, Priority, SignalClass, to_micros
 from hub.profiles import AlarmDefinition, Condition, Profile
+from hub.store import duty
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -42,12 +44,34 @@ async def story(conn: Connection, id: UUID, profiles: Mapping[str, Profile]) -> 
         ended_at=_micros(row["ended_at"]),
         policy=row["policy"],
         reason=row["reason"],
-        steps=[Planned(**_timed(one, "due_at", "ended_at")) for one in await all_rows(conn, _SQL["steps"], given)],
+        steps=await _steps(conn, given),
         attempts=[Told(**_timed(one, "at")) for one in await all_rows(conn, _SQL["attempts"], given)],
         waiting=[
             Waiting(**_timed(one, "created_at", "ended_at")) for one in await all_rows(conn, _SQL["waiting"], given)
         ],
+        version=row["version"],
+        course=[Followed(**_timed(one, "at")) for one in await all_rows(conn, _SQL["course"], given)],
+        edits=[Edited(**_timed(one, "at")) for one in await all_rows(conn, _SQL["edits"], given)],
     )
+
+
+async def _steps(conn: Connection, given: dict[str, Any]) -> list[Planned]:
+    """The steps as written; those of a duty post that are done with who had it then."""
+    rows = await all_rows(conn, _SQL["steps"], given)
+    done = [row for row in rows if row["rota"] and row["ended_at"] is not None]
+    books = {}
+    if done:
+        since, until = min(row["ended_at"] for row in done), max(row["ended_at"] for row in done)
+        async with conn.cursor() as cur:
+            for rota in {row["target"] for row in done}:
+                books.update(await duty.load_books(cur, rota, since, until))
+    made = [Planned(**_timed(row, "due_at", "ended_at")) for row in rows]
+    return [
+        one._replace(on_duty=was_on_duty(books[one.target], one.ended_at))
+        if one.rota and one.ended_at is not None and one.target in books
+        else one
+        for one in made
+    ]
 
 
 def words(definition: AlarmDefinition) -> tuple[str, str]:

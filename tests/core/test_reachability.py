@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hub.core.escalation import Policy, Step
 from hub.core.media import REACHES_A_PERSON, medium
 from hub.core.reach import Way, told, ways
-from hub.core.reachability import Duty, Finding, Person, Site, check, span_en, span_zh
+from hub.core.reachability import Duty, Finding, Person, Site, check, span_en, span_zh, worse
 from hub.core.rota import DAY, MINUTE, Calendar, Override, Rota, Shift
 from hub.model import SECOND, DayKind, Micros, Priority, SignalClass
 from tests.core.rotas import (
@@ -159,8 +159,33 @@ def test_a_year_without_data_is_said_where_a_rota_goes_by_working_days() -> None
     (warning,) = found(careful, span=(FIRST, FIRST + 400 * DAY))
     assert (warning.code, warning.severity, warning.subject) == ("calendar", "warning", "2027")
     assert "days off and made-up working days of 2027 are not known" in warning.en
+    assert warning.policy == POLICY.id, "it says which policies depend on it"
     assert found(careful) == []
     assert found(duty(), span=(FIRST, FIRST + 400 * DAY)) == []
+
+
+def test_a_notice_that_is_missed_is_an_error_from_december_on_until_it_is_imported_and_hinders_no_save() -> None:
+    office = replace(DAY_SHIFT, day_kinds=frozenset({DayKind.WORKDAY}))
+    rest = replace(DAY_SHIFT, id="rest", day_kinds=frozenset({DayKind.WEEKEND, DayKind.HOLIDAY}))
+    careful = duty(rota=Rota("duty", (office, rest, NIGHT_SHIFT)))
+    for at, severity in (
+        ("2026-11-30 23:59", "warning"),
+        ("2026-12-01 00:00", "error"),
+        ("2027-01-01 00:00", "error"),
+        ("2027-06-01 12:00", "error"),
+    ):
+        start = local(at)
+        first = found(careful, span=(start, start + 400 * DAY))[0]
+        assert (first.code, first.severity, first.subject) == ("calendar", severity, "2027"), at
+        assert worse([first], []) == [], "a manifest that mends something else is not refused for it"
+    known = Calendar(NATIONAL_DAY.days, frozenset({2026, 2027, 2028}))
+    assert (
+        found(
+            duty(rota=careful.rotas["duty"], calendar=known),
+            span=(local("2027-01-01 00:00"), local("2028-01-01 00:00")),
+        )
+        == []
+    )
 
 
 def test_a_site_whose_fire_no_policy_covers_is_found() -> None:
@@ -279,7 +304,9 @@ def test_a_rota_as_last_step_is_refused_exactly_where_it_has_a_hole(rota: Rota, 
     known = dict.fromkeys((*PEOPLE, "eve"), BOTH) | {"room": ROOM}
     given_duty = Duty((policy,), {"duty": rota}, known, calendar)
     codes = [
-        finding.code for finding in check(given_duty, (), start, start + 120 * MINUTE) if finding.severity == "error"
+        finding.code
+        for finding in check(given_duty, (), start, start + 120 * MINUTE)
+        if finding.severity == "error" and finding.code != "calendar"
     ]
     assert codes == (["last-step"] if empty else [])
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.core.alarms import AlarmEvent, AlarmState
-from hub.core.why import Moved, Planned, Story, Told, Waiting, explain
+from hub.core.why import Edited, Followed, Moved, Planned, Story, Told, Waiting, explain
 from hub.model import Exercise, Micros, Priority, SignalClass
 
 SECOND = 1_000_000
@@ -157,3 +157,26 @@ def test_what_happens_later_changes_no_fact_of_before(told: Story, at: Micros) -
         attempts=[row for row in told.attempts if row.at <= at],
     )
     assert explain(known, at) == explain(told, at)
+
+
+def test_a_policy_that_was_changed_in_the_middle_of_a_chain_is_told_with_what_the_chain_followed() -> None:
+    changed = story(
+        policy="night",
+        version=2,
+        course=[Followed(T0, 1, "night", 1), Followed(T0 + 60 * SECOND, 2, "night", 2)],
+        edits=[Edited(T0 + 30 * SECOND, "policy", "night", "wang", 2)],
+    )
+    whole = [fact.en for fact in explain(changed, T0 + 90 * SECOND).facts]
+    assert "escalated by policy night (version 1)" in whole
+    assert "by policy night (version 2) from round 2 on" in whole
+    assert any(line.startswith("wang changed policy night: a round that has begun goes on") for line in whole)
+    before = [fact.en for fact in explain(changed, T0 + 20 * SECOND).facts]
+    assert "escalated by policy night (version 1)" in before
+    assert not any("version 2" in line or "wang" in line for line in before), "the past knows nothing of it"
+
+
+def test_a_step_for_a_duty_post_says_who_had_it_then() -> None:
+    step = STEP._replace(target="post", rota=True, on_duty=("ada", "bo"))
+    told = explain(story(steps=[step]), T0 + 10 * SECOND)
+    assert "step 1: post, on duty then: ada, bo" in [fact.en for fact in told.facts]
+    assert "第 1 步：post，当时当班：ada、bo" in [fact.zh for fact in told.facts]

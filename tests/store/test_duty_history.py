@@ -10,9 +10,12 @@ import pytest
 
 from hub.core.escalation import Step
 from hub.core.rota import Override, Rota, Shift, timeline_of, was_on_duty
+from hub.core.why import explain
 from hub.model import DayKind, to_datetime, to_micros
 from hub.store.duty import add_override, load_books, on_duty, put_rota, retire_rota
+from hub.store.escalation import fire
 from hub.store.policies import Channel, Responder, put_policy, put_responder
+from hub.store.why import story
 from tests.core.rotas import MONDAY, local
 from tests.paging import POLICY, World, webhook
 
@@ -153,6 +156,24 @@ async def test_a_policy_that_changes_in_the_middle_of_a_chain_is_kept_with_who_c
         "select n, round, policy::text, version from escalation_course where alarm = %s order by n", alarm
     )
     assert [tuple(row.values()) for row in rows] == [(1, 1, "city", 1), (2, 3, "city", 2)]
+
+
+async def test_why_a_person_was_told_stays_what_it_was_after_the_rota_was_edited(world: World) -> None:
+    async with world.conn.cursor() as cur:
+        await put_rota(cur, Rota("duty", (ALWAYS,)))
+        await put_policy(cur, replace(POLICY, steps=(Step(1, rota="duty"),)))
+        alarm = await world.alarm()
+        async with world.conn.transaction():
+            await fire(cur, alarm)
+        await cur.execute("update escalation_step set ended_at = hub_clock() where alarm = %s", (alarm,))
+        await now(world, "2026-10-01 12:05")
+        await cur.execute("select set_config('anxin.actor', 'wang', false)")
+        await put_rota(cur, Rota("duty", (replace(ALWAYS, responders=("bo",)),)))
+    told = explain(await story(world.conn, alarm, {}), local("2026-10-01 12:06"))
+    lines = [fact.en for fact in told.facts]
+    assert "step 1: duty, on duty then: ada" in lines
+    assert "wang changed rota duty: steps from then on go by the new one" in lines
+    assert "escalated by policy city (version 1)" in lines
 
 
 def test_a_book_without_anything_known_has_nobody_on_duty() -> None:

@@ -255,7 +255,7 @@ def _unknown_years(d: Declaration) -> Iterator[Problem]:
         key = Key(Noun.POLICY, "", finding.policy)
         record = d.records.get(key)
         unchanged = record is None or d.current.live.get(key) == record.fields
-        if finding.severity == "warning" or (unchanged and finding not in refused):
+        if finding.severity == "warning" or finding.code == "calendar" or (unchanged and finding not in refused):
             yield Problem("" if record is None else record.pointer, finding.en, finding.code)
 
 

@@ -3,7 +3,8 @@ select a.signal_class, a.priority, a.exercise, a.raised_at, a.received_at, a.lat
        d.profile, a.suppressed_by,
        (select concat_ws(' · ', ri.title_zh, r.definition) from alarm r join institution ri on ri.key = r.institution
         where r.id = a.suppressed_by) as root,
-       e.state as escalation, e.started_at as begun_at, e.ended_at, coalesce(e.policy, '') as policy, coalesce(e.reason, '') as reason
+       e.state as escalation, e.started_at as begun_at, e.ended_at, coalesce(e.policy, '') as policy,
+       e.policy_version as version, coalesce(e.reason, '') as reason
 from alarm a
 join device d on d.key = a.device
 left join escalation e on e.alarm = a.id
@@ -13,7 +14,8 @@ where a.id = %(id)s
 select event, to_state, at, actor, note from alarm_transition where alarm = %(id)s order by n
 
 -- name: steps
-select round, step, coalesce(rota, responder, '') as target, due_at, ended_at, coalesce(fault, '') as fault
+select round, step, coalesce(rota, responder, '') as target, due_at, ended_at, coalesce(fault, '') as fault,
+       rota is not null as rota
 from escalation_step where alarm = %(id)s and state <> 'cancelled'
 order by due_at, round, step, repetition limit %(limit)s
 
@@ -38,3 +40,22 @@ select at, value, text from (
     (select e.at, e.value, e.text from event e
      where e.device = %(device)s and e.point = %(point)s and e.instance = %(instance)s and e.at <= %(at)s order by e.at desc limit 1)
 ) both_kinds order by at desc limit 1
+
+-- name: course
+select at, round, policy, version from escalation_course where alarm = %(id)s order by n limit %(limit)s
+
+-- name: edits
+-- What was changed while it was under way, of the policies and rotas by which it went.
+with e as (select alarm, policy, started_at, coalesce(ended_at, 'infinity') as ended_at from escalation where alarm = %(id)s),
+     policies as (select policy::text as name from e union select policy from escalation_course where alarm = %(id)s),
+     rotas as (select distinct rota::text as name from escalation_step where alarm = %(id)s and rota is not null)
+select at, thing, name, actor, version from (
+    select d.saved_at as at, 'policy' as thing, d.policy::text as name, d.saved_by as actor, d.n as version
+    from e join policy_edition d on d.saved_at between e.started_at and e.ended_at join policies p on p.name = d.policy
+    union all
+    select d.saved_at, 'rota', d.rota::text, d.saved_by, d.n
+    from e join rota_edition d on d.saved_at between e.started_at and e.ended_at join rotas r on r.name = d.rota
+    union all
+    select o.made_at, 'swap', o.rota::text, o.made_by, 0
+    from e join rota_override o on o.made_at between e.started_at and e.ended_at join rotas r on r.name = o.rota
+) edits order by at limit %(limit)s
