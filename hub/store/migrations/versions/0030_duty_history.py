@@ -1,9 +1,9 @@
-"""Revision 0028: who was on duty stays known, see the .sql file beside."""
+"""Revision 0030: who was on duty stays known, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0028"
-down_revision = "0027"
+revision = "0030"
+down_revision = "0029"
 
 
 def upgrade() -> None:
