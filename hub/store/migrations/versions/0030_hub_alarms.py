@@ -1,9 +1,9 @@
-"""Revision 0029: what the hub's own alarms say, see the .sql file beside."""
+"""Revision 0030: what the hub's own alarms say, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0029"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 
 def upgrade() -> None:
