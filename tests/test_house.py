@@ -1,11 +1,16 @@
 """Rules of the house that stand in no module: the lock, the names of hosts, and what scripts/setup reports."""
 
+import importlib.util
+import os
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -72,3 +77,32 @@ def test_the_set_up_tells_what_it_downloaded_apart_from_what_it_had(tmp_path: Pa
         "setup:   3/3 ruff (10.0 MB, cached)",
         "setup: unpacking",
     ]
+
+
+def drawn() -> list[int]:
+    """The examples of one property, as often as it is asked."""
+    seen: list[int] = []
+
+    @given(st.integers(-(10**15), 10**15))
+    def look(number: int) -> None:
+        seen.append(number)
+
+    look()
+    return seen
+
+
+@pytest.mark.skipif("ANXIN_EXPLORE" in os.environ, reason="new examples are wanted")
+def test_examples_stay_the_same_whatever_else_is_imported(tmp_path: Path) -> None:
+    before = drawn()
+    other = tmp_path / "other_room.py"
+    other.write_text("".join(f"N{n} = {10**13 + 7 * n}\n" for n in range(500)))
+    spec = importlib.util.spec_from_file_location("other_room", other)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules["other_room"] = module
+    try:
+        assert drawn() == before
+    finally:
+        del sys.modules["other_room"]

@@ -125,7 +125,8 @@ def _policy_findings(
     if not classes:
         return
     first = [(row.offset, by_step[row.step]) for row in rows if row.offset <= AT_ONCE]
-    few = _without([(s, e) for s, e, media in _together(first, start, end) if len(media) < MEDIA_AT_ONCE], gaps)
+    thin = [(since, until) for since, until, media in _together(first, start, end) if len(media) < MEDIA_AT_ONCE]
+    few = _without(_joined(thin), gaps)
     if few:
         yield _two_media(policy, few, start, end)
     if Priority.CRITICAL in policy.priorities:
@@ -176,6 +177,16 @@ def _without(
         if begin < end:
             left.append((begin, end))
     return left
+
+
+def _joined(spans: Iterable[tuple[Micros, Micros]]) -> list[tuple[Micros, Micros]]:
+    """Spans in order, where one begins as another ends made one: too few is too few by whichever medium."""
+    found: list[tuple[Micros, Micros]] = []
+    for since, until in spans:
+        if found and found[-1][1] == since:
+            since = found.pop()[0]
+        found.append((since, until))
+    return found
 
 
 def _together(first: Sequence[tuple[Micros, Sequence[Reached]]], start: Micros, end: Micros) -> list[Reached]:

@@ -139,6 +139,13 @@ def test_hours_with_one_kind_only_are_named() -> None:
     assert "within 15 s (FIR-49)" in finding.en
 
 
+def test_hours_with_one_kind_only_are_one_span_whichever_kind_it_is() -> None:
+    rota = Rota("duty", (replace(DAY_SHIFT, responders=("ada",)), replace(NIGHT_SHIFT, responders=("bo",))))
+    (finding,) = found(duty(rota=rota, ada=Person((HOOK,)), bo=Person((MAIL,))), "two-media")
+    assert finding.spans == (TEN_DAYS,)
+    assert finding.en.startswith("at every hour: fire in division 140403 (policy city) is not told by two kinds")
+
+
 def test_the_last_step_of_a_critical_fire_policy_is_a_manned_room_and_never_an_end() -> None:
     to_ada = replace(POLICY, steps=(Step(1, "room", kinds=2), Step(2, "ada")))
     assert [f.code for f in found(duty(to_ada))] == ["last-step"]
