@@ -1,9 +1,9 @@
-"""Revision 0030: what the hub's own alarms say, see the .sql file beside."""
+"""Revision 0031: what the hub's own alarms say, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 
 
 def upgrade() -> None:
