@@ -76,7 +76,7 @@ async def show_drill(who: Reader, conn: Conn, drill: DrillId) -> DrillReport:
 async def show_drill_report(who: Reader, conn: Conn, hub: Hub, drill: DrillId) -> HTMLResponse:
     """The report as one printable page that needs nothing else."""
     row, reports = await _report(conn, who, drill)
-    policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    policy = {"Content-Security-Policy": drill_report.POLICY}
     return HTMLResponse(drill_report.as_html(row, reports, hub.clock()), headers=policy)
 
 

@@ -5,8 +5,10 @@ declared press that was made.
 """
 
 import csv
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from html import escape
 from typing import Any, NamedTuple
 
@@ -207,6 +209,11 @@ table{border-collapse:collapse;width:100%;margin:.4em 0}th,td{border:1px solid #
 th{background:#eee}.n{text-align:right;white-space:nowrap}.real{color:#b00;font-weight:bold}small{color:#555}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}table,tr{break-inside:avoid}}
 """
+POLICY = (
+    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+"""The Content-Security-Policy under which the page is shown: its own style, by its digest, and nothing else."""
 
 
 def as_html(drill: Row, reports: Sequence[Reported], made_at: datetime) -> str:

@@ -6,36 +6,29 @@ from typing import Any
 from uuid import UUID
 
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import Response
 
 from hub.core import hidings
 from hub.core.alarms import AlarmEvent, Disposition, Refused
-from hub.errors import BadInput, Conflict
+from hub.errors import Conflict
 from hub.model import SECOND, Micros, to_micros
 from hub.notify.authority import handover_id
 from hub.store import alarms, audit, console, handovers, views
 from hub.store import hidings as shelvings
 from hub.store.rows import Row
-from hub.web.asking import SCRIPTED, Asked
-from hub.web.rendering import BEIJING, render, word
+from hub.web.asking import Asked, said
+from hub.web.fields import LINE, choice, text
+from hub.web.rendering import BEIJING, word
 
 HOURS = (1, 2, 4, 8, 24, 72, 168)
 """how long an alarm may be shelved, as far as its priority allows (hub.core.hidings.LONGEST_SHELVING)"""
-_MAX_LINE = 200
 
 Deed = Callable[[Asked, UUID, Micros], Awaitable[Mapping[str, Any]]]
 """does it in the caller's transaction; returns what the audit log keeps of it"""
 
 
-def _text(ask: Asked, name: str, *, most: int, least: int = 0) -> str:
-    text = ask.form.get(name, "").strip()
-    if not least <= len(text) <= most:
-        raise BadInput(f"this has {least} to {most} characters", name, "validation")
-    return text
-
-
 def _note(ask: Asked, least: int = 0) -> str:
-    return _text(ask, "note", most=alarms.MAX_NOTE, least=least)
+    return text(ask.form, "note", most=alarms.MAX_NOTE, least=least)
 
 
 def _moves(event: AlarmEvent) -> Deed:
@@ -53,9 +46,7 @@ async def _write(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
 
 
 async def _dispose(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
-    given = ask.form.get("disposition", "")
-    if given not in list(Disposition):
-        raise BadInput(f"a disposition is one of {', '.join(Disposition)}", "disposition", "validation")
+    given = choice(ask.form, "disposition", list(Disposition))
     note = _note(ask)
     found = Disposition(given)
     await alarms.move(
@@ -72,10 +63,8 @@ async def _close(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
 
 async def _shelve(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
     """A fire or panic is only asked for here: it is shelved when a second person agrees, from a login of their own."""
-    given = ask.form.get("hours", "")
-    if given not in map(str, HOURS):
-        raise BadInput(f"an alarm is shelved for {', '.join(map(str, HOURS))} hours", "hours", "validation")
-    reason = _text(ask, "reason", most=alarms.MAX_NOTE, least=1)
+    given = choice(ask.form, "hours", [str(number) for number in HOURS])
+    reason = text(ask.form, "reason", most=alarms.MAX_NOTE, least=1)
     until = at + int(given) * 3600 * SECOND
     done = await shelvings.shelve(ask.conn, alarm, until, ask.who.name, reason, at)
     return {"hours": int(given), "reason": reason, "asked": done is None}
@@ -93,22 +82,22 @@ async def _unshelve(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
 
 
 async def _hand_over(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
-    authority = _text(ask, "authority", most=40, least=1)
-    note = _text(ask, "note", most=1000)
+    authority = text(ask.form, "authority", most=40, least=1)
+    note = text(ask.form, "note", most=1000)
     await handovers.begin(ask.conn, handover_id(alarm, authority), alarm, authority, ask.who.name, note)
     return {"authority": authority, "note": note}
 
 
 async def _received(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
-    authority = _text(ask, "authority", most=40, least=1)
-    by = _text(ask, "received_by", most=_MAX_LINE, least=1)
-    reference = _text(ask, "reference", most=100)
+    authority = text(ask.form, "authority", most=40, least=1)
+    by = text(ask.form, "received_by", most=LINE, least=1)
+    reference = text(ask.form, "reference", most=100)
     await handovers.received(ask.conn, alarm, authority, ask.who.name, by, reference, None)
     return {"authority": authority, "received_by": by, "reference": reference}
 
 
 async def _arrived(ask: Asked, alarm: UUID, at: Micros) -> Mapping[str, Any]:
-    authority = _text(ask, "authority", most=40, least=1)
+    authority = text(ask.form, "authority", most=40, least=1)
     await handovers.arrived(ask.conn, alarm, authority, ask.who.name, "", None)
     return {"authority": authority}
 
@@ -143,8 +132,9 @@ async def act(ask: Asked) -> Response:
             detail = await deed(ask, id, to_micros(ask.hub.clock()))
             await audit.record(ask.conn, ask.who.name, f"alarm.{verb}", f"alarm:{id}", {**detail, "by": "console"})
     except Conflict as error:
-        return _said(ask, id, 409, refusal(error, await console.alarm(ask.conn, ask.who.scope, id)))
-    return _said(ask, id, 200, word("done.asked" if detail.get("asked") else f"done.{verb}"))
+        words = refusal(error, await console.alarm(ask.conn, ask.who.scope, id))
+        return said(ask, words, f"/console/alarms/{id}", 409)
+    return said(ask, word("done.asked" if detail.get("asked") else f"done.{verb}"), f"/console/alarms/{id}")
 
 
 def refusal(error: Conflict, row: Row) -> tuple[str, str]:
@@ -155,11 +145,3 @@ def refusal(error: Conflict, row: Row) -> tuple[str, str]:
         return zh.format(who=row["acknowledged_by"], at=at), en.format(who=row["acknowledged_by"], at=at)
     known = next((reason for reason in Refused if reason.value in str(error)), None)
     return (word("refused")[0], str(error)) if known is None else word(f"refused.{known.name.lower()}")
-
-
-def _said(ask: Asked, id: UUID, status: int, words: tuple[str, str]) -> Response:
-    if SCRIPTED in ask.request.headers:
-        return JSONResponse({"zh": words[0], "en": words[1]}, status)
-    if status == 200:
-        return RedirectResponse(f"/console/alarms/{id}", 303)
-    return render("error.html", status, title=words, reason="")

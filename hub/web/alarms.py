@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from hub.api import pages
 from hub.core.alarms import Disposition
@@ -55,6 +55,13 @@ async def show_board(ask: Asked) -> Response:
         now=ask.hub.clock(),
         institution=institution,
     )
+
+
+async def show_waiting(ask: Asked) -> Response:
+    """For pages that are not the board: what wants somebody now, so that it is heard and seen wherever one is."""
+    rows = await console.waiting(ask.conn, ask.who.scope, limit=BOARD)
+    kinds = {str(row["id"]): "urgent" if row["urgent"] else "plain" for row in rows}
+    return JSONResponse({"total": rows[0]["total"] if rows else 0, "alarms": kinds, "now": ask.hub.clock().isoformat()})
 
 
 async def show_history(ask: Asked) -> Response:

@@ -16,7 +16,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.core.rights import Permission
 from hub.errors import AnxinError, BadInput, Conflict, Forbidden, LinkDown, NotFound
-from hub.web import acting, alarms, drills, duty, institutions, linked, live, logins, why
+from hub.web import (
+    acting,
+    alarms,
+    arming,
+    declaring,
+    devices,
+    drills,
+    duty,
+    institutions,
+    linked,
+    live,
+    logins,
+    maintenance,
+    noise,
+    proofs,
+    testing,
+    why,
+)
 from hub.web.asking import SCRIPTED, action, page
 from hub.web.rendering import render, word
 
@@ -46,11 +63,17 @@ HEADERS = (
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 
 
+LINK_HEADERS = ((b"referrer-policy", b"strict-origin"),)
+"""a signed link is a key: the pages that are opened from it hear of the host alone. Not `no-referrer`: with it browsers send a form without its origin"""
+
+
 class Shield:
     """ASGI middleware: what a page may load and who may keep it. Only files that never change are kept anywhere."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, own: Sequence[tuple[bytes, bytes]] = ()) -> None:
         self.app = app
+        other = {name for name, _ in own}
+        self.headers = (*own, *(pair for pair in HEADERS if pair[0] not in other), (b"cache-control", b"no-store"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and put the headers on its answer."""
@@ -59,7 +82,7 @@ class Shield:
             if message["type"] == "http.response.start":
                 had = list(message.get("headers", ()))
                 named = {name.lower() for name, _ in had}
-                extra = [pair for pair in (*HEADERS, (b"cache-control", b"no-store")) if pair[0] not in named]
+                extra = [pair for pair in self.headers if pair[0] not in named]
                 message = {**message, "headers": [*had, *extra]}
             await send(message)
 
@@ -114,13 +137,30 @@ ROUTES = (
     Route("/institutions", page(institutions.show_all)),
     Route("/institutions/{institution}", page(institutions.show)),
     Route("/institutions/{institution}/floors/{floor}", page(institutions.show_floor)),
+    Route("/institutions/{institution}/armed", action(arming.say, Permission.MAINTAIN), methods=["POST"]),
+    Route("/devices/{device}", page(devices.show)),
+    Route("/devices/{device}/test", action(devices.test, Permission.TEST), methods=["POST"]),
     Route("/duty", page(duty.show)),
     Route("/duty/{rota}/handover", action(duty.hand_over), methods=["POST"]),
     Route("/drills", page(drills.show_all)),
+    Route("/drills", action(declaring.declare, Permission.EXERCISE, fields=declaring.FIELDS), methods=["POST"]),
+    Route("/drills/new", page(declaring.show, Permission.EXERCISE)),
     Route("/drills/{drill:uuid}", page(drills.show)),
     Route("/drills/{drill:uuid}/report.{kind}", page(drills.show_report)),
     Route("/drills/{drill:uuid}/cancel", action(drills.cancel, Permission.EXERCISE), methods=["POST"]),
     Route("/drills/{drill:uuid}/marks", action(drills.mark), methods=["POST"]),
+    Route("/proofs", page(proofs.show_all)),
+    Route("/proofs", action(proofs.order, Permission.EXERCISE), methods=["POST"]),
+    Route("/proofs/{proof:uuid}", page(proofs.show)),
+    Route("/tests", page(testing.show)),
+    Route("/police-windows", action(testing.book, Permission.EXERCISE), methods=["POST"]),
+    Route("/police-windows/{window:uuid}/receipt", action(testing.receive, Permission.EXERCISE), methods=["POST"]),
+    Route("/police-windows/{window:uuid}/cancel", action(testing.cancel, Permission.EXERCISE), methods=["POST"]),
+    Route("/maintenance", page(maintenance.show)),
+    Route("/maintenance", action(maintenance.make, Permission.MAINTAIN), methods=["POST"]),
+    Route("/maintenance/{window:uuid}/end", action(maintenance.end, Permission.MAINTAIN), methods=["POST"]),
+    Route("/noise", page(noise.show)),
+    Route("/waiting", page(alarms.show_waiting)),
     Route("/static/{digest}/{name}", show_file),
 )
 LINKED = (
@@ -136,14 +176,15 @@ async def _to_board(_: Request) -> Response:
 def install(app: FastAPI) -> None:
     """Serve the console below /console and the signed links below /n, with the services of the API's application."""
     for prefix, routes in (("/console", ROUTES), ("/n", LINKED)):
-        app.router.routes.append(Mount(prefix, app=_made(app, routes)))
+        own = LINK_HEADERS if routes is LINKED else ()
+        app.router.routes.append(Mount(prefix, app=_made(app, routes, own)))
     app.router.routes.append(Route("/", _to_board))
     app.router.routes.append(Route("/console", _to_board))
 
 
-def _made(app: FastAPI, routes: Sequence[Route]) -> Starlette:
+def _made(app: FastAPI, routes: Sequence[Route], own: Sequence[tuple[bytes, bytes]]) -> Starlette:
     handlers = {AnxinError: on_error, HTTPException: on_error, Exception: on_error}
-    made = Starlette(routes=list(routes), middleware=[Middleware(Shield)], exception_handlers=handlers)
+    made = Starlette(routes=list(routes), middleware=[Middleware(Shield, own=own)], exception_handlers=handlers)
     made.router.redirect_slashes = False
     made.state.services = app.state.services
     made.state.logins = logins.throttle()

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from hub.api.access import Services
 from hub.core.rights import Permission, Principal
@@ -22,6 +22,7 @@ from hub.errors import BadInput, Forbidden
 from hub.store import sessions
 from hub.store.pool import Connection
 from hub.store.session import transaction
+from hub.web.rendering import render
 
 COOKIE = "anxin_session"
 MAX_FORM = 20_000
@@ -67,11 +68,11 @@ def page(show: Page, permission: Permission = Permission.READ) -> Endpoint:
     return endpoint
 
 
-def action(act: Page, permission: Permission = Permission.ACKNOWLEDGE) -> Endpoint:
-    """The endpoint of a POST that acts: from our own page, with the session's token against forgery."""
+def action(act: Page, permission: Permission = Permission.ACKNOWLEDGE, *, fields: int = 50) -> Endpoint:
+    """The endpoint of a POST that acts: from our own page, with the session's token against forgery, of so many fields at most."""
 
     async def endpoint(request: Request) -> Response:
-        form = await read_form(request)
+        form = await read_form(request, fields)
         expected = forgery_token(request.cookies.get(COOKIE, ""))
         if not hmac.compare_digest(form.get("csrf", "").encode(), expected.encode()):
             raise Forbidden("this form was not given out to this session: load the page again")
@@ -101,25 +102,30 @@ def forgery_token(secret: str) -> str:
     return urlsafe_b64encode(hashlib.sha256(b"anxin csrf 1" + secret.encode()).digest()).decode().rstrip("=")
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, fields: int = 50) -> dict[str, str]:
     """The fields of a form sent by a page of this hub; raises Forbidden for one from elsewhere, BadInput for what is no form."""
     check_origin(request)
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise HTTPException(415, "a form is sent as application/x-www-form-urlencoded")
     body = await request.body()
-    if len(body) > MAX_FORM:
-        raise HTTPException(413, f"a form has at most {MAX_FORM} bytes")
+    most = MAX_FORM if fields <= 50 else 100 * fields
+    if len(body) > most:
+        raise HTTPException(413, f"a form has at most {most} bytes")
     try:
-        fields = parse_qsl(
-            body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=50, errors="strict"
+        found = parse_qsl(
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            max_num_fields=fields,
+            errors="strict",
         )
     except ValueError:
         raise BadInput("not a form", "#", "form") from None
-    for name, value in fields:
+    for name, value in found:
         if "\x00" in value:
             raise BadInput("a NUL character is not allowed", name, "text")
-    return dict(fields)
+    return dict(found)
 
 
 def check_origin(request: Request) -> None:
@@ -129,6 +135,15 @@ def check_origin(request: Request) -> None:
     ours = {request.headers.get("host", "").lower(), public.netloc.lower()} - {""}
     if origin.netloc.lower() not in ours or request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise Forbidden("a form of this console is sent from this console's own page")
+
+
+def said(ask: Asked, words: tuple[str, str], to: str, status: int = 200) -> Response:
+    """What came of a POST, for people: our own script says it where they are; without a script they are led to the page that shows it."""
+    if SCRIPTED in ask.request.headers:
+        return JSONResponse({"zh": words[0], "en": words[1], "to": to}, status)
+    if status == 200:
+        return RedirectResponse(to, 303)
+    return render("error.html", status, title=words, reason="")
 
 
 def after_login(wanted: str) -> str:

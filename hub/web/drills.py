@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from hub.api import pages
 from hub.core import drill_report
@@ -11,14 +11,13 @@ from hub.core.rights import Permission
 from hub.errors import BadInput
 from hub.model import to_micros
 from hub.store import audit, drills
-from hub.web.asking import Asked
-from hub.web.rendering import render
+from hub.web.asking import Asked, said
+from hub.web.declaring import phase
+from hub.web.rendering import render, word
 
 LISTED = 50
 MARKS = ("arrival", "all_clear")
 _MAX_NOTE = 1000
-_REPORT = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""the report is one page that needs nothing else: its style stands in it"""
 
 
 async def show_all(ask: Asked) -> Response:
@@ -29,7 +28,14 @@ async def show_all(ask: Asked) -> Response:
     if len(rows) > LISTED:
         last = rows[LISTED - 1]
         cursor = pages.encode(pages.moment_key(last["starts_at"]), str(last["id"]))
-    return render("drills.html", ask=ask, drills=rows[:LISTED], cursor=cursor, now=ask.hub.clock())
+    return render(
+        "drills.html",
+        ask=ask,
+        drills=rows[:LISTED],
+        cursor=cursor,
+        may=ask.may(Permission.EXERCISE),
+        now=ask.hub.clock(),
+    )
 
 
 async def show(ask: Asked) -> Response:
@@ -47,6 +53,8 @@ async def show(ask: Asked) -> Response:
         change=drill_report.change,
         marks=MARKS if ask.may(Permission.ACKNOWLEDGE) and row["starts_at"] <= now else (),
         may_cancel=ask.may(Permission.EXERCISE) and row["cancelled_at"] is None and row["ends_at"] > now,
+        phase=lambda press: phase(press, to_micros(now), row["cancelled_at"] is not None or row["ends_at"] <= now),
+        running=row["cancelled_at"] is None and row["starts_at"] <= now < row["ends_at"],
         now=now,
     )
 
@@ -66,7 +74,7 @@ async def show_report(ask: Asked) -> Response:
     if ask.request.path_params["kind"] != "html":
         raise HTTPException(404, "a report is html or csv")
     made = drill_report.as_html(row, reports, ask.hub.clock())
-    return HTMLResponse(made, headers={"Content-Security-Policy": _REPORT})
+    return HTMLResponse(made, headers={"Content-Security-Policy": drill_report.POLICY})
 
 
 async def cancel(ask: Asked) -> Response:
@@ -74,7 +82,7 @@ async def cancel(ask: Asked) -> Response:
     id: UUID = ask.request.path_params["drill"]
     await drills.cancel(ask.conn, ask.who.scope, id, ask.who.name, to_micros(ask.hub.clock()))
     await audit.record(ask.conn, ask.who.name, "drill.cancel", f"drill:{id}", {"by": "console"})
-    return RedirectResponse(f"/console/drills/{id}", 303)
+    return said(ask, word("done.drill.cancel"), f"/console/drills/{id}")
 
 
 async def mark(ask: Asked) -> Response:
@@ -89,4 +97,4 @@ async def mark(ask: Asked) -> Response:
     await drills.record(ask.conn, ask.who.scope, id, institution, kind, ask.hub.clock(), ask.who.name, note)
     detail = {"institution": institution, "kind": kind, "by": "console"}
     await audit.record(ask.conn, ask.who.name, "drill.record", f"drill:{id}", detail)
-    return RedirectResponse(f"/console/drills/{id}", 303)
+    return said(ask, word("done.mark"), f"/console/drills/{id}")

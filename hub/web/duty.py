@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from hub.core.rota import Rota, timeline
 from hub.errors import BadInput
 from hub.model import to_datetime, to_micros
 from hub.store import console, duty, duty_book
-from hub.web.asking import Asked
-from hub.web.rendering import render
+from hub.web.asking import Asked, said
+from hub.web.rendering import render, word
 
 AHEAD = timedelta(hours=36)
 BACK = timedelta(hours=1)
@@ -56,7 +56,7 @@ async def hand_over(ask: Asked) -> Response:
     if not 1 <= len(note) <= _MAX_NOTE:
         raise BadInput(f"a note has 1 to {_MAX_NOTE} characters", "note", "validation")
     await duty_book.hand_over(ask.conn, ask.who, rota, ask.form.get("giver", ""), ask.form.get("taker", ""), note)
-    return RedirectResponse("/console/duty", 303)
+    return said(ask, word("done.handover"), "/console/duty")
 
 
 def _swaps(rota: Rota, titles: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:

@@ -10,13 +10,16 @@ from starlette.responses import Response
 
 from hub.api import shapes
 from hub.api.floors import picture
+from hub.core.rights import Permission
 from hub.errors import NotFound
 from hub.profiles import Profile
 from hub.store import console, premises, views
 from hub.store.rows import Row
+from hub.web import arming
 from hub.web.alarms import worded
 from hub.web.asking import Asked
 from hub.web.charts import spark
+from hub.web.devices import with_evidence
 from hub.web.rendering import number, render
 
 LISTED = 100
@@ -42,13 +45,14 @@ async def show(ask: Asked) -> Response:
     """One institution."""
     id = ask.request.path_params["institution"]
     institution = await views.institution(ask.conn, ask.who.scope, id)
-    found = await console.devices(ask.conn, ask.who.scope, id, limit=DEVICES)
+    found = [with_evidence(row) for row in await console.devices(ask.conn, ask.who.scope, id, limit=DEVICES)]
     alarms = await console.active_alarms(ask.conn, ask.who.scope, limit=ALARMS, institution=id)
     zones = [
         (key, list(rows))
         for key, rows in groupby(found, key=lambda row: (row["zone"], row["zone_zh"], row["zone_en"], row["floor"]))
     ]
     floors = await premises.plans(ask.conn, ask.who.scope, id)
+    armed = await arming.state(ask, id)
     since, curves = await _curves(ask, id)
     return render(
         "institution.html",
@@ -60,6 +64,9 @@ async def show(ask: Asked) -> Response:
             for floor in floors
         ],
         alarms=[worded(ask.hub.profiles, row) for row in alarms],
+        armed=armed,
+        may_maintain=ask.may(Permission.MAINTAIN),
+        may_exercise=ask.may(Permission.EXERCISE),
         curves=curves,
         curves_since=since,
         now=ask.hub.clock(),

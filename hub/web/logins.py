@@ -46,6 +46,7 @@ async def log_in(request: Request) -> Response:
     async with transaction(hub.pool) as conn:
         who = await access.authenticate(conn, form.get("token", "").strip(), hub.clock())
         if who is not None:
+            await sessions.end(conn, request.cookies.get(COOKIE, ""))  # whatever was planted or left here ends with it
             secret, expires_at = await sessions.begin(conn, who, hub.clock())
             await audit.record(conn, who.name, "console.login", f"token:{who.token}", {})
     if who is None:

@@ -48,6 +48,16 @@ def clock(at: datetime | None, *, date: bool = True) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), text)
 
 
+def local(at: datetime) -> str:
+    """A moment in Beijing time as plain text."""
+    return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def field(at: datetime) -> str:
+    """A moment as the value of a browser's field, in Beijing time to the minute."""
+    return at.astimezone(BEIJING).strftime("%Y-%m-%dT%H:%M")
+
+
 def hour(at: datetime) -> str:
     """A moment of today or tomorrow in Beijing time, short."""
     return at.astimezone(BEIJING).strftime("%H:%M")
@@ -92,7 +102,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"t": both, "words": word, "static": static, "titled": titled, "beat": lambda: BEAT_SECONDS}
-    made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number}
+    made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number, "field": field}
     return made
 
 

@@ -1,16 +1,15 @@
 """Why an alarm was as it was at a moment: what decided, and the facts that it rests on."""
 
-from datetime import datetime
 from uuid import UUID
 
 from starlette.responses import Response
 
 from hub.core.why import explain
-from hub.errors import BadInput
 from hub.model import to_datetime, to_micros
 from hub.store import console, why
 from hub.web.alarms import worded
 from hub.web.asking import Asked
+from hub.web.fields import moment
 from hub.web.rendering import BEIJING, render
 
 
@@ -18,7 +17,7 @@ async def show(ask: Asked) -> Response:
     """The explanation for now, or for the moment that is asked for (Beijing time, as a browser's field gives it)."""
     id: UUID = ask.request.path_params["alarm"]
     row = worded(ask.hub.profiles, await console.alarm(ask.conn, ask.who.scope, id))
-    at = _moment(ask.request.query_params.get("at", "")) or ask.hub.clock()
+    at = moment(ask.request.query_params, "at") or ask.hub.clock()
     found = explain(await why.story(ask.conn, id, ask.hub.profiles), to_micros(at))
     facts = [(None if one.at is None else to_datetime(one.at), one.zh, one.en) for one in found.facts]
     return render(
@@ -30,16 +29,3 @@ async def show(ask: Asked) -> Response:
         at=at,
         local=at.astimezone(BEIJING).strftime("%Y-%m-%dT%H:%M:%S"),
     )
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-        at = at.replace(tzinfo=BEIJING) if at.tzinfo is None else at
-        if not 1970 < at.year < 2200:
-            raise ValueError
-    except ValueError:
-        raise BadInput("a moment is written like 2026-11-22T02:13:00", "at", "validation") from None
-    return at

@@ -25,6 +25,21 @@ async def test_a_login_gives_a_cookie_that_no_script_and_no_other_site_can_use(c
         assert secret.encode() not in bytes(stored)
 
 
+async def test_a_login_never_goes_on_with_the_cookie_that_was_there_before(console: Console) -> None:
+    async with console.visitor("regulator-a") as attacker, console.visitor() as victim:
+        planted = attacker.http.cookies[COOKIE]
+        victim.http.cookies.set(COOKIE, planted, domain="hub.local", path="/console")
+        answer = await victim.log_in(console.city.tokens["operator"])
+        assert planted not in answer.headers["set-cookie"]
+        assert (await attacker.http.get("/console/")).status_code == 303, "the planted session has ended"
+        page = (await victim.http.get("/console/")).text
+        assert "holder of all000000002" in page
+        victim.http.cookies.clear()
+        victim.http.cookies.set(COOKIE, "x" * 43, domain="hub.local", path="/console")  # a secret that somebody made up
+        answer = await victim.log_in(console.city.tokens["operator"])
+        assert "x" * 43 not in answer.headers["set-cookie"]
+
+
 async def test_behind_tls_the_cookie_is_sent_over_tls_only(console: Console) -> None:
     services = console.app.state.services
     object.__setattr__(services, "settings", services.settings.model_copy(update={"public_url": "https://hub.example"}))

@@ -29,6 +29,7 @@ where (%(id)s::uuid is null or a.id = %(id)s)
   and (%(id)s::uuid is not null or a.exercise is null or a.exercise not in ('proof', 'canary'))
   and (%(id)s::uuid is not null or (a.ended_at is null) = %(active)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
+  and (%(device)s::text is null or d.id = %(device)s)
 order by (w.unowned and not w.hidden) desc, w.unowned desc,
          a.signal_class in ('fire', 'panic') desc,
          array_position(array['critical', 'high', 'medium', 'low', 'journal'], a.priority),
@@ -80,16 +81,15 @@ cross join lateral (
 order by p.id
 
 -- name: devices
-select d.id, d.kind, d.profile, d.lane, z.id as zone, z.title_zh as zone_zh, z.title_en as zone_en, z.floor, z.purpose,
+select d.key, d.id, d.kind, d.profile, d.lane, z.id as zone, z.title_zh as zone_zh, z.title_en as zone_en, z.floor, z.purpose,
        p.id as position, p.title_zh as position_zh, p.title_en as position_en, p.plan_x, p.plan_y,
-       s.admin_state, s.admin_since, s.link_state, s.link_since, v.cause as link_cause, s.function_state, s.function_since,
+       s.admin_state, s.admin_since, s.link_state, s.link_since, s.link_cause, s.function_state, s.function_since,
        s.function_reason, s.last_heard_at, s.proven_at,
        (select count(*) from alarm a where a.device = d.key and a.ended_at is null and a.priority <> 'journal'
            and (a.exercise is null or a.exercise not in ('proof', 'canary'))) as alarms
 from institutions_in_scope(%(scope)s::jsonb) i
 join device d on d.institution = i.key
 join device_state s on s.device = d.key
-join link_verdict v on v.device = d.key
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
 where i.id = %(institution)s and d.retired_at is null
@@ -147,4 +147,98 @@ join institutions_in_scope(%(scope)s::jsonb) i on i.key = a.institution
 join device d on d.key = a.device
 where a.suppressed_by = %(root)s and a.ended_at is null
 order by i.id, d.id
+limit %(limit)s
+
+-- name: place_of
+-- where a device is, in words
+select i.title_zh as institution_zh, i.title_en as institution_en, z.title_zh as zone_zh, z.title_en as zone_en, z.floor,
+       p.title_zh as position_zh, p.title_en as position_en
+from institutions_in_scope(%(scope)s::jsonb) i
+join device d on d.institution = i.key
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
+where d.id = %(device)s
+
+-- name: clock_of
+-- What tells of a device's clock: alarms about it at the device itself or at its edge, and its newest value whose time had to be taken from the hub's own clock.
+with own as (
+    select d.key, d.id, n.edge from institutions_in_scope(%(scope)s::jsonb) i
+    join device d on d.institution = i.key
+    left join endpoint n on n.key = d.endpoint
+    where d.id = %(device)s
+)
+select (select jsonb_agg(jsonb_build_object('id', a.id, 'device', e.id, 'raised_at', a.raised_at) order by a.raised_at)
+        from alarm a join device e on e.key = a.device
+        where a.device in (o.key, o.edge) and a.ended_at is null and a.signal_class = 'clock' and a.exercise is null) as alarms,
+       t.at as corrected_at, t.point
+from own o
+left join lateral (
+    select t.received_at as at, r.point from series r join point_state t on t.series = r.key
+    where r.device = o.key and t.quality = %(corrected)s order by t.received_at desc limit 1
+) t on true
+
+-- name: institution_titles
+select i.id::text as id, i.title_zh, i.title_en from institutions_in_scope(%(scope)s::jsonb) i where i.id::text = any (%(ids)s)
+
+-- name: post_titles
+-- rotas and responders share one space of names only by habit: a rota goes before a responder of the same id
+select distinct on (id) id, title_zh, title_en
+from (select id::text as id, title_zh, title_en, 0 as n from rota where id::text = any (%(ids)s)
+      union all select id::text, title_zh, title_en, 1 from responder where id::text = any (%(ids)s)) named
+order by id, n
+
+-- name: function_tests
+-- The newest function tests, each with the window at the police centre in which it was made.
+select t.id, d.id::text as device, d.kind, i.id::text as institution, i.title_zh as institution_zh, i.title_en as institution_en, t.state,
+       t.requested_by, t.requested_at, t.finished_at, t.detail, w.id as "window", w.reference, w.receipt_number, w.receipt_at
+from institutions_in_scope(%(scope)s::jsonb) i
+join device d on d.institution = i.key
+join device_test t on t.device = d.key
+left join lateral (
+    select w.* from police_window w
+    where w.device = d.key and w.cancelled_at is null and w.starts_at <= t.requested_at and w.ends_at >= t.requested_at
+    order by w.receipt_at nulls last, w.ends_at desc limit 1
+) w on true
+where d.key > 0 and (%(device)s::text is null or d.id = %(device)s)
+order by t.requested_at desc, t.id
+limit %(limit)s
+
+-- name: dialling
+-- devices that dial the police centre by a line of their own: what windows are booked for
+select d.id::text as id, i.title_zh as institution_zh, i.title_en as institution_en, p.title_zh as position_zh, p.title_en as position_en
+from institutions_in_scope(%(scope)s::jsonb) i
+join device d on d.institution = i.key
+left join position p on p.key = d.position
+where d.retired_at is null and coalesce(d.dials_police, d.profile = any (%(profiles)s::text[]))
+  and (%(device)s::text is null or d.id = %(device)s)
+order by i.id, d.id
+limit %(limit)s
+
+-- name: drillable
+-- Where a press can be declared: positions of a place whose device can raise fire or panic.
+select i.id::text as institution, i.title_zh as institution_zh, i.title_en as institution_en, z.id::text as zone, z.title_zh as zone_zh,
+       z.title_en as zone_en, p.id::text as position, p.title_zh, p.title_en, d.id::text as device, d.kind, d.profile, s.admin_state, s.link_state
+from institutions_in_scope(%(scope)s::jsonb) i
+join position p on p.institution = i.key and p.retired_at is null
+join zone z on z.key = p.zone
+join device d on d.position = p.key and d.retired_at is null and d.lane = 'urgent' and d.kind <> 'edge'
+join device_state s on s.device = d.key
+where i.retired_at is null
+  and (%(institution)s::text is null or i.id = %(institution)s)
+  and (%(zone)s::text is null or z.id = %(zone)s)
+  and (%(division)s::text is null or starts_with(i.division, %(division)s::text))
+  and (%(group)s::text is null or exists (select from group_member m where m.group_id::text = %(group)s and m.institution = i.key))
+order by i.id, z.id, p.id
+limit %(limit)s
+
+-- name: waiting
+-- What a page that is not the board has to know of it: which alarms want somebody now, the urgent ones first.
+select a.id, a.signal_class in ('fire', 'panic') as urgent, count(*) over () as total
+from institutions_in_scope(%(scope)s::jsonb) i
+join alarm a on a.institution = i.key
+where a.ended_at is null and a.state in ('unack_active', 'unack_cleared', 'latched_unack') and a.priority <> 'journal'
+  and (a.exercise is null or a.exercise not in ('proof', 'canary'))
+  and not (coalesce(a.shelved_until > now(), false) or a.suppressed_by is not null or coalesce(a.held_until > now(), false)
+           or a.out_of_service or (a.stale and a.signal_class not in ('fire', 'panic')))
+order by urgent desc, a.raised_at desc
 limit %(limit)s

@@ -121,6 +121,7 @@ document.addEventListener("submit", async (event) => {
     if (answer.status === 401) { connection.over(); throw new Error("401"); }
     const words = await answer.json();
     say(`${words.zh} · ${words.en}`, !answer.ok);
+    if (answer.ok && form.hasAttribute("data-go")) { location.assign(words.to); return; }
     if (answer.ok) form.reset();
   } catch {
     say(said.dataset.notsent, true);

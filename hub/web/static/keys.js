@@ -1,5 +1,6 @@
 // The console by keyboard. No single key acts on an alarm: `a` only moves to the button, Enter presses it.
-const PAGES = { 1: "/console/", 2: "/console/alarms", 3: "/console/institutions", 4: "/console/duty", 5: "/console/drills" };
+const PAGES = { 1: "/console/", 2: "/console/alarms", 3: "/console/institutions", 4: "/console/duty", 5: "/console/drills",
+  6: "/console/proofs", 7: "/console/tests", 8: "/console/maintenance", 9: "/console/noise" };
 
 export function keys({ sound }) {
   const dialog = document.getElementById("keys");
