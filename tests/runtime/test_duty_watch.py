@@ -185,7 +185,7 @@ async def a_hole(world: World, *policies: Policy) -> str:
     """From in an hour on nobody is on duty for an hour; `policies` have nothing but that rota."""
     now = to_micros(datetime.now(UTC))
     away = Override("", now + 3600 * SECOND, now + 7200 * SECOND, "room")
-    async with world.conn.cursor() as cur:
+    async with world.conn.transaction(), world.conn.cursor() as cur:
         for policy in policies:
             await put_policy(cur, policy)
         return await add_override(cur, "duty", away, "somebody wrote it past the API", "test")
@@ -200,7 +200,7 @@ async def mend(world: World, key: str) -> None:
 async def test_a_hole_is_an_alarm_that_is_paged_with_its_hour_and_clears_when_it_is_mended(world: World) -> None:
     profiles = load_profiles([data_folder("device-profiles")])
     async with receiver() as hook, watching(world, profiles=profiles) as watch, asyncio.TaskGroup() as tasks:
-        async with world.conn.cursor() as cur:
+        async with world.conn.transaction(), world.conn.cursor() as cur:
             await put_responder(
                 cur,
                 replace(ROOM, channels=(Channel("hook", **webhook(hook.url)), Channel("mail", "smtp", {}))),
@@ -297,7 +297,7 @@ async def test_a_check_that_cannot_be_made_is_an_alarm_until_it_can(
         return [(row["definition"], row["state"]) for row in await world.rows(_STANDING)]
 
     profiles = load_profiles([data_folder("device-profiles")])
-    async with world.conn.cursor() as cur:
+    async with world.conn.transaction(), world.conn.cursor() as cur:
         await put_policy(cur, replace(ALL, id="upper", division="14"))
     with monkeypatch.context() as broken_check:
         broken_check.setattr("hub.runtime.duty_watch.check", broken)
