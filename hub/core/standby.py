@@ -6,7 +6,7 @@ identities that the normal path will compute when it comes to the same messages.
 steps and rounds are those of `hub.core.escalation`. Nothing here is a commit: the edge keeps its messages and the hub judges them again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ from hub.core.escalation import Due, Plan, last_resort, next_round, round_of
 from hub.core.intake import take_message
 from hub.core.judging import run_timer
 from hub.core.lane import Key, Message, State, Streamed
-from hub.model import LIFE_SAFETY, Micros
+from hub.model import LIFE_SAFETY, SECOND, Micros
 from hub.registry import Registry
 
 WINDOW_MESSAGES = 50_000
@@ -26,15 +26,18 @@ WINDOW_BYTES = 64 * 1024 * 1024
 
 
 class Waiting(NamedTuple):
-    """One unconfirmed message. `since`: monotonic seconds."""
+    """One message that was not seen to be committed. `since`, `confirmed`: monotonic seconds at which it came, and at which the hub said that it
+    is committed."""
 
     message: Message
     partition: int
     since: float
+    confirmed: float | None = None
 
 
 class Window:
-    """Urgent messages that nobody has confirmed, by stream and number; bounded."""
+    """Urgent messages that nobody has confirmed, by stream and number, and those that were confirmed since the last look at the database: what
+    they raised is in no plan yet. Bounded."""
 
     def __init__(self, messages: int = WINDOW_MESSAGES, size: int = WINDOW_BYTES) -> None:
         self._limits = messages, size
@@ -62,24 +65,45 @@ class Window:
         while self.count > self._limits[0] or self.bytes > self._limits[1]:
             self._give_up()
 
-    def confirm(self, stream: str, upto: int) -> int | None:
-        """All of the stream up to `upto` is committed; the partition from which that took something out."""
+    def confirm(self, stream: str, upto: int, now: float) -> int | None:
+        """All of the stream up to `upto` is committed; the partition of what was waiting for that. What was judged already is known here and
+        goes; the rest stays until a look has shown what became of it."""
         self.upto[stream] = max(upto, self.upto.get(stream, 0))
-        gone = [(seq, waiting.partition) for seq, waiting in self._streams.get(stream, {}).items() if seq <= upto]
-        for seq, _ in gone:
-            self._drop(stream, seq)
-        return gone[0][1] if gone else None
+        waiting, fresh = self._streams.get(stream, {}), self._fresh.get(stream, set())
+        met = [seq for seq, one in waiting.items() if seq <= upto and one.confirmed is None]
+        partition = waiting[met[0]].partition if met else None
+        for seq in met:
+            if seq in fresh:
+                waiting[seq] = waiting[seq]._replace(confirmed=now)
+            else:
+                self._drop(stream, seq)
+        return partition
 
-    def overdue(self, now: float, grace: float) -> dict[int, list[Message]]:
-        """By partition, what is to be judged: of each stream in which something fresh has waited for more than `grace` seconds, all that is
-        fresh, in order. It counts as judged from now on."""
-        found: dict[int, list[Message]] = {}
+    def looked(self, began: float) -> set[int]:
+        """The database was looked at from `began` on: what was confirmed before is in what was seen. The partitions that this is of."""
+        seen = [
+            (stream, seq, one.partition)
+            for stream, waiting in self._streams.items()
+            for seq, one in waiting.items()
+            if one.confirmed is not None and one.confirmed < began
+        ]
+        for stream, seq, _ in seen:
+            self._drop(stream, seq)
+        return {partition for _, _, partition in seen}
+
+    def overdue(self, now: float, grace: float, settled: float | None = None) -> dict[int, list[Waiting]]:
+        """By partition, what is to be judged: of each stream in which something fresh has waited for more than `grace` seconds (`settled`
+        where it was confirmed), all that is fresh, in order. It counts as judged from now on; what was confirmed goes."""
+        limits = grace, grace if settled is None else settled
+        found: dict[int, list[Waiting]] = {}
         for stream, fresh in list(self._fresh.items()):
             waiting = self._streams[stream]
-            if any(now - waiting[seq].since > grace for seq in fresh):
-                for seq in sorted(fresh):
-                    found.setdefault(waiting[seq].partition, []).append(waiting[seq].message)
+            if any(now - waiting[seq].since > limits[waiting[seq].confirmed is not None] for seq in fresh):
                 del self._fresh[stream]
+                for seq in sorted(fresh):
+                    found.setdefault(waiting[seq].partition, []).append(waiting[seq])
+                    if waiting[seq].confirmed is not None:
+                        self._drop(stream, seq)
         return found
 
     def again(self, partition: int) -> None:
@@ -110,11 +134,17 @@ class Window:
             del self._streams[stream]
 
 
-def as_known(state: State, open_: Iterable[Alarm], at: Micros) -> State:
-    """A lane's state with what persons have done since the lane last looked: `open_` are the alarms that were open at `at`.
+COMMITTING: Micros = 60 * SECOND
+"""for how long after its receipt an alarm may still be committed: longer than ingest waits for a database"""
 
-    Of one that both know the later version counts; one that only the lane knows was ended by a person, unless it came after that look. Where
-    nothing can be known this tells somebody once too often rather than nobody.
+
+def as_known(state: State, open_: Iterable[Alarm], at: Micros, seen: Container[UUID]) -> State:
+    """A lane's state with what persons have done since the lane last looked: `open_` are the alarms that were open at `at`, `seen` those that
+    this look or an earlier one showed.
+
+    Of one that both know the later version counts. One that only the lane knows was ended by a person if a look has shown it; if none has, it
+    was committed after that look, however long before it was received. Where nothing can be known this tells somebody once too often rather
+    than nobody.
     """
     stored = {alarm.id: alarm for alarm in open_}
     alarms: dict[Key, Alarm] = {}
@@ -122,9 +152,18 @@ def as_known(state: State, open_: Iterable[Alarm], at: Micros) -> State:
         other = stored.get(alarm.id)
         if other is not None:
             alarms[key] = max(alarm, other, key=lambda one: one.version)
-        elif alarm.received_at >= at:
+        elif alarm.id not in seen and alarm.received_at >= at - COMMITTING:
             alarms[key] = alarm
     return replace(state, alarms=alarms)
+
+
+def with_pursued(state: State, pursued: Iterable[Alarm]) -> State:
+    """The state with what is paged here already and stands in it under no name: a further press is an occurrence of that, and no second alarm.
+
+    It is so while the message that raised it is committed and no look has shown it yet.
+    """
+    missing = {Key(one.device, one.definition, one.instance): one for one in pursued}
+    return replace(state, alarms=missing | state.alarms)
 
 
 class Judge:
@@ -159,6 +198,10 @@ class Judge:
         return [
             alarm for alarm in fresh if draft.registry.devices[alarm.device].key > 0
         ]  # a canary proves the path, not this
+
+    def standing(self) -> list[Alarm]:
+        """The alarms of the state that it judges over."""
+        return [alarm for alarm in self._draft.state.alarms.values() if alarm.ended_at is None]
 
     def _run_timers(self) -> None:
         draft = self._draft

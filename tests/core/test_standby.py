@@ -12,7 +12,7 @@ from hub.core.draft import Draft
 from hub.core.escalation import Plan, Step, round_of
 from hub.core.intake import take_in
 from hub.core.lane import Key, Message, State
-from hub.core.standby import Judge, Pursuit, Window, as_known, due_rows, is_pursued, moved_on, with_done
+from hub.core.standby import Judge, Pursuit, Window, as_known, due_rows, is_pursued, moved_on, with_done, with_pursued
 from hub.model import SECOND, AdminState, Lane, Sample, Series
 from hub.registry import Client, Device, Registry
 from tests.runtime.city import profiles
@@ -50,15 +50,19 @@ steps = st.lists(
         st.tuples(st.just("down"), st.integers(0, 2), st.integers(0, 12)),
         st.tuples(st.just("look"), st.floats(0, 3), st.just(0)),
         st.tuples(st.just("again"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("seen"), st.just(0), st.just(0)),
     ),
     max_size=60,
 )
 
 
 @given(steps)
-def test_what_waits_longer_than_the_grace_is_judged_in_order_and_what_is_confirmed_is_not(script: list[Any]) -> None:
+def test_what_waits_longer_than_the_grace_is_judged_in_order_and_what_is_confirmed_goes_with_the_next_look(
+    script: list[Any],
+) -> None:
     window, now = Window(), 0.0
     waiting: dict[tuple[int, int], float] = {}
+    confirmed: dict[tuple[int, int], float] = {}
     judged: set[tuple[int, int]] = set()
     upto = dict.fromkeys(range(3), 0)
     for what, a, b in script:
@@ -67,22 +71,31 @@ def test_what_waits_longer_than_the_grace_is_judged_in_order_and_what_is_confirm
             if b > upto[a]:
                 waiting.setdefault((a, b), now)
         elif what == "down":
-            moved = window.confirm(STREAMS[a], b)
-            gone = {place for place in waiting if place[0] == a and place[1] <= b}
-            assert moved == (a if gone else None)
+            moved = window.confirm(STREAMS[a], b, now)
+            met = {place for place in waiting if place[0] == a and place[1] <= b and place not in confirmed}
+            assert moved == (a if met else None)
             upto[a] = max(upto[a], b)
-            waiting = {place: since for place, since in waiting.items() if place not in gone}
+            waiting = {place: since for place, since in waiting.items() if place not in met & judged}
+            confirmed |= dict.fromkeys(met - judged, now)
         elif what == "again":
             window.again(a)
             judged -= {place for place in judged if place[0] == a}
+        elif what == "seen":
+            gone = {place for place, at in confirmed.items() if at < now}
+            assert window.looked(now) == {n for n, _ in gone}
+            waiting = {place: since for place, since in waiting.items() if place not in gone}
+            confirmed = {place: at for place, at in confirmed.items() if place not in gone}
         else:
             now += a
             fresh = {place for place in waiting if place not in judged}
-            due = {n for n, _ in (place for place in fresh if now - waiting[place] > 1.0)}
-            expected = {n: sorted(seq for m, seq in fresh if m == n) for n in due}
-            found = window.overdue(now, 1.0)
-            assert {n: [one.seq for one in messages] for n, messages in found.items()} == expected
-            judged |= {place for place in fresh if place[0] in due}
+            late = {place for place in fresh if now - waiting[place] > (2.0 if place in confirmed else 1.0)}
+            expected = {n: sorted(seq for m, seq in fresh if m == n) for n in {n for n, _ in late}}
+            found = window.overdue(now, 1.0, 2.0)
+            assert {n: [one.message.seq for one in some] for n, some in found.items()} == expected
+            judged |= {place for place in fresh if place[0] in expected}
+            waiting = {place: since for place, since in waiting.items() if place not in judged & confirmed.keys()}
+            confirmed = {place: at for place, at in confirmed.items() if place in waiting}
+        judged &= waiting.keys()
         assert window.count == len(waiting)
         assert [window.waits(n) for n in range(3)] == [any(m == n for m, _ in waiting) for n in range(3)]
 
@@ -92,7 +105,7 @@ def test_the_window_is_bounded_and_lets_the_oldest_go() -> None:
     for n in range(1, 26):
         window.add(0, message(n), float(n))
     assert (window.count, window.given_up) == (10, 15)
-    assert [one.seq for one in window.overdue(100.0, 1.0)[0]] == list(range(16, 26))
+    assert [one.message.seq for one in window.overdue(100.0, 1.0)[0]] == list(range(16, 26))
     big = Window(size=1000)
     for n in range(1, 4):
         big.add(0, message(n)._replace(payload=bytes(600)), float(n))
@@ -167,11 +180,35 @@ def test_a_persons_act_that_the_lane_has_not_seen_counts() -> None:
     taken, _ = step(opened, AlarmEvent.ACKNOWLEDGE, NOW, "somebody")
     key = Key("button-1", "click", "")
     lane = State(alarms={key: opened})
-    assert as_known(lane, [taken], NOW + 1).alarms == {key: taken}
-    assert as_known(lane, [], NOW + 1).alarms == {}  # ended by a person
-    assert as_known(lane, [], NOW).alarms == {key: opened}  # raised since that look
-    assert as_known(State(alarms={key: taken}), [opened], NOW + 1).alarms == {key: taken}
+    assert as_known(lane, [taken], NOW + 1, {opened.id}).alarms == {key: taken}
+    assert as_known(lane, [], NOW + 1, {opened.id}).alarms == {}  # ended by a person
+    assert as_known(lane, [], NOW, set()).alarms == {key: opened}  # raised since that look
+    assert as_known(lane, [], NOW + 300 * SECOND, set()).alarms == {}  # begun and ended between two looks
+    assert as_known(State(alarms={key: taken}), [opened], NOW + 1, {opened.id}).alarms == {key: taken}
     assert lane.alarms == {key: opened}
+
+
+def test_a_further_press_while_the_first_one_is_being_committed_is_no_second_alarm() -> None:
+    """A commit that takes longer than from one look to the next: the look came after the receipt and before the commit."""
+    first, second = message(1, press(NOW)), message(2, press(NOW + SECOND))
+    state = State()
+    take_in(state, REGISTRY, [first], NOW, frozenset()).settle()
+    (alarm,) = state.alarms.values()
+    known = as_known(state, [], NOW + 2 * SECOND, set())
+    assert {one.id for one in Judge(known, REGISTRY).take([second], NOW + 3 * SECOND)} <= {alarm.id}
+    ended = as_known(state, [], NOW + 2 * SECOND, {alarm.id})  # an earlier look has shown it: a person has ended it
+    assert [one.id != alarm.id for one in Judge(ended, REGISTRY).take([second], NOW + 3 * SECOND)] == [True]
+
+
+def test_a_further_press_of_what_is_paged_from_here_is_no_second_alarm_whatever_was_confirmed_meanwhile() -> None:
+    first, second = message(1, press(NOW)), message(2, press(NOW + SECOND))
+    (alarm,) = Judge(State(), REGISTRY).take([first], NOW + SECOND)
+    # the first is confirmed and gone; neither lane nor look know its alarm yet
+    judge = Judge(with_pursued(State(), [alarm]), REGISTRY)
+    assert {one.id for one in judge.take([second], NOW + 2 * SECOND)} <= {alarm.id}
+    other = alarm._replace(id=uuid.UUID(int=7))
+    key = Key("button-1", "click", "")
+    assert with_pursued(State(alarms={key: other}), [alarm]).alarms == {key: other}  # what is committed counts
 
 
 # pursuing -----------------------------------------------------------------------------------------------------------

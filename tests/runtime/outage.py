@@ -103,8 +103,11 @@ class Hub:
 
 
 @asynccontextmanager
-async def hub(database: str, mqtt_url: str, folder: Path | None, *, alone: bool = False) -> AsyncIterator[Hub]:
-    """Ingest, escalator, deliverer and standby; `alone`: the standby without the others, as when the database is away at the start."""
+async def hub(
+    database: str, mqtt_url: str, folder: Path | None, *, alone: bool = False, apart: bool = False
+) -> AsyncIterator[Hub]:
+    """Ingest, escalator, deliverer and standby; `alone`: the standby without the others, as when the database is away at the start; `apart`: it
+    knows nothing of what the lanes know, as when they are another process."""
     broker = parse_broker(mqtt_url)
     partitions = Partitions(database, broker, profiles(), [PARTITION])
 
@@ -113,7 +116,13 @@ async def hub(database: str, mqtt_url: str, folder: Path | None, *, alone: bool 
 
     loopback: dict[str, Any] = {"allow_loopback": True}
     standby = Standby(
-        database, broker, profiles(), folder=folder, live=(lambda _: None) if alone else live, timing=QUICK, **loopback
+        database,
+        broker,
+        profiles(),
+        folder=folder,
+        live=(lambda _: None) if alone or apart else live,
+        timing=QUICK,
+        **loopback,
     )
     standby.migrated.set()
     loops = [standby.run()]

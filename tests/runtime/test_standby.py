@@ -48,8 +48,9 @@ async def test_a_press_is_paged_while_the_database_is_frozen_or_stopped_and_once
             await sender.confirmed("urgent", seq)
             await alarms_are(db.url, first)
             await rows(db.url, SENT, [(1, 1)], 30)
+            await eventually(lambda: not running.standby.pursuits, 20)
             await acknowledge(db.url)
-            await eventually(lambda: not running.standby._open.alarms, 20)
+            await eventually(lambda: not running.standby.known.open.alarms, 20)
 
             await db.stop()
             seq, second = await press(sender)
@@ -102,13 +103,15 @@ async def test_a_lock_that_holds_delays_no_page_and_afterwards_the_next_step_com
             async with await psycopg.AsyncConnection.connect(fresh_database) as holder:
                 await holder.execute("select 1 from device_state for update")
                 seq, alarm = await press(sender)
+                await eventually(lambda: sink.ids == [key(alarm)], 20)
+                seq, _ = await press(sender)  # while the first one is being committed
                 await eventually(lambda: sink.ids == [key(alarm), key(alarm, 1, 1)], 20)  # the repetition, too
             await sender.confirmed("urgent", seq)
             await eventually(lambda: sink.ids == [key(alarm), key(alarm, 1, 1), key(alarm, 2)], 20)
             await rows(fresh_database, SENT, [(3, 3)], 20)
         spread = "select extract(epoch from max(due_at) - min(due_at))::float8, count(distinct alarm) from notification"
         assert fetch(fresh_database, spread) == [(6.0, 1)]
-        assert fetch(fresh_database, "select count(*) from alarm") == [(1,)]
+        assert fetch(fresh_database, "select id, occurrences from alarm") == [(alarm, 2)]
         assert fetch(fresh_database, "select outcome, code from attempt") == [("delivered", 204)] * 3
 
 
@@ -129,13 +132,37 @@ async def test_a_chain_that_ran_before_goes_on_while_the_database_is_frozen_and_
 
                 await alarms.act(conn, held, AlarmEvent.ACKNOWLEDGE, "somebody", "", wall_clock())
             seen = running.standby
-            await eventually(lambda: [one.alarm.id for one in seen._open.running] == [click], 20)
+            await eventually(lambda: [one.alarm.id for one in seen.known.open.running] == [click], 20)
             with db.frozen():
                 await eventually(lambda: len(sink.ids) == 3, 30)
                 assert sink.ids[2] == key(click, 2)
             await rows(db.url, SENT, [(3, 3)], 30)
             await eventually(lambda: not seen.pursuits, 20)
         assert len(sink.ids) == 3
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("apart", [False, True], ids=["one process", "ingest in another"])
+async def test_what_was_committed_as_the_database_fell_silent_is_paged_once_and_a_further_press_is_no_second_alarm(
+    tmp_path: Path, mqtt_url: str, apart: bool
+) -> None:
+    async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
+        cover(db.url, sink.port)
+        async with hub(db.url, mqtt_url, tmp_path / "data", apart=apart) as running:
+            await sender.told("urgent", sample("button-1", "pressed", False))
+            first_seq, first = await press(sender)
+            await sender.confirmed("urgent", first_seq)
+            with db.frozen():  # the deliverer may have been quicker, and the look at what is open, or not
+                seq, _ = await press(sender)
+                standby = running.standby
+                await eventually(lambda: sink.ids == [key(first)], 20)
+                await eventually(lambda: not standby.window._fresh, 20)  # all that was heard was judged
+            await sender.confirmed("urgent", seq)
+            await alarms_are(db.url, first)
+            await rows(db.url, SENT, [(1, 1)], 30)
+            await eventually(lambda: not standby.pursuits, 30)
+        assert sink.ids == [key(first)]
+        assert fetch(db.url, "select occurrences from alarm") == [(2,)]
 
 
 @pytest.mark.timeout(180)
