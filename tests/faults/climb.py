@@ -27,7 +27,8 @@ from hub.model import SECOND, Priority, SignalClass
 from hub.store.escalation import begin
 from hub.store.migrate import upgrade
 from hub.testing import eventually
-from tests.faults.family import Child, Family
+from tests.faults.family import Family
+from tests.faults.strikes import Strikes
 from tests.paging import Receiver, World, receiver, webhook
 
 OFFSETS = (0.0, 2.0, 5.0, 9.0, 14.0)
@@ -73,6 +74,8 @@ class Outcome:
     patience: float = 1.0
     """by how much what depends on the machine's speed may be longer than it says above"""
     clock_steps: int = 0
+    there_and_back: int = 0
+    """how often the clock was set and set back while nobody paged"""
     noticed: int = 0
     alarms: int = 0
     pages: int = 0
@@ -99,7 +102,7 @@ class Outcome:
     def __str__(self) -> str:
         late = sorted(self.lateness) or [0.0]
         return (
-            f"{self.kills} kills, {self.clock_steps} clock steps of an hour ({self.noticed} noticed), {self.alarms} alarms, {self.pages} pages, "
+            f"{self.kills} kills, {self.clock_steps} clock steps of an hour and {self.there_and_back} there and back ({self.noticed} noticed), {self.alarms} alarms, {self.pages} pages, "
             f"{self.repeated} repeated under the same key, early {len(self.early)}, skipped {len(self.skipped)}, doubled {len(self.doubled)}, "
             f"late {len(self.late)}, after an acknowledge {len(self.after_acknowledge)}, lateness beyond downtime "
             f"p50 {late[len(late) // 2]:.2f} s p99 {late[len(late) * 99 // 100]:.2f} s max {late[-1]:.2f} s, seed {self.seed}"
@@ -267,47 +270,14 @@ async def _acknowledge(world: World, alarm: UUID) -> None:
     await world.set_state(alarm, "normal")
 
 
-async def strike(climb: Climb, kills: int, chance: random.Random, clock_steps: int) -> int:
-    """Kill and set the clock, as the seed says, at least so often; how often the clock was set."""
-    done, ahead, steps = 0, 0, 0
-    while done < kills or steps < clock_steps:
-        before = len(climb.hook.requests)
-        if chance.random() < 0.5:
-            await eventually(lambda count=before: len(climb.hook.requests) > count, deadline=RECOVERY)  # type: ignore[misc]
-        await asyncio.sleep(chance.uniform(0.0, 1.0))
-        what = chance.random()
-        if done < kills and what < 0.2:
-            await eventually(climb.kill_postgres, deadline=RECOVERY)
-            done += 1
-        elif done < kills:
-            for pager in chance.sample(climb.pagers, 2 if what < 0.5 and done + 2 <= kills else 1):
-                await eventually(lambda one=pager: _kill(one), deadline=RECOVERY)  # type: ignore[misc]
-                done += 1
-        if chance.random() < 0.15 or (steps < clock_steps and done >= kills * (steps + 1) / (clock_steps + 1)):
-            # the first is forward: who believes the clock is early then
-            hours = chance.choice([way for way in (-1, 1) if abs(ahead + way) <= 3]) if steps else 1
-            await eventually(lambda by=hours: _set_clock(climb.url, 3600 * by), deadline=RECOVERY, every=0.05)  # type: ignore[misc]
-            ahead, steps = ahead + hours, steps + 1
-    return steps
-
-
-def _kill(pager: Child) -> bool:
-    with contextlib.suppress(ProcessLookupError):  # it ended in this moment
-        return pager.kill()
-    return False
-
-
-async def _set_clock(url: str, seconds: int) -> bool:
-    try:
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True, connect_timeout=2) as conn:
-            await World(conn, url).set_clock(seconds)
-    except psycopg.Error:
-        return False
-    return True
-
-
 def judge(
-    outcome: Outcome, climbers: list[Climber], hook: Receiver, down: Down, stored: set[UUID], offsets: Sequence[float]
+    outcome: Outcome,
+    climbers: list[Climber],
+    hook: Receiver,
+    down: Down,
+    stored: set[UUID],
+    offsets: Sequence[float],
+    strikes: Strikes,
 ) -> None:
     """Compare what reached the receiver with what was due, by the clock that nobody set."""
     first: dict[tuple[UUID, int], float] = {}
@@ -331,11 +301,13 @@ def judge(
         outcome.alarms += 1
         for step, offset in enumerate(offsets, 1):
             later = any((climber.id, other) in first for other in range(step + 1, len(offsets) + 1))
-            _judge_step(outcome, climber, step, offset, first.get((climber.id, step)), later, down)
+            # what was raised by a clock that nobody knows counts from when somebody pages again
+            odd = strikes.was_odd(climber.tried, climber.raised)
+            _judge_step(outcome, climber, step, offset, first.get((climber.id, step)), later, down, odd)
 
 
 def _judge_step(
-    outcome: Outcome, climber: Climber, step: int, offset: float, at: float | None, later: bool, down: Down
+    outcome: Outcome, climber: Climber, step: int, offset: float, at: float | None, later: bool, down: Down, odd: bool
 ) -> None:
     name, due = f"{climber.id} step {step}", climber.raised + offset
     if at is None:
@@ -344,7 +316,7 @@ def _judge_step(
         return
     if at < climber.tried + offset - EARLY:
         outcome.early.append(f"{name}: {climber.tried + offset - at:.2f} s early")
-    beyond = at - due - down.during(due, at)
+    beyond = at - due - down.during(climber.tried if odd else due, at)
     outcome.lateness.append(max(0.0, beyond))
     if beyond > LATE * outcome.patience:
         outcome.late.append(f"{name}: {beyond:.1f} s late")
@@ -372,7 +344,9 @@ async def run(
             watch = tasks.create_task(down.watch(), name="down")
             press = tasks.create_task(people.press(), name="press")
             await eventually(lambda: len(climb.hook.requests) > 2, deadline=RECOVERY)
-            outcome.clock_steps = await strike(climb, kills, chance, clock_steps)
+            strikes = Strikes(climb, chance)
+            await strikes.run(kills, clock_steps)
+            outcome.clock_steps, outcome.there_and_back = strikes.steps, len(strikes.odd)
             people.quiet.set()
             await press
             await asyncio.sleep(1.5)
@@ -380,7 +354,7 @@ async def run(
         async with World.connect(climb.url) as world:
             stored = {row["id"] for row in await world.rows("select id from alarm")}
             outcome.noticed = (await world.rows("select count(*) as n from clock_step"))[0]["n"]
-        judge(outcome, people.climbers, climb.hook, down, stored, offsets)
+        judge(outcome, people.climbers, climb.hook, down, stored, offsets, strikes)
     return outcome
 
 
