@@ -214,6 +214,7 @@ async def _write(conn: Connection, changes: Sequence[Change], catalogue: Catalog
     await _put(conn, "put_zone", made[Noun.ZONE])
     await _put(conn, "put_position", made[Noun.POSITION])
     await _put_devices(conn, made[Noun.EDGE], lambda _: True)
+    await _test_again_behind(conn, made[Noun.ENDPOINT])
     await _put(conn, "put_endpoint", made[Noun.ENDPOINT])
     await _put_devices(conn, made[Noun.DEVICE], lambda fields: _is_client(fields, catalogue))
     await _put_who_is_told(conn, made, gone)
@@ -291,6 +292,16 @@ async def _put_devices(conn: Connection, changes: Sequence[Change], is_client: C
     clients = [c.key for c in complete if c.after is not None and is_client(c.after)]
     await _on_ids(conn, ("put_client",), clients)
     await _on_ids(conn, ("revoke_client",), (c.key for c in complete if c.key not in clients))
+
+
+async def _test_again_behind(conn: Connection, endpoints: Sequence[Change]) -> None:
+    """What was commissioned at one address may be another device at the next: all that is behind an endpoint that moves is unproven."""
+    moved = [c.key for c in endpoints if c.before is not None and core.moved_by(c.before, c.after or {})]
+    if not moved:
+        return
+    rows = [{"institution": key.institution, "id": key.id} for key in moved]
+    behind = await all_rows(conn, _SQL["behind_endpoints"], {"rows": Jsonb(rows)})
+    await conn.execute(_SQL["test_again"], {"ids": [row["id"] for row in behind]})
 
 
 def _settled(fields: Fields) -> Fields:

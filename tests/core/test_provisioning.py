@@ -412,6 +412,39 @@ def test_what_was_proven_of_a_device_is_to_be_proven_again_when_it_changes(chang
     assert ("/institutions/0/devices/0", "test-again", "") in warnings(with_device(**changed), after(city()))
 
 
+def with_endpoint(**changed: Any) -> dict[str, Any]:
+    """The city with the endpoint of its camera changed."""
+    agent, broker = institution()["endpoints"]
+    edges = [{"id": "sun-edge"}, {"id": "sun-edge-2"}]
+    return city(institutions=[institution(edges=edges, endpoints=[{**agent, **changed}, broker])])
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"settings": {"port": 1161}}, "port"),
+        ({"settings": {"port": 161, "host": "10.0.0.2"}}, "host"),
+        ({"settings": {"port": 161, "word-of-a-driver-to-come": 1}}, "word-of-a-driver-to-come"),
+        ({"edge": "sun-edge-2"}, "edge"),
+    ],
+)
+def test_what_was_commissioned_at_one_address_is_to_be_proven_again_at_another(
+    changed: dict[str, Any], what: str
+) -> None:
+    found = [
+        row for row in planned(with_endpoint(**changed), after(with_endpoint())).warnings if row.code == "test-again"
+    ]
+    assert [(row.pointer, row.message) for row in found] == [
+        ("/institutions/0/devices/0", f"device 'cam-1' must be tested again: its endpoint's {what} changed")
+    ]
+
+
+def test_another_password_or_patience_of_an_endpoint_leaves_its_devices_proven() -> None:
+    changed = with_endpoint(settings={"port": 161, "community": "other", "timeout_s": 5})
+    assert planned(changed, after(with_endpoint())).changes != ()
+    assert "test-again" not in [row.code for row in planned(changed, after(with_endpoint())).warnings]
+
+
 # scope ----------------------------------------------------------------------------------------------------------------
 
 

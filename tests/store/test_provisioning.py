@@ -192,6 +192,21 @@ async def test_a_device_that_changed_must_prove_itself_again_and_others_keep_the
     ]
 
 
+async def test_what_is_behind_an_endpoint_with_another_address_must_prove_itself_again(conn: Connection) -> None:
+    await apply(conn, city())
+    await conn.execute("update device_state set admin_state = 'in_service', function_state = 'ok', proven_at = now()")
+    await conn.commit()
+    agent, broker = institution()["endpoints"]
+    states = "select d.id, s.admin_state, s.function_state, s.proven_at is null from device d join device_state s on s.device = d.key order by 1"
+    proven = [("cam-1", "in_service", "ok", False), ("smoke-1", "in_service", "ok", False)]
+    rotated = {**agent, "settings": {**agent["settings"], "community": "other"}}
+    await apply(conn, city(institutions=[institution(endpoints=[rotated, broker])]))
+    assert (await rows(conn, states))[:2] == proven
+    moved = {**broker, "settings": {"host": "10.0.0.9"}}
+    await apply(conn, city(institutions=[institution(endpoints=[rotated, moved])]))
+    assert (await rows(conn, states))[:2] == [proven[0], ("smoke-1", "registered", "unproven", True)]
+
+
 async def test_institutions_exchange_filing_numbers_and_external_ids_in_one_apply(conn: Connection) -> None:
     bare: dict[str, Any] = {name: [] for name in ("zones", "positions", "edges", "endpoints", "devices")}
     register = [

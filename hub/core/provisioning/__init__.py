@@ -3,7 +3,7 @@
 `plan(declared, current, catalogue)` compares what a manifest declares with what the hub has. Knows nothing of YAML, pydantic, SQL or HTTP.
 """
 
-from hub.core.provisioning.checks import needs_new_test
+from hub.core.provisioning.checks import moved_by, needs_new_test
 from hub.core.provisioning.declared import declared
 from hub.core.provisioning.difference import Change, Plan, applied, digest, plan
 from hub.core.provisioning.records import (
@@ -43,6 +43,7 @@ __all__ = [
     "beyond",
     "declared",
     "digest",
+    "moved_by",
     "needs_new_test",
     "plan",
     "policy_fields",

@@ -31,6 +31,25 @@ _OWN = ("anxin-path-", "anxin-hub-")
 _FIRST_WORD = 60 * SECOND
 _PROVES = ("profile", "position", "endpoint", "settings")
 """When one of these fields of a device changes, what its function test proved no longer holds."""
+_SAME_PLACE = frozenset(
+    {"username", "password", "community", "write_community", "user", "auth", "auth_key", "priv", "priv_key"}
+    | {"key_expansion", "insecure_transport", "ca_file", "fingerprint", "certificate_file", "key_file", "retries"}
+    | {
+        "timeout_s",
+        "late_s",
+        "answer_s",
+        "pull_s",
+        "window_s",
+        "fresh_s",
+        "keepalive",
+        "session_expiry",
+        "idle_timeout",
+    }
+    | {"query_every", "retry_after", "repeats", "sync_clock", "patrol", "max_varbinds", "max_payload", "max_instances"}
+    | {"max_answer", "client_id", "version", "baudrate", "bytesize", "parity", "stopbits"}
+)
+"""Settings of an endpoint by which nobody else comes to answer: credentials, how the line is kept, times and bounds. Of any other, also of a
+driver that is not ours, nobody can say so (decision 0325)."""
 
 
 # errors ---------------------------------------------------------------------------------------------------------------
@@ -332,7 +351,13 @@ def _nothing_behind(d: Declaration) -> Iterator[Problem]:
 def _to_be_tested_again(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.DEVICE):
         before = d.current.live.get(record.key)
-        changed = [] if before is None else needs_new_test(before, record.fields)
+        if before is None:
+            continue
+        changed = needs_new_test(before, record.fields)
+        endpoint = Key(Noun.ENDPOINT, record.key.institution, record.fields["endpoint"] or "")
+        was, now = d.current.live.get(endpoint), d.fields(endpoint)
+        if not changed and was is not None and now is not None:
+            changed = [f"endpoint's {name}" for name in moved_by(was, now)]
         if changed:
             message = f"device {record.key.id!r} must be tested again: its {' and '.join(changed)} changed"
             yield Problem(record.pointer, message, "test-again")
@@ -341,6 +366,13 @@ def _to_be_tested_again(d: Declaration) -> Iterator[Problem]:
 def needs_new_test(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
     """The fields of a device whose change takes its function test's proof away; empty where the proof holds."""
     return [name for name in _PROVES if before.get(name) != after.get(name)]
+
+
+def moved_by(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """The fields and settings of an endpoint whose change may put another device at its end: what is behind it is to be tested again."""
+    fields = [name for name in ("driver", "edge") if before.get(name) != after.get(name)]
+    was, now = before["settings"], after["settings"]
+    return fields + sorted(name for name in {*was, *now} - _SAME_PLACE if was.get(name) != now.get(name))
 
 
 _ERRORS: tuple[Check, ...] = (

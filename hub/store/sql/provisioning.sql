@@ -233,6 +233,13 @@ update device_state s set
 from device d
 where d.key = s.device and d.id::text = any (%(ids)s)
 
+-- name: behind_endpoints
+select d.id::text as id
+from jsonb_to_recordset(%(rows)s) as x(institution text, id text)
+join institution i on i.id = x.institution
+join endpoint n on n.institution = i.key and n.id = x.id
+join device d on d.endpoint = n.key and d.retired_at is null
+
 -- name: put_client
 -- A client that was revoked begins again without a password: it needs a new bundle.
 insert into client as t (name, device)
