@@ -138,6 +138,8 @@ class LaneIngest:
         self._listening_since: Micros = clock()
         self._hearing = Hearing((Cause.HUB, clock()))
         self._looked = (clock(), time.monotonic())
+        self._reopened = 0.0
+        """when the database was reached last, monotonic seconds"""
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
 
@@ -386,6 +388,10 @@ class LaneIngest:
         lost, self._conn = self._conn, None
         if lost is not None:
             lost.pgconn.finish()  # a frozen server answers no goodbye
+        if (
+            time.monotonic() - self._reopened < STALL
+        ):  # it answers and takes nothing (full, read only): all is read anew each time
+            await asyncio.sleep(random.uniform(0.5, 1.5))
         await self._reopen()
 
     async def _reopen(self) -> None:
@@ -401,7 +407,7 @@ class LaneIngest:
                 await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
                 continue
             break
-        self._conn = conn
+        self._conn, self._reopened = conn, time.monotonic()
         self._adopt(loaded)
         await self._silence_retired()
         self._listening_since = self._clock()

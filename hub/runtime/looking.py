@@ -34,6 +34,8 @@ CALM = 0.5
 """seconds between two looks at what is open at least: a person's act is seen within them"""
 ANSWER = 3.0
 """seconds after which a database that does not answer is cut off and asked anew"""
+WHOLE = 5.0
+"""seconds after which a connection has served: one that ends earlier is the same failure again (a database that answers and takes nothing)"""
 ORPHANED = 300.0
 """seconds with an answering database after which a page without an alarm is let go, loudly"""
 _log = structlog.get_logger(__name__)
@@ -93,14 +95,14 @@ class Looker:
             tasks.create_task(self._again(self._look), name="standby-look")
 
     async def _again(self, session: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        attempt = 0
+        attempt, loop = 0, asyncio.get_running_loop()
         while True:
-            before = self._known.answered
+            began = loop.time()
             try:
                 await apart(session())
             except (LinkDown, Conflict, BadInput) as error:
                 self._chains.pager.held.clear()
-                attempt = 1 if self._known.answered != before else attempt + 1
+                attempt = 1 if loop.time() - began > WHOLE else attempt + 1
                 say = _log.warning if attempt == 1 else _log.debug
                 say("standby.database_lost", error=" ".join(str(error).split())[:200])
                 await asyncio.sleep(full_jitter(attempt, 0.25, 1.0, random.random()))

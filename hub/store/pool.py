@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from psycopg import AsyncConnection, InterfaceError, OperationalError
+from psycopg import AsyncConnection, InterfaceError, InternalError, OperationalError
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -14,8 +14,9 @@ from hub.errors import LinkDown
 
 Connection = AsyncConnection[TupleRow]
 
-LOST = (OperationalError, InterfaceError)
-"""what psycopg raises when the connection has gone, under way or before"""
+LOST = (OperationalError, InterfaceError, InternalError)
+"""what psycopg raises when the connection has gone, under way or before, and when the database takes nothing for reasons of its own: it is read only
+(a replica, a failover), its files cannot grow, its transaction was ended"""
 
 # psycopg's own default waits up to two minutes for a lost server; measured here: 8 to 10 s too long after its return
 _TIMEOUTS: dict[str, Any] = {

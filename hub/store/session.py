@@ -8,7 +8,7 @@ from psycopg import errors
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from hub.errors import BadInput, Conflict, LinkDown
-from hub.store.pool import Connection
+from hub.store.pool import LOST, Connection
 
 Pool = AsyncConnectionPool[Connection]
 
@@ -30,7 +30,7 @@ def translated() -> Iterator[None]:
         raise Conflict(f"this contradicts what is stored ({constraint})") from error
     except PoolTimeout as error:
         raise LinkDown("database: no connection became free in time") from error
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except LOST as error:
         raise LinkDown(f"database: {type(error).__name__}") from error
 
 

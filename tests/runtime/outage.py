@@ -2,21 +2,27 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
+from pydantic import SecretStr
 
+from hub.cli.centre import api_of
+from hub.config import Settings
 from hub.engine import Engine
 from hub.model import SECOND
 from hub.mqtt import parse_broker
 from hub.runtime import deliverer, escalator
 from hub.runtime.partitions import Partitions
+from hub.runtime.service import Role, Service
 from hub.runtime.standby import Standby, Timing
 from hub.store.migrate import upgrade
 from hub.testing import eventually
@@ -45,12 +51,20 @@ class Server:
 
     def signal(self, number: signal.Signals) -> None:
         """To every process of the server."""
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def pids(self) -> list[int]:
+        """Every process of the server."""
         cluster = self.folder / "engine" / "cluster"
+        found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with suppress(OSError):
                     if (entry / "cwd").readlink() == cluster:
-                        os.kill(int(entry.name), number)
+                        found.append(int(entry.name))
+        return found
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -59,6 +73,71 @@ class Server:
             yield
         finally:
             self.signal(signal.SIGCONT)
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """As after a failover to a replica: it answers, and takes nothing, from whoever is connected or will be."""
+        with psycopg.connect(self.url, autocommit=True) as conn:
+            _set_read_only(conn, "on")
+            try:
+                yield
+            finally:
+                conn.execute("set default_transaction_read_only = off")
+                _set_read_only(conn, "off")
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """As on a disk that is full: no file of the database grows any more. Needs no rights: a limit of the processes' own, beyond which the
+        kernel refuses to write; one segment of the log (16 MiB) stays below it, and so do small tables: what a press writes is filled up first."""
+        fill(self.url)
+        for _ in range(2):  # the first process bequeaths its limit to all that come after
+            self._limit(SEGMENT)
+        fill_up(self.url)
+        try:
+            yield
+        finally:
+            for _ in range(2):
+                self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, size: int) -> None:
+        for pid in self.pids():
+            with suppress(ProcessLookupError):
+                _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+SEGMENT = 16 * 1024 * 1024
+
+
+def fill(database: str) -> None:
+    """Let the table in which every alarm leaves a line reach the limit, with rows of the size of its own."""
+    with psycopg.connect(database, autocommit=True) as conn:
+        size = "select pg_relation_size('change')"
+        while (conn.execute(size).fetchone() or (0,))[0] < SEGMENT:
+            conn.execute(
+                "insert into change (kind, institution, payload) select 'filler', (select min(key) from institution where key > 0),"
+                " jsonb_build_object('id', repeat('x', 200)) from generate_series(1, 5000)"
+            )
+
+
+def fill_up(database: str) -> None:
+    """The last pages of it, row by row: not even a small one fits any more, and no row that was taken back leaves room."""
+    with psycopg.connect(database, autocommit=True) as conn, suppress(psycopg.Error):
+        (institution,) = conn.execute("select min(key) from institution where key > 0").fetchone() or (0,)
+        while True:
+            conn.execute("insert into change (kind, institution, payload) values ('filler', %s, '{}')", [institution])
+
+
+def _set_read_only(conn: psycopg.Connection[Any], value: str) -> None:
+    name = conn.info.dbname
+    conn.execute(
+        sql.SQL("alter database {} set default_transaction_read_only = {}").format(
+            sql.Identifier(name), sql.Literal(value)
+        )
+    )
+    conn.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    )
 
 
 @asynccontextmanager
@@ -140,6 +219,43 @@ async def hub(
         await asyncio.wait(tasks)
         for task in died:
             task.result()
+
+
+@dataclass
+class Centre:
+    """A whole `anxin serve` in this process, with its address."""
+
+    service: Service
+    task: "asyncio.Task[None]"
+    url: str = ""
+
+
+@asynccontextmanager
+async def centre(
+    database: str, mqtt_url: str, folder: Path, roles: Iterable[Role] = tuple(Role), **more: Any
+) -> AsyncIterator[Centre]:
+    """The composition root as it is, over the city; it must not end by itself."""
+    given = {"data": folder / "data", "api_port": 0, "allow_loopback": True, "public_url": "http://hub.example", **more}
+    settings = Settings(database_url=SecretStr(database), mqtt_url=SecretStr(mqtt_url), **given)
+    service = Service(settings, frozenset(roles), None)
+    service.profiles = {**service.profiles, **profiles()}
+    port = folder / "port"
+    port.unlink(missing_ok=True)
+    one = Centre(service, asyncio.create_task(service.run(api_of(str(port)))))
+
+    async def ready() -> bool:
+        if one.task.done():
+            one.task.result()
+        return port.exists() and port.read_text() != "" and all((await service.ready()).values())
+
+    try:
+        await eventually(ready, 40)
+        one.url = f"http://127.0.0.1:{port.read_text()}"
+        yield one
+        assert not one.task.done(), one.task
+    finally:
+        one.task.cancel()
+        await asyncio.wait({one.task})
 
 
 def facts(receiver: Receiver) -> list[str]:
