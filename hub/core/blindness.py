@@ -5,8 +5,9 @@ above it → broker → hub. Liveness (`hub.core.liveness`) says *that* somethin
 
 - `find_areas`: many sites that fell silent at one moment have one cause. Of all areas (a carrier's access node, a carrier in a division, a division,
   everything) the one is taken that explains most: silent sites less sites that are heard all the same, less two. So one heard site outweighs one silent one.
-- `weigh_client`: a site by itself: another client that is heard, mains that failed, a session that its own machine closed.
-- `weigh_line`: all devices of an endpoint fell silent together.
+- `hub.core.blindness_sites`: a site by itself: another client that is heard, mains that failed, a session that its own machine closed; and what
+  the return of its client adds.
+- `hub.core.blindness_lines`: all devices of an endpoint fell silent together.
 
 What the evidence cannot tell apart is `undetermined`, with the candidates. A silence is known to have begun between the last message and the
 next one that was due: moments are compared as such intervals, never as points.
@@ -30,14 +31,8 @@ UNEXPLAINED = 10
 """sites that fall silent at one moment by chance: never so many (5,000 edges with an outage a week each: once in 30,000 years)"""
 BLIND: Micros = 120 * SECOND
 """longer than this the hub itself was blind: what fell silent meanwhile cannot be compared"""
-CLOSED: Micros = 15 * SECOND
-"""a session that ended so soon after the last message was closed by its machine; a line that is cut is noticed after 1.5 keep-alives of 15 s"""
-POWER_BEFORE: Micros = 24 * 3600 * SECOND
-"""for so long a battery may have carried the site since the mains failed"""
 JOIN: Micros = 60 * SECOND
 """a site that falls silent so long after the last one of an area belongs to it"""
-SLOW: Micros = 600 * SECOND
-"""with beats slower than this, two silences that overlap say little"""
 REST = 5
 """an area stands while at least one in so many of its sites is still silent"""
 RECOVERY: Micros = 60 * SECOND
@@ -284,8 +279,13 @@ def _failing(area: Area, cause: Cause, members: frozenset[str], silent: Mapping[
     facts |= {"since": first, "within_s": round((latest - first) / SECOND)}
     evidence = [Evidence("area_silent", facts)]
     if cause is Cause.UNDETERMINED:
-        evidence.append(_between(Cause.CARRIER, Cause.DISTRICT, Cause.BROKER))
+        evidence.append(between(Cause.CARRIER, Cause.DISTRICT, Cause.BROKER))
     return Failing(area, cause, members, first, latest, tuple(evidence))
+
+
+def between(*causes: Cause) -> Evidence:
+    """That what was seen fits several causes."""
+    return Evidence("candidates", {"causes": [cause.value for cause in causes]})
 
 
 def joins(site: Site, silence: Silence, area: Area, first: Micros, latest: Micros) -> bool:
@@ -305,86 +305,6 @@ def stands(silent: int, most: int, last_return: Micros | None, now: Micros) -> b
 def is_child(signal_class: SignalClass, point: str) -> bool:
     """Whether an alarm of a client only says that it is silent: that is what a root suppresses, and nothing else. Never a fire or panic."""
     return signal_class not in LIFE_SAFETY and point in (LINK_POINT, HOLD_POINT)
-
-
-# one site ------------------------------------------------------------------------------------------------------------
-
-
-def weigh_client(client: Client, others: Sequence[Client], mains: Sequence[Mains]) -> Weighed:
-    """Why one client is silent. `others`: the other clients of its institution; `mains`: what watches the mains there."""
-    evidence = [Evidence("silent", {"device": client.id, "since": client.last})]
-    for mate in others:
-        if mate.state is Heard.HEARD:
-            evidence.append(Evidence("other_heard", {"device": mate.id}))
-            return Weighed(Cause.EDGE, tuple(evidence))
-    lost = [one for one in mains if one.lost is not None and _failed_before(one.lost, client)]
-    if lost:
-        evidence += [Evidence("mains_lost", {"device": one.device, "since": one.lost}) for one in lost]
-        return Weighed(Cause.SITE_POWER, tuple(evidence))
-    fine = [one for one in mains if one.lost is None]
-    evidence += [Evidence("mains_fine", {"device": one.device}) for one in fine]
-    silent = [
-        mate for mate in others if mate.state is Heard.SILENT and abs(mate.last - client.last) <= _about(mate, client)
-    ]
-    if silent:
-        evidence.append(Evidence("clients_silent", {"silent": len(silent) + 1, "of": len(others) + 1}))
-        if fine:
-            return Weighed(Cause.UPLINK, tuple(evidence))
-        return Weighed(Cause.UNDETERMINED, (*evidence, _between(Cause.SITE_POWER, Cause.UPLINK)))
-    if client.closed is not None and 0 <= client.closed - client.last < CLOSED:
-        evidence.append(Evidence("session_closed", {"after_s": round((client.closed - client.last) / SECOND, 1)}))
-        return Weighed(Cause.EDGE, tuple(evidence))
-    left = (Cause.EDGE, Cause.UPLINK) if fine else (Cause.EDGE, Cause.SITE_POWER, Cause.UPLINK)
-    return Weighed(Cause.UNDETERMINED, (*evidence, _between(*left)))
-
-
-def _about(one: Client, other: Client) -> Micros:
-    return max(one.beat, other.beat) + 2 * SLACK
-
-
-def _failed_before(lost: Micros, client: Client) -> bool:
-    return client.last - POWER_BEFORE <= lost <= client.last + client.beat + SLACK
-
-
-def _between(*causes: Cause) -> Evidence:
-    return Evidence("candidates", {"causes": [cause.value for cause in causes]})
-
-
-def weigh_return(weighed: Weighed, restarted: bool | None) -> Weighed:
-    """What the return of a silent client adds: a program that ran all the while was cut off. `restarted` None: nobody knows."""
-    if weighed.cause is not Cause.UNDETERMINED or restarted is not False:
-        return weighed
-    kept = tuple(one for one in weighed.evidence if one.what != "candidates")
-    return Weighed(Cause.UPLINK, (*kept, Evidence("ran_meanwhile", {})))
-
-
-# one line ------------------------------------------------------------------------------------------------------------
-
-
-class OnLine(NamedTuple):
-    """A device behind an endpoint; `heard` by its edge's clock."""
-
-    id: str
-    heard: Micros
-    beat: Micros
-    silent: bool
-
-
-def weigh_line(endpoint: str, devices: Sequence[OnLine]) -> tuple[frozenset[str], Weighed] | None:
-    """The devices that fell silent together when their line did, or None where it lives or that cannot be said.
-
-    One that was silent before is its own fault; one that was heard after the others fell silent shows that the line lived.
-    """
-    if len(devices) < 2 or not all(device.silent for device in devices):
-        return None
-    newest = max(device.heard for device in devices)
-    together = [device for device in devices if device.heard + device.beat + SLACK >= newest - SLACK]
-    if len(together) < (FEWEST if any(device.beat > SLOW for device in together) else 2):
-        return None
-    since = min(device.heard for device in together)
-    facts = {"endpoint": endpoint, "silent": len(together), "of": len(devices), "since": since}
-    names = frozenset(device.id for device in together)
-    return names, Weighed(Cause.LINE, (Evidence("line_silent", facts),))
 
 
 def not_listening(part: Cause, since: Micros, until: Micros | None) -> Weighed:

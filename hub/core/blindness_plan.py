@@ -23,8 +23,8 @@ from hub.core.blindness import (
     joins,
     silences,
     stands,
-    weigh_client,
 )
+from hub.core.blindness_sites import weigh_client
 from hub.model import Micros
 
 

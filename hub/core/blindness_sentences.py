@@ -90,6 +90,12 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
         f"its own machine closed the session {f['after_s']} s after its last message, over a line that lived",
     ),
     "ran_meanwhile": lambda _: ("网关期间一直在运行", "the edge ran all the while"),
+    "began_anew": lambda f: (
+        f"网关程序期间重新启动（上次结束：{f['last_end'] or '未知'}）",
+        f"the program of the edge began anew meanwhile (its last end: {f['last_end'] or 'unknown'})",
+    ),
+    "machine_ran": lambda _: ("其主机期间一直在运行", "its machine ran all the while"),
+    "machine_rebooted": lambda _: ("其主机期间重新启动", "its machine began anew meanwhile"),
     "line_silent": lambda f: (
         f"端点 {f['endpoint']} 上 {f['of']} 台设备中 {f['silent']} 台自 {f['since']} 起同时无应答",
         f"{f['silent']} of {f['of']} devices on {f['endpoint']} silent together since {f['since']}",

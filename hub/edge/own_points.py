@@ -44,6 +44,8 @@ class OwnPoints:
         }
         if birth.boots > 0:
             values["boots"] = birth.boots
+        if birth.machine_boots > 0:
+            values["machine_boots"] = birth.machine_boots
         log.info("edge.born", edge=self._site.bundle.edge, **values)
         await self._say(Lane.BULK, values)
 

@@ -45,6 +45,7 @@ class Counters:
     lines: int = 0
     suppressed: int = 0
     released: int = 0
+    amended: int = 0
 
 
 class BlindnessWatch:
@@ -111,18 +112,20 @@ class BlindnessWatch:
     async def look(self, watch: Watch) -> bool:
         """One look at everything, and what follows from it; whether the next one cannot wait."""
         now = self._clock()
-        self.counters.released += await watch.release(now)  # first: what a killed or failed look left
+        self.counters.released += await watch.roots.release(now)  # first: what a killed or failed look left
         look = await watch.look(now)
         found = plan(look)
         written = await watch.keep(found, now)
-        self.counters.released += await watch.release(now)
-        roots = await watch.roots()
-        self.counters.suppressed += await watch.suppress(roots, now)
-        self.counters.lines = await watch.weigh_lines(now)
-        await watch.weigh_returns(now)
+        lines = await watch.lines.weigh(now)
+        self.counters.released += await watch.roots.release(now)
+        hidden = await watch.roots.suppress(now)
+        self.counters.suppressed += hidden
+        self.counters.amended += await watch.returns.weigh(now)
         silent = [one for one in look.clients.values() if one.state is Heard.SILENT]
-        self.counters.silent, self.counters.areas = len(silent), len(roots)
-        return bool(written or roots or any(now - one.seen < SETTLE + SECOND for one in silent))
+        areas = len(look.areas) - len(found.ended) + len(found.begun)
+        self.counters.silent, self.counters.areas, self.counters.lines = len(silent), areas, lines.standing
+        settling = any(now - one.seen < SETTLE + SECOND for one in silent)
+        return bool(written or areas or lines.unsettled or hidden or settling)
 
 
 class BlindnessMetrics:
@@ -146,6 +149,7 @@ class BlindnessMetrics:
         for name, text in (
             ("suppressed", "alarms that a root explains, since the start"),
             ("released", "alarms paged after all because their root was over, since the start"),
+            ("amended", "causes that were known better once the silence was over, since the start"),
         ):
             counter = CounterMetricFamily(f"anxin_blindness_{name}", text)
             counter.add_metric([], float(getattr(of, name)))

@@ -22,7 +22,7 @@ def to_json(evidence: Iterable[Evidence]) -> Jsonb:
 
 
 def _plain(key: str, value: Any) -> Any:
-    if key not in _TIMES or value is None:
+    if key not in _TIMES or not isinstance(value, int):  # as it was stored
         return value
     return to_datetime(value).isoformat(timespec="seconds").replace("+00:00", "Z")
 

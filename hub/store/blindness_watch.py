@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 from zlib import crc32
@@ -11,30 +10,14 @@ from zlib import crc32
 import structlog
 from psycopg.types.json import Jsonb
 
-from hub.core import hidings
-from hub.core.alarms import AlarmEvent, AlarmState, announcement, open_alarm, step
-from hub.core.blindness import (
-    BLIND,
-    Area,
-    Cause,
-    Client,
-    Evidence,
-    Failing,
-    Heard,
-    Mains,
-    OnLine,
-    Site,
-    Weighed,
-    is_child,
-    weigh_line,
-    weigh_return,
-)
+from hub.core.blindness import BLIND, Area, Cause, Client, Failing, Heard, Mains, Site
 from hub.core.blindness_plan import Found, Look, Open, Plan, Standing
-from hub.errors import Conflict
 from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
-from hub.store import alarms, escalation
 from hub.store.blindness import to_json
+from hub.store.blindness_lines import LineWatch
+from hub.store.blindness_returns import ReturnWatch
+from hub.store.blindness_roots import Place, Roots, clear, pairs
 from hub.store.pool import Connection, connect, cut
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -48,8 +31,6 @@ PATHS = "anxin-path-"
 _ROOTS = {Cause.CARRIER: "carrier_lost", Cause.DISTRICT: "district_lost", Cause.BROKER: "broker_lost"}
 _ROOT = "link_lost"
 """of an area whose cause is undetermined"""
-_AT_ONCE = 50
-"""alarms moved in one transaction: a lane that waits for one of them waits for so many"""
 _FRESH = timedelta(minutes=15)
 """older, what a UPS said last says nothing of the moment in which its edge fell silent"""
 _KEEP = timedelta(days=400)
@@ -71,15 +52,12 @@ class Watch:
         self._conn = conn
         self._profiles = profiles
         self._path = profiles.get(PATH_PROFILE)
-        mains = [(p.profile, name) for p in profiles.values() for name, alarm in p.alarms.items() if alarm.tells]
-        children = [
-            (p.profile, name)
-            for p in profiles.values()
-            for name, alarm in p.alarms.items()
-            if is_child(alarm.signal_class, alarm.point)
-        ]
-        self._mains = _pairs(mains)
-        self._children = _pairs(children)
+        self._mains = pairs(
+            [(p.profile, name) for p in profiles.values() for name, alarm in p.alarms.items() if alarm.tells]
+        )
+        self.roots = Roots(self._transaction, profiles)
+        self.lines = LineWatch(self._transaction, profiles, self.roots)
+        self.returns = ReturnWatch(self._transaction, profiles)
         self._rows: dict[str, _Row] = {}
 
     @asynccontextmanager
@@ -202,172 +180,35 @@ class Watch:
             row = await one_row(conn, _SQL["put_area"], given)
             assert row is not None
             await self._put(conn, members, row["key"])
-            alarm = await self._raise(conn, device, name, failing.cause, now)
-            await conn.execute(_SQL["give_alarm"], {"key": row["key"], "alarm": alarm})
+            owner = await one_row(conn, _SQL["path_owner"], {"device": device})
+            assert owner is not None
+            place = Place(device, name, owner["key"], owner["id"])
+            alarm = await self._raise(conn, row["key"], place, failing.cause, now)
             said = {"path": name, "cause": failing.cause, "state": "began", "silent": len(failing.sites)}
-            await conn.execute(
-                _SQL["say"], {"rows": Jsonb([{"institution": await _owner(conn, device), "payload": said}])}
-            )
+            await conn.execute(_SQL["say"], {"rows": Jsonb([{"institution": place.institution, "payload": said}])})
         _log.warning("blindness.area", path=name, cause=failing.cause, sites=len(failing.sites), alarm=str(alarm))
         return len(members) + 1
 
-    async def _raise(self, conn: Connection, device: int, name: str, cause: Cause, now: Micros) -> UUID | None:
-        """The root alarm: a new one, or another occurrence of the one that has not ended."""
-        definition_name = _ROOTS.get(cause, _ROOT)
-        definition = None if self._path is None else self._path.alarms.get(definition_name)
+    async def _raise(self, conn: Connection, row: int, place: Place, cause: Cause, now: Micros) -> UUID | None:
+        name = _ROOTS.get(cause, _ROOT)
+        definition = None if self._path is None else self._path.alarms.get(name)
         if definition is None:
-            _log.error("blindness.profile_missing", profile=PATH_PROFILE, definition=definition_name)
+            _log.error("blindness.profile_missing", profile=PATH_PROFILE, definition=name)
             return None
-        standing = await one_row(conn, _SQL["standing_root"], {"device": device, "definition": definition_name})
-        if standing is not None:
-            root: UUID = standing["id"]
-            await alarms.act(conn, root, AlarmEvent.RAISE, "", "", now)
-            return root
-        alarm, transition = step(open_alarm(name, definition_name, "", definition, now, now), AlarmEvent.RAISE, now)
-        owner = await one_row(conn, _SQL["path_owner"], {"device": device})
-        assert owner is not None
-        async with conn.cursor() as cur:
-            if not await alarms.put_new(cur, [alarm], [(device, owner["key"])]):
-                raise Conflict("an alarm of this instant is there already")
-            await alarms.put_transitions(cur, [transition])
-            said = {
-                "kind": "alarm",
-                "institution": owner["key"],
-                "payload": Jsonb(announcement(alarm, transition, now)),
-            }
-            await cur.execute(_SQL["announce"], said)
-            await escalation.begin(cur, [alarm.id])
-        return alarm.id
+        return await self.roots.begin(conn, row, place, (name, ""), definition, now)
 
     async def _end(self, areas: Sequence[int], now: Micros) -> None:
-        """Areas are over: their alarms clear. What is still hidden under them is released by `release`, also after a kill in between."""
+        """Areas are over: their alarms clear."""
         async with self._transaction() as conn:
             for row in await all_rows(conn, _SQL["end_areas"], {"keys": list(areas), "now": to_datetime(now)}):
                 await conn.execute(_SQL["path_back"], {"device": row["device"], "now": to_datetime(now)})
-                if row["alarm"] is not None:
-                    state = await one_row(conn, _SQL["alarm_state"], {"alarm": row["alarm"]})
-                    if state is not None and state["state"] in ("unack_active", "ack_active"):
-                        await alarms.act(conn, row["alarm"], AlarmEvent.CLEAR, "", "", now)
+                await clear(conn, row["alarm"], now)
                 _log.info("blindness.area_over", alarm=str(row["alarm"]))
-
-    # what is under a root ----------------------------------------------------------------------------------------
-
-    async def suppress(self, areas: Sequence[tuple[int, UUID]], now: Micros) -> int:
-        """Hide the alarms of silent clients under the roots that explain them, some at a time; returns how many were moved."""
-        moved = 0
-        for area, root in areas:
-            while True:
-                asked = self._children | {"area": area, "limit": _AT_ONCE}
-                by = partial(hidings.suppress, at=now, root=root, reason="its path has failed")
-                done = await self._move("children", asked, by, now)
-                moved += done
-                if done < _AT_ONCE:
-                    break
-            while True:
-                done = await self._move("over", {"root": root, "limit": _AT_ONCE}, partial(_answered, at=now), now)
-                moved += done
-                if done < _AT_ONCE:
-                    break
-        return moved
-
-    async def release(self, now: Micros) -> int:
-        """What hides under a root that is over is paged now where it still stands; returns how many were moved."""
-        async with self._transaction() as conn:
-            roots = [row["root"] for row in await all_rows(conn, _SQL["orphaned"])]
-        moved = 0
-        for root in roots:
-            while True:
-                done = await self._move(
-                    "suppressed", {"root": root, "limit": _AT_ONCE}, partial(_released, at=now), now
-                )
-                moved += done
-                if done < _AT_ONCE:
-                    break
-        return moved
-
-    async def _move(self, which: str, asked: Mapping[str, Any], by: alarms.Move, now: Micros) -> int:
-        async with self._transaction() as conn:
-            found = [row["id"] for row in await all_rows(conn, _SQL[which], asked)]
-            for alarm in found:
-                await alarms.move(conn, alarm, by, now)
-        return len(found)
-
-    async def roots(self) -> list[tuple[int, UUID]]:
-        """Areas that stand, with their alarms."""
-        async with self._transaction() as conn:
-            rows = await all_rows(conn, _SQL["open_areas"])
-        return [(row["key"], row["alarm"]) for row in rows if row["alarm"] is not None]
-
-    # lines, returns, what is old -----------------------------------------------------------------------------------
-
-    async def weigh_lines(self, now: Micros) -> int:
-        """Lines all of whose devices are silent; returns how many stand."""
-        async with self._transaction() as conn:
-            by_line: dict[int, list[Row]] = {}
-            for row in await all_rows(conn, _SQL["lines"]):
-                by_line.setdefault(row["key"], []).append(row)
-            over, stand = [], 0
-            for key, devices in by_line.items():
-                if any(row["link_state"] == "unknown" for row in devices):
-                    stand += devices[0]["row"] is not None
-                    continue  # nothing is known: it stays as it is
-                found = weigh_line(devices[0]["endpoint"], [self._on_line(row) for row in devices])
-                if found is None:
-                    over += [devices[0]["row"]] * (devices[0]["row"] is not None)
-                    continue
-                stand += 1
-                names, weighed = found
-                keys = sorted(row["device_key"] for row in devices if row["id"] in names)
-                if devices[0]["devices"] == keys:
-                    continue
-                given = {
-                    "endpoint": key,
-                    "devices": keys,
-                    "cause": weighed.cause,
-                    "evidence": to_json(weighed.evidence),
-                }
-                await conn.execute(_SQL["put_line"], given | {"since": to_datetime(weighed.evidence[0].facts["since"])})
-            if over:
-                await conn.execute(_SQL["end_lines"], {"keys": over, "now": to_datetime(now)})
-        return stand
-
-    def _on_line(self, row: Row) -> OnLine:
-        profile = self._profiles.get(row["profile"])
-        beat = 30 * SECOND if profile is None else profile.liveness.beat
-        silent = row["link_state"] == "offline" and row["link_cause"] == "device"
-        return OnLine(row["id"], to_micros(row["last_heard_at"]), beat, silent)
-
-    async def weigh_returns(self, now: Micros) -> None:
-        """Silences of undetermined cause that are over: a program that was not started anew ran all the while."""
-        async with self._transaction() as conn:
-            for row in await all_rows(conn, _SQL["returned"], {"now": to_datetime(now)}):
-                before = Weighed(
-                    Cause(row["cause"]), tuple(Evidence(one["what"], one["facts"]) for one in row["evidence"])
-                )
-                after = weigh_return(before, row["restarted"])
-                if after != before:
-                    evidence = Jsonb([one._asdict() for one in after.evidence])
-                    await conn.execute(_SQL["reweigh"], {"key": row["key"], "cause": after.cause, "evidence": evidence})
 
     async def forget(self, now: Micros) -> None:
         """Drop what is older than 400 days."""
         async with self._transaction() as conn:
             await conn.execute(_SQL["forget"], {"older": _KEEP, "now": to_datetime(now)})
-
-
-def _answered(alarm: Any, *, at: Micros) -> Any:
-    """It cleared while its root hid it: nobody was told, nobody has to answer."""
-    return step(alarm, AlarmEvent.ACKNOWLEDGE, at, "hub", "cleared while its root stood")
-
-
-def _released(alarm: Any, *, at: Micros) -> Any:
-    if alarm.state is AlarmState.UNACK_CLEARED:
-        return _answered(alarm, at=at)
-    return hidings.unsuppress(alarm, at, "its root is over")
-
-
-def _pairs(names: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    return {"profiles": [profile for profile, _ in names], "definitions": [name for _, name in names]}
 
 
 def _site(row: Row, parents: Mapping[str, str | None]) -> Site:
@@ -416,12 +257,6 @@ async def _path(conn: Connection, area: Area, now: Micros) -> tuple[int, str]:
     assert device is not None
     await conn.execute(_SQL["put_path_state"], {"device": device["key"], "now": to_datetime(now)})
     return device["key"], name
-
-
-async def _owner(conn: Connection, device: int) -> str:
-    row = await one_row(conn, _SQL["path_owner"], {"device": device})
-    assert row is not None
-    return str(row["id"])
 
 
 @asynccontextmanager

@@ -10,13 +10,12 @@ from hub.core.blindness import (
     Client,
     Heard,
     Mains,
-    OnLine,
     Site,
     find_areas,
     silences,
-    weigh_client,
-    weigh_line,
 )
+from hub.core.blindness_lines import OnLine, weigh_line
+from hub.core.blindness_sites import Return, weigh_client, weigh_return
 from hub.model import SECOND, Micros
 
 T0: Micros = 1_795_000_000 * SECOND
@@ -83,8 +82,8 @@ def cut(
     return Seen(clients, mains, now)
 
 
-def attribute(world: City, seen: Seen) -> dict[str, Cause]:
-    """The cause of every silent client, as the watcher weighs it."""
+def attribute(world: City, seen: Seen, back: Return | None = None) -> dict[str, Cause]:
+    """The cause of every silent client, as the watcher weighs it; with `back` once it has returned."""
     silent, heard = silences(seen.clients)
     areas = find_areas(world.sites, silent, heard, seen.now)
     explained = {name: one.cause for one in areas for name in one.sites}
@@ -93,12 +92,15 @@ def attribute(world: City, seen: Seen) -> dict[str, Cause]:
         if client.state is Heard.SILENT:
             others = [one for one in seen.clients if one.institution == client.institution and one.id != client.id]
             mains = [one for one in seen.mains if one.institution == client.institution]
-            found[client.id] = explained.get(client.institution) or weigh_client(client, others, mains).cause
+            weighed = weigh_client(client, others, mains)
+            if back is not None:
+                weighed = weigh_return(weighed, back)
+            found[client.id] = explained.get(client.institution) or weighed.cause
     return found
 
 
-def break_something(chance: random.Random, cause: Cause) -> list[Cause]:
-    """One fault of this cause in a city of its own; what every silent client (or device) is blamed on."""
+def break_something(chance: random.Random, cause: Cause, afterwards: bool = False) -> list[Cause]:
+    """One fault of this cause in a city of its own; what every silent client (or device) is blamed on, at the time or `afterwards`."""
     if cause in (Cause.DEVICE, Cause.LINE):
         return _line(chance, cause)
     world = city(chance, 240)
@@ -111,16 +113,19 @@ def break_something(chance: random.Random, cause: Cause) -> list[Cause]:
     sites = sorted(world.sites)
     powerless: frozenset[str] = frozenset()
     closed = False
+    back = Return(restarted=False)  # the edge and its machine ran all the while
     if cause is Cause.EDGE:
         site = chance.choice(sites)
         gone = {chance.choice(world.edges[site]): at}
         closed = chance.random() < 0.7  # the program ended; else the machine stood still or broke
+        back = Return(restarted=True, rebooted=not closed, last_end="killed or without power")
     elif cause is Cause.SITE_POWER:
         site = chance.choice(sites)
         gone = {edge: at + chance.randrange(5 * SECOND) for edge in world.edges[site]}
         powerless = frozenset({site} & world.monitored) if chance.random() < 0.8 else frozenset()
         if site in world.monitored and not powerless:
             world = world._replace(monitored=world.monitored - {site})
+        back = Return(restarted=True, rebooted=True, last_end="killed or without power")
     elif cause is Cause.UPLINK:
         gone = everybody([chance.choice(sites)])
     elif cause is Cause.CARRIER:
@@ -140,7 +145,7 @@ def break_something(chance: random.Random, cause: Cause) -> list[Cause]:
         for edge in world.edges[site]:
             gone.setdefault(edge, at - chance.randrange(3600, 200_000) * SECOND)
     fault = {edge for edge, since in gone.items() if since >= at}
-    blamed = attribute(world, cut(chance, world, gone, closed, powerless))
+    blamed = attribute(world, cut(chance, world, gone, closed, powerless), back if afterwards else None)
     return [blamed[edge] for edge in sorted(fault)]
 
 
@@ -161,7 +166,7 @@ def _line(chance: random.Random, cause: Cause) -> list[Cause]:
         phase = chance.randrange(every[n])
         end = gone.get(n, at + 600 * SECOND)
         devices.append(OnLine(f"d{n}", end - (end - phase) % every[n], every[n], n in gone))
-    found = weigh_line("rs485", devices)
+    found = weigh_line("rs485", devices, at + 600 * SECOND)
     blamed = frozenset() if found is None else found[0]
     faults = [n for n in gone if n not in dead] if cause is Cause.LINE else list(gone)
     return [Cause.LINE if f"d{n}" in blamed else Cause.DEVICE for n in faults]
@@ -179,15 +184,17 @@ CAUSES = (
 )
 
 
-def campaign(seed: int, faults: int) -> dict[Cause, dict[Cause, float]]:
+def campaign(
+    seed: int, faults: int, afterwards: bool = False, causes: Sequence[Cause] = CAUSES
+) -> dict[Cause, dict[Cause, float]]:
     """The confusion matrix: of `faults` faults of every true cause, the share of silent things that each cause was blamed for."""
     chance = random.Random(seed)
     matrix: dict[Cause, dict[Cause, float]] = {}
-    for cause in CAUSES:
+    for cause in causes:
         shares: dict[Cause, float] = {}
         done = 0
         while done < faults:
-            blamed = break_something(chance, cause)
+            blamed = break_something(chance, cause, afterwards)
             if not blamed:
                 continue
             done += 1

@@ -20,7 +20,6 @@ from hub.core.blindness import (
     Failing,
     Heard,
     Mains,
-    OnLine,
     Silence,
     Site,
     Weighed,
@@ -32,11 +31,11 @@ from hub.core.blindness import (
     not_listening,
     silences,
     stands,
-    weigh_client,
-    weigh_line,
-    weigh_return,
 )
+from hub.core.blindness_lines import OnLine, line_stands, weigh_line
 from hub.core.blindness_sentences import CAUSES, say
+from hub.core.blindness_sites import ENDED_IN_ORDER, Return, weigh_client, weigh_return
+from hub.edge.life import STOPPED
 from hub.model import LIFE_SAFETY, SECOND, Micros, SignalClass
 from tests.core.blind_worlds import CARRIERS, DISTRICTS, T0, campaign, table
 
@@ -243,9 +242,50 @@ def test_what_cannot_be_told_apart_is_undetermined_until_the_return_shows_that_t
             Evidence("candidates", {"causes": ["edge", "site_power", "uplink"]}),
         ),
     )
-    assert weigh_return(weighed, None) == weigh_return(weighed, True) == weighed
-    known = weigh_return(weighed, False)
+    assert weigh_return(weighed, Return()) == weighed
+    known = weigh_return(weighed, Return(restarted=False))
     assert (known.cause, known.evidence[-1].what) == (Cause.UPLINK, "ran_meanwhile")
+
+
+KILLED = "killed or without power"
+
+
+@pytest.mark.parametrize(
+    ("mains", "known", "cause", "last"),
+    [
+        ([], Return(False, lost=(("ups-1", T0 + SECOND),)), Cause.SITE_POWER, "mains_lost"),
+        ([], Return(True, False, KILLED), Cause.EDGE, "machine_ran"),
+        ([], Return(True, True, ENDED_IN_ORDER, in_order=True), Cause.EDGE, "began_anew"),
+        ([], Return(True, True, ENDED_IN_ORDER, in_order=True, lost=(("ups-1", T0),)), Cause.SITE_POWER, "mains_lost"),
+        ([FINE], Return(True, True, KILLED), Cause.EDGE, "machine_rebooted"),
+        ([], Return(True, True, KILLED), Cause.UNDETERMINED, "candidates"),
+        ([], Return(True, None, KILLED), Cause.UNDETERMINED, "candidates"),
+        ([], Return(None, lost=(("ups-1", T0),)), Cause.SITE_POWER, "mains_lost"),
+    ],
+    ids=["cut-off-without-mains", "program", "in-order", "by-its-ups", "machine", "open", "old-edge", "no-edge"],
+)
+def test_a_return_tells_program_machine_power_and_uplink_apart_as_far_as_it_can(
+    mains: list[Mains], known: Return, cause: Cause, last: str
+) -> None:
+    after = weigh_return(weigh_client(EDGE, [], mains), known)
+    assert (after.cause, after.evidence[-1].what) == (cause, last)
+    if cause is Cause.UNDETERMINED:
+        assert after.evidence[-1].facts == {"causes": ["edge", "site_power"]}
+
+
+def test_what_was_no_guess_is_not_amended_and_a_closed_session_was_one() -> None:
+    sure = weigh_client(EDGE, [MATE._replace(state=Heard.HEARD)], [])
+    assert weigh_return(sure, Return(restarted=False)) == sure
+    power = weigh_client(EDGE, [], [Mains("ups-1", "s", T0)])
+    assert weigh_return(power, Return(restarted=False)) == power
+    guessed = weigh_client(EDGE._replace(closed=T0 + SECOND), [], [])
+    assert weigh_return(guessed, Return(restarted=False)).cause is Cause.UPLINK
+    assert weigh_return(guessed, Return(restarted=True, rebooted=True)).cause is Cause.EDGE
+    assert weigh_return(guessed, Return()) == guessed
+
+
+def test_an_edge_says_of_an_end_in_order_what_is_looked_for() -> None:
+    assert ENDED_IN_ORDER == STOPPED
 
 
 _clients = st.builds(
@@ -280,8 +320,11 @@ def on_line(name: str, heard: int, silent: bool = True, beat: int = 30) -> OnLin
     return OnLine(name, T0 + heard * SECOND, beat * SECOND, silent)
 
 
+LATER = T0 + 120 * SECOND
+
+
 def test_all_devices_of_a_line_silent_together_are_the_lines_fault() -> None:
-    found = weigh_line("rs485", [on_line(f"d{n}", n * 4) for n in range(7)])
+    found = weigh_line("rs485", [on_line(f"d{n}", n * 4) for n in range(7)], LATER)
     assert found is not None
     names, weighed = found
     assert names == {f"d{n}" for n in range(7)}
@@ -290,25 +333,79 @@ def test_all_devices_of_a_line_silent_together_are_the_lines_fault() -> None:
 
 
 def test_a_device_that_was_silent_before_its_line_is_its_own_fault() -> None:
-    found = weigh_line("rs485", [on_line("old", -3600), on_line("a", 0), on_line("b", 5)])
+    found = weigh_line("rs485", [on_line("old", -3600), on_line("a", 0), on_line("b", 5)], LATER)
     assert found is not None
     names, weighed = found
     assert names == {"a", "b"}
     assert weighed.evidence[0].facts["silent"] == 2
 
 
+def test_the_first_device_that_is_called_offline_is_enough_where_the_others_have_missed_two_beats() -> None:
+    devices = [on_line("a", 0), on_line("b", 10, silent=False), on_line("c", 20, silent=False)]
+    assert weigh_line("rs485", devices, T0 + 70 * SECOND) is None
+    found = weigh_line("rs485", devices, T0 + 95 * SECOND)
+    assert found is not None
+    assert found[0] == {"a", "b", "c"}
+
+
+def test_a_device_whose_next_beat_is_not_due_says_nothing_and_one_that_was_heard_since_says_that_the_line_lives() -> (
+    None
+):
+    fast = [on_line("a", 0), on_line("b", 5)]
+    slow = on_line("slow", -600, silent=False, beat=3600)
+    found = weigh_line("rs485", [*fast, slow], LATER)
+    assert found is not None
+    assert found[0] == {"a", "b"}
+    assert found[1].evidence[0].facts == {"endpoint": "rs485", "silent": 2, "of": 3, "since": T0}
+    assert weigh_line("rs485", [*fast, on_line("slow", 90, silent=False, beat=3600)], LATER) is None
+    many = [on_line(f"slow{n}", -600, silent=False, beat=3600) for n in range(3)]
+    assert weigh_line("rs485", [*fast, *many], LATER) is None, "two of five say too little"
+
+
 @pytest.mark.parametrize(
     "devices",
     [
         [on_line("a", 0)],
-        [on_line("a", 0), on_line("b", 0, silent=False)],
+        [on_line("a", 0), on_line("b", 100, silent=False)],
         [on_line("a", 0), on_line("b", 900)],
         [on_line("a", 0, beat=43_200), on_line("b", 0, beat=43_200)],
+        [on_line("a", 0, silent=False), on_line("b", 0, silent=False)],
     ],
-    ids=["alone", "one-heard", "one-after-the-other", "two-slow-ones"],
+    ids=["alone", "one-heard", "one-after-the-other", "two-slow-ones", "nobody-offline"],
 )
 def test_a_line_that_lives_or_of_which_nothing_can_be_said_is_not_blamed(devices: list[OnLine]) -> None:
-    assert weigh_line("rs485", devices) is None
+    assert weigh_line("rs485", devices, LATER) is None
+
+
+def test_a_line_that_comes_back_keeps_its_rest_until_that_had_two_beats_time() -> None:
+    assert line_stands(3, NOW - RECOVERY + 1, BEAT, NOW)
+    assert not line_stands(3, NOW - RECOVERY, BEAT, NOW)
+    assert line_stands(3, NOW - RECOVERY, 60 * SECOND, NOW)
+    assert not line_stands(0, NOW, BEAT, NOW)
+    assert not line_stands(3, None, BEAT, NOW)
+    assert not line_stands(3, NOW - 700 * SECOND, 3600 * SECOND, NOW)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-7200, 120), st.sampled_from([2, 10, 30, 600, 3600]), st.booleans()), max_size=8),
+    st.integers(0, 600),
+)
+def test_a_line_is_blamed_only_for_devices_that_can_have_fallen_silent_at_one_moment_in_which_no_other_was_heard_later(
+    raw: list[tuple[int, int, bool]], later: int
+) -> None:
+    devices = [on_line(f"d{n}", heard, silent, beat) for n, (heard, beat, silent) in enumerate(raw)]
+    now = T0 + later * SECOND
+    found = weigh_line("rs485", devices, now)
+    if found is None:
+        return
+    names, weighed = found
+    mine = [device for device in devices if device.id in names]
+    assert len(mine) >= 2
+    assert any(device.silent for device in mine)
+    broken_by = min(device.heard + device.beat for device in mine) + SLACK
+    assert all(device.heard - SLACK <= broken_by for device in mine)
+    assert all(device.heard <= broken_by or device.silent for device in devices if device.id not in names)
+    assert weighed.evidence[0].facts["silent"] == len(mine)
 
 
 # the campaign --------------------------------------------------------------------------------------------------------
@@ -328,6 +425,18 @@ def test_a_campaign_of_faults_blames_the_right_cause_or_none() -> None:
         assert matrix[site_cause].keys().isdisjoint({Cause.DEVICE, Cause.CARRIER, Cause.DISTRICT, Cause.BROKER})
 
 
+def test_what_an_edge_says_once_it_is_back_tells_uplink_power_and_edge_apart_where_they_looked_alike() -> None:
+    sites = (Cause.EDGE, Cause.SITE_POWER, Cause.UPLINK)
+    before, after = (campaign(20261122, 60, afterwards, sites) for afterwards in (False, True))
+    print(table(after))
+    for cause in sites:
+        assert after[cause].get(cause, 0.0) >= before[cause].get(cause, 0.0), (cause, after[cause])
+        wrong = sum(share for other, share in after[cause].items() if other not in (cause, Cause.UNDETERMINED))
+        assert wrong <= 0.1, (cause, after[cause])
+    assert after[Cause.UPLINK][Cause.UPLINK] >= 0.95
+    assert after[Cause.EDGE][Cause.EDGE] >= 0.8
+
+
 # words ---------------------------------------------------------------------------------------------------------------
 
 
@@ -338,7 +447,9 @@ def test_every_cause_and_every_observation_can_be_said_in_both_languages() -> No
         *weigh_client(EDGE, [], [Mains("ups-1", "s", T0), FINE]).evidence,
         *weigh_client(EDGE, [MATE], [FINE]).evidence,
         *weigh_client(EDGE._replace(closed=T0), [], []).evidence,
-        *weigh_return(weigh_client(EDGE, [], []), False).evidence,
+        *weigh_return(weigh_client(EDGE, [], []), Return(False)).evidence,
+        *weigh_return(weigh_client(EDGE, [], []), Return(True, True, KILLED)).evidence,
+        *weigh_return(weigh_client(EDGE, [], []), Return(True, False)).evidence,
         *weigh_client(EDGE, [], []).evidence,
         *not_listening(Cause.DATABASE, T0, None).evidence,
         *not_listening(Cause.HUB, T0, NOW).evidence,

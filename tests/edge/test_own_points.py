@@ -7,7 +7,7 @@ import pytest
 
 from hub.core.wire import SessionState
 from hub.edge import own_points
-from hub.edge.life import FIRST, RUNNING, STOPPED, UNKNOWN, Birth, Life
+from hub.edge.life import BOOT, FIRST, RUNNING, STOPPED, UNKNOWN, Birth, Life
 from hub.model import Lane
 from hub.testing import eventually
 from tests import lampbus
@@ -18,25 +18,55 @@ from tests.edge.test_process import bundle, start
 
 
 def test_starts_are_counted_and_the_last_end_is_told(tmp_path: Path) -> None:
-    assert Life(tmp_path).begin() == Birth(1, FIRST)
-    life = Life(tmp_path)
-    assert life.begin() == Birth(2, RUNNING)
+    run = tmp_path / "boot_id"
+    run.write_text("first\n")
+    assert Life(tmp_path, run).begin() == Birth(1, FIRST, 1)
+    life = Life(tmp_path, run)
+    assert life.begin() == Birth(2, RUNNING, 1)
     life.end(STOPPED)
-    life = Life(tmp_path)
-    assert life.begin() == Birth(3, STOPPED)
+    life = Life(tmp_path, run)
+    assert life.begin() == Birth(3, STOPPED, 1)
     life.end("failed: RuntimeError")
-    assert Life(tmp_path).begin() == Birth(4, "failed: RuntimeError")
+    run.write_text("second\n")  # the machine was started anew
+    assert Life(tmp_path, run).begin() == Birth(4, "failed: RuntimeError", 2)
+    assert Life(tmp_path, run).begin() == Birth(5, RUNNING, 2)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"boots": "many", "end": 1}', b"\xff", b"[" * 4096, b'{"boots": 1}'])
+def test_this_machine_names_its_run_or_nothing_is_said_of_it(tmp_path: Path) -> None:
+    assert Life(tmp_path).begin().machine_boots == int(BOOT.exists())
+    assert Life(tmp_path / "other", tmp_path / "missing").begin() == Birth(1, FIRST, 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b'{"boots": "many", "end": 1}',
+        b"\xff",
+        b"[" * 4096,
+        b'{"boots": 1}',
+        b'{"boots": 1, "machine": [7]}',
+    ],
+)
 def test_a_file_that_cannot_be_read_is_no_reason_not_to_start(tmp_path: Path, content: bytes) -> None:
+    run = tmp_path / "boot_id"
+    run.write_text("first\n")
     (tmp_path / "life.json").write_bytes(content)
-    assert Life(tmp_path).begin() == Birth(0, UNKNOWN)
-    assert Life(tmp_path).begin() == Birth(2, RUNNING)
+    assert Life(tmp_path, run).begin() == Birth(0, UNKNOWN, 0)
+    assert Life(tmp_path, run).begin() == Birth(2, RUNNING, 1)
+
+
+@pytest.mark.parametrize("machine", ["7", "[]", '{"run": 1}', '{"run": "first", "boots": "x"}', "null"])
+def test_what_cannot_be_read_of_the_machine_costs_that_count_alone(tmp_path: Path, machine: str) -> None:
+    run = tmp_path / "boot_id"
+    run.write_text("first\n")
+    (tmp_path / "life.json").write_text(f'{{"boots": 4, "end": "stopped", "machine": {machine}}}')
+    assert Life(tmp_path, run).begin() == Birth(5, STOPPED, 1)
 
 
 def test_a_folder_that_takes_nothing_is_no_reason_either(tmp_path: Path) -> None:
-    life = Life(tmp_path / "not" / "there")
+    life = Life(tmp_path / "not" / "there", tmp_path / "missing")
     assert life.begin() == Birth(1, FIRST)
     life.end(STOPPED)
 

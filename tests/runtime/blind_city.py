@@ -45,6 +45,10 @@ class BlindCity:
         self.since: Micros = self.now - 3600 * SECOND
         self.clients: dict[str, Micros] = {}
         self.deaths: dict[str, Micros] = {}
+        self.mute: set[str] = set()
+        """devices that say nothing, though their edge does"""
+        self.more: dict[int, list[str]] = {}
+        """of an institution: further thermometers on its line"""
         self.streams: dict[tuple[str, Lane], tuple[str, int]] = {}
         self.states: dict[tuple[int, Lane], lanes.Loaded] = {}
         self.registries: dict[int, Registry] = {}
@@ -125,6 +129,22 @@ class BlindCity:
             "insert into policy_step (policy, n, responder, channel, delay) values ('all', 1, 'desk', 'hook', '0')"
         )
 
+    async def add_thermometers(self, n: int, count: int) -> list[str]:
+        """More devices on the line of this institution; returns all thermometers there."""
+        names = [f"t{n:04}-{k:04}" for k in range(count)]
+        await self.conn.execute(
+            "insert into device (id, institution, endpoint, profile, kind, lane) select name, n.institution, n.key, 'test-thermometer', 'other', 'bulk'"
+            " from unnest(%s::text[]) name, endpoint n join institution i on i.key = n.institution where i.id = %s and n.id = 'line'",
+            [names, f"i{n:04}"],
+        )
+        await self.conn.execute(
+            "insert into device_state (device, admin_state) select key, 'in_service' from device where id = any (%s)",
+            [names],
+        )
+        self.more[n] = names
+        await self.load()
+        return [f"t{n:04}", *names]
+
     # the hub's lanes, by the test's clock ------------------------------------------------------------------------
 
     async def load(self) -> None:
@@ -153,12 +173,12 @@ class BlindCity:
                 for n in names:
                     samples = [self._sample(f"e{n:04}", "beat", 100_000)]
                     if f"b{n:04}" in self.registries[number].devices:
-                        samples.append(
-                            self._sample(f"b{n:04}", "alive", 1)
-                            if lane is Lane.URGENT
-                            else self._sample(f"t{n:04}", "alive", 1)
-                        )
-                    messages.append(self._message(number, f"e{n:04}", lane, samples))
+                        own = [f"b{n:04}"] if lane is Lane.URGENT else [f"t{n:04}", *self.more.get(n, ())]
+                        samples += [self._sample(name, "alive", 1) for name in own if name not in self.mute]
+                    messages += [
+                        self._message(number, f"e{n:04}", lane, samples[k : k + wire.MAX_SAMPLES])
+                        for k in range(0, len(samples), wire.MAX_SAMPLES)
+                    ]
                 await self._take(number, lane, messages)
         await self.conn.execute(
             "update stream set updated_at = %s where client = any (%s)",
@@ -215,10 +235,10 @@ class BlindCity:
         [row] = await self.rows(f"select count(*) as n from {query}", *values)
         return int(row["n"])
 
-    async def page(self) -> dict[str, int]:
-        """Everything that is due within ten minutes is paged; alarms that were paged so far, by definition."""
+    async def page(self, ahead: int = 600) -> dict[str, int]:
+        """Everything that is due within so many seconds is paged; alarms that were paged so far, by definition."""
         await self.conn.execute(
-            "update escalation_step set due_at = due_at - interval '10 minutes' where state = 'due'"
+            "update escalation_step set due_at = due_at - %s * interval '1 second' where state = 'due'", [ahead]
         )
         conn = await connect(self.url, "pager", autocommit=True)
         async with conn, conn.cursor() as cur:

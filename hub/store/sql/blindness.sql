@@ -80,27 +80,59 @@ from blindness b
 where b.subject = 'area' and b.until is null
 
 -- name: lines
--- all devices of every endpoint at which one is silent by itself, and the row that stands for it
-select n.key, n.id::text as endpoint, d.key as device_key, d.id::text as id, d.profile, s.link_state, s.link_cause, s.last_heard_at,
-       b.key as row, b.devices
+-- all devices of every endpoint at which one is silent by itself or for which a row stands; `beat_at`: the newest beat of its edge, by its clock
+select n.key, n.id::text as endpoint, d.key as device_key, d.id::text as id, d.profile, s.admin_state, s.link_state, s.link_cause, s.link_since,
+       s.last_heard_at, n.edge,
+       (select max(m.beat_at) from stream m join client c on c.name = m.client where c.device = n.edge) as beat_at
 from endpoint n
 join device d on d.endpoint = n.key and d.retired_at is null
 join device_state s on s.device = d.key and s.last_heard_at is not null and s.admin_state <> 'out_of_service'
-left join blindness b on b.endpoint = n.key and b.subject = 'line' and b.until is null
 where n.key in (select d.endpoint from device_state s join device d on d.key = s.device
                 where s.link_cause = 'device' and s.link_state = 'offline' and d.endpoint is not null and d.retired_at is null
                 union all
                 select b.endpoint from blindness b where b.subject = 'line' and b.until is null)
 order by n.key, d.key
 
+-- name: open_lines
+select b.key, b.endpoint, b.devices, b.alarm from blindness b where b.subject = 'line' and b.until is null
+
+-- name: line_place
+-- the edge before an endpoint, at which the alarm of the line stands
+select n.id::text as endpoint, d.key as device, d.id::text as name, d.profile, i.key as institution_key, i.id::text as institution
+from endpoint n join device d on d.key = n.edge join institution i on i.key = d.institution
+where n.key = %(endpoint)s
+
 -- name: returned
--- silences of undetermined cause that ended a minute ago or more: did the program start anew meanwhile?
-select b.key, b.cause, b.evidence, p.received_at > b.since as restarted
+-- silences of clients that ended a minute ago or more, and were not looked at since: what is known of them now. A program counts its starts and
+-- those of its machine, and says both in its bulk lane: not before that has caught up with the urgent one. After a day nothing more is known.
+select b.key, b.cause, b.evidence, b.since, b.until, d.institution, d.id::text as client, i.id::text as place, boots.value > b.boots as restarted,
+       machine.value > b.machine_boots as rebooted, ended.text as last_end
 from blindness b
-join series s on s.device = b.device and s.point = 'boots'
-join point_state p on p.series = s.key
-where b.subject = 'client' and b.cause = 'undetermined' and b.area is null and b.since > %(now)s - interval '30 days'
-  and b.until > %(now)s - interval '10 minutes' and b.until < %(now)s - interval '1 minute'
+join device d on d.key = b.device
+join institution i on i.key = d.institution
+left join series sb on sb.device = b.device and sb.point = 'boots'
+left join point_state boots on boots.series = sb.key
+left join series sm on sm.device = b.device and sm.point = 'machine_boots'
+left join point_state machine on machine.series = sm.key
+left join series se on se.device = b.device and se.point = 'last_end'
+left join point_state ended on ended.series = se.key
+cross join lateral (
+    select max(m.beat_at) filter (where m.lane = 'bulk') >= max(m.beat_at) filter (where m.lane = 'urgent') - interval '1 minute' as all_came
+    from stream m join client c on c.name = m.client where c.device = b.device
+) lanes
+where b.subject = 'client' and not b.settled and b.area is null and b.until < %(now)s - interval '1 minute'
+  and (lanes.all_came is distinct from false or b.until < %(now)s - interval '1 day')
+order by b.key limit 200
+
+-- name: mains_between
+-- what says of these institutions that the mains failed, from a day before the silence to its end: alarms, whose times are the devices' own
+select x.key, d.id::text as device, a.raised_at
+from unnest(%(keys)s::bigint[], %(institutions)s::int[], %(since)s::timestamptz[], %(until)s::timestamptz[]) as x(key, institution, since, until)
+join device d on d.institution = x.institution
+join unnest(%(profiles)s::text[], %(definitions)s::text[]) as t(profile, definition) on t.profile = d.profile
+join alarm a on a.device = d.key and a.definition = t.definition and a.exercise is null
+where a.raised_at between x.since - interval '1 day' and x.until and (a.cleared_at is null or a.cleared_at > x.since - interval '15 s')
+order by a.raised_at
 
 -- what the watcher writes --------------------------------------------------------------------------------------------
 
@@ -139,10 +171,15 @@ update blindness set alarm = %(alarm)s where key = %(key)s
 update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null returning key, device, alarm
 
 -- name: put_clients
-insert into blindness (subject, device, area, cause, evidence, since)
-select 'client', d.key, x.area, x.cause, x.evidence, x.since
+insert into blindness (subject, device, area, cause, evidence, since, boots, machine_boots)
+select 'client', d.key, x.area, x.cause, x.evidence, x.since, said.boots, said.machine_boots
 from jsonb_to_recordset(%(rows)s) as x(client text, area bigint, cause text, evidence jsonb, since timestamptz)
 join device d on d.id = x.client
+cross join lateral (
+    select max(p.value) filter (where s.point = 'boots') as boots, max(p.value) filter (where s.point = 'machine_boots') as machine_boots
+    from series s join point_state p on p.series = s.key
+    where s.device = d.key and s.point in ('boots', 'machine_boots')
+) said
 on conflict (device) where until is null and subject = 'client'
 do update set area = coalesce(excluded.area, blindness.area), cause = excluded.cause, evidence = excluded.evidence
 
@@ -154,17 +191,24 @@ where a.key = g.area
 -- name: end_clients
 update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null
 
--- name: reweigh
-update blindness set cause = %(cause)s, evidence = %(evidence)s where key = %(key)s
+-- name: amend
+-- what is known now, beside what was said at the time
+update blindness set said_cause = coalesce(said_cause, cause), said_evidence = coalesce(said_evidence, evidence), amended_at = %(now)s,
+    cause = %(cause)s, evidence = %(evidence)s, settled = true
+where key = %(key)s
+
+-- name: settle
+update blindness set settled = true where key = any (%(keys)s)
 
 -- name: put_line
 insert into blindness (subject, endpoint, devices, cause, evidence, since)
 values ('line', %(endpoint)s, %(devices)s, %(cause)s, %(evidence)s, %(since)s)
 on conflict (endpoint) where until is null and subject = 'line'
 do update set devices = excluded.devices, evidence = excluded.evidence
+returning key
 
 -- name: end_lines
-update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null
+update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null returning key, endpoint, alarm
 
 -- name: forget
 delete from blindness where until < %(now)s - %(older)s and area is null and subject <> 'area' and key in (
@@ -179,39 +223,49 @@ from jsonb_to_recordset(%(rows)s) as x(institution text, payload jsonb) join ins
 -- children -----------------------------------------------------------------------------------------------------------
 
 -- name: children
--- active alarms of silent clients of an area that say nothing but that, and are not suppressed yet; not while nobody would be told of the root
-select a.id
-from blindness m
-join blindness r on r.key = m.area and r.until is null and r.alarm is not null
-join alarm a on a.device = m.device and a.ended_at is null and a.suppressed_by is null
+-- active alarms that say nothing but that a client of an area, or a device of a line, is silent, and are not suppressed yet, with the root that
+-- explains them; none that is worse than the root, and none while nobody would be told of the root
+select distinct on (a.id) a.id, r.alarm as root
+from blindness r
+join alarm root on root.id = r.alarm
+join lateral (
+    select m.device from blindness m where m.area = r.key and m.until is null
+    union all
+    select unnest(r.devices)
+) m on true
+join alarm a on a.device = m.device and a.ended_at is null and a.suppressed_by is null and a.id <> root.id
 join device d on d.key = a.device
 join unnest(%(profiles)s::text[], %(definitions)s::text[]) as t(profile, definition) on t.profile = d.profile and t.definition = a.definition
-where m.area = %(area)s and m.until is null and a.state in ('unack_active', 'ack_active')
+where r.until is null and r.alarm is not null and r.subject in ('area', 'line') and (%(row)s::bigint is null or r.key = %(row)s)
+  and a.state in ('unack_active', 'ack_active')
   and a.signal_class not in ('fire', 'panic') and a.exercise is null
+  and (a.priority <> 'critical' or root.priority = 'critical')
   and exists (select from escalation e where e.alarm = r.alarm and e.state <> 'uncovered')
 order by a.id
 limit %(limit)s
 
+-- name: hold
+-- What is to be hidden, and is not yet, is not paged meanwhile: all of it at once, in the transaction that begins the root.
+update escalation_step s set due_at = hub_clock() + %(longer)s
+where s.alarm = any (%(alarms)s::uuid[]) and s.state = 'due' and s.due_at < hub_clock() + %(longer)s
+
 -- name: over
--- alarms that ended while a root suppressed them: nobody was told, nobody has to answer
-select a.id from alarm a
-where a.ended_at is null and a.suppressed_by = %(root)s and a.state = 'unack_cleared'
+-- alarms that ended while a root that stands suppressed them: nobody was told, nobody has to answer
+select a.id from blindness b join alarm a on a.suppressed_by = b.alarm and a.ended_at is null
+where b.until is null and b.alarm is not null and a.state = 'unack_cleared'
 order by a.id limit %(limit)s
 
--- name: suppressed
--- what a root still hides
-select a.id, a.state from alarm a where a.ended_at is null and a.suppressed_by = %(root)s order by a.id limit %(limit)s
-
 -- name: orphaned
--- roots that have ended and still hide something: the process was killed between the two
-select distinct a.suppressed_by as root
+-- what hides under roots that have ended
+select a.id
 from alarm a
 where a.ended_at is null and a.suppressed_by is not null
   and exists (select from blindness b where b.alarm = a.suppressed_by)
   and not exists (select from blindness b where b.alarm = a.suppressed_by and b.until is null)
+order by a.id limit %(limit)s
 
 -- name: standing_root
-select id from alarm where device = %(device)s and definition = %(definition)s and ended_at is null
+select id from alarm where device = %(device)s and definition = %(definition)s and instance = %(instance)s and ended_at is null
 
 -- name: path_owner
 select i.key, i.id::text as id from device d join institution i on i.key = d.institution where d.key = %(device)s

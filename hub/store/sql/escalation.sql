@@ -27,19 +27,24 @@ order by p.id, s.n
 
 -- name: start
 -- A running escalation is left alone; an ended one goes on with the next round number. The clock is read once.
-insert into escalation as e
-    (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
-select g.*, 'running', c.at + h.held, 1, 1, c.at + h.held
-from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[])
-    g(alarm, institution, urgency, policy, version, plan)
-cross join (select hub_clock() as at) c
-cross join lateral (select hold_back(g.alarm) as held) h
-on conflict (alarm) do update set
-    policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
-    started_at = excluded.started_at, ended_at = null, first_round = e.round + 1, round = e.round + 1,
-    round_started_at = excluded.round_started_at
-where e.state <> 'running'
-returning e.alarm, e.round, e.round_started_at, e.round_started_at - hold_back(e.alarm)
+with held as materialized (
+    select h.alarm, h.held from holds_back(%(alarm)s::uuid[]) h
+), started as (
+    insert into escalation as e
+        (alarm, institution, urgency, policy, policy_version, plan, state, started_at, first_round, round, round_started_at)
+    select g.*, 'running', c.at + h.held, 1, 1, c.at + h.held
+    from unnest(%(alarm)s::uuid[], %(institution)s::int[], %(urgency)s::smallint[], %(policy)s::text[], %(version)s::int[], %(plan)s::jsonb[])
+        g(alarm, institution, urgency, policy, version, plan)
+    cross join (select hub_clock() as at) c
+    join held h on h.alarm = g.alarm
+    on conflict (alarm) do update set
+        policy = excluded.policy, policy_version = excluded.policy_version, plan = excluded.plan, state = 'running', reason = '', actor = '',
+        started_at = excluded.started_at, ended_at = null, first_round = e.round + 1, round = e.round + 1,
+        round_started_at = excluded.round_started_at
+    where e.state <> 'running'
+    returning e.alarm, e.round, e.round_started_at
+)
+select s.alarm, s.round, s.round_started_at, s.round_started_at - h.held from started s join held h on h.alarm = s.alarm
 
 -- name: uncovered
 insert into escalation as e (alarm, institution, urgency, state, reason, started_at, ended_at)
