@@ -1,7 +1,7 @@
 """What the console shows, one function a view. Every function takes the caller's scope: what lies outside it does not exist."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -160,3 +160,10 @@ async def drillable(
 async def waiting(conn: Connection, scope: Scope, *, limit: int) -> list[Row]:
     """Alarms that want somebody now, the urgent ones first; each row counts them all (`total`)."""
     return await all_rows(conn, _SQL["waiting"], {"scope": Jsonb(scope.as_json()), "limit": limit})
+
+
+async def is_deaf(conn: Connection, silence: timedelta) -> bool:
+    """True where nobody listened to some partition's urgent lane for `silence`, in this process or any other."""
+    row = await one_row(conn, _SQL["deaf"], {"silence": silence})
+    assert row is not None
+    return bool(row["deaf"])

@@ -188,4 +188,5 @@ def _made(app: FastAPI, routes: Sequence[Route], own: Sequence[tuple[bytes, byte
     made.router.redirect_slashes = False
     made.state.services = app.state.services
     made.state.logins = logins.throttle()
+    made.state.sight = live.Sight(app.state.services)
     return made

@@ -4,8 +4,12 @@ A page that hears no beat says that it is blind; a beat that names a part which 
 shown as if it were new.
 """
 
+import asyncio
+import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,10 +19,49 @@ from hub.api.access import Services
 from hub.api.stream import MAX_STREAMS, EventStream, parse_place
 from hub.errors import LinkDown
 from hub.runtime.fanout import KINDS
-from hub.store import sessions
+from hub.store import console, sessions
 from hub.store.session import transaction
 from hub.web import rendering
 from hub.web.asking import COOKIE, services
+
+DEAF = timedelta(seconds=30)
+"""An ingest that listens says so about every ten seconds: three times without a word is deafness."""
+_LOOK_SECONDS = 2.0
+"""how long the database may take to answer a beat"""
+_FRESH_SECONDS = 1.0
+
+
+class Sight:
+    """What the hub itself does not see now, looked at once for all pages that are open.
+
+    It asks the database itself: one that stands still, and an ingest in another process that is dead, would else look like calm.
+    """
+
+    def __init__(self, hub: Services) -> None:
+        self._hub = hub
+        self._parts: dict[str, bool] = {}
+        self._looked = -1e9
+        self._look: asyncio.Task[None] | None = None
+
+    async def blind(self) -> list[str]:
+        """The parts that do not hold, by name, within two seconds. A look that hangs is left alone and not doubled."""
+        if (self._look is None or self._look.done()) and time.monotonic() - self._looked >= _FRESH_SECONDS:
+            self._look = asyncio.create_task(self._see(), name="console-sight")
+        if self._look is not None and not self._look.done():
+            await asyncio.wait({self._look}, timeout=_LOOK_SECONDS)
+        hangs = self._look is not None and not self._look.done()
+        parts = {**self._parts, "database": False} if hangs else self._parts
+        return sorted(name for name, holds in parts.items() if not holds)
+
+    async def _see(self) -> None:
+        assert self._hub.fanout is not None
+        parts = {"feed": self._hub.fanout.following.is_set(), "database": False}
+        with contextlib.suppress(LinkDown):
+            parts |= await self._hub.ready()
+            async with transaction(self._hub.pool) as conn:
+                parts["ingest"] = not await console.is_deaf(conn, DEAF)
+            parts["database"] = True
+        self._parts, self._looked = parts, time.monotonic()
 
 
 async def follow(request: Request) -> Response:
@@ -40,20 +83,19 @@ async def follow(request: Request) -> Response:
             return await sessions.find(conn, secret, hub.clock()) is not None
 
     return EventStream(
-        fanout, session.who.scope, frozenset(KINDS), since, still_allowed, beat=_beat(hub), every=rendering.BEAT_SECONDS
+        fanout,
+        session.who.scope,
+        frozenset(KINDS),
+        since,
+        still_allowed,
+        beat=_beat(hub, request.app.state.sight),
+        every=rendering.BEAT_SECONDS,
     )
 
 
-def _beat(hub: Services) -> Callable[[], Awaitable[bytes]]:
+def _beat(hub: Services, sight: Sight) -> Callable[[], Awaitable[bytes]]:
     async def beat() -> bytes:
-        assert hub.fanout is not None
-        parts = {"feed": hub.fanout.following.is_set()}
-        try:
-            parts |= await hub.ready()
-        except LinkDown:
-            parts["database"] = False
-        blind = sorted(name for name, holds in parts.items() if not holds)
-        body = json.dumps({"now": hub.clock().isoformat(), "blind": blind})
+        body = json.dumps({"now": hub.clock().isoformat(), "blind": await sight.blind()})
         return f"event: beat\ndata: {body}\n\n".encode()
 
     return beat

@@ -87,8 +87,8 @@ def static(name: str) -> str:
     return f"/console/static/{_digest()}/{name}"
 
 
-BEAT_SECONDS = 4.0
-"""How often the hub says to an open page that it lives; three times as long without it is silence, and the page says so."""
+BEAT_SECONDS = 3.0
+"""How often the hub says to an open page that it lives; three times as long without it is silence, and the page says so: within ten seconds."""
 
 
 @cache

@@ -159,6 +159,10 @@ async def served(filled: Filled) -> AsyncIterator[Hub]:
 
         app = create_app(settings, pool, seed.PROFILES, (), fanout=fanout, ready=ready)
         install(app)
+        await conn.execute(
+            "insert into lane_watch (partition, lane, listened_at) select n, 'urgent', now() + interval '1 day'"
+            " from generate_series(0, (select value::int - 1 from hub_setting where name = 'partitions')) n"
+        )
         tasks = [asyncio.create_task(fanout.follow()), asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))]
         try:
             async with line(await port) as wire:

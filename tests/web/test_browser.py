@@ -125,7 +125,11 @@ async def test_a_lost_network_is_said_at_once_in_two_languages_and_what_was_miss
     await expect(lost).to_contain_text("连接中断")
     await expect(lost).to_contain_text("Connection lost")
     await expect(page.locator("#lost-since")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d$"))
+    await expect(page.locator("#lost-age")).to_have_text(re.compile(r"^00:00:\d\d$"))
     await expect(page.locator("body")).to_have_class("stale")
+    await expect(page.locator("#calm")).to_be_hidden()  # nothing green is left
+    await expect(page.locator(".unsure")).to_contain_text("不知道现在有没有告警")
+    await expect(page).to_have_title(re.compile("^⚠ "))
     (alarm,) = await hub.raise_alarms("missed")
     hub.line.mend()
     await expect(page.locator(f"#a-{alarm}")).to_be_visible()
@@ -158,6 +162,15 @@ async def test_a_hub_that_is_itself_blind_says_which_part(hub: Hub, log_in: LogI
     await expect(page.locator("#lost")).to_contain_text("The hub itself is partly blind")
     await expect(page.locator("#lost-parts")).to_have_text("(broker)")
     hub.blind.clear()
+    await expect(page.locator("#lost")).to_be_hidden()
+    # the ingest of another process hears nothing any more: nobody has told this one
+    await hub.conn.execute("update lane_watch set listened_at = now() - interval '1 min' where partition = 0")
+    await expect(page.locator("#lost-parts")).to_have_text("(ingest)")
+    await hub.conn.execute("update lane_watch set listened_at = now() + interval '1 day'")
+    await expect(page.locator("#lost")).to_be_hidden()
+    async with hub.conn.transaction():  # a database that takes every question and answers none
+        await hub.conn.execute("lock table lane_watch in access exclusive mode")
+        await expect(page.locator("#lost-parts")).to_have_text("(database)")
     await expect(page.locator("#lost")).to_be_hidden()
 
 
@@ -269,23 +282,94 @@ async def test_focus_stays_on_an_alarm_while_others_come_go_and_change_places(hu
     await expect(button).to_be_focused()
 
 
-async def test_sound_is_off_until_a_gesture_and_its_state_is_always_shown(hub: Hub, log_in: LogIn) -> None:
+async def _heard(page: Page, seconds: float) -> float:
+    """The loudest that went to the loudspeaker meanwhile, of 0 to 1: measured behind the page's back, at the destination of its audio."""
+    loudest: float = await page.evaluate(
+        """async (seconds) => {
+            let loudest = 0;
+            const end = performance.now() + seconds * 1000;
+            while (performance.now() < end && loudest < 0.1) {
+                for (const tap of window.taps) {
+                    const wave = new Float32Array(tap.fftSize);
+                    tap.getFloatTimeDomainData(wave);
+                    loudest = Math.max(loudest, ...wave.map(Math.abs));
+                }
+                await new Promise((later) => setTimeout(later, 20));
+            }
+            return loudest;
+        }""",
+        seconds,
+    )
+    return loudest
+
+
+TAPPED = """
+    window.taps = [];
+    const connect = AudioNode.prototype.connect;
+    const taps = new WeakMap();
+    AudioNode.prototype.connect = function (to, ...more) {
+        if (to instanceof AudioDestinationNode) {
+            if (!taps.has(this.context)) {
+                const tap = new AnalyserNode(this.context, { fftSize: 2048 });
+                taps.set(this.context, tap);
+                window.taps.push(tap);
+                connect.call(tap, to);
+            }
+            return connect.call(this, taps.get(this.context));
+        }
+        return connect.call(this, to, ...more);
+    };
+"""
+
+
+async def test_an_alarm_is_really_heard_on_every_page_from_the_first_click_on_and_until_then_the_page_says_loudly_that_it_is_not(
+    hub: Hub, log_in: LogIn
+) -> None:
     page = await log_in("operator-a")
-    await connected(page)
-    sound = page.locator("#sound")
-    await expect(sound).to_have_class("sound off")
-    await expect(sound).to_contain_text("声音：关")
-    await expect(sound).to_contain_text("Sound OFF")
-    await sound.click()
+    await page.context.add_init_script(TAPPED)
+    # a fresh document that nobody has touched: the browser lets it make no sound
+    fresh = await page.context.new_page()
+    fresh.set_default_timeout(WAIT)
+    await fresh.goto(f"{hub.url}/console/")
+    await connected(fresh)
+    sound, banner = fresh.locator("#sound"), fresh.locator("#soundless")
+    await expect(sound).to_have_class("sound blocked")
+    await expect(banner).to_contain_text("来了告警不会响")
+    await expect(banner).to_contain_text("SOUND IS OFF")
+    (alarm,) = await hub.raise_alarms("loud")
+    await expect(fresh.locator(f"#a-{alarm}")).to_be_visible()
+    assert await _heard(fresh, 1.0) == 0
+    await fresh.locator("#board-title").click()  # anywhere
     await expect(sound).to_have_class("sound on")
     await expect(sound).to_have_attribute("aria-pressed", "true")
-    await hub.raise_alarms("loud")
-    await page.locator("#mute").click()
+    await expect(banner).to_be_hidden()
+    assert await _heard(fresh, 20) > 0.1
+    await fresh.locator("#mute").click()
     await expect(sound).to_have_class("sound muted")
-    await hub.raise_alarms("louder")
-    await expect(sound).to_have_class("sound on")  # silence never reaches to the next alarm
+    for _ in range(10):  # what the audio hardware holds already is heard for a moment more
+        if await _heard(fresh, 2.6) == 0:
+            break
+    else:
+        pytest.fail("it was muted and still sounds")
+    await fresh.locator("nav a[data-page=institutions]").click()  # and there somebody is when the next one comes
+    await fresh.wait_for_url("**/console/institutions")
+    await connected(fresh)
+    await expect(sound).to_have_class("sound muted")
+    (fire,) = await hub.raise_alarms("elsewhere", signal_class="fire")
+    strip = fresh.locator("#waiting")
+    await expect(strip).to_contain_text("2")
+    await expect(strip).to_have_class(re.compile("urgent"))
+    await expect(fresh).to_have_title(re.compile(r"^\(2\) "))
+    assert await _heard(fresh, 20) > 0.1
     await sound.click()
     await expect(sound).to_have_class("sound off")
+    await expect(banner).to_contain_text("声音已由您关闭")
+    await strip.click()
+    await expect(fresh.locator(f"#a-{fire}")).to_be_visible()
+    await expect(sound).to_have_class("sound off")  # a person's own choice is kept, and said on every page
+    await expect(banner).to_be_visible()
+    await fresh.keyboard.press("s")
+    await expect(sound).to_have_class("sound on")
 
 
 async def test_on_a_phone_nothing_is_cut_off_and_one_thumb_acknowledges(hub: Hub, log_in: LogIn) -> None:

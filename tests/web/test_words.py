@@ -9,7 +9,7 @@ from hub.core.alarms import AlarmEvent, AlarmState, Refused
 from hub.model import Exercise, Priority, SignalClass
 from hub.profiles import Kind
 from hub.web.acting import DEEDS
-from hub.web.rendering import words
+from hub.web.rendering import BEAT_SECONDS, words
 
 TEMPLATES = [one.read_text("utf-8") for one in files("hub.web").joinpath("templates").iterdir()]
 
@@ -49,3 +49,9 @@ def test_every_name_that_the_hub_may_show_has_a_word() -> None:
         assert f"refused.{reason.name.lower()}" in words(), reason
     for verb in DEEDS:
         assert f"done.{verb}" in words()
+
+
+def test_silence_is_said_within_ten_seconds() -> None:
+    text = files("hub.web").joinpath("static", "live.js").read_text("utf-8")
+    assert "const SILENCE = 3000 * Number(document.body.dataset.beat);" in text
+    assert 3 * BEAT_SECONDS + 1 <= 10  # a page looks once a second

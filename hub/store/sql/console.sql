@@ -242,3 +242,8 @@ where a.ended_at is null and a.state in ('unack_active', 'unack_cleared', 'latch
            or a.out_of_service or (a.stale and a.signal_class not in ('fire', 'panic')))
 order by urgent desc, a.raised_at desc
 limit %(limit)s
+
+-- name: deaf
+-- Whether an urgent lane of any partition was not listened to for so long, by whichever process it is: what came meanwhile is on no page.
+select (select value::int from hub_setting where name = 'partitions')
+       > (select count(*) from lane_watch where lane = 'urgent' and listened_at > clock_timestamp() - %(silence)s) as deaf

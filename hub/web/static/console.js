@@ -8,9 +8,13 @@ import { keys } from "./keys.js";
 const live = document.getElementById("live");
 const said = document.getElementById("said");
 const told = document.getElementById("told");
+// the whole board tells by itself; any other page, and the board of one institution, ask what waits elsewhere
+const waiting = document.getElementById("board")?.dataset.whole ? null : document.getElementById("waiting");
 const GAP = Number(live?.dataset.slow ?? 700);
 const TIMEOUT = 10000;
+const GLANCE = 700; // how often a page that is not the board asks what waits, at most, in a flood
 let skew = 0;
+let connection = null;
 let known = null;
 let running = false;
 let again = false;
@@ -37,6 +41,8 @@ function age(seconds) {
 
 function tick() {
   const now = Date.now() + skew;
+  const aged = document.getElementById("lost-age");
+  if (aged && connection?.since) aged.textContent = age((Date.now() - connection.since) / 1000);
   for (const time of document.querySelectorAll("time.since")) {
     const text = age((now - Date.parse(time.dateTime)) / 1000);
     if (time.textContent !== text) time.textContent = text;
@@ -56,15 +62,22 @@ function looked() {
   const at = live?.querySelector("[data-now]")?.dataset.now;
   if (at) skew = Date.parse(at) - Date.now();
   tick();
-  if (!board) return;
-  const now = sounding();
+  if (board?.dataset.whole) waits(sounding(), Number(board.dataset.unowned));
+}
+
+// What wants somebody now, on whatever page one is: heard, counted in the title, read out where it is new.
+function waits(now, count) {
   const fresh = known === null ? [] : [...now.keys()].filter((id) => !known.has(id));
   known = new Set(now.keys());
   sound.set(now);
-  const count = Number(board.dataset.unowned);
-  const title = document.title.replace(/^\(\d+\) /, "");
-  document.title = count ? `(${count}) ${title}` : title;
-  if (fresh.length > 3) told.textContent = `${fresh.length} ${said.dataset.new}`;
+  const [, mark, title] = document.title.match(/^(⚠ )?(?:\(\d+\) )?(.*)$/s);
+  document.title = (mark ?? "") + (count ? `(${count}) ` : "") + title;
+  if (waiting) {
+    waiting.hidden = !count;
+    waiting.querySelector("b").textContent = count;
+    waiting.classList.toggle("urgent", [...now.values()].includes("urgent"));
+  }
+  if (fresh.length > 3 || (fresh.length && waiting)) told.textContent = `${fresh.length} ${said.dataset.new}`;
   else if (fresh.length) told.textContent = fresh.map((id) => document.getElementById(`t-${id}`)?.closest(".what")?.innerText ?? "").join("; ");
 }
 
@@ -83,10 +96,10 @@ async function refresh() {
     const part = fresh.getElementById("live") ?? fresh.body;
     morph(live, part);
     looked();
-    connection.seen();
+    connection.seen("look");
     timer = setTimeout(refresh, 30000);
   } catch {
-    connection.unseen();
+    connection.unseen("look");
     timer = setTimeout(refresh, 2000);
   } finally {
     running = false;
@@ -94,17 +107,38 @@ async function refresh() {
   }
 }
 
+let glancing = 0;
+async function glance() {
+  if (!waiting) return;
+  clearTimeout(glancing);
+  try {
+    const answer = await fetch("/console/waiting", { headers: { "X-Console": "1" }, signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
+    if (answer.status === 401) { connection.over(); return; }
+    if (!answer.ok) throw new Error(String(answer.status));
+    const { total, alarms } = await answer.json();
+    waits(new Map(Object.entries(alarms)), total);
+    connection.seen("wait");
+    glancing = setTimeout(glance, 30000);
+  } catch {
+    connection.unseen("wait");
+    glancing = setTimeout(glance, 2000);
+  }
+}
+
 let soon = 0;
+let glanced = 0;
 function changed(kind, data) {
+  if (waiting && (kind === "alarm" || kind === "maintenance") && !glanced) glanced = setTimeout(() => { glanced = 0; glance(); }, GLANCE);
+  if (!live?.dataset.kinds.split(" ").includes(kind)) return;
   if (live?.dataset.only && data.id !== live.dataset.only && data.alarm !== live.dataset.only) return;
   if (soon) return;
   soon = setTimeout(() => { soon = 0; refresh(); }, GAP);
 }
 
-const connection = new Live({
-  kinds: (live?.dataset.kinds ?? "").split(" ").filter(Boolean),
+connection = new Live({
+  kinds: [...new Set(["alarm", "maintenance", ...(live?.dataset.kinds ?? "").split(" ").filter(Boolean)])],
   changed,
-  opened: refresh,
+  opened: () => { refresh(); glance(); },
   lost: (is) => { sound.lost = is; },
   beat: (now) => { skew = Date.parse(now) - Date.now(); },
 });
@@ -138,5 +172,5 @@ document.addEventListener("click", (event) => {
 keys({ sound, refresh });
 setInterval(tick, 1000);
 looked();
-if (live) connection.open();
-else connection.quiet();
+connection.open();
+glance();

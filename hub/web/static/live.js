@@ -18,7 +18,6 @@ export class Live {
     this.ended = false;
   }
 
-  quiet() { this.pulse.hidden = true; }
 
   open() {
     if (this.ended) return;
@@ -40,7 +39,8 @@ export class Live {
     }
     if (this.watch) return;
     this.watch = setInterval(() => this.look(), 1000);
-    for (const name of ["online", "offline", "pageshow"]) addEventListener(name, () => this.look());
+    for (const name of ["online", "offline", "pageshow", "focus"]) addEventListener(name, () => this.look());
+    document.addEventListener("visibilitychange", () => this.look());
   }
 
   again() { clearTimeout(this.retry); this.retry = setTimeout(() => this.open(), RETRY); }
@@ -69,21 +69,26 @@ export class Live {
     else { this.find("hub"); document.getElementById("lost-parts").textContent = ""; }
   }
 
-  seen() { this.find("look"); }
-  unseen() { this.lose("look"); }
+  seen(what) { this.find(what); }
+  unseen(what) { this.lose(what); }
   over() { this.ended = true; this.source?.close(); this.up = false; this.reasons.clear(); this.lose("login"); }
 
   lose(why) { if (!this.reasons.has(why)) this.reasons.set(why, why === "network" ? Math.min(this.heardAt, Date.now()) : Date.now()); this.show(); }
   find(why) { this.reasons.delete(why); this.show(); }
 
   show() {
-    const why = this.reasons.has("login") ? "login" : this.reasons.has("network") || this.reasons.has("look") ? "network" : this.reasons.has("hub") ? "hub" : "";
+    const why = this.reasons.has("login") ? "login" : ["network", "look", "wait"].some((one) => this.reasons.has(one)) ? "network" : this.reasons.has("hub") ? "hub" : "";
     const lost = why !== "";
     this.banner.hidden = !lost;
     document.body.classList.toggle("stale", lost);
     this.onLost(lost);
     for (const part of this.banner.querySelectorAll("[data-why]")) part.hidden = part.dataset.why !== why;
-    if (lost) document.getElementById("lost-since").textContent = new Date(Math.min(...this.reasons.values())).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
+    if (lost) {
+      const since = Math.min(...this.reasons.values());
+      document.getElementById("lost-since").textContent = new Date(since).toLocaleTimeString("zh-CN", { hour12: false, timeZone: "Asia/Shanghai" });
+      this.since = since;
+    }
+    document.title = (lost ? "⚠ " : "") + document.title.replace(/^⚠ /, "");
     this.pulse.className = `pulse ${lost ? "down" : this.up ? "live" : "connecting"}`;
     this.pulse.textContent = this.up && !lost ? this.pulse.dataset.live : lost ? "" : this.pulse.dataset.connecting;
   }
