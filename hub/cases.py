@@ -61,7 +61,7 @@ class ExpectedReading(_Model):
     def differs(self, reading: Reading) -> str | None:
         """How the reading is not what was expected, else None."""
         if self.error is not None:
-            held = reading.quality is Quality.BAD_DEVICE and self.error in (reading.text or "")
+            held = reading.quality in (Quality.BAD_DEVICE, Quality.BAD_GONE) and self.error in (reading.text or "")
         else:
             held = reading.quality is QUALITIES[self.quality] and _is(self.value, self.within, reading)
         return None if held else f"expected {said(self)}, came {reading.quality.name.lower()} {told(reading)!r}"

@@ -133,11 +133,17 @@ class Quality(IntEnum):
     BAD_NOT_FINITE = 203
     BAD_DEVICE = 204
     """the device or the driver said that it could not read this point"""
+    BAD_GONE = 205
+    """what this instance stood for (a row of a table) was there and is not any more"""
 
     @property
     def is_good(self) -> bool:
         """True where the reading may be judged."""
         return self < 100
+
+
+GONE = "gone: "
+"""An error of a sample begins so when its instance was there, is not any more, and the rest could be read: `Quality.BAD_GONE`."""
 
 
 class Series(NamedTuple):

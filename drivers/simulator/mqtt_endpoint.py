@@ -1,6 +1,8 @@
 """The simulator `mqtt`: devices that publish at a real broker."""
 
 import contextlib
+import csv
+import io
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -132,16 +134,16 @@ def payload_of(bindings: Sequence[Binding], values: Mapping[str, Scalar], topic:
     """One message of a topic that gives these raw values. Raises BadInput for a point that cannot be said so."""
     document: Any = None
     text: str | None = None
+    fields: dict[int, str] = {}
     for one in bindings:
-        word = word_of(one, values[one.series.point])
-        if one.address.format == "raw":
-            text = str(word).lower() if isinstance(word, bool) else str(word)
-        elif one.address.format == "json":
-            document = put(document, one.address.pointer.split("/")[1:], word)
+        word, address = word_of(one, values[one.series.point]), one.address
+        if address.format == "json":
+            document = put(document, address.pointer.split("/")[1:], word)
+        elif address.field is None:
+            text = said(word)
         else:
-            raise BadInput(
-                f"payloads of format {one.address.format!r} cannot be played yet", one.series.point, code="unplayable"
-            )
+            fields[address.field] = said(word)
+            text = row_of(fields, address.separator)
     octets = text.encode() if text is not None else json.dumps(document, ensure_ascii=False).encode()
     came = {found.series.point: found.raw for found in decode(topic, octets, False, bindings, 0, "", 1 << 18).samples}
     for one in bindings:
@@ -155,13 +157,29 @@ def payload_of(bindings: Sequence[Binding], values: Mapping[str, Scalar], topic:
     return octets
 
 
+def said(word: Any) -> str:
+    """A word as text."""
+    return str(word).lower() if isinstance(word, bool) else str(word)
+
+
+def row_of(fields: Mapping[int, str], separator: str) -> str:
+    """One line of CSV with these fields by their numbers; the others are empty, which is no news of them."""
+    line = io.StringIO()
+    csv.writer(line, delimiter=separator, lineterminator="").writerow(fields.get(n, "") for n in range(max(fields) + 1))
+    return line.getvalue()
+
+
 def word_of(binding: Binding, raw: Scalar) -> Any:
     """What stands in the message for this raw value."""
     address = binding.address
     if address.equals is not None:
-        if raw:
+        if raw == 1:  # True or 1: the word that came is this one
             return address.equals
-        return not address.equals if isinstance(address.equals, bool) else None if address.only_when_equal else ""
+        if isinstance(address.equals, bool):
+            return not address.equals
+        if address.only_when_equal:
+            return None if address.format == "json" else ""
+        return "-" if address.format == "csv" else ""  # an empty field would be no news
     if address.map is not None:
         for word, value in address.map.items():
             if value == raw:

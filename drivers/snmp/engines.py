@@ -22,10 +22,15 @@ async def borrowed() -> "Engine":
 
 def give_back(engine: "Engine") -> None:
     """Whoever borrowed it does not use it any more. One that knows many users is let go of: to forget them takes longer than a new one."""
+    from pysnmp.error import PySnmpError  # as late as the engine
+
     if engine.users <= _FEW:
         try:
             engine.forget()
-        except Exception:  # noqa: BLE001 -- an engine that cannot be as new is not used again
+        except (
+            PySnmpError,
+            LookupError,
+        ):  # its tables are not what they were filled with: it cannot be as new, and is not used again
             return
         _free.append(engine)
 

@@ -19,7 +19,7 @@ from drivers.snmp.values import Raw, batches, decode, halves, oid_of, row_names,
 from drivers.snmp.writing import Unanswered, same_value, set_value, typed_value
 from hub.driver import Binding
 from hub.errors import BadInput, LinkDown, ProtocolFault
-from hub.model import Delivery, Micros, Reject, Sample, Scalar, Series
+from hub.model import GONE, Delivery, Micros, Reject, Sample, Scalar, Series
 
 _ABSENT: Any = object()
 _SHORT = 255
@@ -208,7 +208,8 @@ class SnmpLink:
         names = row_names((index for index, _ in rows.values), labels)
         gone = self._note_rows(point, names)
         samples = [
-            Sample(point.series._replace(instance=one), at, None, f"{point.oid}: the row has gone") for one in gone
+            Sample(point.series._replace(instance=one), at, None, f"{GONE}{point.oid}: the row has gone")
+            for one in gone
         ]
         device, name = point.series.device, point.series.point
         for index, raw in rows.values:
@@ -247,10 +248,9 @@ class SnmpLink:
         return left
 
     def _failed_table(self, point: "_Point", reason: str) -> list[Sample]:
-        """No row is good any more when the table cannot be read."""
+        """No row is good any more when the table cannot be read; of those that had gone before there is no news."""
         known = self._memory.rows.get(point.series, {}).values() or ("",)
-        every = (*known, *self._memory.gone.get(point.series, ()))
-        return [Sample(point.series._replace(instance=one), _now(), None, reason) for one in every]
+        return [Sample(point.series._replace(instance=one), _now(), None, reason) for one in known]
 
 
 class ListeningLink(SnmpLink):

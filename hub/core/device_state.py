@@ -3,10 +3,10 @@ in a `Draft`. What follows from silence as time goes by is `hub.core.supervision
 """
 
 from hub.core.draft import Draft
-from hub.core.health import diagnose, function_of
+from hub.core.health import diagnose, forget, function_of, is_retired
 from hub.core.lane import Live
 from hub.core.rows import Change, Gap
-from hub.model import Lane, Micros, Reading
+from hub.model import Lane, Micros, Quality, Reading, Series
 from hub.registry import Device
 
 SHORTEST_SILENCE: Micros = 1_000_000
@@ -57,8 +57,24 @@ def check_health(draft: Draft, device: Device, reading: Reading) -> None:
     if not faults and reading.quality.is_good and reading.series.point not in device.profile.health_points:
         return  # nearly every reading there is: a quarter of the time of judging it, measured
     updated = diagnose(faults, device.profile, reading)
+    if reading.quality is Quality.BAD_GONE:
+        latest = draft.latest_of(reading.series)
+        since = reading.at if latest is None else latest.changed_at
+        waits = reading.series in draft.state.gone  # `hub.core.supervision` retires it, with its alarms
+        retired = not waits and is_retired(device.profile, reading.series.point, since, draft.now)
+        draft.gone[reading.series] = None if retired else since
+        updated = forget(updated, reading.series) if retired else updated
+    elif reading.series in draft.state.gone or reading.series in draft.gone:
+        draft.gone[reading.series] = None
     if updated != faults:
         draft.faults[device.id] = updated
+    refresh_function(draft, device)
+
+
+def retire(draft: Draft, device: Device, series: Series) -> None:
+    """What has gone from a table is no fault of the device any more."""
+    draft.gone[series] = None
+    draft.faults[device.id] = forget(draft.faults_of(device.id), series)
     refresh_function(draft, device)
 
 

@@ -61,6 +61,8 @@ class Draft:
         """clients whose devices were looked at, with the rest that they have now"""
         self.clients: dict[str, Micros] = {}
         self.faults: dict[str, Faults] = {}
+        self.gone: dict[Series, Micros | None] = {}
+        """what has gone from a table, since when; None: it is back, or retired"""
         self.readings: list[Reading] = []
         self.events: list[EventRow] = []
         self.quarantined: list[Quarantined] = []
@@ -189,6 +191,11 @@ class Draft:
         state.edge_gaps.update(self.edge_gaps)
         state.clients.update(self.clients)
         state.faults.update(self.faults)
+        for series, since in self.gone.items():
+            if since is None:
+                state.gone.pop(series, None)
+            else:
+                state.gone[series] = since
         state.tests.update(self.tests)
         for device in (*self.passed.values(), *(device for device, _ in self.expired.values())):
             state.tests.pop(device, None)

@@ -6,11 +6,14 @@ So after a restart it is computed from the stored latest readings. Only what a b
 from collections.abc import Mapping
 
 from hub.core.alarms import holds
-from hub.model import LIFE_SAFETY, FunctionState, Quality, Reading
+from hub.model import LIFE_SAFETY, SECOND, FunctionState, Micros, Quality, Reading, Series
 from hub.profiles import Profile
 
 Faults = dict[tuple[str, str, int], tuple[FunctionState, str]]
 """by point, instance and row of the profile's health (-1: bad quality)"""
+
+RETIRED_AFTER: Micros = 24 * 3600 * SECOND
+"""for so long something that has gone from a table is a fault; then nobody expects it back"""
 
 _WORSE = {FunctionState.OK: 0, FunctionState.DEGRADED: 1, FunctionState.UNPROVEN: 2, FunctionState.FAILED: 3}
 
@@ -37,6 +40,16 @@ def diagnose(faults: Faults, profile: Profile, reading: Reading) -> Faults:
                 sick = holds(row.condition, 0.0, key in faults, reading.value, reading.text)
                 _note(updated, key, (row.state, row.title.en) if sick else None)
     return updated
+
+
+def is_retired(profile: Profile, point: str, since: Micros, now: Micros) -> bool:
+    """Whether an instance of this point that has been gone `since` is no fault any more. Where a fire or a panic would show it always is one."""
+    return now - since >= RETIRED_AFTER and not _guards_life(profile, point)
+
+
+def forget(faults: Faults, series: Series) -> Faults:
+    """The faults without those of an instance that is retired."""
+    return {key: fault for key, fault in faults.items() if key[:2] != (series.point, series.instance)}
 
 
 def _guards_life(profile: Profile, point: str) -> bool:

@@ -18,7 +18,7 @@ from hub.core.opening import Armed, Hours
 from hub.core.premises import Said
 from hub.core.rest import Rest
 from hub.core.wire import Items
-from hub.model import FunctionState, Lane, Micros, Reading, Series
+from hub.model import FunctionState, Lane, Micros, Quality, Reading, Series
 from hub.registry import Registry
 
 
@@ -96,6 +96,8 @@ class State:
     """when anything of a client was last received; not stored, for the same reason"""
     faults: dict[str, Faults] = field(default_factory=dict)
     """what is wrong with a device; computed again from `latest` at a start (`remember_faults`)"""
+    gone: dict[Series, Micros] = field(default_factory=dict)
+    """what has gone from a table and is a fault until it is retired, since when; from `latest`, as the faults"""
     marks: dict[str, Micros] = field(default_factory=dict)
     """the newest beat of an edge in this lane over all its streams, by its device id; stored with the stream"""
     edge_gaps: dict[str, tuple[Micros, Micros]] = field(default_factory=dict)
@@ -133,4 +135,6 @@ class State:
             if device is not None:
                 reading = Reading(series, latest.at, latest.at, latest.value, latest.text, latest.quality)
                 faults[device.id] = diagnose(faults.get(device.id, {}), device.profile, reading)
+                if latest.quality is Quality.BAD_GONE:
+                    self.gone[series] = latest.changed_at
         self.faults = {device: found for device, found in faults.items() if found}

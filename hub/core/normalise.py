@@ -7,7 +7,7 @@ import math
 from typing import NamedTuple
 
 from hub.errors import BadInput
-from hub.model import Lane, Micros, Quality, Reading, Sample, Scalar
+from hub.model import GONE, Lane, Micros, Quality, Reading, Sample, Scalar
 from hub.profiles import Point, Report
 
 EARLIEST: Micros = 1_577_836_800_000_000  # 2020-01-01: before any of our devices, so a clock that was never set
@@ -38,7 +38,8 @@ def normalise(sample: Sample, point: Point, received_at: Micros, lane: Lane) -> 
     edge_at = own if own is not None and 0 <= own <= LATEST else None
     if sample.error is not None or sample.raw is None:
         said = (sample.error or "no value")[:400]
-        return Reading(sample.series, at, received_at, None, said, Quality.BAD_DEVICE, edge_at)
+        quality = Quality.BAD_GONE if said.startswith(GONE) else Quality.BAD_DEVICE
+        return Reading(sample.series, at, received_at, None, said, quality, edge_at)
     value, text, quality = _value(sample.raw, point)
     return Reading(sample.series, at, received_at, value, text, max(quality, clock), edge_at)
 

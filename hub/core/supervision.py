@@ -5,8 +5,9 @@ from types import MappingProxyType
 
 from hub.core.alarms import AlarmEvent, Fired, gate, holds, is_active, step
 from hub.core.commissioning import Trial, missing
-from hub.core.device_state import check_health, refresh_function, update_live
+from hub.core.device_state import check_health, refresh_function, retire, update_live
 from hub.core.draft import Draft
+from hub.core.health import is_retired
 from hub.core.hidings import release, remove_from_service, return_to_service
 from hub.core.judging import end_exercise, fire, judge_latest, judge_reading, run_timer
 from hub.core.lane import Gates, Key, Live, State
@@ -68,6 +69,7 @@ def tick(
     _follow_hours(draft, lane)
     _run_timers(draft)
     _clear_vanished(draft)
+    _retire_gone(draft)
     _follow_service(draft)
     _release_late(draft, observing_since)
     _end_exercises(draft)
@@ -290,6 +292,25 @@ def _clear_vanished(draft: Draft) -> None:
         if device is not None and key.definition not in device.profile.alarms and is_active(draft.alarm_of(key)):
             note = "the definition is no longer in the device's profile"
             draft.move(device, key, *step(alarm, AlarmEvent.CLEAR, draft.now, "", note))
+
+
+def _retire_gone(draft: Draft) -> None:
+    """Rows that have been gone from their table for long: no fault, and no alarm that nothing would ever clear. Never where life is guarded."""
+    for series, since in draft.state.gone.items():
+        device = draft.registry.devices.get(series.device)
+        if device is None or not is_retired(device.profile, series.point, since, draft.now):
+            continue
+        retire(draft, device, series)
+        for name, definition in device.profile.alarms_of.get(series.point, ()):
+            key = Key(device.id, name, series.instance)
+            watch, alarm = draft.watch_of(key), draft.alarm_of(key)
+            if definition.condition.present is not None:
+                continue
+            if watch is not None and watch.holds:
+                draft.watches[key] = watch._replace(holds=False, since=max(watch.since, draft.now))
+            if alarm is not None and is_active(alarm):
+                note = f"{series.point} {series.instance} has been gone for long"
+                draft.move(device, key, *step(alarm, AlarmEvent.CLEAR, draft.now, "", note))
 
 
 def _end_exercises(draft: Draft) -> None:

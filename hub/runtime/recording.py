@@ -166,7 +166,7 @@ def _expected(reading: Reading, redact: Redactor) -> dict[str, Any]:
     found: dict[str, Any] = {"point": reading.series.point}
     if reading.series.instance:
         found["instance"] = redact(reading.series.instance)
-    if reading.quality is Quality.BAD_DEVICE:
+    if reading.quality in (Quality.BAD_DEVICE, Quality.BAD_GONE):
         return {**found, "error": redact(reading.text or "")}
     value = redact(reading.text) if reading.text is not None else reading.value
     if isinstance(value, float) and value == int(value):

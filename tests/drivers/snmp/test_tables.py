@@ -13,7 +13,7 @@ from drivers.snmp.values import Raw, row_names
 from hub.core.wire import _instance as INSTANCE
 from hub.driver import Binding, PollLink
 from hub.errors import ProtocolFault
-from hub.model import Sample
+from hub.model import GONE, Sample
 from tests.drivers.snmp.agent import ROOT, Snmpd, binding, calm, calm3, scripted
 from tests.drivers.snmp.test_nasty_peers import UPTIME, V2C, answered
 
@@ -61,12 +61,12 @@ async def test_a_row_that_has_gone_is_an_error_until_it_is_back_also_over_connec
     assert await look() == {"1": 1, "2": 2, "3": 3}
     agent.unset("2.1.8.2")
     for _ in range(2):
-        assert await look() == {"1": 1, "2": f"{STATE}: the row has gone", "3": 3}
+        assert await look() == {"1": 1, "2": f"{GONE}{STATE}: the row has gone", "3": 3}
     agent.set("2.1.8.2", "integer", 22)
     assert await look() == {"1": 1, "2": 22, "3": 3}
     for row in (1, 2, 3):
         agent.unset(f"2.1.8.{row}")
-    assert set((await look()).values()) == {f"{STATE}: the row has gone"}
+    assert set((await look()).values()) == {f"{GONE}{STATE}: the row has gone"}
 
 
 async def test_a_table_without_rows_and_one_with_too_many_are_errors(agent: Snmpd) -> None:
