@@ -232,6 +232,38 @@ class FunctionTest(_Model):
         return self
 
 
+LONGEST_TRIAL: Micros = 20 * _UNITS["s"]
+"""so long a device may be kept in its own test"""
+
+
+class TestPoint(_Model):
+    """The device's own test: a proof writes `value` to `write`, waits `within` for `expect` to say `answer`, and writes `rest` afterwards.
+
+    The answer must be something that no alarm of the device is raised by: a real press beside it stays a real press.
+    """
+
+    write: str
+    value: bool | int | float | str
+    rest: bool | int | float | str
+    expect: str
+    answer: Condition
+    within: Duration = 10 * _UNITS["s"]
+    harmless: Title
+    """what is heard and seen at the site meanwhile; that it says so declares that it may happen without anybody being warned"""
+
+    __test__ = False
+
+    @model_validator(mode="after")
+    def _can_be_waited_for(self) -> "TestPoint":
+        if self.answer.equals is None and self.answer.any_of is None:
+            raise ValueError("answer: a value that is waited for, equals or any_of")
+        if not 0 < self.within <= LONGEST_TRIAL:
+            raise ValueError(f"within: at most {LONGEST_TRIAL // 1_000_000} s")
+        if self.value == self.rest:
+            raise ValueError("rest: another value than the one that begins the test")
+        return self
+
+
 class Profile(_Model):
     """A device profile, complete and checked."""
 
@@ -257,6 +289,35 @@ class Profile(_Model):
     arming: Arming | None = None
     """what this device says of the armed state of its institution"""
     test: FunctionTest
+    test_point: TestPoint | None = None
+    """the lowest point at which a proof can be injected, where the device has one"""
+
+    @model_validator(mode="after")
+    def _test_point_raises_nothing(self) -> "Profile":
+        trial = self.test_point
+        if trial is None:
+            return self
+        for key, name in (("write", trial.write), ("expect", trial.expect)):
+            point = self.points.get(name)
+            if point is None:
+                raise ValueError(f"test_point.{key}: the profile has no point {name!r}")
+            if point.instances:
+                raise ValueError(f"test_point.{key}: {name!r} has instances: none of them is meant")
+        if not self.points[trial.write].writable:
+            raise ValueError(f"test_point.write: {trial.write!r} is not writable")
+        if self.points[trial.expect].type == "float":
+            raise ValueError("test_point.expect: a value that can be told exactly, no float")
+        answers = _values(trial.answer, self.points[trial.expect])
+        for name, alarm in self.alarms.items():
+            watched = alarm.point == trial.expect
+            told = alarm.condition.equals is not None or alarm.condition.any_of is not None
+            if watched and (not told or answers & _values(alarm.condition, self.points[trial.expect])):
+                raise ValueError(
+                    f"test_point.answer: would raise the alarm {name!r}: a real one could not be told from it"
+                )
+        if trial.expect in self.test.pressed or (self.arming is not None and self.arming.point == trial.expect):
+            raise ValueError("test_point.expect: a function test or the armed state would take it for its own")
+        return self
 
     @model_validator(mode="after")
     def _names_only_points_that_exist(self) -> "Profile":
@@ -265,6 +326,11 @@ class Profile(_Model):
             *((f"health.{n}.point", row.point, row.condition) for n, row in enumerate(self.health)),
             *((f"test.pressed.{name}", name, condition) for name, condition in self.test.pressed.items()),
             *(("test.seen", name, None) for name in self.test.seen),
+            *(
+                ()
+                if self.test_point is None
+                else (("test_point.answer", self.test_point.expect, self.test_point.answer),)
+            ),
             *(() if self.arming is None else (("arming.armed", self.arming.point, self.arming.armed),)),
             *(() if self.arming is None else (("arming.disarmed", self.arming.point, self.arming.disarmed),)),
         ]
@@ -274,8 +340,12 @@ class Profile(_Model):
             point = self.points.get(name)
             if point is None:
                 raise ValueError(f"{where}: the profile has no point {name!r}")
-            if condition is not None and isinstance(condition.equals, str):
-                _check_label(where, condition.equals, point)
+            labels = () if condition is None else (condition.equals,)
+            if where == "test_point.answer" and condition is not None:
+                labels = (*labels, *(condition.any_of or ()))
+            for label in labels:
+                if isinstance(label, str):
+                    _check_label(where, label, point)
         if LINK_POINT in self.points:
             raise ValueError(f"points.{LINK_POINT}: this name is built in")
         return self
@@ -306,6 +376,13 @@ class Profile(_Model):
         """Urgent when any definition is fire or panic."""
         urgent = any(alarm.signal_class in LIFE_SAFETY for alarm in self.alarms.values())
         return Lane.URGENT if urgent else Lane.BULK
+
+
+def _values(condition: Condition, point: Point) -> frozenset[object]:
+    """The values, or the codes of the labels, that a condition names."""
+    named = (condition.equals,) if condition.any_of is None else condition.any_of
+    codes = {label: code for code, label in (point.enum or {}).items()}
+    return frozenset(codes.get(one, one) if isinstance(one, str) else one for one in named)
 
 
 def _check_label(where: str, label: str, point: Point) -> None:

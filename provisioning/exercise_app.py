@@ -28,7 +28,9 @@ def prove(
     devices: Annotated[list[str] | None, typer.Argument(help="Device ids.")] = None,
     institution: Annotated[str | None, typer.Option("--institution", help="With --position.")] = None,
     position: Annotated[str | None, typer.Option("--position", help="The device that is there now.")] = None,
-    level: Annotated[str, typer.Option("--level", help="driver, edge or hub; auto: the lowest there is.")] = "auto",
+    level: Annotated[
+        str, typer.Option("--level", help="device, driver, edge or hub; auto: the lowest there is.")
+    ] = "auto",
     responders: Annotated[
         bool, typer.Option("--responders", help="Tell the policy's first step as well, every message marked.")
     ] = False,

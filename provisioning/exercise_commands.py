@@ -92,6 +92,8 @@ def _print_proof(proof: Mapping[str, Any]) -> None:
     show.console().print(f"{proof['device']} ({where}) {proof['level']} → {proof['tell']}: {state}")
     if proof["reason"]:
         show.console().print(f"  {proof['reason']}")
+    if proof["not_lower_text"] is not None:
+        show.console().print(f"  {proof['not_lower_text']['zh']} · {proof['not_lower_text']['en']}")
     before: str | None = None
     rows = []
     for name, title in _HOPS:

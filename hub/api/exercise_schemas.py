@@ -157,7 +157,7 @@ class ProofRequest(Given):
     device: Identifier | None = None
     institution: Identifier | None = None
     position: Identifier | None = None
-    level: Literal["auto", "driver", "edge", "hub"] = Field(default="auto", description="the lowest there is")
+    level: Literal["auto", "device", "driver", "edge", "hub"] = Field(default="auto", description="the lowest there is")
     definition: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")] | None = None
     tell: Literal["sink", "responders"] = Field(
         default="sink", description="responders: the policy's first step is told as well, every message marked"
@@ -181,7 +181,9 @@ class Proof(BaseModel):
     definition: str
     point: str
     instance: str
-    level: Literal["driver", "edge", "hub"]
+    level: Literal["device", "driver", "edge", "hub"]
+    not_lower: str = Field(description="why at no lower level, a code; empty: not kept")
+    not_lower_text: Name | None = Field(description="the same for people")
     tell: Literal["sink", "responders"]
     scheduled: bool
     requested_by: str

@@ -10,11 +10,13 @@ from hub.api.access import Conn, Exerciser, Hub, Reader
 from hub.api.exercise_schemas import PositionProof, Proof, ProofAsked, ProofRequest
 from hub.api.places import InstitutionFilter
 from hub.api.problems import documented
-from hub.api.schemas import Identifier
+from hub.api.schemas import Identifier, Name
 from hub.api.shapes import titled
+from hub.core.exercises import NOT_LOWER
 from hub.errors import BadInput, Conflict, NotFound
 from hub.runtime.prover import injected
 from hub.store import audit, proofs
+from hub.store.rows import Row
 
 router = APIRouter(tags=["proofs"])
 UNPROVEN_DAYS = 15
@@ -33,7 +35,7 @@ async def ask_for_proof(who: Exerciser, conn: Conn, hub: Hub, asked: ProofReques
         raise Conflict(f"profile {target.profile!r} of device {target.id} is not installed")
     if admin_state != "in_service":
         raise Conflict(f"device {target.id} is {admin_state}: only what is in service is proven")
-    what = injected(profile, target.behind_an_edge, asked.tell, asked.level, asked.definition)
+    what = injected(profile, target, asked.tell, asked.level, asked.definition)
     made = await proofs.request(conn, target, what, who.name, round(asked.within_seconds * 1_000_000))
     if made is None:
         raise proofs.refuse_second(target.id)
@@ -54,15 +56,13 @@ async def list_proofs(
     """Proofs, the newest first."""
     after = pages.moment_and_id(cursor)
     rows = await proofs.listed(conn, who.scope, limit=limit + 1, after=after, institution=institution, device=device)
-    return pages.page(
-        rows, limit, Proof.model_validate, lambda row: (pages.moment_key(row["requested_at"]), str(row["id"]))
-    )
+    return pages.page(rows, limit, _proof, lambda row: (pages.moment_key(row["requested_at"]), str(row["id"])))
 
 
 @router.get("/proofs/{proof}")
 async def show_proof(who: Reader, conn: Conn, proof: Annotated[UUID, Path()]) -> Proof:
     """One proof with the time of every hop."""
-    return Proof.model_validate(await proofs.get(conn, who.scope, proof))
+    return _proof(await proofs.get(conn, who.scope, proof))
 
 
 @router.get("/position-proofs")
@@ -96,3 +96,9 @@ async def show_position_proof(
     if not found:
         raise NotFound(f"there is no position {institution}/{position} that can raise fire or panic")
     return titled(PositionProof, found[0])
+
+
+def _proof(row: Row) -> Proof:
+    said = NOT_LOWER.get(row["not_lower"])
+    text = None if said is None else Name(zh=said[0], en=said[1])
+    return Proof.model_validate({**row, "not_lower_text": text})

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from hub.core.escalation import Plan, Step
+from hub.core.proof_order import Trial
 from hub.errors import BadInput
 from hub.model import LIFE_SAFETY, SECOND, Exercise, Micros, Scalar, SignalClass
-from hub.profiles import AlarmDefinition, Point
+from hub.profiles import AlarmDefinition, Point, Profile
 
 MINUTE: Micros = 60 * SECOND
 HOUR: Micros = 60 * MINUTE
@@ -187,9 +188,51 @@ def tripping(definition: AlarmDefinition, point: Point) -> Scalar:
     return _raw(beyond, point)
 
 
+def trial_of(profile: Profile) -> Trial | None:
+    """The device's own test in raw values, as an edge needs it; None where the profile declares none."""
+    given = profile.test_point
+    if given is None:
+        return None
+    point = profile.points[given.expect]
+    named = (given.answer.equals,) if given.answer.any_of is None else given.answer.any_of
+    codes = {label: code for code, label in (point.enum or {}).items()}
+    answers: list[Scalar] = []
+    for one in named:
+        assert one is not None
+        if isinstance(one, str):  # a device may say the label or its code
+            answers += [one, *([codes[one]] if one in codes else [])]
+        elif point.type == "bool":
+            answers.append(bool(one))
+        else:
+            answers.append(int(one) if point.enum is not None else _raw(float(one), point))
+    return Trial(given.write, given.value, given.rest, given.expect, tuple(answers), given.within)
+
+
 def _raw(value: float, point: Point) -> Scalar:
     raw = (value - point.offset) / point.scale
     return round(raw) if point.type == "int" else raw
+
+
+NOT_LOWER: Mapping[str, tuple[str, str]] = {
+    "lowest": ("设备自检：最低的注入点", "at the device's own test: there is nothing lower"),
+    "asked": ("按要求在此层注入", "this level was asked for"),
+    "no_edge": ("设备不经过边缘网关，只能从中心注入", "the device is behind no edge: the hub speaks in its place"),
+    "no_test_point": ("设备模型没有声明可写的自检点", "its profile declares no test point that can be written"),
+    "dials_police": (
+        "设备自行拨打报警中心：不触发其自检",
+        "it dials the police centre by itself: its own test is never tripped by a proof",
+    ),
+}
+"""why a proof is injected no lower than it is, in both languages"""
+
+
+def lowest_level(behind_an_edge: bool, has_test_point: bool, dials_police: bool) -> tuple[str, str]:
+    """The lowest level at which a proof of a device can be injected, and why no lower (a key of `NOT_LOWER`)."""
+    if not behind_an_edge:
+        return "hub", "no_edge"
+    if not has_test_point:
+        return "driver", "no_test_point"
+    return ("driver", "dials_police") if dials_police else ("device", "lowest")
 
 
 SINK = "proof-sink"

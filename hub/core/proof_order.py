@@ -13,13 +13,27 @@ from msgspec import Meta, Struct
 
 from hub.errors import BadInput
 from hub.model import Micros, Scalar, Series
+from hub.profiles import LONGEST_TRIAL
 
 MAX_ORDER = 4_096
 """bytes"""
+Level = Literal["device", "driver", "edge"]
+
+
+class Trial(NamedTuple):
+    """The device's own test, in raw values: write `value` to the point `write`, wait `within` for `expect` to give one of `answers`, write `rest`."""
+
+    write: str
+    value: Scalar
+    rest: Scalar
+    expect: str
+    answers: tuple[Scalar, ...]
+    within: Micros
 
 
 class Order(NamedTuple):
-    """Inject `value` at `series`, at the driver's link or into the spool (`edge`), before `until` by the hub's clock."""
+    """Inject `value` at `series`, before `until` by the hub's clock: at the driver's link, after the device's own test where there is a `trial`,
+    or into the spool (`edge`)."""
 
     edge: str
     proof: UUID
@@ -27,17 +41,33 @@ class Order(NamedTuple):
     value: Scalar
     level: str
     until: Micros
+    trial: Trial | None = None
+    """of the level `device`, and of no other"""
 
 
-class _Body(Struct, forbid_unknown_fields=True):
+_Point = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}\Z")]
+_Value = bool | int | float | Annotated[str, Meta(max_length=200)]
+
+
+class _Trial(Struct, forbid_unknown_fields=True):
+    w: _Point
+    v: _Value
+    o: _Value
+    e: _Point
+    a: Annotated[list[_Value], Meta(min_length=1, max_length=40)]
+    s: Annotated[int, Meta(ge=1, le=LONGEST_TRIAL)]
+
+
+class _Body(Struct, forbid_unknown_fields=True, omit_defaults=True):
     edge: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]
     id: Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
     d: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,39}\Z")]
-    p: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}\Z")]
+    p: _Point
     i: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{0,80}\Z")]
-    r: bool | int | float | Annotated[str, Meta(max_length=200)]
-    level: Literal["driver", "edge"]
+    r: _Value
+    level: Level
     until: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    t: _Trial | None = None
 
 
 class _Wire(Struct, forbid_unknown_fields=True):
@@ -57,9 +87,13 @@ def order_topic(partition: int, edge: str) -> str:
 
 def make_order(order: Order, private: bytes) -> bytes:
     """The signed message."""
-    level: Literal["driver", "edge"] = "driver" if order.level == "driver" else "edge"
     device, point, instance = order.series
-    body = _Body(order.edge, str(order.proof), device, point, instance, order.value, level, order.until)
+    trial = None
+    if order.trial is not None:
+        write, value, rest, expect, answers, within = order.trial
+        trial = _Trial(write, value, rest, expect, list(answers), within)
+    level: Level = "device" if trial is not None else "driver" if order.level == "driver" else "edge"
+    body = _Body(order.edge, str(order.proof), device, point, instance, order.value, level, order.until, trial)
     written = msgspec.json.encode(body)
     return msgspec.json.encode(_Wire(1, written, Ed25519PrivateKey.from_private_bytes(private).sign(_signed(written))))
 
@@ -78,7 +112,10 @@ def read_order(payload: bytes, edge: str, public: bytes) -> Order:
         raise _refused("is no order of a proof") from None
     if body.edge != edge:
         raise _refused(f"it is for edge {body.edge!r}")
-    return Order(body.edge, UUID(body.id), Series(body.d, body.p, body.i), body.r, body.level, body.until)
+    if (body.t is None) is (body.level == "device"):
+        raise _refused("the level device takes a test point, and no other level does")
+    trial = None if body.t is None else Trial(body.t.w, body.t.v, body.t.o, body.t.e, tuple(body.t.a), body.t.s)
+    return Order(body.edge, UUID(body.id), Series(body.d, body.p, body.i), body.r, body.level, body.until, trial)
 
 
 def _signed(written: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """Proofs at an edge: the hub orders, the edge injects a marked sample where it was told and says how it went. Nothing here is ever unmarked.
 
-At the level `driver` the sample goes the way of the driver's own: through the link that stands, after the device has answered once more where
-it is polled. At the level `edge` it goes into the spool. Both go through the local rules, which look past it.
+At the level `device` the device's own test is tripped first, and has answered and is over when the sample is injected (hub.edge.trials). At the
+level `driver` the sample goes the way of the driver's own: through the link that stands, after the device has answered once more where it is
+polled. At the level `edge` it goes into the spool. Both go through the local rules, which look past it.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import structlog
 from hub.core.exercises import mark
 from hub.core.proof_order import Order, read_order
 from hub.edge.site import Site
+from hub.edge.trials import Trials
 from hub.edge.uplink import Uplink
 from hub.errors import AnxinError, BadInput
 from hub.model import Exercise, Lane, Micros, Sample, Scalar
@@ -33,11 +35,19 @@ class Prover:
     """Takes the hub's orders; `run` never returns."""
 
     def __init__(
-        self, edge: str, key: bytes, site: Site, sink: Sink, uplink: Uplink, clock: Callable[[], Micros]
+        self,
+        edge: str,
+        key: bytes,
+        site: Site,
+        trials: Trials,
+        sink: Sink,
+        uplink: Uplink,
+        clock: Callable[[], Micros],
     ) -> None:
         self._edge = edge
         self._key = key
         self._site = site
+        self._trials = trials
         self._sink = sink
         self._uplink = uplink
         self._clock = clock
@@ -83,14 +93,16 @@ class Prover:
         known = [one for endpoint in self._site.bundle.endpoints for one in endpoint.devices if one.id == device]
         if runner is None or not any(point.point == order.series.point for one in known for point in one.points):
             raise BadInput("this edge does not read that point")
+        tested = None if order.trial is None else await self._trials.conduct(device, order.trial)
         sample = Sample(order.series, self._clock(), order.value, mark=mark(Exercise.PROOF, order.proof))
         log.info("prover.injected", proof=str(order.proof), device=device, level=order.level)
-        if order.level == "driver":
+        if order.level in ("device", "driver"):
 
             async def settled() -> None:
                 await self._say(order, "spooled")
 
             answered = await runner.prove(sample, settled)
+            answered = answered if tested is None else tested
             if answered is not None:
                 await self._say(order, "device", answered)
             return

@@ -20,6 +20,7 @@ from hub.edge.rules import LocalRules
 from hub.edge.site import Site, broker_of
 from hub.edge.sounder import Sounder
 from hub.edge.spool import BULK_BUDGET, open_spool
+from hub.edge.trials import Debts, Trials
 from hub.edge.uplink import Uplink
 from hub.model import Lane, Micros
 from hub.runtime.drivers import LinkPlan
@@ -90,7 +91,9 @@ async def _run(
         ]
         if own.trust is not None:
             others.append(tasks.create_task(configurator.run(), name="configuration"))
-            prover = Prover(own.edge, bytes.fromhex(own.trust.key), site, rules, uplink, clock)
+            trials = Trials(Debts(keeper.path.parent), site, clock)
+            others.append(tasks.create_task(trials.run(), name="trials"))
+            prover = Prover(own.edge, bytes.fromhex(own.trust.key), site, trials, rules, uplink, clock)
             others.append(tasks.create_task(prover.run(), name="prover"))
             sounder = Sounder(own.edge, bytes.fromhex(own.trust.key), site, rules, uplink, clock)
             others.append(tasks.create_task(sounder.run(), name="sounder"))

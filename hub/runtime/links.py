@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -44,6 +44,7 @@ LEAVE_LIMIT = 5.0
 PROVE_LIMIT = 20.0
 """seconds that a device has to answer in a proof, and its delivery to find room"""
 MOST_ASKED = 100
+MOST_HEARD = 100
 UNDER_WAY = 512
 """deliveries of a push link that may wait for the sink; bulk gathers there for a quarter of a second, and a press may stand behind it"""
 LONGEST_URGENT = 10.0
@@ -140,6 +141,7 @@ class LinkRunner:
         self._asked: deque[tuple[Series, asyncio.Future[Micros]]] = deque()
         """who wants a device read once more"""
         self._asking = asyncio.Event()
+        self._listeners: list[tuple[Series, deque[Sample]]] = []
 
     async def run(self) -> None:
         """Enter the link, keep it, leave it, pause, again; until cancelled.
@@ -189,22 +191,41 @@ class LinkRunner:
         link, under_way = self._link, self._under_way
         if link is None or under_way is None:
             raise LinkDown("the link is down")
-        answered: Micros | None = None
-        if isinstance(link, PollLink):
-            if len(self._asked) >= MOST_ASKED:
-                raise LinkDown("too many proofs at once on this link")
-            answer: asyncio.Future[Micros] = asyncio.get_running_loop().create_future()
-            self._asked.append((sample.series, answer))
-            self._asking.set()
-            try:
-                await asyncio.wait([answer], timeout=PROVE_LIMIT)
-                if not answer.done():
-                    raise LinkDown(f"the device did not answer within {PROVE_LIMIT:g} s")
-                answered = answer.result()
-            finally:
-                answer.cancel()
+        answered = await self.ask(sample.series) if isinstance(link, PollLink) else None
         await asyncio.wait_for(self._store(Delivery([sample], settle=settle), under_way, polled=False), PROVE_LIMIT)
         return answered
+
+    @property
+    def polls(self) -> bool:
+        """Whether the link that stands answers when asked."""
+        return isinstance(self._link, PollLink)
+
+    async def ask(self, series: Series) -> Micros:
+        """Read it once more, between the turns; what it says is handed over like any reading. Returns when it had answered; raises LinkDown."""
+        if not self.polls:
+            raise LinkDown("the link is down" if self._link is None else "the link answers nobody who asks")
+        if len(self._asked) >= MOST_ASKED:
+            raise LinkDown("too many questions at once on this link")
+        answer: asyncio.Future[Micros] = asyncio.get_running_loop().create_future()
+        self._asked.append((series, answer))
+        self._asking.set()
+        try:
+            await asyncio.wait([answer], timeout=PROVE_LIMIT)
+            if not answer.done():
+                raise LinkDown(f"the device did not answer within {PROVE_LIMIT:g} s")
+            return answer.result()
+        finally:
+            answer.cancel()
+
+    @contextlib.contextmanager
+    def heard(self, series: Series) -> Iterator[deque[Sample]]:
+        """What the driver hands over of a series, beside its way to the sink: the newest `MOST_HEARD`."""
+        said: deque[Sample] = deque(maxlen=MOST_HEARD)
+        self._listeners.append((series, said))
+        try:
+            yield said
+        finally:
+            self._listeners = [one for one in self._listeners if one[1] is not said]
 
     async def _read_asked(self, link: PollLink, under_way: _UnderWay) -> None:
         """Read for whoever asks, between the turns: nothing else is on the line meanwhile."""
@@ -342,6 +363,8 @@ class LinkRunner:
         """Hand to the sink, each sample in its device's lane. Rejects go as bulk: garbage must never stand before an alarm."""
         lanes: dict[Lane, list[Sample]] = {lane: [] for lane in Lane}
         now = self._clock()
+        for series, said in self._listeners:
+            said.extend(sample for sample in delivery.samples if sample.series == series and sample.mark is None)
         for sample in delivery.samples:
             lanes[self.plan.lanes.get(sample.series.device, Lane.BULK)].append(_received(sample, now))
         puts = [self._sink.put(Lane.URGENT, lanes[Lane.URGENT])] if lanes[Lane.URGENT] else []

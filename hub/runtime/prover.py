@@ -1,6 +1,6 @@
 """The loop that proves the way from a device to people: asks for what is due, injects what its lane knows, follows it into the sink.
 
-Injected as low as possible: at the driver's link or the edge's spool by a signed order, or as the hub's own marked message to ingest. A proof
+Injected as low as possible: by the device's own test, at the driver's link or the edge's spool by a signed order, or as the hub's own marked message to ingest. A proof
 is sent once; what does not come back in its time has failed, at the hop that it did not reach. It runs beside the ingest of its partitions.
 """
 
@@ -12,7 +12,19 @@ from typing import NoReturn
 import structlog
 
 from hub.core import wire
-from hub.core.exercises import due, due_to_tell, judge_proof, mark, proof_instance, proof_stream, slot_at, tripping
+from hub.core.exercises import (
+    NOT_LOWER,
+    due,
+    due_to_tell,
+    judge_proof,
+    lowest_level,
+    mark,
+    proof_instance,
+    proof_stream,
+    slot_at,
+    trial_of,
+    tripping,
+)
 from hub.core.proof_order import Order, make_order, order_topic
 from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import LIFE_SAFETY, SECOND, Exercise, Lane, Micros, Sample, Series, to_micros
@@ -38,10 +50,12 @@ ROOM = 2
 MOST_UNDER_WAY = 20
 """scheduled proofs under way above which no more are asked for: a hub that was away makes up slowly"""
 SCHEDULER = "scheduler"
+LEVELS = ("device", "driver", "edge", "hub")
+"""the lowest first"""
 
 
 def injected(
-    profile: Profile, behind_an_edge: bool, tell: str, level: str = "auto", definition: str | None = None
+    profile: Profile, target: Target, tell: str, level: str = "auto", definition: str | None = None
 ) -> Injected:
     """What a proof of a device of this profile injects: its first fire or panic alarm, or the one named, at the lowest level there is.
 
@@ -52,14 +66,17 @@ def injected(
     if chosen is None or chosen not in urgent:
         what = "no fire or panic alarm" if definition is None else f"no fire or panic alarm {definition!r}"
         raise BadInput(f"profile {profile.profile} has {what}", "definition", code="proof")
-    if level != "auto" and level != "hub" and not behind_an_edge:
-        raise BadInput("the device is behind no edge: its proof is injected at the hub", "level", code="proof")
-    found = ("driver" if behind_an_edge else "hub") if level == "auto" else level
+    dials = profile.dials_police if target.dials_police is None else target.dials_police
+    lowest, why = lowest_level(target.behind_an_edge, profile.test_point is not None, dials)
+    if level != "auto" and LEVELS.index(level) < LEVELS.index(lowest):
+        raise BadInput(f"{NOT_LOWER[why][1]}: the lowest level is {lowest}", "level", code="proof")
+    if level not in ("auto", lowest):
+        lowest, why = level, "asked"
     point = profile.points.get(urgent[chosen].point)
     if point is None:
         raise BadInput(f"the alarm {chosen!r} watches no point of the device", "definition", code="proof")
     tripping(urgent[chosen], point)
-    return Injected(chosen, urgent[chosen].point, proof_instance(point), found, tell)
+    return Injected(chosen, urgent[chosen].point, proof_instance(point), lowest, tell, why)
 
 
 async def run(
@@ -182,7 +199,7 @@ class Prover:
             _log.error("proof.no_profile", device=target.id, profile=target.profile)
             return None
         try:
-            what = injected(profile, target.behind_an_edge, tell)
+            what = injected(profile, target, tell)
         except BadInput as error:
             _log.error("proof.not_possible", device=target.id, reason=str(error))
             return None
@@ -195,6 +212,10 @@ class Prover:
         if definition is None or point is None:
             await proving.finish(proof.id, "failed", "the profile no longer has this alarm", ())
             return 0
+        trial = trial_of(profile) if profile is not None and proof.level == "device" else None
+        if proof.level == "device" and trial is None:
+            await proving.finish(proof.id, "failed", "the profile no longer has this test point", ())
+            return 0
         value = tripping(definition, point)
         series = Series(proof.device, proof.point, proof.instance)
         async with proving.transaction() as conn:
@@ -205,7 +226,8 @@ class Prover:
             if proof.level == "hub":
                 await self._say(live, proof, Sample(series, self._clock(), value, mark=mark(Exercise.PROOF, proof.id)))
             else:
-                order = Order(proof.client, proof.id, series, value, proof.level, to_micros(proof.expires_at))
+                until = to_micros(proof.expires_at)
+                order = Order(proof.client, proof.id, series, value, proof.level, until, trial)
                 await live.publish(order_topic(proof.partition, proof.client), make_order(order, key))
         except BadInput as error:
             await proving.finish(proof.id, "failed", f"the broker refused: {error}"[:300], ())

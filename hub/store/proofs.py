@@ -34,6 +34,8 @@ class Target(NamedTuple):
     institution: int
     position: int | None
     behind_an_edge: bool
+    dials_police: bool | None = None
+    """whether this unit dials the police centre by its own line; None: as its profile says"""
 
 
 class Injected(NamedTuple):
@@ -44,6 +46,8 @@ class Injected(NamedTuple):
     instance: str
     level: str
     tell: str
+    not_lower: str = "asked"
+    """why at no lower level: a key of `hub.core.exercises.NOT_LOWER`"""
 
 
 class ToSend(NamedTuple):

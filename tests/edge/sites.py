@@ -39,18 +39,40 @@ class _Handler(DataHandler):  # type: ignore[misc]
         return super().read_h_regs(address, count, srv_info)
 
 
+class _Bank(DataBank):  # type: ignore[misc]
+    """A device with a test of its own: while coil 8 is on, register 8 says 2, by a loop through the device; and a press is a press."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = True
+        self.pressed_in_test = False
+        self.tested: list[bool] = []
+
+    def on_coils_change(self, address: int, from_value: bool, to_value: bool, srv_info: Any) -> None:
+        if address == 8:
+            self.tested.append(to_value)
+            if self.answers:
+                self.set_holding_registers(8, [2 if to_value else 0])
+            if to_value and self.pressed_in_test:
+                self.set_holding_registers(0, [1])
+
+
 class Device:
     """pyModbusTCP's server: who called it, and what its coils and registers are."""
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.bank = DataBank()
+        self.bank = _Bank()
         self.handler = _Handler(self.bank)
         self.server = ModbusServer(host=HOST, port=self.port, no_block=True, data_hdl=self.handler)
 
     @property
     def siren(self) -> bool:
         return bool(self.bank.get_coils(0, 1)[0])
+
+    @property
+    def in_test(self) -> bool:
+        return bool(self.bank.get_coils(8, 1)[0])
 
     def set_fire(self, on: bool) -> None:
         self.bank.set_holding_registers(0, [int(on)])

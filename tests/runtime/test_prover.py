@@ -32,7 +32,20 @@ from tests.runtime.test_configurations import PARTITION, TITLE, Centre, forget, 
 BUTTON = profile(
     "button",
     "panic_button",
-    {"pressed": {"type": "int", "address": {"table": "holding", "address": 0}}},
+    {
+        "pressed": {"type": "int", "address": {"table": "holding", "address": 0}},
+        "test": {"type": "bool", "writable": True, "address": {"table": "coil", "address": 8}},
+        "answer": {"type": "int", "enum": {0: "idle", 2: "tested"}, "address": {"table": "holding", "address": 8}},
+    },
+    test_point={
+        "write": "test",
+        "value": True,
+        "rest": False,
+        "expect": "answer",
+        "answer": {"equals": "tested"},
+        "within": "2s",
+        "harmless": {"zh": "按钮灯闪一下", "en": "the button's lamp blinks once"},
+    },
     alarms={
         "panic": {
             "title": {"zh": "紧急按钮", "en": "Panic button"},
@@ -109,7 +122,7 @@ class Site:
         async with await connect(self.centre.database, "test") as conn:
             target, _ = await proofs.target(conn, EVERYTHING, institution="kita", position="door")
             made = await proofs.request(
-                conn, target, injected(BUTTON, target.behind_an_edge, tell, level), "somebody", within
+                conn, target, injected(KNOWN[target.profile], target, tell, level), "somebody", within
             )
         assert made is not None
         return made
@@ -191,12 +204,14 @@ async def test_a_proof_goes_from_every_level_into_the_sink_and_each_hop_is_timed
     async with site(centre, button, tmp_path) as at:
         readings = "select (select count(*) from reading), (select count(*) from event), (select max(value) from point_state p join series s on s.key = p.series where s.point = 'pressed')"
         for level, missing in (
+            ("auto", set()),
             ("driver", set()),
             ("edge", {"device_at"}),
             ("hub", {"device_at", "edge_at", "spooled_at"}),
         ):
             row = await at.ended(await at.ask(level))
-            assert (row["level"], row["state"], row["reason"]) == (level, "passed", "")
+            lowest = ("device", "lowest") if level == "auto" else (level, "asked")
+            assert (row["level"], row["not_lower"], row["state"], row["reason"]) == (*lowest, "passed", "")
             # how the edge's hops came late says nothing about the alarm: they travel behind it
             await eventually(lambda: _hops(centre, row["id"]) == {hop for hop in HOPS if hop not in missing})  # noqa: B023
             hub = [
@@ -212,11 +227,12 @@ async def test_a_proof_goes_from_every_level_into_the_sink_and_each_hop_is_timed
                 )
             ]
             assert hub == sorted(hub)
+        assert button.bank.tested == [True, False], "the device's own test was tripped once, and set back"
         assert centre.rows(readings)[0][2] == 0.0
         assert centre.rows("select count(*) from event") == [(0,)]
         assert at.hook.requests == []
         assert at.mails.mails == []
-        await eventually(lambda: at.alarms(proofs=True) == [("proof", "normal")] * 3)
+        await eventually(lambda: at.alarms(proofs=True) == [("proof", "normal")] * 4)
         assert at.alarms() == []
         assert centre.rows("select code from quarantine where code not in ('point')") == []
         async with await connect(centre.database, "test") as conn:

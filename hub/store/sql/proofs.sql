@@ -1,6 +1,7 @@
 -- name: target
 -- The device at the position, or the device itself, if it can raise fire or panic.
-select d.key, d.id, d.profile, d.institution, d.position, d.endpoint is not null as behind_an_edge, s.admin_state, i.id as institution_id
+select d.key, d.id, d.profile, d.institution, d.position, d.endpoint is not null as behind_an_edge, d.dials_police,
+       s.admin_state, i.id as institution_id
 from device d
 join device_state s on s.device = d.key
 join institutions_in_scope(%(scope)s) i on i.key = d.institution
@@ -9,14 +10,15 @@ where d.retired_at is null and d.key > 0
   and (d.id = %(device)s or (i.id = %(institution)s and p.id = %(position)s and p.retired_at is null))
 
 -- name: request
-insert into proof (id, device, position, institution, definition, point, instance, level, tell, slot, requested_by, expires_at)
-values (%(id)s, %(device)s, %(position)s, %(institution)s, %(definition)s, %(point)s, %(instance)s, %(level)s, %(tell)s, %(slot)s,
-        %(actor)s, clock_timestamp() + %(within)s)
+insert into proof (id, device, position, institution, definition, point, instance, level, not_lower, tell, slot, requested_by,
+                   expires_at)
+values (%(id)s, %(device)s, %(position)s, %(institution)s, %(definition)s, %(point)s, %(instance)s, %(level)s, %(not_lower)s, %(tell)s,
+        %(slot)s, %(actor)s, clock_timestamp() + %(within)s)
 on conflict do nothing
 returning id
 
 -- name: list
-select p.id, d.id as device, i.id as institution, i.division, o.id as position, p.definition, p.point, p.instance, p.level, p.tell,
+select p.id, d.id as device, i.id as institution, i.division, o.id as position, p.definition, p.point, p.instance, p.level, p.not_lower, p.tell,
        p.slot is not null as scheduled, p.requested_by, p.requested_at, p.expires_at, p.sent_at, p.device_at, p.edge_at, p.spooled_at,
        p.hub_at, p.committed_at, p.alarm, p.notified_at, p.handed_over_at, p.received_at, p.state, p.reason, p.finished_at
 from proof p
@@ -123,7 +125,7 @@ on conflict (institution) do update set slot = excluded.slot, told = excluded.to
 
 -- name: candidates
 -- What a round proves: every position in service that can raise fire or panic; first what was told to people longest ago.
-select d.key, d.id, d.profile, d.institution, d.position, d.endpoint is not null as behind_an_edge
+select d.key, d.id, d.profile, d.institution, d.position, d.endpoint is not null as behind_an_edge, d.dials_police
 from device d join device_state s on s.device = d.key
 where d.institution = %(institution)s and d.lane = 'urgent' and d.kind <> 'edge' and d.position is not null
   and d.retired_at is null and s.admin_state = 'in_service'
