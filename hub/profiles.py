@@ -305,6 +305,8 @@ class Profile(_Model):
                 raise ValueError(f"test_point.{key}: {name!r} has instances: none of them is meant")
         if not self.points[trial.write].writable:
             raise ValueError(f"test_point.write: {trial.write!r} is not writable")
+        if trial.write == trial.expect:
+            raise ValueError("test_point.expect: what was written answers nothing: name what the device says of it")
         if self.points[trial.expect].type == "float":
             raise ValueError("test_point.expect: a value that can be told exactly, no float")
         answers = _values(trial.answer, self.points[trial.expect])
