@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from hub.api import pages
 from hub.api.proofs import UNPROVEN_DAYS
+from hub.core.exercises import NOT_LOWER
 from hub.core.rights import Permission
 from hub.errors import BadInput, Conflict
 from hub.runtime.prover import WITHIN, injected
@@ -63,7 +64,9 @@ async def show(ask: Asked) -> Response:
     row = await proofs.get(ask.conn, ask.who.scope, ask.request.path_params["proof"])
     began = row["requested_at"]
     hops = [(name, row[name], (row[name] - began).total_seconds() if row[name] else None) for name in HOPS]
-    return render("proof.html", ask=ask, proof=row, hops=hops, now=ask.hub.clock())
+    return render(
+        "proof.html", ask=ask, proof=row, lowest=NOT_LOWER.get(row["not_lower"]), hops=hops, now=ask.hub.clock()
+    )
 
 
 async def order(ask: Asked) -> Response:
@@ -78,7 +81,7 @@ async def order(ask: Asked) -> Response:
     if admin_state != "in_service":
         raise Conflict(f"device {target.id} is {admin_state}: only what is in service is proven")
     try:
-        what = injected(profile, target.behind_an_edge, tell)
+        what = injected(profile, target, tell)
     except BadInput as error:
         raise Conflict(str(error)) from None
     made: UUID | None = await proofs.request(ask.conn, target, what, ask.who.name, WITHIN)
