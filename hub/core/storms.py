@@ -1,8 +1,10 @@
 """Many alarms at once are few messages: what is paged now, what waits for the next digest. Pure: times are given.
 
 - Fire and panic never come here: each is paged by itself, at once.
-- Of one institution and priority, one way to a person (responder and channel) gets a page at once, then a digest of all that has come since,
+- Of one institution and root cause, one way to a person (responder and channel) gets a page at once, then a digest of all that has come since,
   one a window. The window doubles while the storm goes on, from one minute up to `LONGEST`; critical and high stay at one minute.
+  What has no known root cause is a group of its own in each institution.
+- What is graver than all that a group has told of does not wait for it: it is paged at once, and what is less grave waits for the graver's digest.
 - Over all institutions a way gets at most `MOST` such messages in `RATE_WINDOW`; what comes beyond goes into one digest over all of them,
   every `WIDE_WINDOW`.
 - Nothing is dropped: a digest lists every alarm that waits in it, and each alarm keeps its own escalation.
@@ -30,7 +32,7 @@ class Sent(NamedTuple):
 
     at: Micros
     same_group: bool
-    """of the same institution and priority"""
+    """of the same institution and root cause, and at least as grave"""
 
 
 class Fold(NamedTuple):

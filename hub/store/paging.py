@@ -85,11 +85,11 @@ async def page(cur: Cursor, subject: Subject) -> Paged:
                 await _failed(cur, subject, Due(number, n, repetition, responder, channel, 0), due_at, told.reason)
         for name, way in chosen:
             row = Due(number, n, repetition, name, way, 0)
-            wait = await _fold(cur, subject, name, way)
+            root_cause, wait = await _fold(cur, subject, name, way)
             if wait is None:
-                pages += await _notify(cur, subject, row, due_at)
+                pages += await _notify(cur, subject, row, due_at, root_cause=root_cause)
             else:
-                await _add_to_digest(cur, subject, row, due_at, wait)
+                await _add_to_digest(cur, subject, row, due_at, root_cause, wait)
                 folded += 1
         fault = "" if told.ways else f"{told.reason}: " + (", ".join(faults[-1].instead) or "nobody else either")
         await finish(cur, subject.alarm, number, n, repetition, fault)
@@ -147,6 +147,7 @@ async def _notify(cur: Cursor, subject: Subject, row: Due, due_at: Any, **more: 
         "kind": "page",
         "next_attempt_at": None,
         "wide": False,
+        "root_cause": "",
         "error": None,
     }
     await cur.execute(_SQL["notify"], given | more)
@@ -163,11 +164,13 @@ async def _failed(cur: Cursor, subject: Subject, row: Due, due_at: Any, reason: 
 # storms ---------------------------------------------------------------------------------------------------------
 
 
-async def _fold(cur: Cursor, subject: Subject, responder: str, channel: str) -> Fold | None:
-    """None: page it now. Fire and panic always are, and so is an exercise: a digest carries no mark."""
+async def _fold(cur: Cursor, subject: Subject, responder: str, channel: str) -> tuple[str, Fold | None]:
+    """The alarm's root cause as it is known now, and how its message waits. None: page it now. Fire and panic always are, and so is an
+    exercise: a digest carries no mark."""
     if subject.urgency == 0 or not subject.real:
-        return None
+        return "", None
     given = {
+        "alarm": subject.alarm,
         "responder": responder,
         "channel": channel,
         "institution": subject.institution,
@@ -177,19 +180,21 @@ async def _fold(cur: Cursor, subject: Subject, responder: str, channel: str) -> 
         "most": 4 * storms.MOST,
     }
     await cur.execute(_SQL["recent"], given)
-    sent = [Sent(to_micros(at), same_group) for at, same_group in await cur.fetchall()]
-    return storms.fold(sent, subject.priority, subject.now)
+    found = await cur.fetchall()
+    sent = [Sent(to_micros(at), same_group) for _, at, same_group in found if at is not None]
+    return found[0][0], storms.fold(sent, subject.priority, subject.now)
 
 
-async def _add_to_digest(cur: Cursor, subject: Subject, row: Due, due_at: Any, wait: Fold) -> None:
+async def _add_to_digest(cur: Cursor, subject: Subject, row: Due, due_at: Any, root_cause: str, wait: Fold) -> None:
     """Into the digest that waits; where none does, or the one that did is being sent at this moment, a new one."""
     scope = {"responder": row.responder, "channel": row.channel, "wide": wait.wide}
-    scope |= {"institution": subject.institution, "priority": subject.priority}
+    scope |= {"institution": subject.institution, "root_cause": root_cause, "priority": subject.priority}
     await cur.execute(_SQL["open_digest"], scope)
     found = await cur.fetchone()
     key = core.idempotency_key(subject.alarm, row) if found is None else found[0]
     if found is None:
-        later = {"kind": "digest", "wide": wait.wide, "next_attempt_at": to_datetime(wait.due_at)}
+        later: dict[str, Any] = {"kind": "digest", "wide": wait.wide, "next_attempt_at": to_datetime(wait.due_at)}
+        later["root_cause"] = "" if wait.wide else root_cause
         await _notify(cur, subject, row, due_at, **later)
     listed = {"alarm": subject.alarm, "round": row.round, "step": row.step, "repetition": row.repetition}
     await cur.execute(_SQL["list_in_digest"], listed | {"notification": key})

@@ -38,6 +38,8 @@ LATE = 5.0
 UNDER_WAY = 1.0
 """how long after an acknowledge a page that was under way may still arrive"""
 RECOVERY = 60.0
+SHOWN = 100
+"""failures that are printed one by one"""
 
 
 def policy(offsets: Sequence[float]) -> Policy:
@@ -71,6 +73,7 @@ class Outcome:
 
     kills: int
     seed: int
+    begun: float = field(default_factory=time.monotonic)
     patience: float = 1.0
     """by how much what depends on the machine's speed may be longer than it says above"""
     clock_steps: int = 0
@@ -309,7 +312,10 @@ def judge(
 def _judge_step(
     outcome: Outcome, climber: Climber, step: int, offset: float, at: float | None, later: bool, down: Down, odd: bool
 ) -> None:
-    name, due = f"{climber.id} step {step}", climber.raised + offset
+    name, due = (
+        f"{climber.id} (raised {climber.tried - outcome.begun:.0f} s after the start) step {step}",
+        climber.raised + offset,
+    )
     if at is None:
         if climber.complete or later:
             outcome.skipped.append(name)
@@ -365,7 +371,7 @@ def main(kills: int, seed: int, keep: Path | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="anxin-climb-", ignore_cleanup_errors=True) as temporary:
         outcome = asyncio.run(run(Path(temporary) if keep is None else keep, kills, seed))
     print(f"{outcome}, {time.monotonic() - started:.0f} s")
-    for line in outcome.failures():
+    for line in outcome.failures()[:SHOWN]:
         print(f"  {line}")
     return 0 if outcome.ok else 1
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from hub.core.escalation import Step
@@ -21,7 +22,7 @@ from tests.paging import POLICY, Receiver, World, receiver, webhook
 FAULTS = replace(
     POLICY,
     id="faults",
-    signal_classes=frozenset({SignalClass.FAULT, SignalClass.INTRUSION}),
+    signal_classes=frozenset({SignalClass.FAULT, SignalClass.INTRUSION, SignalClass.COMMUNICATION}),
     priorities=frozenset(Priority) - {Priority.JOURNAL},
     steps=(Step(1, "guard", "hook"),),
 )
@@ -79,7 +80,8 @@ async def test_the_first_is_paged_at_once_and_a_hundred_more_are_one_digest_that
     assert await told(world) == alarms
     assert await world.rows("select count(*) as listed from digest_alarm") == [{"listed": 100}]
     waits = await world.rows(
-        "select next_attempt_at - now() between '50 s' and '61 s' as soon from notification where kind = 'digest'"
+        "select d.next_attempt_at - p.created_at between '50 s' and '61 s' as soon from notification d, notification p"
+        " where d.kind = 'digest' and p.kind = 'page'"
     )
     assert waits == [{"soon": True}]
     running = await world.rows("select count(*) as n from escalation where state = 'running'")
@@ -99,7 +101,7 @@ async def test_fire_and_panic_are_never_delayed_or_merged(world: World, storm: R
     assert all(row["now"] for row in rows)
 
 
-async def test_another_priority_and_another_institution_do_not_wait(world: World, storm: Receiver) -> None:
+async def test_what_is_graver_and_another_institution_do_not_wait(world: World, storm: Receiver) -> None:
     await world.institution("moon")
     await world.device("button-2", "moon")
     await fault(world)
@@ -107,6 +109,86 @@ async def test_another_priority_and_another_institution_do_not_wait(world: World
     await fault(world, "button-2")
     await drive(world)
     assert await kinds(world) == {"page": 3}
+
+
+async def test_what_is_less_grave_waits_for_the_digest_of_what_is_graver_and_never_the_other_way_round(
+    world: World, storm: Receiver
+) -> None:
+    grave = [await fault(world, priority=Priority.HIGH) for _ in range(2)]
+    await drive(world)
+    low = await fault(world, priority=Priority.LOW)
+    await drive(world)
+    gravest = [await fault(world, priority=Priority.CRITICAL) for _ in range(2)]
+    await drive(world)
+    pages = await world.rows("select alarm from notification where kind = 'page' order by created_at")
+    assert [page["alarm"] for page in pages] == [grave[0], gravest[0]]
+    lists = await world.rows(
+        "select array_agg(m.alarm order by m.added_at) as alarms from notification n join digest_alarm m on m.notification = n.id"
+        " group by n.id, n.created_at order by n.created_at"
+    )
+    assert [row["alarms"] for row in lists] == [[grave[1], low], [gravest[1]]]
+
+
+async def silence(world: World, name: str, cause: str) -> None:
+    """Two devices that are not heard, and what is known of why."""
+    await world.device(f"edge-{name}", "star")
+    await world.conn.execute(
+        "insert into endpoint (institution, id, driver, edge, settings) select institution, id, 'modbus', key, '{}' from device where id = %s",
+        (f"edge-{name}",),
+    )
+    for n in (1, 2):
+        await world.device(f"{name}-{n}", "star")
+        await world.conn.execute(
+            "update device set endpoint = n.key from endpoint n where n.id = %s and device.id = %s",
+            (f"edge-{name}", f"{name}-{n}"),
+        )
+    await world.conn.execute(
+        "insert into device_state (device, link_state, link_cause) select key, 'offline', 'device' from device where id like %s"
+        " on conflict (device) do update set link_state = 'offline', link_cause = 'device'",
+        (f"{name}-%",),
+    )
+    if cause == "line":
+        await world.conn.execute(
+            "insert into blindness (subject, endpoint, devices, cause, evidence, since)"
+            " select 'line', n.key, array(select key from device where endpoint = n.key), 'line', '[]', now() from endpoint n where id = %s",
+            (f"edge-{name}",),
+        )
+
+
+async def silent(world: World, device: str) -> UUID:
+    return await world.alarm(device, SignalClass.COMMUNICATION, Priority.HIGH)
+
+
+async def test_a_storm_is_grouped_by_what_it_comes_from(world: World, storm: Receiver) -> None:
+    """Two lines of one institution fail, and two devices by themselves: each line is a page and a digest, the devices are with what has no known cause."""
+    await silence(world, "north", "line")
+    await silence(world, "south", "line")
+    await silence(world, "alone", "device")
+    first = [await silent(world, f"{name}-1") for name in ("north", "south", "alone")]
+    await drive(world)
+    await fault(world)
+    second = [await silent(world, f"{name}-2") for name in ("north", "south", "alone")]
+    await drive(world)
+    pages = await world.rows("select alarm from notification where kind = 'page'")
+    assert {page["alarm"] for page in pages} == set(first)
+    rows = await world.rows(
+        "select n.root_cause, count(*) as listed, array_agg(m.alarm) as alarms from notification n"
+        " join digest_alarm m on m.notification = n.id group by n.id, n.root_cause"
+    )
+    assert sorted((row["root_cause"].split(" ")[0], row["listed"]) for row in rows) == [
+        ("", 2),
+        ("line", 1),
+        ("line", 1),
+    ]
+    assert {alarm for row in rows for alarm in row["alarms"]} >= set(second)
+    assert len({row["root_cause"] for row in rows}) == 3
+
+
+async def test_nothing_can_put_a_fire_or_a_panic_into_a_digest(world: World, storm: Receiver) -> None:
+    alarm = await world.alarm()
+    await drive(world)
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await world.conn.execute("update notification set kind = 'digest' where alarm = %s", (alarm,))
 
 
 async def test_over_all_institutions_a_person_gets_only_so_many_and_the_rest_in_one(
