@@ -86,6 +86,9 @@ class Attempt(BaseModel):
         description="what the provider said later: arrived, not_arrived, or unknown after an hour"
     )
     receipt_at: Moment | None
+    receipt_detail: str = Field(
+        description="what more the provider said: that a call was answered, which key was pressed"
+    )
 
 
 class Notification(BaseModel):

@@ -29,6 +29,7 @@ from hub.api import (
     proofs,
     provisioning,
     quarantine,
+    receipts,
     stream,
     system,
     tokens,
@@ -125,6 +126,7 @@ def create_app(
     errors = problems.documented(401, 403, 404, 422, 503)
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX, responses=errors)
+    app.include_router(receipts.router, prefix=PREFIX)
     app.include_router(system.router)
     problems.describe(app)
     app.add_middleware(Guard)

@@ -76,6 +76,9 @@ class Told(NamedTuple):
     outcome: str
     detail: str
     receipt: str | None
+    """what the provider said later: arrived, not_arrived or unknown"""
+    receipt_at: Micros | None = None
+    receipt_detail: str = ""
 
 
 class Planned(NamedTuple):
@@ -87,6 +90,8 @@ class Planned(NamedTuple):
     due_at: Micros
     ended_at: Micros | None
     fault: str
+    unreached_at: Micros | None = None
+    """when it was known that no page of it had arrived"""
     rota: bool = False
     """the target is a duty post"""
     on_duty: tuple[str, ...] = ()
@@ -159,13 +164,25 @@ class Story(NamedTuple):
 def explain(story: Story, at: Micros) -> Explanation:
     """Why it was at `at` as it was, and why somebody or nobody had been told by then."""
     history = [row for row in story.history if row.at <= at]
-    told = [row for row in story.attempts if row.at <= at]
+    told = [_known(row, at) for row in story.attempts if row.at <= at]
     hidden = _hidden(history)
     state = history[-1].to_state if history else "none"
     facts = [*_cause(story, at), *_history(history), *_paging(story, at, told)]
     facts.sort(key=lambda fact: (fact.at is not None, fact.at or 0))
-    arrived = any(row.outcome == "delivered" for row in told)
-    return Explanation(at, state, arrived, _conclusion(story, at, state, history, hidden, told), tuple(facts))
+    return Explanation(
+        at, state, any(map(_reached, told)), _conclusion(story, at, state, history, hidden, told), tuple(facts)
+    )
+
+
+def _known(row: Told, at: Micros) -> Told:
+    """The attempt as it was known at `at`."""
+    is_known = row.receipt is not None and (row.receipt_at is None or row.receipt_at <= at)
+    return row if is_known else row._replace(receipt=None, receipt_at=None, receipt_detail="")
+
+
+def _reached(row: Told) -> bool:
+    """Whether it was taken and nothing says that it did not arrive."""
+    return row.outcome == "delivered" and row.receipt != "not_arrived"
 
 
 def _hidden(history: Sequence[Moved]) -> dict[str, Moved]:
@@ -247,32 +264,37 @@ def _paging(story: Story, at: Micros, told: Sequence[Told]) -> list[Fact]:
                 zh = f"{zh}，当时当班：{'、'.join(step.on_duty) or '无人'}"
                 en = f"{en}, on duty then: {', '.join(step.on_duty) or 'nobody'}"
             facts.append(Fact(step.ended_at, "step", zh, en, where))
+        if step.unreached_at is not None and step.unreached_at <= at:
+            zh = f"第 {step.step} 步没有通知到人：其通知均未送达"
+            facts.append(
+                Fact(
+                    step.unreached_at,
+                    "unreached",
+                    zh,
+                    f"step {step.step} reached nobody: none of its pages arrived",
+                    where,
+                )
+            )
     for row in told:
         zh, en = _OUTCOMES.get(row.outcome, (row.outcome, row.outcome))
         detail = f" ({row.detail})" if row.detail else ""
-        receipt = "" if row.receipt is None else f" [{row.receipt}]"
-        facts.append(
-            Fact(
-                row.at,
-                "attempt",
-                f"{row.responder} · {row.channel}：{zh}{detail}{receipt}",
-                f"{row.responder} by {row.channel}: {en}{detail}{receipt}",
-                {"kind": row.kind},
+        who = f"{row.responder} · {row.channel}：", f"{row.responder} by {row.channel}: "
+        facts.append(Fact(row.at, "attempt", f"{who[0]}{zh}{detail}", f"{who[1]}{en}{detail}", {"kind": row.kind}))
+        if row.receipt is not None:
+            zh, en = _RECEIPTS.get(row.receipt, (row.receipt, row.receipt))
+            detail = f" ({row.receipt_detail})" if row.receipt_detail else ""
+            facts.append(
+                Fact(row.receipt_at, "receipt", f"{who[0]}{zh}{detail}", f"{who[1]}{en}{detail}", {"kind": row.kind})
             )
-        )
     for page in story.waiting:
         if page.ended_at is not None and page.ended_at <= at and page.state in ("cancelled", "failed"):
             what = ("取消", "cancelled") if page.state == "cancelled" else ("放弃", "given up")
             why = f": {page.reason}" if page.reason else ""
-            who = page.responder, page.channel
-            facts.append(
-                Fact(
-                    page.ended_at,
-                    page.state,
-                    f"{who[0]} · {who[1]}：通知{what[0]}{why}",
-                    f"the message to {who[0]} by {who[1]} was {what[1]}{why}",
-                )
+            zh, en = (
+                f"{page.responder} · {page.channel}：通知",
+                f"the message to {page.responder} by {page.channel} was ",
             )
+            facts.append(Fact(page.ended_at, page.state, f"{zh}{what[0]}{why}", f"{en}{what[1]}{why}"))
     return facts
 
 
@@ -310,6 +332,14 @@ _EDITS: Mapping[str, tuple[str, str]] = {
     "rota": ("{1} 修改了值班表 {0}：此后的步骤按新表", "{1} changed rota {0}: steps from then on go by the new one"),
     "swap": ("{1} 为值班表 {0} 登记了替班", "{1} entered a swap for rota {0}"),
 }
+_RECEIPTS: Mapping[str, tuple[str, str]] = {
+    "arrived": ("运营商回执：已送达（来电已接听）", "the provider says that it arrived"),
+    "not_arrived": (
+        "运营商回执：未送达（来电无人接听），视为未通知到",
+        "the provider says that it did not arrive: counts as not reached",
+    ),
+    "unknown": ("运营商没有给出回执", "the provider never said whether it arrived"),
+}
 _OUTCOMES: Mapping[str, tuple[str, str]] = {
     "delivered": ("已送达", "delivered"),
     "failed": ("发送失败", "failed"),
@@ -333,7 +363,7 @@ def _conclusion(
             zh, en = "已发生，但中心尚未收到", "it had happened, and the hub had not heard of it yet"
             return Fact(story.raised_at, "not_received", zh, en)
         return Fact(None, "not_raised", "此时告警尚未产生", "the alarm had not been raised yet")
-    arrived = [row for row in told if row.outcome == "delivered"]
+    arrived = [row for row in told if _reached(row)]
     owner = next((row for row in reversed(history) if row.event in (AlarmEvent.ACKNOWLEDGE, AlarmEvent.CONFIRM)), None)
     if state in _OWNED and owner is not None:
         zh, en = f"{owner.actor} 已接警，不再通知他人", f"{owner.actor} owns it: nobody else is told"
@@ -371,7 +401,7 @@ def _conclusion(
         )
     if told:
         last = told[-1]
-        why = last.detail or last.outcome
+        why = last.receipt_detail or ("not_arrived" if last.receipt == "not_arrived" else last.detail or last.outcome)
         zh = f"向 {last.responder} 的通知未送达（{why}），正在重试或改由他人"
         return Fact(last.at, "not_delivered", zh, f"the message to {last.responder} did not arrive ({why}); it goes on")
     faults = [step for step in story.steps if step.fault and step.due_at <= at]

@@ -3,13 +3,14 @@
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from hub.notify.message import Channel, Message, Outcome, Receipt
+from hub.notify.message import Channel, Message
 from hub.notify.telephony import (
     CONNECT_SECONDS,
     READ_SECONDS,
@@ -19,9 +20,9 @@ from hub.notify.telephony import (
     PhoneSettings,
     Said,
     Word,
+    answered,
     check_sdk,
     check_words,
-    judged,
     named,
     spoken,
 )
@@ -46,8 +47,8 @@ _CODES = {
     "Throttling.User": "too many calls of the interface",
 }
 _FINAL = frozenset({"isv.MOBILE_NUMBER_ILLEGAL"})
-_ANSWERED = frozenset({"200000", "200005", "200100"})
-"""states of a call that somebody took: answered, answered and a key pressed"""
+_HEARD = "200000"
+"""state of a call that was listened to until its end; every other one counts by how long the call lasted (200005 is a phone out of reach)"""
 
 
 class AliyunSettings(PhoneSettings):
@@ -57,6 +58,8 @@ class AliyunSettings(PhoneSettings):
     access_key_secret: SecretStr
     parameters: dict[str, Word] = Field(min_length=1, max_length=7)
     hosts = ".aliyuncs.com"
+    codes = _CODES
+    final = _FINAL
 
     @model_validator(mode="after")
     def _holds(self) -> Self:
@@ -75,6 +78,10 @@ class AliyunSettings(PhoneSettings):
         """What must never be shown."""
         return (self.access_key_id, self.access_key_secret, self.number)
 
+    def is_answer(self, error: Exception) -> bool:
+        """An error with a cause is one of the connection."""
+        return error.__cause__ is None
+
     def filled(self, message: Message) -> str:
         """The parameters as the provider takes them."""
         values = spoken(message, self.words, self.most_letters)
@@ -90,12 +97,7 @@ class AliyunSmsSettings(AliyunSettings):
 
     def channel(self, *, allow_loopback: bool) -> Channel:
         """The channel of these settings."""
-        return Phone(
-            self,
-            lambda message: _sent(self, lambda: send_sms(self, message)),
-            lambda name, at: _asked(self, lambda: ask_sms(self, name, at)),
-            allow_loopback=allow_loopback,
-        )
+        return Phone(self, partial(send_sms, self), partial(ask_sms, self), allow_loopback=allow_loopback)
 
 
 class AliyunVoiceSettings(AliyunSettings):
@@ -108,12 +110,7 @@ class AliyunVoiceSettings(AliyunSettings):
 
     def channel(self, *, allow_loopback: bool) -> Channel:
         """The channel of these settings."""
-        return Phone(
-            self,
-            lambda message: _sent(self, lambda: call(self, message)),
-            lambda name, at: _asked(self, lambda: ask_call(self, name, at)),
-            allow_loopback=allow_loopback,
-        )
+        return Phone(self, partial(call, self), partial(ask_call, self), allow_loopback=allow_loopback)
 
 
 def _config(settings: AliyunSettings) -> Any:
@@ -210,8 +207,8 @@ def ask_call(settings: AliyunVoiceSettings, provider_id: str, sent_at: datetime)
         return Confirmation(Arrival.PENDING)
     state = str(detail.get("state", ""))
     lasted = str(detail.get("duration", "0"))
-    if state in _ANSWERED or (lasted.isdigit() and int(lasted[:9]) > 0):
-        return Confirmation(Arrival.ARRIVED, "answered")
+    if state == _HEARD or (lasted.isascii() and lasted.isdigit() and int(lasted[:9]) > 0):
+        return Confirmation(Arrival.ARRIVED, answered(detail.get("dtmf")))
     return Confirmation(Arrival.NOT_ARRIVED, f"nobody answered the call{named(state, settings.secrets())}")
 
 
@@ -221,25 +218,3 @@ def _object(text: Any) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _sent(settings: AliyunSettings, send: Callable[[], Said]) -> Receipt:
-    try:
-        return judged(send(), _CODES, _FINAL, settings.secrets())
-    except Exception as error:  # noqa: BLE001 -- whatever the SDK raises: its text may hold the number and the key
-        return _broken(settings, error)
-
-
-def _asked(settings: AliyunSettings, ask: Callable[[], Confirmation]) -> Confirmation:
-    try:
-        return ask()
-    except Exception as error:  # noqa: BLE001 -- as above
-        return Confirmation(Arrival.PENDING, _broken(settings, error).detail)
-
-
-def _broken(settings: AliyunSettings, error: Exception) -> Receipt:
-    """An error of the SDK: the provider's code where there is one, else that there was no answer."""
-    code = getattr(error, "code", None)
-    if isinstance(code, str) and code and not getattr(error, "__cause__", None):
-        return judged(Said(code), _CODES, _FINAL, settings.secrets())
-    return Receipt(Outcome.FAILED, None, f"the provider was not reached ({type(error).__name__})")

@@ -71,6 +71,15 @@ class ConfirmedChannel(Protocol):
         ...
 
 
+class Reported(NamedTuple):
+    """What a provider says by itself of a message that it took."""
+
+    provider_id: str
+    confirmation: Confirmation
+    is_more: bool = False
+    """something besides what it said before: which key was pressed"""
+
+
 class Said(NamedTuple):
     """A provider's answer, as its SDK gave it: its own code (empty: success) and the id under which it can be asked."""
 
@@ -89,6 +98,10 @@ class PhoneSettings(ChannelSettings):
 
     sdk: ClassVar[str]
     hosts: ClassVar[str]
+    codes: ClassVar[dict[str, str]]
+    """the provider's codes in our own words"""
+    final: ClassVar[frozenset[str]]
+    """those after which trying again is of no use"""
 
     @field_validator("number")
     @classmethod
@@ -115,6 +128,10 @@ class PhoneSettings(ChannelSettings):
     @abstractmethod
     def secrets(self) -> Sequence[SecretStr]:
         """What must never be shown."""
+
+    @abstractmethod
+    def is_answer(self, error: Exception) -> bool:
+        """Whether an error of the SDK that has a code is the provider's answer, and not the SDK's own."""
 
     @property
     def is_loopback(self) -> bool:
@@ -169,14 +186,29 @@ def _plain(text: str, most: int) -> str:
     return (text if len(text) <= most else text[: most - 1] + "…") or "-"
 
 
-def judged(said: Said, codes: dict[str, str], final: frozenset[str], secrets: Sequence[SecretStr]) -> Receipt:
+def judged(said: Said, settings: PhoneSettings) -> Receipt:
     """What a provider's answer means. Its code is passed on where it is a plain word that holds no secret."""
     if said.code == "":
         if _ID.fullmatch(said.provider_id) is None:
             return Receipt(Outcome.DELIVERED, None, "taken, under a name that cannot be asked for")
         return Receipt(Outcome.DELIVERED, None, "taken by the provider", said.provider_id)
-    outcome = Outcome.REFUSED if said.code in final else Outcome.FAILED
-    return Receipt(outcome, None, f"{codes.get(said.code, 'the provider did not take it')}{named(said.code, secrets)}")
+    outcome = Outcome.REFUSED if said.code in settings.final else Outcome.FAILED
+    words = settings.codes.get(said.code, "the provider did not take it")
+    return Receipt(outcome, None, f"{words}{named(said.code, settings.secrets())}")
+
+
+def broken(error: Exception, settings: PhoneSettings) -> Receipt:
+    """What an error of an SDK means: the provider's code where it is its answer, else that there was none. Its text may hold number and key."""
+    code = getattr(error, "code", None)
+    if isinstance(code, str) and code and settings.is_answer(error):
+        return judged(Said(code), settings)
+    return Receipt(Outcome.FAILED, None, f"the provider was not reached ({type(error).__name__})")
+
+
+def answered(key: object) -> str:
+    """That somebody took the call, and the key that was pressed in it, where that is told."""
+    told = key if isinstance(key, str) else ""
+    return f"answered, key {told} was pressed" if re.fullmatch(r"[0-9*#]{1,10}", told, re.ASCII) else "answered"
 
 
 def named(code: str, secrets: Sequence[SecretStr]) -> str:
@@ -195,11 +227,12 @@ class Phone:
     def __init__(
         self,
         settings: PhoneSettings,
-        send: Callable[[Message], Receipt],
+        send: Callable[[Message], Said],
         confirm: Callable[[str, datetime], Confirmation],
         *,
         allow_loopback: bool,
     ) -> None:
+        """`send` and `confirm` block, and may raise whatever the SDK raises."""
         self._settings = settings
         self._send = send
         self._confirm = confirm
@@ -210,9 +243,12 @@ class Phone:
         if self._refused:
             return Receipt(Outcome.REFUSED, None, "the address is one that notifications may not go to")
         try:
-            return await _in_thread(lambda: self._send(message), urgent=message.signal_class in ("fire", "panic"))
+            said = await _in_thread(lambda: self._send(message), urgent=message.signal_class in ("fire", "panic"))
+            return judged(said, self._settings)
         except TimeoutError:
             return Receipt(Outcome.FAILED, None, f"no answer within {_SECONDS:g} s")
+        except Exception as error:  # noqa: BLE001 -- there is no telling what an SDK raises
+            return broken(error, self._settings)
 
     async def confirm(self, provider_id: str, sent_at: datetime) -> Confirmation:
         """One question."""
@@ -222,6 +258,8 @@ class Phone:
             return await _in_thread(lambda: self._confirm(provider_id, sent_at), urgent=False)
         except TimeoutError:
             return Confirmation(Arrival.PENDING, "the provider does not answer")
+        except Exception as error:  # noqa: BLE001 -- as above
+            return Confirmation(Arrival.PENDING, broken(error, self._settings).detail)
 
 
 async def _in_thread(call: Callable[[], T], *, urgent: bool) -> T:
@@ -231,4 +269,4 @@ async def _in_thread(call: Callable[[], T], *, urgent: bool) -> T:
         return await loop.run_in_executor(_THREADS[urgent], call)
 
 
-__all__ = ["Arrival", "Channel", "Confirmation", "ConfirmedChannel", "Phone", "PhoneSettings"]
+__all__ = ["Arrival", "Channel", "Confirmation", "ConfirmedChannel", "Phone", "PhoneSettings", "Reported"]

@@ -1,25 +1,28 @@
 """Text messages (SendSms 2021-01-11) and calls that are read out (SendTtsVoice 2020-09-02) through Tencent Cloud's SDKs. Whether a text message
-arrived is asked for later (PullSmsSendStatusByPhoneNumber); for calls Tencent has no such question, only a callback, which is not built.
+arrived is asked for later (PullSmsSendStatusByPhoneNumber); for calls Tencent has no such question: it calls back (hub/api/receipts.py).
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
-from hub.notify.message import Channel, Message, Outcome, Receipt
+from hub.notify.message import Channel, Message
 from hub.notify.telephony import (
     READ_SECONDS,
     Arrival,
     Confirmation,
     Phone,
     PhoneSettings,
+    Reported,
     Said,
     Word,
+    answered,
     check_sdk,
     check_words,
-    judged,
     named,
     spoken,
 )
@@ -52,6 +55,8 @@ class TencentSettings(PhoneSettings):
     app_id: str = Field(pattern=r"^[0-9]{5,20}$")
     parameters: tuple[Word, ...] = Field(min_length=1, max_length=7)
     hosts = ".tencentcloudapi.com"
+    codes = _CODES
+    final = _FINAL
 
     @model_validator(mode="after")
     def _holds(self) -> Self:
@@ -69,6 +74,10 @@ class TencentSettings(PhoneSettings):
         """What must never be shown."""
         return (self.secret_id, self.secret_key, self.number)
 
+    def is_answer(self, error: Exception) -> bool:
+        """An answer of the provider came with a request's id."""
+        return bool(getattr(error, "requestId", None))
+
     @property
     def e164(self) -> str:
         """The number with its country's code."""
@@ -85,27 +94,36 @@ class TencentSmsSettings(TencentSettings):
 
     def channel(self, *, allow_loopback: bool) -> Channel:
         """The channel of these settings."""
-        return Phone(
-            self,
-            lambda message: _sent(self, lambda: send_sms(self, message)),
-            lambda name, at: _asked(self, lambda: ask_sms(self, name, at)),
-            allow_loopback=allow_loopback,
-        )
+        return Phone(self, partial(send_sms, self), partial(ask_sms, self), allow_loopback=allow_loopback)
 
 
 class TencentVoiceSettings(TencentSettings):
-    """Calls that are read out."""
+    """Calls that are read out. `callback_secret` is the end of the address that Tencent is told to call back (docs/operations.md, Channels): what became
+    of a call Tencent says by itself or not at all.
+    """
 
     play_times: int = Field(default=2, ge=1, le=3)
+    callback_secret: SecretStr | None = None
     endpoint: str = Field(default="vms.tencentcloudapi.com", validate_default=True)
     sdk = "tencentcloud.vms"
+
+    @field_validator("callback_secret")
+    @classmethod
+    def _cannot_be_guessed(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and re.fullmatch(r"[A-Za-z0-9_-]{32,100}", given.get_secret_value()) is None:
+            raise ValueError("letters, digits, - and _ alone, 32 to 100 of them, made by chance")
+        return given
+
+    def secrets(self) -> Sequence[SecretStr]:
+        """What must never be shown."""
+        return (*super().secrets(), *([] if self.callback_secret is None else [self.callback_secret]))
 
     def channel(self, *, allow_loopback: bool) -> Channel:
         """The channel of these settings."""
         return Phone(
             self,
-            lambda message: _sent(self, lambda: call(self, message))._replace(provider_id=""),
-            lambda name, at: Confirmation(Arrival.PENDING),
+            partial(call, self),
+            lambda name, at: Confirmation(Arrival.PENDING, "the provider has not called back"),
             allow_loopback=allow_loopback,
         )
 
@@ -178,26 +196,34 @@ def call(settings: TencentVoiceSettings, message: Message) -> Said:
     request.SessionContext = str(message.id)
     answer = _client(settings, VmsClient).SendTtsVoice(request)
     name = "" if answer.SendStatus is None else str(answer.SendStatus.CallId or "")
+    if name and settings.callback_secret is None:
+        return Said("")  # nobody will ever say what became of it
     return Said("" if name else "no-call", name)
 
 
-def _sent(settings: TencentSettings, send: Callable[[], Said]) -> Receipt:
-    try:
-        return judged(send(), _CODES, _FINAL, settings.secrets())
-    except Exception as error:  # noqa: BLE001 -- whatever the SDK raises: its text may hold the number and the key
-        return _broken(settings, error)
+_REPORTS = ("voiceprompt_callback", "voice_callback", "voicecode_callback")
+_RESULTS = {"1": "nobody answered the call", "2": "the call did not come about"}
 
 
-def _asked(settings: TencentSettings, ask: Callable[[], Confirmation]) -> Confirmation:
-    try:
-        return ask()
-    except Exception as error:  # noqa: BLE001 -- as above
-        return Confirmation(Arrival.PENDING, _broken(settings, error).detail)
+def reported(document: object) -> Reported | None:
+    """What Tencent posts of a call: its result (0 answered, 1 not answered, 2 no call), or which key was pressed in it; None for whatever else."""
+    if not isinstance(document, dict):
+        return None
+    key = document.get("voicekey_callback")
+    if isinstance(key, dict) and _name(key) and answered(key.get("keypress")) != answered(None):
+        return Reported(_name(key), Confirmation(Arrival.ARRIVED, answered(key.get("keypress"))), is_more=True)
+    for name in _REPORTS:
+        report = document.get(name)
+        if not isinstance(report, dict) or not _name(report):
+            continue
+        result = str(report.get("result", ""))
+        if result == "0":
+            return Reported(_name(report), Confirmation(Arrival.ARRIVED, answered(None)))
+        if result in _RESULTS:
+            return Reported(_name(report), Confirmation(Arrival.NOT_ARRIVED, _RESULTS[result]))
+    return None
 
 
-def _broken(settings: TencentSettings, error: Exception) -> Receipt:
-    """An error of the SDK: the provider's code where there is one (it came with a request's id), else that there was no answer."""
-    code = getattr(error, "code", None)
-    if isinstance(code, str) and code and getattr(error, "requestId", None):
-        return judged(Said(code), _CODES, _FINAL, settings.secrets())
-    return Receipt(Outcome.FAILED, None, f"the provider was not reached ({type(error).__name__})")
+def _name(report: Mapping[str, object]) -> str:
+    name = report.get("callid")
+    return name if isinstance(name, str) and len(name) <= 100 else ""

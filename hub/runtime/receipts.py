@@ -1,6 +1,7 @@
 """The loop that asks providers later what became of text messages and calls: 20 s after they were taken, then after as long again, for an hour.
 
-It sends nothing and decides nothing: a page that did not arrive is said loudly, and the escalation climbs in its own time anyway.
+It sends nothing and decides nothing: a page that did not arrive counts as nobody reached and is said loudly, and the escalation climbs in its own
+time anyway. What providers say by themselves comes in at hub/api/receipts.py and ends in the same rows.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from hub.model import SECOND, Micros
 from hub.notify import open_channel
 from hub.notify.telephony import Arrival, Confirmation, Phone
 from hub.runtime.reconnect import keep
-from hub.store.receipts import Desk, Open, open_desk
+from hub.store.receipts import Desk, Noted, Open, open_desk
 
 _log = structlog.get_logger(__name__)
 
@@ -55,13 +56,23 @@ async def _ask(asked: Open, allow_loopback: bool) -> Confirmation:
 
 
 async def _note(desk: Desk, asked: Open, answer: Confirmation) -> None:
+    if answer.arrival is Arrival.PENDING and not asked.is_last:
+        return
+    receipt = "unknown" if answer.arrival is Arrival.PENDING else answer.arrival.value
+    say_receipt(asked, receipt, answer.detail, await desk.note(asked, receipt, answer.detail))
+
+
+def say_receipt(asked: Open, receipt: str, detail: str, noted: Noted) -> None:
+    """Into the log: what did not arrive as loudly as what could not be sent."""
+    if not noted.is_news:
+        return
     about = {"notification": str(asked.notification), "alarm": str(asked.alarm), "attempt": asked.n}
-    about |= {"responder": asked.responder, "channel": asked.channel, "detail": answer.detail}
-    if answer.arrival is Arrival.ARRIVED:
-        if await desk.note(asked, "arrived", answer.detail):
-            _log.info("notification_arrived", **about)
-    elif answer.arrival is Arrival.NOT_ARRIVED:
-        if await desk.note(asked, "not_arrived", answer.detail):
-            _log.error("notification_not_arrived", **about)
-    elif asked.is_last and await desk.note(asked, "unknown", answer.detail):
+    about |= {"responder": asked.responder, "channel": asked.channel, "detail": detail}
+    if receipt == "arrived":
+        _log.info("notification_arrived", **about)
+    elif receipt == "not_arrived":
+        _log.error("notification_not_arrived", **about)
+    else:
         _log.warning("notification_receipt_unknown", **about)
+    if noted.unreached:
+        _log.error("step_unreached", alarm=str(asked.alarm), reason="no page of this step arrived: nobody was reached")

@@ -10,9 +10,10 @@ from psycopg.rows import dict_row
 
 from hub.model import Micros
 from hub.store.intervals import to_interval
-from hub.store.paging import say_notification
+from hub.store.paging import say, say_notification
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
+from hub.store.rows import one_row
 from hub.store.session import translated
 
 _SQL = queries("receipts")
@@ -38,6 +39,13 @@ class Open(NamedTuple):
         return f"Open(notification={self.notification}, n={self.n}, responder={self.responder!r}, channel={self.channel!r})"
 
 
+class Noted(NamedTuple):
+    """What a receipt changed: whether it is news, and whether the step is now known to have reached nobody."""
+
+    is_news: bool
+    unreached: bool = False
+
+
 class Desk:
     """The loop's own connection. Every method raises LinkDown when it is gone."""
 
@@ -51,18 +59,40 @@ class Desk:
                 await cur.execute(_SQL["claim"], {"limit": limit, "give_up": to_interval(give_up)})
                 return [Open(**row) for row in await cur.fetchall()]
 
-    async def note(self, asked: Open, receipt: str, detail: str) -> bool:
-        """Write the answer down and tell the feed; False where one stands already. `receipt`: arrived, not_arrived or unknown."""
-        given = {"notification": asked.notification, "n": asked.n, "receipt": receipt, "detail": detail}
+    async def note(self, asked: Open, receipt: str, detail: str) -> Noted:
+        """`note`."""
         with translated():
-            async with self._conn.transaction(), self._conn.cursor() as cur:
-                await cur.execute(_SQL["note"], given)
-                if await cur.fetchone() is None:
-                    return False
-                await say_notification(
-                    cur, asked.institution, asked.notification, asked.alarm, receipt, asked.responder, asked.channel
-                )
-                return True
+            return await note(self._conn, asked, receipt, detail)
+
+
+async def note(conn: Connection, asked: Open, receipt: str, detail: str, *, is_more: bool = False) -> Noted:
+    """Write the provider's word down (`receipt`: arrived, not_arrived or unknown) and tell the feed. What stands already stays, but for more of
+    the same (`is_more`).
+    """
+    given = {"notification": asked.notification, "n": asked.n, "receipt": receipt, "detail": detail, "is_more": is_more}
+    async with conn.transaction(), conn.cursor() as cur:
+        if receipt == "not_arrived":
+            await cur.execute(_SQL["lock_step"], given)
+        await cur.execute(_SQL["note"], given)
+        if await cur.fetchone() is None:
+            return Noted(False)
+        await say_notification(
+            cur, asked.institution, asked.notification, asked.alarm, receipt, asked.responder, asked.channel
+        )
+        if receipt != "not_arrived":
+            return Noted(True)
+        await cur.execute(_SQL["unreached"], given)
+        step = await cur.fetchone()
+        if step is not None:
+            said = {"state": "unreached", "alarm": str(asked.alarm), "round": step[0], "step": step[1]}
+            await say(cur, "escalation", [asked.institution], [said])
+        return Noted(True, step is not None)
+
+
+async def named(conn: Connection, provider_id: str, kind: str) -> Open | None:
+    """The attempt that a provider calls so, by channels of this kind; None where there is none of the last two days."""
+    row = await one_row(conn, _SQL["named"], {"provider_id": provider_id, "kind": kind})
+    return None if row is None else Open(**row)
 
 
 @asynccontextmanager

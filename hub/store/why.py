@@ -45,7 +45,7 @@ async def story(conn: Connection, id: UUID, profiles: Mapping[str, Profile]) -> 
         policy=row["policy"],
         reason=row["reason"],
         steps=await _steps(conn, given),
-        attempts=[Told(**_timed(one, "at")) for one in await all_rows(conn, _SQL["attempts"], given)],
+        attempts=[Told(**_timed(one, "at", "receipt_at")) for one in await all_rows(conn, _SQL["attempts"], given)],
         waiting=[
             Waiting(**_timed(one, "created_at", "ended_at")) for one in await all_rows(conn, _SQL["waiting"], given)
         ],

@@ -82,6 +82,32 @@ def test_nobody_was_told_because_it_was_hidden_and_by_whom_and_why(event: str, k
     )
 
 
+def test_a_message_that_did_not_arrive_counts_as_nobody_told_from_when_that_was_known_on() -> None:
+    lost = DELIVERED._replace(
+        receipt="not_arrived", receipt_at=T0 + 30 * SECOND, receipt_detail="nobody answered the call"
+    )
+    told = story(attempts=[lost], steps=[STEP._replace(unreached_at=T0 + 30 * SECOND)])
+    before, after = explain(told, T0 + 29 * SECOND), explain(told, T0 + 30 * SECOND)
+    assert (before.conclusion.kind, before.paged) == ("told", True)
+    assert (after.conclusion.kind, after.paged) == ("not_delivered", False)
+    assert "nobody answered the call" in after.conclusion.en
+    assert [fact.kind for fact in before.facts][-1] == "attempt"
+    assert sorted(fact.kind for fact in after.facts)[-2:] == ["step", "unreached"]
+    assert "counts as not reached" in next(fact.en for fact in after.facts if fact.kind == "receipt")
+
+
+def test_who_was_reached_by_another_way_was_told_all_the_same() -> None:
+    lost = DELIVERED._replace(channel="sms", receipt="not_arrived", receipt_at=T0 + 3 * SECOND)
+    found = explain(story(attempts=[lost, DELIVERED]), T0 + 10 * SECOND)
+    assert (found.conclusion.kind, found.paged) == ("told", True)
+    arrived = DELIVERED._replace(
+        receipt="arrived", receipt_at=T0 + 9 * SECOND, receipt_detail="answered, key 1 was pressed"
+    )
+    found = explain(story(attempts=[arrived]), T0 + 10 * SECOND)
+    assert (found.conclusion.kind, found.paged) == ("told", True)
+    assert found.facts[-1].en == "duty-room by phone: the provider says that it arrived (answered, key 1 was pressed)"
+
+
 def test_the_root_is_named() -> None:
     told = story(history=[RAISED, moved("suppress", "unack_active", 1)], root="联通 carrier outage", attempts=[])
     assert "联通 carrier outage" in explain(told, T0 + 5 * SECOND).conclusion.zh

@@ -14,6 +14,7 @@ from hub.errors import BadInput
 from hub.model import Exercise, SignalClass
 from hub.notify import Outcome, deliver, open_channel, parse_settings
 from hub.notify.telephony import Arrival, Phone, spoken
+from hub.notify.tencent import reported
 from hub.profiles import Title
 from tests.notify.letters import MESSAGE
 from tests.paging import Receiver, receiver
@@ -243,6 +244,18 @@ def pulled(status: str, serial: str = "5000:1", description: str = "DELIVRD") ->
             Arrival.NOT_ARRIVED,
             "nobody answered the call (200003)",
         ),
+        (
+            "voice_aliyun",
+            called(state="200001", duration="3", endDate="2026-11-22 01:31:00", dtmf="1"),
+            Arrival.ARRIVED,
+            "answered, key 1 was pressed",
+        ),
+        (
+            "voice_aliyun",
+            called(state="200005", duration=0, endDate="2026-11-22 01:31:00"),
+            Arrival.NOT_ARRIVED,
+            "nobody answered the call (200005)",
+        ),
         ("voice_aliyun", called(state="", duration=0), Arrival.PENDING, ""),
         ("voice_aliyun", '{"Code":"OK","Data":"not json"}', Arrival.PENDING, ""),
         ("sms_tencent", pulled("SUCCESS"), Arrival.ARRIVED, ""),
@@ -358,3 +371,51 @@ def test_a_parameter_fits_and_keeps_its_mark_whatever_is_in_a_title(
         assert "http" not in part or "://" not in part
     if exercise is not None:
         assert all(part.startswith(("演练DRILL", "测试TEST")) for part in said[:3])
+
+
+CALL = {"callid": "call-7", "mobile": NUMBER, "nationcode": "86", "call_from": "075500000000"}
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "arrival", "says"),
+    [
+        ("voiceprompt_callback", {"result": "0"}, Arrival.ARRIVED, "answered"),
+        ("voiceprompt_callback", {"result": "1"}, Arrival.NOT_ARRIVED, "nobody answered the call"),
+        ("voiceprompt_callback", {"result": 2}, Arrival.NOT_ARRIVED, "the call did not come about"),
+        ("voicekey_callback", {"keypress": "2"}, Arrival.ARRIVED, "answered, key 2 was pressed"),
+    ],
+)
+def test_what_tencent_calls_back_says_what_became_of_a_call(
+    name: str, more: dict[str, object], arrival: Arrival, says: str
+) -> None:
+    found = reported({name: CALL | more})
+    assert found == ("call-7", (arrival, says), name == "voicekey_callback")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["voiceprompt_callback", "voicekey_callback", "callid", "result", "keypress", "x"]), inner
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(json_values)
+def test_whatever_else_is_posted_says_nothing_or_something_of_a_call(document: object) -> None:
+    found = reported(document)
+    assert found is None or (found.provider_id and found.confirmation.arrival is not Arrival.PENDING)
+
+
+async def test_a_call_by_tencent_keeps_its_name_only_where_somebody_may_call_back() -> None:
+    for secret, name in (({}, ""), ({"callback_secret": "s" * 40}, "dd2db5f8-e4b2-4b8e-9a0d-0c9c5c4b6e6f")):
+        answer = json.dumps(
+            {"Response": {"SendStatus": {"CallId": "dd2db5f8-e4b2-4b8e-9a0d-0c9c5c4b6e6f"}, "RequestId": "1"}}
+        )
+        async with receiver(answer) as hook:
+            found = await phone("voice_tencent", hook, **secret).send(MESSAGE)
+            assert (found.outcome, found.provider_id) == (Outcome.DELIVERED, name)
+            assert (await phone("voice_tencent", hook, **secret).confirm("x", SENT_AT)).arrival is Arrival.PENDING

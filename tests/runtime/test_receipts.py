@@ -1,15 +1,17 @@
 """What a provider says later is asked for, stored and told; what it never says is unknown, not arrived."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from hub.core.escalation import Step
 from hub.runtime import receipts
 from hub.testing import eventually
 from tests.delivering import ONE, delivering, page, states, task
 from tests.notify.test_telephony import ID, KEY, NUMBER, SETTINGS, TAKEN, detail
-from tests.paging import Receiver, World, receiver
+from tests.paging import Receiver, World, receiver, webhook
 
 
 @pytest.fixture
@@ -65,6 +67,28 @@ async def test_a_text_message_is_asked_for_until_the_provider_knows(world: World
             await eventually(known)
     said = [row["state"] for row in await world.changes("notification")]
     assert said == ["sent", word]
+    (step,) = await world.rows("select unreached_at is not null as unreached from escalation_step where state = 'done'")
+    assert step["unreached"] is (word == "not_arrived")
+    assert [row["state"] for row in await world.changes("escalation")].count("unreached") == (word == "not_arrived")
+
+
+async def test_a_step_has_reached_somebody_while_one_of_its_messages_may_have_arrived(world: World) -> None:
+    async with receiver(TAKEN["sms_aliyun"], detail(2)) as hook, receiver() as other:
+        both = Step(1, "guard", "hook"), Step(2, "head", "hook")
+        await world.policy(replace(ONE, steps=both), {"guard/hook": sms(hook), "head/hook": webhook(other.url)})
+        async with delivering(world):
+            alarm = await page(world)
+            await eventually(states(world, alarm, "sent", "sent"))
+        # as if both had been told by one step
+        await world.conn.execute("update notification set step = 1")
+        async with asking(world):
+            await age(world, 30)
+
+            async def known() -> bool:
+                return await world.rows("select 1 from attempt where receipt = 'not_arrived'") != []
+
+            await eventually(known)
+        assert await world.rows("select 1 from escalation_step where unreached_at is not null") == []
 
 
 async def test_what_the_provider_never_says_is_unknown_after_an_hour_and_not_asked_again(world: World) -> None:

@@ -198,7 +198,8 @@ select state, reason, actor, policy, started_at, ended_at, round from escalation
 -- name: alarm_notifications
 select o.id, o.kind, o.round, o.step, o.repetition, o.responder, o.channel, o.state, o.due_at, o.created_at, o.ended_at,
        coalesce((select jsonb_agg(jsonb_build_object('n', t.n, 'at', t.at, 'outcome', t.outcome, 'code', t.code,
-                                                      'receipt', t.receipt, 'receipt_at', t.receipt_at) order by t.n)
+                                                      'receipt', t.receipt, 'receipt_at', t.receipt_at,
+                                                      'receipt_detail', t.receipt_detail) order by t.n)
                  from attempt t where t.notification = o.id), '[]') as attempts
 from notification o
 where o.alarm = %(id)s

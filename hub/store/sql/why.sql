@@ -21,7 +21,7 @@ order by due_at, round, step, repetition limit %(limit)s
 
 -- name: attempts
 -- of its own messages, and of messages that stand for many
-select n.responder, n.channel, n.kind, t.at, t.outcome, t.detail, t.receipt
+select n.responder, n.channel, n.kind, t.at, t.outcome, t.detail, t.receipt, t.receipt_at, t.receipt_detail
 from notification n join attempt t on t.notification = n.id
 where n.alarm = %(id)s or n.id in (select g.notification from digest_alarm g where g.alarm = %(id)s)
 order by t.at, n.id, t.n limit %(limit)s
