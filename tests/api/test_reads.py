@@ -176,6 +176,7 @@ async def test_an_alarm_is_shown_with_title_response_transitions_escalation_and_
             "code": 204,
             "receipt": None,
             "receipt_at": None,
+            "receipt_detail": "",
         }
     ]
 
