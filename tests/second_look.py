@@ -1,8 +1,8 @@
 """What failed in a full run, looked at again alone: `python -m tests.second_look` (decision 0281).
 
-Two cores that others share make a deadline pass now and then, somewhere in five thousand tests. So one or two failures of tests that wait for
+Two cores that others share make a deadline pass now and then, somewhere in five thousand tests. So a few failures of tests that wait for
 real processes are run once more, by themselves. What fails again is broken; what passes is named loudly and is to be mended. A pure test has
-nothing to wait for, and three failures are no accident: neither gets a second look.
+nothing to wait for, and many failures are no accident: neither gets a second look.
 """
 
 import json
@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-AT_MOST = 2
+AT_MOST = 3
+"""one that hangs can leave processes behind that fail the next"""
 PURE = ("tests/core/", "tests/test_house.py", "tests/test_documents.py")
 FAILED = Path(".pytest_cache/v/cache/lastfailed")
 

@@ -22,7 +22,7 @@ def test_one_or_two_failures_that_may_have_waited_get_a_second_look() -> None:
     ("failed", "why"),
     [
         ([], "names no test"),
-        ([WAITS, WAITS + "[2]", WAITS + "[3]"], "3 tests failed"),
+        ([WAITS, *(f"{WAITS}[{n}]" for n in range(3))], "4 tests failed"),
         (["tests/core/test_alarms.py::test_a_thing"], "waits for nothing"),
         ([WAITS, "tests/test_house.py::test_a_thing"], "waits for nothing"),
         (["tests/runtime/test_service.py"], "waits for nothing"),
