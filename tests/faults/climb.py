@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import sys
 import tempfile
@@ -209,7 +210,15 @@ class People:
     """Who presses and who acknowledges; the database may be down at any moment."""
 
     def __init__(
-        self, url: str, chance: random.Random, arrived: Arrived, steps: int, middle: float, end: float, limit: float
+        self,
+        url: str,
+        chance: random.Random,
+        arrived: Arrived,
+        steps: int,
+        middle: float,
+        end: float,
+        limit: float,
+        pace: float,
     ) -> None:
         self._url = url
         self._arrived = arrived
@@ -218,6 +227,7 @@ class People:
         self._chance = chance
         self._middle = middle
         self._end = end
+        self._pace = pace
         self.climbers: list[Climber] = []
         self.quiet = asyncio.Event()
 
@@ -234,7 +244,7 @@ class People:
                 wait = self._chance.uniform(0.5, min(self._middle, self._end)) if early else self._end
                 limit = 0.0 if early else self._limit
                 answers.create_task(self._answer(climber, wait, limit), name=f"answer-{climber.id}")
-                await asyncio.sleep(self._chance.uniform(0.1, 0.6))
+                await asyncio.sleep(self._pace * self._chance.uniform(0.1, 0.6))
 
     async def _answer(self, climber: Climber, wait: float, limit: float) -> None:
         """After `wait`, and then only when the whole climb has arrived, or `limit` seconds later."""
@@ -340,17 +350,20 @@ async def run(
     end: float = OFFSETS[-1] + 1,
     limit: float = 180.0,
     patience: float = 1.0,
+    pace: float = 1.0,
 ) -> Outcome:
-    """One run: kill, then let what was raised come to its end, which is an acknowledge after `end` seconds."""
+    """One run, `pace` times slower than a machine of one's own bears it: kill, then let what was raised come to its end, which is an acknowledge after `end` seconds."""
     outcome, chance = Outcome(kills, seed, patience), random.Random(seed)
     async with Climb(folder, pager, offsets) as climb:
         down = Down(climb.url)
-        people = People(climb.url, random.Random(seed + 1), Arrived(climb.hook), len(offsets), offsets[-1], end, limit)
+        people = People(
+            climb.url, random.Random(seed + 1), Arrived(climb.hook), len(offsets), offsets[-1], end, limit, pace
+        )
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(down.watch(), name="down")
             press = tasks.create_task(people.press(), name="press")
             await eventually(lambda: len(climb.hook.requests) > 2, deadline=RECOVERY)
-            strikes = Strikes(climb, chance)
+            strikes = Strikes(climb, chance, pace)
             await strikes.run(kills, clock_steps)
             outcome.clock_steps, outcome.there_and_back = strikes.steps, len(strikes.odd)
             people.quiet.set()
@@ -364,13 +377,14 @@ async def run(
     return outcome
 
 
-def main(kills: int, seed: int, keep: Path | None = None) -> int:
-    """Prints one line, and every failure; 0 only if there is none."""
+def main(kills: int, seed: int, keep: Path | None = None, pace: float = 1.0) -> int:
+    """Prints one line with the load, and every failure; 0 only if there is none."""
     ensure()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="anxin-climb-", ignore_cleanup_errors=True) as temporary:
-        outcome = asyncio.run(run(Path(temporary) if keep is None else keep, kills, seed))
-    print(f"{outcome}, {time.monotonic() - started:.0f} s")
+        outcome = asyncio.run(run(Path(temporary) if keep is None else keep, kills, seed, pace=pace))
+    load = os.getloadavg()[2]
+    print(f"{outcome}, pace {pace:g}, load of 15 min {load:.1f}, {time.monotonic() - started:.0f} s")
     for line in outcome.failures()[:SHOWN]:
         print(f"  {line}")
     return 0 if outcome.ok else 1
@@ -381,5 +395,6 @@ if __name__ == "__main__":
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--keep", type=Path)
+    parser.add_argument("--pace", type=float, default=1.0)
     options = parser.parse_args()
-    sys.exit(main(options.kills, options.seed, options.keep))
+    sys.exit(main(options.kills, options.seed, options.keep, options.pace))

@@ -42,12 +42,13 @@ def main() -> int:
     field.add_argument("--out", type=Path, help="a file for the report as JSON")
     climbing = parser.add_argument_group("escalation", "alarms that climb, instead of one stand")
     climbing.add_argument("--climb", action="store_true", help="kill pagers and database, set the clock by an hour")
+    climbing.add_argument("--pace", type=float, default=1.0, help="so many times slower: for a machine that others use")
     climbing.add_argument(
         "--shift-change", action="store_true", help="a chain across 08:00, a restart every 60 s, for --minutes"
     )
     options = parser.parse_args()
     if options.climb:
-        return climb.main(options.kills, options.seed, options.keep)
+        return climb.main(options.kills, options.seed, options.keep, options.pace)
     if options.shift_change:
         return shift_change.main(options.minutes)
     if options.field:

@@ -30,7 +30,8 @@ class Struck(Protocol):
 class Strikes:
     """One run of them."""
 
-    def __init__(self, struck: Struck, chance: random.Random) -> None:
+    def __init__(self, struck: Struck, chance: random.Random, pace: float = 1.0) -> None:
+        self._pace = pace
         self._struck = struck
         self._chance = chance
         self._ahead = 0
@@ -50,7 +51,7 @@ class Strikes:
             before = len(self._struck.hook.requests)
             if chance.random() < 0.5:
                 await eventually(lambda count=before: len(self._struck.hook.requests) > count, deadline=RECOVERY)  # type: ignore[misc]
-            await asyncio.sleep(chance.uniform(0.0, 1.0))
+            await asyncio.sleep(self._pace * chance.uniform(0.0, 1.0))
             what = chance.random()
             if self.kills < kills and what < 0.2:
                 await eventually(self._struck.kill_postgres, deadline=RECOVERY)
