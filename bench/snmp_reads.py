@@ -28,7 +28,8 @@ from drivers.snmp.values import batches
 from hub.driver import Binding, PollLink
 from hub.engine import ensure_peers
 from hub.model import Series
-from tests.drivers.snmp.agent import AUTH_KEY, HOST, PRIV_KEY, Snmpd, binding, free_port, v2c, v3
+from tests.drivers.snmp.agent import AUTH_KEY, HOST, PRIV_KEY, Snmpd, binding, v2c, v3
+from tests.ports import free_port
 
 SCALARS = [
     *(f"1.3.6.1.2.1.1.{n}.0" for n in (1, 2, 3, 4, 5, 6, 7, 8)),

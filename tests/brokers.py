@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from hub.engine import Prefix, mosquitto_hash
 from hub.mqtt import Broker, Session, session
 from hub.testing import wait_until
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 PASSWORD = "correct-horse-battery"
@@ -26,9 +27,7 @@ topic read #
 
 class OwnBroker:
     def __init__(self, program: str, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._passwords = folder / "passwords"
         self._set_passwords(PASSWORD)
         (folder / "acl").write_text(ACL)
@@ -49,7 +48,7 @@ class OwnBroker:
     def start(self, password: str = PASSWORD) -> None:
         self._set_passwords(password)
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self._accepts, 10.0)
+        wait_until(self._accepts)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -23,6 +23,7 @@ from hub.engine.mosquitto import ACL, configuration
 from hub.errors import BadInput, DriverError
 from hub.mqtt import parse_broker, session
 from hub.testing import eventually, wait_until
+from tests.ports import free_port
 
 TREE = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((TREE / "docker-compose.yml").read_text("utf-8"))
@@ -155,16 +156,10 @@ def test_the_brokers_files_are_the_engines_own_text() -> None:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def composed_broker(engine_prefix: Prefix, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int, Path]]:
     """deploy/mosquitto/run.sh with the real broker, as the container runs it, on ports of its own."""
-    devices, hub = _free_port(), _free_port()
+    devices, hub = free_port(), free_port()
     accounts, conf, secret = tmp_path / "passwords", tmp_path / "mosquitto.conf", tmp_path / "secret"
     text = configuration("test", str(accounts), str(tmp_path / "acl"), f"{devices} 127.0.0.1", f"{hub} 127.0.0.1", 1000)
     conf.write_text(text + ("user root\n" if os.getuid() == 0 else ""))
@@ -184,7 +179,7 @@ def composed_broker(engine_prefix: Prefix, tmp_path: Path) -> Iterator[tuple[sub
     }
     process = subprocess.Popen(["/bin/sh", str(TREE / "deploy/mosquitto/run.sh")], env=environment)
     try:
-        wait_until(lambda: _accepts(hub) or process.poll() is not None, 10)
+        wait_until(lambda: _accepts(hub) or process.poll() is not None)
         yield process, hub, accounts
     finally:
         process.terminate()

@@ -127,7 +127,7 @@ async def test_ingest_is_told_at_once_that_a_device_went_out_of_service(city: Ci
     await city.conn.execute("listen anxin_registry")
     async with city.client("installer-a") as client:
         await client.post("/devices/a-button/admin-state", json={"state": "out_of_service", "reason": "装修"})
-    told = [notify.channel async for notify in city.conn.notifies(timeout=5, stop_after=1)]
+    told = [notify.channel async for notify in city.conn.notifies(timeout=30, stop_after=1)]
     assert told == ["anxin_registry"]
 
 

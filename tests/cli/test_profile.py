@@ -28,7 +28,8 @@ from hub.mqtt import parse_broker
 from hub.profiles import load_profiles
 from hub.runtime.replay import replay
 from hub.simulation import Place
-from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, free_port
+from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd
+from tests.ports import free_port
 
 PROFILES = load_profiles([data_folder("device-profiles")])
 ANXIN = [sys.executable, "-c", "from hub.cli.main import main; main()", "profile"]

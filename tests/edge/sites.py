@@ -17,7 +17,7 @@ from hub.edge.configuration import Patience
 from hub.edge.service import run_edge
 from hub.runtime.drivers import plan_links
 from tests.brokers import HOST, PASSWORD, OwnBroker
-from tests.drivers.modbus.peers import free_port
+from tests.ports import free_port
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))

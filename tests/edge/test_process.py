@@ -74,7 +74,7 @@ async def test_a_third_partys_driver_is_found_run_and_carried_to_the_hub(
     hub = FakeHub()
     with start(tmp_path, site, bundle(lamps, broker.port)) as edge:
         async with serving(hub, broker.as_user()):
-            await eventually(lambda: hub.values(Lane.BULK) and hub.values(Lane.URGENT), deadline=15)
+            await eventually(lambda: hub.values(Lane.BULK) and hub.values(Lane.URGENT))
             await eventually(
                 lambda: len(hub.values(Lane.BULK, "beat")) > 2 and len(hub.values(Lane.URGENT, "beat")) > 2
             )
@@ -101,11 +101,11 @@ async def test_an_edge_that_is_killed_goes_on_where_it_was_and_nothing_said_to_b
         for _ in range(3):
             with start(tmp_path, site, bundle(lamps, broker.port)) as edge:
                 before = len(safe())
-                await eventually(lambda count=before: len(safe()) > count + 10, deadline=15)  # type: ignore[misc]
+                await eventually(lambda count=before: len(safe()) > count + 10)  # type: ignore[misc]
                 edge.kill()
         promised = safe()
         with start(tmp_path, site, bundle(lamps, broker.port)) as edge:
-            await eventually(lambda: promised <= {*hub.values(Lane.BULK), *hub.values(Lane.URGENT)}, deadline=15)
+            await eventually(lambda: promised <= {*hub.values(Lane.BULK), *hub.values(Lane.URGENT)})
             edge.kill()
 
 

@@ -96,7 +96,7 @@ async def test_a_confirmation_that_never_came_is_asked_for_again(
         await intake.put(Lane.URGENT, lamp(1))
         await eventually(lambda: len(hub.seen) == 1)
         hub.deaf = False
-        await eventually(lambda: intake.depth(Lane.URGENT).messages == 0, deadline=15)
+        await eventually(lambda: intake.depth(Lane.URGENT).messages == 0)
     assert hub.values(Lane.URGENT) == [1]
 
 
@@ -104,12 +104,12 @@ async def test_a_broker_that_is_killed_costs_nothing(broker: OwnBroker, spool: S
     hub = FakeHub()
     async with run_intake(spool) as intake, carrying(broker, intake) as uplink:
         for round_ in range(3):
-            await eventually(uplink.connected.is_set, deadline=15)
+            await eventually(uplink.connected.is_set)
             with contextlib.suppress(Exception):
                 async with serving(hub, broker.as_user()):
                     for n in range(10):
                         await intake.put(Lane.URGENT, lamp(100 * round_ + n))
-                    await eventually(partial(more_than, hub, 10 * round_), deadline=15)
+                    await eventually(partial(more_than, hub, 10 * round_))
                     broker.kill()
             broker.start()
         async with serving(hub, broker.as_user()):

@@ -129,7 +129,7 @@ def test_kill_9_of_the_supervisor_takes_everything_with_it_even_a_busy_backend_a
     first.end(signal.SIGKILL)
     with pytest.raises(EngineUnavailable, match="was killed"):
         running(first.data)
-    wait_until(lambda: not living(first.data), deadline=8)
+    wait_until(lambda: not living(first.data))
     busy.wait(10)
     second = supervise()
     assert second.first.database_url == first.first.database_url
@@ -161,10 +161,10 @@ def test_a_killed_part_comes_back_on_the_same_address(supervise: Callable[[], Su
     supervisor = supervise()
     for part in ("postgres", "mosquitto"):
         dead = running(supervisor.data).kill(part)
-        now = wait_until(lambda dead=dead, part=part: is_back(supervisor.data, part, dead), deadline=10)  # type: ignore[misc]
+        now = wait_until(lambda dead=dead, part=part: is_back(supervisor.data, part, dead))  # type: ignore[misc]
         assert now.restarts[part] == 1
     assert running(supervisor.data).mqtt_url == supervisor.first.mqtt_url
-    wait_until(lambda: answers(supervisor.first.database_url), deadline=5)
+    wait_until(lambda: answers(supervisor.first.database_url))
 
 
 def is_back(data: Path, part: str, dead: int) -> Running | None:
@@ -317,7 +317,7 @@ def test_where_namespaces_are_forbidden_root_runs_it_as_nobody_even_in_a_private
         assert [Path(f"/proc/{pid}").stat().st_uid for pid in pids] == [65534, 65534]
         assert answers(url)
         supervisor.kill()
-    wait_until(lambda: not living(private), deadline=8)
+    wait_until(lambda: not living(private))
 
 
 def test_who_may_not_enter_a_folder_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

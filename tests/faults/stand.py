@@ -119,14 +119,14 @@ class Stand(Family):
         port = self.folder / "sink.port"
         command = (sys.executable, str(HERE / "sink.py"), "--ledger", str(self.folder / "pages.received"))
         await self._child("sink", *command, "--port-file", str(port))
-        await eventually(port.exists, deadline=10)
+        await eventually(port.exists)
         return int(port.read_text())
 
     async def _start_edge(self, engine: Running, password: str) -> None:
         port, site = self.folder / "lamps.port", lampbus.install(self.folder / "site")
         lamps = (sys.executable, str(lampbus.DEVICE), "--ledger", str(self.folder / "lamps.ledger"))
         self.lamps = await self._child("lamps", *lamps, "--port-file", str(port), "--rate", self._rate, *LAMPS)
-        await eventually(port.exists, deadline=10)
+        await eventually(port.exists)
         config = self.folder / "edge.json"
         config.write_text(json.dumps(bundle(int(port.read_text()), engine, password)))
         self.edge = await self._child(

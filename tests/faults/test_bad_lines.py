@@ -42,7 +42,8 @@ from hub.testing.fault_proxy import (
 )
 from tests.brokers import HOST, PASSWORD, own_broker
 from tests.drivers.modbus.field_bus import FieldBus
-from tests.drivers.snmp.agent import Snmpd, binding, free_port, v3
+from tests.drivers.snmp.agent import Snmpd, binding, v3
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.usefixtures("no_long_pauses"), pytest.mark.timeout(120)]
 SEED = 20261122

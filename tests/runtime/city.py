@@ -141,7 +141,7 @@ async def centre(
     partitions = Partitions(database, parse_broker(mqtt_url), profiles(), [PARTITION], clock, take_over)
     running = asyncio.create_task(partitions.run())
     try:
-        await eventually(lambda: partitions.ready or running.done(), 10)
+        await eventually(lambda: partitions.ready or running.done())
         if running.done():
             running.result()
         yield partitions
@@ -214,7 +214,7 @@ async def client(mqtt_url: str) -> AsyncIterator[Client]:
         yield Client(mqtt)
 
 
-async def rows(database: str, query: str, expected: Sequence[Any], deadline: float = 10.0) -> None:
+async def rows(database: str, query: str, expected: Sequence[Any], deadline: float = 20.0) -> None:
     """Wait until the query gives exactly these rows."""
     seen: list[Any] = []
 

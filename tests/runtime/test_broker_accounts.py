@@ -44,12 +44,12 @@ async def test_the_file_follows_new_and_revoked_clients_and_keeps_the_hubs_own_u
     write_passwords(path, {"hub": HUB, "left-over": EDGE})
     task = asyncio.create_task(broker_accounts.run(fresh_database, path, {"hub": HUB}))
     try:
-        await eventually(lambda: read_passwords(path) == {"hub": HUB}, 10)
+        await eventually(lambda: read_passwords(path) == {"hub": HUB})
         await add_client(fresh_database, "edge-1", EDGE)
         await add_client(fresh_database, "edge-2", None)
-        await eventually(lambda: read_passwords(path) == {"hub": HUB, "edge-1": EDGE}, 10)
+        await eventually(lambda: read_passwords(path) == {"hub": HUB, "edge-1": EDGE})
         await revoke(fresh_database, "edge-1")
-        await eventually(lambda: read_passwords(path) == {"hub": HUB}, 10)
+        await eventually(lambda: read_passwords(path) == {"hub": HUB})
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -64,7 +64,7 @@ async def test_a_file_that_cannot_be_written_does_not_end_the_task(fresh_databas
         assert not task.done()
         path.parent.mkdir()
         await add_client(fresh_database, "edge-2", EDGE)
-        await eventually(lambda: set(read_passwords(path)) == {"hub", "edge-1", "edge-2"}, 10)
+        await eventually(lambda: set(read_passwords(path)) == {"hub", "edge-1", "edge-2"})
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -75,7 +75,7 @@ async def test_a_client_cannot_take_the_name_of_the_hub(fresh_database: str, tmp
     await add_client(fresh_database, "hub", EDGE)
     task = asyncio.create_task(broker_accounts.run(fresh_database, path, {"hub": HUB}))
     try:
-        await eventually(lambda: read_passwords(path) == {"hub": HUB}, 10)
+        await eventually(lambda: read_passwords(path) == {"hub": HUB})
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -18,7 +18,7 @@ from hub.store.changes import Change, Cursor, open_feed
 from hub.testing import eventually
 from tests.api import seed
 
-LONG = 5.0
+LONG = 20.0
 
 
 @dataclass
@@ -64,7 +64,7 @@ async def numbers(subscription: Subscription, count: int) -> list[int]:
 
 async def test_changes_arrive_in_order_by_notify_long_before_the_poll(place: Place) -> None:
     loop = asyncio.get_running_loop()
-    async with following(Fanout(place.url, poll_seconds=30)) as fanout:
+    async with following(Fanout(place.url, poll_seconds=90)) as fanout:
         with fanout.subscribe(EVERYTHING) as subscription:
             started = loop.time()
             for n in range(5):

@@ -165,7 +165,7 @@ async def test_of_deliverer_and_standby_whoever_takes_a_key_first_sends_it(tmp_p
         assert receipt == Receipt(Outcome.DELIVERED, 204, BESIDE)
         await pager.after(page(1).key, Receipt(Outcome.DELIVERED, 200))
         pager.send(tasks, loop.time())
-        await eventually(lambda: pager.pages(ALARM.id) is not None, 10)
+        await eventually(lambda: pager.pages(ALARM.id) is not None)
     assert len(channel.sent) == 1
     assert {one.state for one in pager.pages(ALARM.id) or ()} == {"sent"}
     assert set(pager.release(ALARM.id)) == {page(1).key, page(2).key}

@@ -48,7 +48,7 @@ async def test_it_ends_no_loop_of_the_hub_a_press_is_paged_once_and_afterwards_a
                 db.url, "select id::text from notification where state = 'sent' and urgency = 0", [(key(alarm),)], 40
             )
             await eventually(lambda: not standby.pursuits, 40)
-            await eventually(lambda: panics(sink) == [key(alarm)], 5)
+            await eventually(lambda: panics(sink) == [key(alarm)])
             other = sample("button-1", "pressed", True)
             await sender.told("urgent", other)  # as ever, by every loop
             await eventually(lambda: len(panics(sink)) == 2, 40)

@@ -59,7 +59,7 @@ async def test_the_centre_survives_the_kill_of_its_database_and_of_its_broker(tm
             for n, part in enumerate(parts):
                 engine.kill(part)
                 again = 1 + parts[:n].count(part)
-                await eventually(came_back(part, again), 15)
+                await eventually(came_back(part, again))
                 await eventually(ready, 30)
             assert not running.done()
         finally:

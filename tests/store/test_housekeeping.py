@@ -193,7 +193,7 @@ async def test_the_loop_says_what_it_did_once_a_run_and_lives_through_a_lost_con
                 "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'anxin-housekeeping'"
             )
             place.reading(100)
-            await eventually(lambda: sum(entry.get("reading_chunks", 0) for entry in logs) == 2, 10)
+            await eventually(lambda: sum(entry.get("reading_chunks", 0) for entry in logs) == 2)
         finally:
             running.cancel()
             await asyncio.wait({running})

@@ -347,10 +347,10 @@ async def test_whoever_writes_what_the_registry_is_made_of_cannot_forget_to_say_
         for table in ("institution", "zone", "position", "endpoint", "device", "client", "calendar_year"):
             await conn.execute(f"delete from {table} where false")
             await conn.commit()
-            assert [note async for note in listener.notifies(timeout=5, stop_after=1)], table
+            assert [note async for note in listener.notifies(timeout=30, stop_after=1)], table
         await conn.execute("update device_state set proven_at = now()")
         await conn.commit()
-        assert [note async for note in listener.notifies(timeout=5, stop_after=1)]
+        assert [note async for note in listener.notifies(timeout=30, stop_after=1)]
         await conn.execute("update device_state set last_heard_at = now()")
         await conn.commit()
         assert [note async for note in listener.notifies(timeout=0.1, stop_after=1)] == []

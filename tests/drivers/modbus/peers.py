@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -12,15 +11,9 @@ from pyModbusTCP.server import DataBank, DataHandler, ModbusServer
 from drivers.modbus import driver
 from hub.driver import Binding
 from hub.model import Series
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class _Handler(DataHandler):  # type: ignore[misc]

@@ -21,7 +21,8 @@ from hub.engine import Prefix
 from hub.errors import LinkDown
 from tests.drivers.modbus.field_bus import FieldBus, checksum
 from tests.drivers.modbus.libmodbus import served
-from tests.drivers.modbus.peers import HOST, answered, binding, free_port, scripted
+from tests.drivers.modbus.peers import HOST, answered, binding, scripted
+from tests.ports import free_port
 
 FAST = {"timeout_s": 5, "per_second": 50}
 IDENTIFY = Asked(7, 3, 43, 0, 0)

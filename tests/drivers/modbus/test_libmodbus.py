@@ -17,7 +17,8 @@ from hub.model import Scalar
 from hub.testing import eventually
 from tests.drivers.modbus.field_bus import FieldBus
 from tests.drivers.modbus.libmodbus import asking, served
-from tests.drivers.modbus.peers import binding, endpoint, free_port
+from tests.drivers.modbus.peers import binding, endpoint
+from tests.ports import free_port
 
 DOUBLE = struct.unpack(">4H", struct.pack(">d", -21.5))
 TEXT = struct.unpack(">3H", "安心".encode())

@@ -12,7 +12,8 @@ from drivers.simulator.modbus import ModbusDevice
 from hub.driver import Binding, PollLink, WriteLink
 from hub.errors import BadInput, LinkDown
 from hub.model import Sample, Series
-from tests.drivers.modbus.peers import IndependentServer, binding, endpoint, free_port, holding, independent_server
+from tests.drivers.modbus.peers import IndependentServer, binding, endpoint, holding, independent_server
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from hub.driver import Binding
 from hub.model import Series
 from hub.testing import Case, ContractPeer, DriverContract
 from tests.drivers.callers import HOST, SpeakingPort
-from tests.drivers.serial.test_link import free_port
+from tests.ports import free_port
 
 SPEAKS = "a line device speaks by itself: no question waits for its answer"
 NO_KEYS = "neither a serial line nor a serial server's port knows credentials"

@@ -20,7 +20,8 @@ from hub.driver import Discoverer, Found
 from hub.errors import LinkDown
 from hub.testing import eventually
 from tests.drivers.serial.test_exchange import PUBLISHED
-from tests.drivers.serial.test_link import HOST, free_port
+from tests.drivers.serial.test_link import HOST
+from tests.ports import free_port
 
 MODBUS = bytes.fromhex("010300000001840a")
 """The request of the Modbus documentation's kind: unit 1, read one holding register; its CRC is the published algorithm's."""

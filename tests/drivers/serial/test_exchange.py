@@ -16,7 +16,8 @@ from hub.driver import Binding, WriteLink
 from hub.errors import BadInput, ProtocolFault
 from hub.model import Delivery, Sample, Series
 from hub.testing import eventually
-from tests.drivers.serial.test_link import HOST, free_port
+from tests.drivers.serial.test_link import HOST
+from tests.ports import free_port
 
 ONE, TWO = "0000000000a1", "0000000000a2"
 

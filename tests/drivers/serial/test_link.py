@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from hub.engine import Prefix
 from hub.errors import AccessDenied, LinkDown
 from hub.model import Delivery, Sample, Series
 from hub.testing import eventually
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 TEMPERATURE = Binding(Series("s", "temperature"), Device(), Address(pattern=r"T=(?P<value>-?[\d.]+)"), "float")
@@ -56,13 +56,6 @@ async def until(deliveries: AsyncIterator[Delivery], wanted: Callable[[Delivery]
 
 def values(delivery: Delivery) -> list[object]:
     return [sample.raw for sample in delivery.samples]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def open_files() -> set[str]:

@@ -46,13 +46,6 @@ while (line := sys.stdin.readline()):
 """
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 class Snmpd:
     """net-snmp's agent with `pass_persist` values below ROOT."""
 
@@ -116,7 +109,7 @@ class Snmpd:
                 stdout=log,
                 stderr=log,
             )
-        await eventually(self._listens, 10)
+        await eventually(self._listens)
 
     def _listens(self) -> bool:
         assert self._process is not None

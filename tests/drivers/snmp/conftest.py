@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hub.engine import Prefix
-from tests.drivers.snmp.agent import Snmpd, free_port
+from tests.drivers.snmp.agent import Snmpd
+from tests.ports import free_port
 
 
 @pytest.fixture

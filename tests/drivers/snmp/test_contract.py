@@ -9,7 +9,8 @@ import pytest
 from drivers.snmp import driver
 from hub.model import Series
 from hub.testing import Case, ContractPeer, DriverContract
-from tests.drivers.snmp.agent import AUTH_KEY, HOST, PRIV_KEY, ROOT, Snmpd, binding, free_port, v3
+from tests.drivers.snmp.agent import AUTH_KEY, HOST, PRIV_KEY, ROOT, Snmpd, binding, v3
+from tests.ports import free_port
 
 
 class _Relay(asyncio.DatagramProtocol):

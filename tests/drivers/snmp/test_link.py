@@ -10,7 +10,8 @@ from drivers.snmp import driver
 from hub.driver import Binding, PollLink
 from hub.errors import AccessDenied, LinkDown
 from hub.model import Sample, Series
-from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, free_port, v2c, v3
+from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, v2c, v3
+from tests.ports import free_port
 
 UPTIME = "1.3.6.1.2.1.1.3.0"
 

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from drivers.snmp import driver
 from hub.driver import Discoverer, Found
 from hub.engine import Prefix
-from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, Snmpd, free_port
+from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, Snmpd
+from tests.ports import free_port
 
 V2 = {"version": "2c", "community": "public", "insecure_transport": True}
 V3 = {"user": "sha256", "auth_key": AUTH_KEY, "priv_key": PRIV_KEY}

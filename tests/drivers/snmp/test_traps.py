@@ -32,8 +32,9 @@ from hub.model import Delivery, Lane, Reject, Sample, Series
 from hub.runtime.drivers import LinkPlan
 from hub.runtime.links import LinkRunner
 from hub.testing import eventually
-from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, calm, calm3, free_port
+from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, calm, calm3
 from tests.drivers.snmp.messages import KINDS, Keys
+from tests.ports import free_port
 
 DOOR, MOVED, OPENED = f"{ROOT}.1.0", f"{ROOT}.0.1", f"{ROOT}.0.2"
 """a point, and two traps of the enterprise ROOT with these specific numbers"""
@@ -183,7 +184,7 @@ async def test_an_inform_is_acknowledged_when_its_delivery_is_settled_and_not_be
     (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
     endpoint = site.endpoint("127.0.3.1", version, state=str(site.folder / "state"))
     async with site.link(endpoint, [raised_by(OPEN)]) as (_, stream):
-        options = ("-r", "10", "-t", "1")
+        options = ("-r", "60", "-t", "1")
         keys = site.v3_keys() if version == "3" else ("-v", "2c", "-c", "public")
         sender = await site.send("127.0.3.1", *options, *keys, site.to(), "", OPENED, program="snmpinform")
         (first,) = await take(stream)
@@ -331,7 +332,7 @@ async def test_an_inform_whose_link_went_is_taken_again_by_the_next_one(site: Si
         for _ in range(2):
             async with site.link(endpoint, [raised_by(OPEN)]) as (_, stream):
                 if sender is None:
-                    keys = ("-r", "20", "-t", "1", "-v", "2c", "-c", "public")
+                    keys = ("-r", "60", "-t", "1", "-v", "2c", "-c", "public")
                     sender = await site.send("127.0.3.1", *keys, site.to(), "", OPENED, program="snmpinform")
                 (first,) = await take(stream)
                 last = first
@@ -573,7 +574,7 @@ async def test_the_runtime_stores_what_a_trap_raises_before_an_inform_is_acknowl
     runner = asyncio.create_task(LinkRunner(plan, Store()).run())
     try:
         await eventually(lambda: (Lane.URGENT, 0) in stored)
-        keys = ("-r", "20", "-t", "1", "-v", "2c", "-c", "public")
+        keys = ("-r", "60", "-t", "1", "-v", "2c", "-c", "public")
         sender = await site.send("127.0.3.1", *keys, site.to(), "", OPENED, program="snmpinform")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(sender.wait(), 1.5)
