@@ -17,7 +17,7 @@ from hub.profiles import LONGEST_TRIAL
 
 MAX_ORDER = 4_096
 """bytes"""
-Level = Literal["device", "driver", "edge"]
+Level = Literal["device", "driver", "edge", "read"]
 
 
 class Trial(NamedTuple):
@@ -33,7 +33,7 @@ class Trial(NamedTuple):
 
 class Order(NamedTuple):
     """Inject `value` at `series`, before `until` by the hub's clock: at the driver's link, after the device's own test where there is a `trial`,
-    or into the spool (`edge`)."""
+    or into the spool (`edge`). At the level `read` nothing is injected: the device is read once more, for a function test that has begun."""
 
     edge: str
     proof: UUID
@@ -92,7 +92,9 @@ def make_order(order: Order, private: bytes) -> bytes:
     if order.trial is not None:
         write, value, rest, expect, answers, within = order.trial
         trial = _Trial(write, value, rest, expect, list(answers), within)
-    level: Level = "device" if trial is not None else "driver" if order.level == "driver" else "edge"
+    level: Level = "device" if trial is not None else "edge"
+    if trial is None and order.level in ("driver", "read"):
+        level = "driver" if order.level == "driver" else "read"
     body = _Body(order.edge, str(order.proof), device, point, instance, order.value, level, order.until, trial)
     written = msgspec.json.encode(body)
     return msgspec.json.encode(_Wire(1, written, Ed25519PrivateKey.from_private_bytes(private).sign(_signed(written))))

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
+from uuid import uuid5
 
 import structlog
 
@@ -34,7 +35,7 @@ from hub.runtime.ingest import wall_clock
 from hub.runtime.reconnect import keep
 from hub.store import configurations, proofs
 from hub.store.pool import Connection
-from hub.store.proofs import Injected, Proving, Round, Target, ToSend, open_proving
+from hub.store.proofs import Begun, Injected, Proving, Round, Target, ToSend, open_proving
 
 _log = structlog.get_logger(__name__)
 
@@ -131,6 +132,8 @@ class Prover:
         if time.monotonic() - self._scheduled >= SCHEDULE_EVERY:
             self._scheduled = time.monotonic()
             await self.schedule(proving)
+        for test in await proving.tests_begun():
+            await self._read(proving, live, test)
         sent = 0
         clients: set[str] = set()
         for proof in await proving.to_send():
@@ -232,6 +235,22 @@ class Prover:
         except BadInput as error:
             await proving.finish(proof.id, "failed", f"the broker refused: {error}"[:300], ())
         return 1
+
+    async def _read(self, proving: Proving, live: Session, test: Begun) -> None:
+        """A function test has begun: what must be seen is asked for now. What is lost of it comes with the next poll."""
+        profile = self._profiles.get(test.profile)
+        if profile is None:
+            return
+        async with proving.transaction() as conn:
+            key = await configurations.signing_key(conn, secrets.token_bytes(32))
+        for name in profile.test.seen:
+            series = Series(test.device, name)
+            order = Order(test.edge, uuid5(test.id, name), series, 0, "read", to_micros(test.until))
+            try:
+                await live.publish(order_topic(test.partition, test.edge), make_order(order, key))
+            except BadInput as error:
+                _log.warning("test.not_asked", device=test.device, reason=str(error))
+                return
 
     async def _say(self, live: Session, proof: ToSend, sample: Sample) -> None:
         """A message to ingest, like a client's, in a stream of the hub's own."""

@@ -66,6 +66,17 @@ class ToSend(NamedTuple):
     upto: int | None
 
 
+class Begun(NamedTuple):
+    """A function test that has begun, of a device behind `edge`."""
+
+    id: UUID
+    device: str
+    profile: str
+    edge: str
+    partition: int
+    until: datetime
+
+
 class Raised(NamedTuple):
     """A proof whose alarm is raised; `escalation` is its state, empty where there is none yet."""
 
@@ -181,6 +192,11 @@ class Proving:
         async with self.transaction() as conn:
             given = {**self._of, "prefix": PROOF_STREAM, "limit": MOST}
             return [ToSend(**row) for row in await all_rows(conn, _SQL["to_send"], given)]
+
+    async def tests_begun(self) -> list[Begun]:
+        """Function tests whose devices are to be asked now, each once."""
+        async with self.transaction() as conn:
+            return [Begun(**row) for row in await all_rows(conn, _SQL["tests_begun"], {**self._of, "limit": MOST})]
 
     async def sent(self, proof: UUID) -> bool:
         """It is about to be injected, once; False where it has ended meanwhile."""

@@ -20,7 +20,7 @@ from hub.mqtt import parse_broker, session
 from hub.runtime import prover
 from hub.runtime.partitions import Partitions
 from hub.runtime.prover import Prover, injected
-from hub.store import drills, proofs
+from hub.store import commissioning, drills, proofs
 from hub.store.pool import connect
 from hub.testing import eventually
 from tests.delivering import delivering, escalating, task
@@ -58,7 +58,13 @@ BUTTON = profile(
         }
     },
 )
-KNOWN = profiles(BUTTON)
+METER = profile(
+    "meter",
+    "other",
+    {"level": {"type": "int", "every": "1h", "address": {"table": "holding", "address": 20}}},
+    liveness={"beat": "1h", "offline_after": "3h"},
+)
+KNOWN = profiles(BUTTON, METER)
 
 
 def manifest(port: int, hook: str, mail: int) -> dict[str, Any]:
@@ -102,7 +108,10 @@ def manifest(port: int, hook: str, mail: int) -> dict[str, Any]:
                 "endpoints": [
                     {"id": "io", "driver": "modbus", "edge": "edge-1", "settings": {"host": "127.0.0.1", "port": port}}
                 ],
-                "devices": [{"id": "button-1", "profile": "button", "endpoint": "io", "position": "door"}],
+                "devices": [
+                    {"id": "button-1", "profile": "button", "endpoint": "io", "position": "door"},
+                    {"id": "meter-1", "profile": "meter", "endpoint": "io"},
+                ],
             }
         ],
     }
@@ -280,6 +289,39 @@ async def test_a_real_press_pre_empts_a_proof_and_pages_unmarked(
         assert at.alarms() == [(None, "unack_active")]
         second = await at.ended(await at.ask("driver"))
         assert (second["state"], second["reason"]) == ("preempted", "a real alarm stands here")
+
+
+async def test_a_function_test_asks_at_once_and_waits_for_no_poll(
+    centre: Centre, button: Device, tmp_path: Path
+) -> None:
+    """The meter is polled once an hour."""
+    async with site(centre, button, tmp_path):
+        await eventually(
+            lambda: centre.rows("select 1 from point_state p join series s on s.key = p.series where s.point = 'level'")
+        )
+        async with await connect(centre.database, "test") as conn:
+            test = await commissioning.request(conn, "meter-1", "somebody", 120_000_000, None)
+        await eventually(lambda: centre.rows("select state from device_test where id = %s", test) == [("passed",)], 60)
+        assert centre.rows("select count(*) from proof") == [(0,)]
+        assert centre.rows("select code from quarantine where code not in ('point')") == []
+
+
+async def test_a_device_whose_own_test_fails_has_failed_its_proof_and_nobody_goes_a_level_higher(
+    centre: Centre, button: Device, tmp_path: Path
+) -> None:
+    async with site(centre, button, tmp_path) as at:
+        button.bank.answers = False
+        row = await at.ended(await at.ask())
+        assert (row["level"], row["state"]) == ("device", "failed")
+        assert "did not answer its test within 2 s" in row["reason"]
+        button.bank.answers = button.bank.pressed_in_test = True
+        row = await at.ended(await at.ask())
+        assert row["state"] in ("preempted", "passed"), "a real press within the test"
+        await eventually(lambda: at.hook.requests)
+        (hooked,) = at.hooked()
+        assert (hooked["type"], hooked["data"]["exercise"]) == ("alarm.raised", None)
+        assert [one for one in at.alarms() if one[0] is None] == [(None, "unack_active")]
+        assert button.bank.tested == [True, False, True, False]
 
 
 async def test_a_device_that_does_not_answer_fails_its_proof_at_that_hop(

@@ -133,3 +133,17 @@ order by (select max(p.requested_at) from proof p where p.position = d.position 
 
 -- name: say
 insert into change (kind, institution, payload) values ('proof', %(institution)s, %(payload)s)
+
+-- name: tests_begun
+-- Function tests that a lane has opened and whose devices have not been asked yet; each once.
+update device_test t set asked_at = clock_timestamp()
+from (select t.id, d.id as device, d.profile, e.id as edge, i.partition, t.opened_at + t.within as until
+      from device_test t
+      join device d on d.key = t.device
+      join institution i on i.key = d.institution
+      join endpoint n on n.key = d.endpoint
+      join device e on e.key = n.edge
+      where t.state = 'open' and t.asked_at is null and t.finished_at is null and i.partition = any (%(partitions)s)
+      order by t.opened_at, t.id limit %(limit)s for update of t skip locked) n
+where t.id = n.id
+returning n.id, n.device::text, n.profile::text, n.edge::text, n.partition, n.until
