@@ -48,6 +48,7 @@ from hub.runtime.ingest import wall_clock
 from hub.runtime.journal import Journal
 from hub.runtime.known import Known
 from hub.runtime.looking import ANSWER, Looker, Timing
+from hub.runtime.owned_folder import owned
 from hub.runtime.pager import Pager
 from hub.store.reconcile import Page
 
@@ -83,6 +84,7 @@ class Standby:
         timing: Timing = Timing(),
         clock: Callable[[], Micros] = wall_clock,
     ) -> None:
+        self._folder = folder
         self._broker = broker
         self._live = live
         self._timing = timing
@@ -127,15 +129,16 @@ class Standby:
         return self.journal.failures
 
     async def run(self) -> None:
-        """Stand by until cancelled."""
-        await self._restore()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(), name="standby-listen")
-                tasks.create_task(self._looker.run(), name="standby-plan")
-                tasks.create_task(self._watch(tasks), name="standby-watch")
-        finally:
-            self.journal.close()
+        """Stand by until cancelled. Raises Conflict where another hub stands by over the same folder."""
+        async with owned(self._folder):
+            await self._restore()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._listen(), name="standby-listen")
+                    tasks.create_task(self._looker.run(), name="standby-plan")
+                    tasks.create_task(self._watch(tasks), name="standby-watch")
+            finally:
+                self.journal.close()
 
     async def _restore(self) -> None:
         kept = await self.journal.open()

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 import uuid
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +12,11 @@ import pytest
 from hub.core.alarms import open_alarm
 from hub.core.escalation import Plan, Step
 from hub.core.standby import Pursuit
+from hub.errors import Conflict
 from hub.model import SECOND
 from hub.notify import Message, Outcome, Receipt
 from hub.runtime.journal import Journal
+from hub.runtime.owned_folder import owned
 from hub.runtime.pager import Pager
 from hub.runtime.plan_cache import PlanCache
 from hub.store.plan import People, Place
@@ -35,6 +38,34 @@ PURSUIT = Pursuit(ALARM, "all", 3, Plan(60 * SECOND, None, (Step(1, "duty", "hoo
 
 def page(n: int = 1) -> Page:
     return Page(uuid.UUID(int=n), 1, 1, 0, "duty", "hook", 7, "pending", ())
+
+
+# the folder ---------------------------------------------------------------------------------------------------------
+
+
+async def test_two_hubs_over_one_folder_are_refused_by_name_and_a_killed_one_holds_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    holding = "import asyncio, sys; from pathlib import Path; from hub.runtime.owned_folder import owned\n"
+    holding += "async def hold():\n async with owned(Path(sys.argv[1])):\n  print('held', flush=True); await asyncio.sleep(600)\n"
+    command = (sys.executable, "-c", holding + "asyncio.run(hold())", str(folder))
+    other = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        assert await asyncio.wait_for(other.stdout.readline(), 30) == b"held\n"
+        with pytest.raises(Conflict, match=f"ANXIN_DATA: {folder} is held by another 'anxin serve' with role paging"):
+            async with owned(folder, patience=0.3):
+                pytest.fail("two hubs over one journal")
+    finally:
+        other.kill()
+        await other.wait()
+    async with owned(folder, patience=5.0), owned(None):
+        with pytest.raises(Conflict):
+            async with owned(folder, patience=0.0):
+                pytest.fail("two in one process")
+    blocked = tmp_path / "file"
+    blocked.touch()
+    async with owned(blocked / "data"):  # a disk that takes nothing delays no page
+        assert not (blocked / "data").exists()
 
 
 # the plan -----------------------------------------------------------------------------------------------------------
