@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     """how long single readings are kept; older days are dropped (hub/runtime/housekeeping.py)"""
     data: Path | None = None
     """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
+    standby_url: str = ""
+    """where the process with role paging takes requests: signed links are asked of it while the database does not answer; empty: this is it"""
     heartbeat_url: SecretStr | None = None
     """asked by the auditor after each round in which all was well; who watches from outside alarms when it stops"""
     canary_seconds: float = Field(default=30.0, ge=0.5, le=300.0)

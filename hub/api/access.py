@@ -24,6 +24,7 @@ from hub.errors import Forbidden
 from hub.profiles import Profile
 from hub.runtime.duty_watch import DutyWatch
 from hub.runtime.fanout import Fanout
+from hub.runtime.standby import Standby
 from hub.store import access as tokens
 from hub.store.pool import Connection
 from hub.store.session import Pool, transaction
@@ -44,6 +45,8 @@ class Services:
     metrics: CollectorRegistry
     duty: DutyWatch | None = None
     """who knows whether all policies reach somebody; None where nobody follows it"""
+    standby: Standby | None = None
+    """what pages while the database does not answer, where this process has it"""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 

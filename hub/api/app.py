@@ -43,6 +43,7 @@ from hub.core.coverage.rules import RulePack
 from hub.profiles import Profile
 from hub.runtime.duty_watch import DutyWatch
 from hub.runtime.fanout import Fanout
+from hub.runtime.standby import Standby
 from hub.store.session import Pool
 
 PREFIX = "/api/v1"
@@ -94,6 +95,7 @@ def create_app(
     fanout: Fanout | None = None,
     ready: Callable[[], Awaitable[Mapping[str, bool]]] = _always_ready,
     duty: DutyWatch | None = None,
+    standby: Standby | None = None,
     metrics: CollectorRegistry | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> FastAPI:
@@ -119,6 +121,7 @@ def create_app(
         fanout=fanout,
         ready=ready,
         duty=duty,
+        standby=standby,
         metrics=registry,
         **extra,
     )

@@ -110,6 +110,7 @@ def api_of(ready_file: str) -> "ServeApi":
             fanout=parts.fanout,
             ready=parts.ready,
             duty=parts.duty,
+            standby=parts.standby,
             metrics=parts.metrics,
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
 
-from hub.core.alarms import Alarm, due_events, is_active, is_paged
+from hub.core.alarms import Alarm, AlarmEvent, due_events, is_active, is_paged
 from hub.core.draft import Draft
 from hub.core.escalation import Due, Plan, last_resort, next_round, round_of
 from hub.core.intake import take_message
@@ -174,6 +174,8 @@ class Judge:
         self._draft = Draft(state, registry, 0)
         self._held = [key for key, watch in state.watches.items() if watch.holds]
         self._found: set[UUID] = set()
+        self.raised: dict[UUID, Micros] = {}
+        """what the messages taken last have raised, each alarm at its latest time, whether or not it stood already"""
 
     def take(self, messages: Iterable[Message], now: Micros) -> list[Alarm]:
         """Judge what was not judged yet; the fire and panic alarms that somebody must now be told of, each once.
@@ -194,6 +196,7 @@ class Judge:
         begun = [alarm for _, alarm in draft.touched.values() if alarm.id in draft.begin and alarm.id not in draft.stop]
         fresh = [alarm for alarm in begun if alarm.id not in self._found and is_pursued(alarm, now)]
         self._found |= {alarm.id for alarm in fresh}
+        self.raised = {one.alarm: one.at for one in draft.transitions if one.event == AlarmEvent.RAISE}
         self._forget_rows()
         return [
             alarm for alarm in fresh if draft.registry.devices[alarm.device].key > 0
@@ -273,6 +276,11 @@ def due_rows(pursuit: Pursuit, now: Micros, overdue: Micros = 0) -> list[tuple[D
 def with_done(pursuit: Pursuit, row: Due) -> Pursuit:
     """The same with one row done."""
     return replace(pursuit, done=pursuit.done | {(row.round, row.step, row.repetition)})
+
+
+def renewed(pursuit: Pursuit, now: Micros) -> Pursuit:
+    """The pursuit with a new round that begins now: an answer to it is over."""
+    return replace(pursuit, round=pursuit.round + 1, started_at=now, done=frozenset())
 
 
 def moved_on(pursuit: Pursuit, now: Micros) -> Pursuit:

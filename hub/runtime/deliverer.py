@@ -44,8 +44,8 @@ class Limits(NamedTuple):
 class Beside(Protocol):
     """Who may send urgent pages beside the deliverer, while the database does not answer (hub.runtime.standby)."""
 
-    async def before(self, key: UUID) -> Receipt | None:
-        """The receipt of what went out already; None: it is the deliverer's to send."""
+    async def before(self, key: UUID, alarm: UUID) -> Receipt | None:
+        """The receipt of what went out already, or must not go out now; None: it is the deliverer's to send."""
         ...
 
     async def after(self, key: UUID, receipt: Receipt | None) -> None:
@@ -97,7 +97,7 @@ class _Desk:
     async def _send(self, claimed: Claimed) -> Receipt:
         if self._beside is None or claimed.urgency > 0:
             return await self._send_now(claimed)
-        sent = await self._beside.before(claimed.id)
+        sent = await self._beside.before(claimed.id, claimed.alarm)
         if sent is not None:
             return sent
         receipt = None

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from hub.core.answers import Answer
 from hub.core.standby import Pursuit
 from hub.store.reconcile import Page
 
@@ -32,6 +33,7 @@ _SCHEMA = """
 create table if not exists pursuit (alarm text primary key, body blob not null) strict;
 create table if not exists page (key text primary key, alarm text not null, body blob not null) strict;
 create index if not exists page_alarm on page (alarm);
+create table if not exists answer (alarm text not null, at integer not null, body blob not null, primary key (alarm, at)) strict;
 create table if not exists delivered (n integer primary key autoincrement, key text not null unique) strict;
 """
 _log = structlog.get_logger(__name__)
@@ -44,6 +46,7 @@ class Kept(NamedTuple):
     pages: list[tuple[UUID, Page]]
     """with the alarm that each is of"""
     delivered: list[UUID]
+    answers: list[Answer] = []
 
 
 class Journal:
@@ -93,12 +96,22 @@ class Journal:
 
         await self._write(write)
 
+    async def answer(self, answer: Answer) -> None:
+        """Note an acknowledgement, or that it is over."""
+        row = str(answer.alarm), answer.at, msgspec.msgpack.encode(answer)
+
+        def write(conn: sqlite3.Connection) -> None:
+            conn.execute("insert or replace into answer values (?, ?, ?)", row)
+
+        await self._write(write)
+
     async def forget(self, alarm: UUID, sent: Sequence[UUID]) -> None:
         """It stands in the database now, or nothing is owed any more; keys that were `sent` are remembered."""
 
         def write(conn: sqlite3.Connection) -> None:
             conn.execute("delete from pursuit where alarm = ?", (str(alarm),))
             conn.execute("delete from page where alarm = ?", (str(alarm),))
+            conn.execute("delete from answer where alarm = ?", (str(alarm),))
             conn.executemany("insert or ignore into delivered (key) values (?)", [(str(key),) for key in sent])
 
         await self._write(write)
@@ -202,4 +215,8 @@ def _read(conn: sqlite3.Connection) -> Kept:
         for alarm, body in conn.execute("select alarm, body from page order by rowid").fetchall()
     ]
     keys = conn.execute("select key from delivered order by n").fetchall()
-    return Kept(pursuits, pages, [UUID(key) for (key,) in keys])
+    answers = [
+        msgspec.msgpack.decode(body, type=Answer)
+        for (body,) in conn.execute("select body from answer order by at").fetchall()
+    ]
+    return Kept(pursuits, pages, [UUID(key) for (key,) in keys], answers)

@@ -17,6 +17,7 @@ import structlog
 from hub.core.backoff import full_jitter
 from hub.core.standby import Pursuit, Window
 from hub.errors import BadInput, Conflict, LinkDown
+from hub.runtime.answers import Answers
 from hub.runtime.apart import apart
 from hub.runtime.journal import Journal
 from hub.runtime.known import Known
@@ -61,6 +62,7 @@ class Chains(Protocol):
     window: Window
     pager: Pager
     journal: Journal
+    answers: Answers
 
     def standing(self) -> Iterator[UUID]:
         """Alarms that lanes of this process take for standing."""
@@ -178,10 +180,15 @@ class Looker:
 
         ahead = known.open.ahead  # by its clock from here on
         theirs = [page._replace(due_at=page.due_at + ahead) for page in pages]
+        answers = chains.answers.of(id_)
+        taken = [
+            replace(one, at=one.at + ahead, over_at=None if one.over_at is None else one.over_at + ahead)
+            for one in answers
+        ]
 
         async def write() -> UUID | None:
             async with source.transaction() as cur:
-                return await hand_over(cur, replace(pursuit, started_at=pursuit.started_at + ahead), theirs)
+                return await hand_over(cur, replace(pursuit, started_at=pursuit.started_at + ahead), theirs, taken)
 
         try:
             alarm = await ask(write(), ANSWER)
@@ -189,7 +196,7 @@ class Looker:
             _log.warning("standby.not_handed_over", alarm=str(id_), reason=str(error))
             chains.pager.held.discard(id_)  # a lock that holds: it is still ours
             return
-        if chains.pursuits.get(id_) != pursuit or chains.pager.pages(id_) != pages:
+        if chains.pursuits.get(id_) != pursuit or chains.pager.pages(id_) != pages or chains.answers.of(id_) != answers:
             return  # it went on meanwhile: what is new is handed over next time
         now = asyncio.get_running_loop().time()
         if alarm is None:
@@ -206,6 +213,7 @@ class Looker:
         chains.pager.held.discard(id_)
         known.open = replace(known.open, running=())  # how far they are is known again with the next look
         del chains.pursuits[id_]
+        chains.answers.release(id_)
         await chains.journal.forget(id_, chains.pager.release(id_))
 
 

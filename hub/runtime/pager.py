@@ -26,6 +26,7 @@ LONGEST = 30.0
 """seconds for one attempt; longer than any channel's own limit"""
 OTHERS = 12.0
 """seconds that the deliverer waits for an attempt of ours; it holds a lease of 30"""
+ANSWERED = "acknowledged while the database was away"
 _log = structlog.get_logger(__name__)
 
 
@@ -52,14 +53,19 @@ class Pager:
         self._delivered: OrderedDict[UUID, int | None] = OrderedDict()
         """with the receiver's answer, where that is known"""
         self._elsewhere: set[UUID] = set()
+        self.is_answered: Callable[[UUID], bool] = lambda _: False
+        """whether somebody has the alarm, as the database may not know yet"""
         self.held: set[UUID] = set()
         """alarms that are being handed over: no new attempt begins"""
         self.outcomes: Counter[str] = Counter()
 
     # what the deliverer calls ---------------------------------------------------------------------------------------
 
-    async def before(self, key: UUID) -> Receipt | None:
-        """The receipt of a page that went out already; None: it is the caller's now, who says `after` what became of it."""
+    async def before(self, key: UUID, alarm: UUID) -> Receipt | None:
+        """The receipt of a page that went out already, or is not to go out now; None: it is the caller's now, who says `after` what became of it."""
+        if self.is_answered(alarm):
+            await self._until_known(alarm)
+            return Receipt(Outcome.FAILED, None, ANSWERED)
         owed = self._owed.get(key)
         if owed is not None and owed.sending is not None:
             await asyncio.wait({owed.sending}, timeout=OTHERS)
@@ -67,6 +73,12 @@ class Pager:
             return Receipt(Outcome.DELIVERED, self._delivered[key], BESIDE)
         self._elsewhere.add(key)
         return None
+
+    async def _until_known(self, alarm: UUID) -> None:
+        """Until the database knows that somebody has the alarm, or for as long as the deliverer may wait."""
+        until = asyncio.get_running_loop().time() + OTHERS
+        while self.is_answered(alarm) and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.1)
 
     async def after(self, key: UUID, receipt: Receipt | None) -> None:
         """What became of it; None: nobody knows."""
@@ -102,6 +114,7 @@ class Pager:
                 break
             if (
                 owed.alarm in self.held
+                or self.is_answered(owed.alarm)
                 or owed.page.state != "pending"
                 or owed.sending is not None
                 or owed.next_at > now
@@ -116,6 +129,17 @@ class Pager:
             busy[place] += 1
             free -= 1
             owed.sending = tasks.create_task(self._attempt(owed), name=f"standby-{key}")
+
+    def drop(self, alarm: UUID) -> None:
+        """What was not sent is not to be sent any more: a new round begins."""
+        for owed in self._owed.values():
+            if owed.alarm == alarm and owed.page.state == "pending":
+                owed.page = owed.page._replace(state="cancelled")
+
+    def alarm_of(self, key: UUID) -> tuple[UUID, str] | None:
+        """Alarm and responder of a page that is owed or was sent from here."""
+        owed = self._owed.get(key)
+        return None if owed is None else (owed.alarm, owed.page.responder)
 
     def pages(self, alarm: UUID) -> list[Page] | None:
         """All of an alarm; None while one of them is under way."""

@@ -15,12 +15,14 @@ import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
 
 from hub.core import wire
 from hub.core.alarms import Alarm
+from hub.core.answers import PRESSED_AGAIN, Answer, lapses_at
 from hub.core.backoff import full_jitter
 from hub.core.lane import Message, State
 from hub.core.standby import (
@@ -32,10 +34,11 @@ from hub.core.standby import (
     due_rows,
     is_pursued,
     moved_on,
+    renewed,
     with_done,
     with_pursued,
 )
-from hub.errors import AccessDenied, BadInput, LinkDown
+from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
 from hub.model import SECOND, Lane, Micros
 from hub.mqtt import Broker, Incoming, session
 from hub.notify import Channel
@@ -43,6 +46,7 @@ from hub.notify import Message as Letter
 from hub.notify.siren import Sound
 from hub.profiles import Profile
 from hub.registry import Registry
+from hub.runtime.answers import Answers
 from hub.runtime.apart import apart
 from hub.runtime.ingest import wall_clock
 from hub.runtime.journal import Journal
@@ -65,6 +69,14 @@ _log = structlog.get_logger(__name__)
 
 Live = Callable[[int], tuple[State, Registry] | None]
 """The state of a partition's urgent lane as last committed, and the registry by which it was judged, where this process owns it"""
+
+
+class Held(NamedTuple):
+    """An alarm as the standby knows it, in the words of a page, and who has taken it."""
+
+    alarm: Alarm
+    letter: Letter
+    answer: Answer | None
 
 
 class Standby:
@@ -102,6 +114,8 @@ class Standby:
         self.pager = Pager(self.journal, self._word, clock)
         self.window = Window()
         self.pursuits: dict[UUID, Pursuit] = {}
+        self.answers = Answers(self.journal)
+        self.pager.is_answered = lambda alarm: self.answers.standing(alarm) is not None
         self._judges: dict[int, tuple[Judge, tuple[State, Registry] | None]] = {}
         self._looker = Looker(database_url, self.known, self, timing)
         self.listening = False
@@ -144,6 +158,7 @@ class Standby:
         kept = await self.journal.open()
         self.pursuits = {pursuit.alarm.id: pursuit for pursuit in kept.pursuits}
         self.pager.restore(kept.pages, kept.delivered)
+        self.answers.restore(one for one in kept.answers if one.alarm in self.pursuits)
         if await self.known.restore():
             self.ready.set()
         if self.pursuits:
@@ -215,12 +230,13 @@ class Standby:
         while True:
             timing = self._timing
             for partition, waiting in self.window.overdue(loop.time(), timing.grace, timing.settled).items():
-                self._judge(partition, waiting)
+                await self._judge(partition, waiting)
             for partition in [*self._judges]:
                 if not self.window.waits(partition):
                     del self._judges[partition]
                 else:
-                    self._judge(partition, [])
+                    await self._judge(partition, [])
+            await self._let_lapse()
             self._take_up()
             await self._pursue_all()
             self.pager.send(tasks, loop.time())
@@ -229,7 +245,7 @@ class Standby:
                 _log.error("standby.plan_old", age=None if self.age == float("inf") else round(self.age))
             await asyncio.sleep(LOOK)
 
-    def _judge(self, partition: int, waiting: list[Waiting]) -> None:
+    async def _judge(self, partition: int, waiting: list[Waiting]) -> None:
         base = self._live(partition)
         judge, over = self._judges.get(partition, (None, None))
         if (
@@ -238,6 +254,8 @@ class Standby:
             and (over is None or any(x is not y for x, y in zip(over, base, strict=True)))
         ):
             self._judge_anew(partition)  # the lane has read its state again
+            if any(one.confirmed is not None for one in waiting):
+                self._begin_committed(partition, self._judge_over(partition, base))
             return
         if judge is None:
             judge = self._judge_over(partition, base)
@@ -245,10 +263,15 @@ class Standby:
         if base is not None and any(one.confirmed is not None for one in waiting):
             self._begin_committed(partition, judge)
         clients = judge.registry.clients
-        messages = [one.message for one in waiting]
-        known = [m for m in messages if m.client in clients and not clients[m.client].revoked]
-        for alarm in judge.take(known, self._clock()):
-            self._begin(alarm)
+        known = [one for one in waiting if one.message.client in clients and not clients[one.message.client].revoked]
+        # one by one where somebody has taken an alarm: a press that came after that is a new cry for help
+        for some in [[one] for one in known] if any(self.answers.all_standing()) else [known]:
+            for alarm in judge.take([one.message for one in some], self._clock()):
+                self._begin(alarm)
+            for answer in self.answers.all_standing():
+                at = judge.raised.get(answer.alarm)
+                if at is not None and self.answers.is_after(answer, at, some[-1].since if some else 0.0):
+                    await self._go_on(answer, PRESSED_AGAIN)
 
     def _judge_over(self, partition: int, base: tuple[State, Registry] | None) -> Judge:
         """A judge over what is committed, by the lane of this process or by the last look, and what is paged from here already."""
@@ -301,12 +324,71 @@ class Standby:
                 _log.warning("standby.escalation", alarm=str(alarm.id), round=running.round)
                 self.pursuits[alarm.id] = pursuit
 
+    # answering -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether the database does not answer."""
+        known = self.known
+        return known.answered is None or asyncio.get_running_loop().time() - known.answered > ANSWER
+
+    def held(self, key: UUID) -> Held | None:
+        """What a page's link may show without the database, where that does not know the alarm (yet) or does not answer; None: ask the database."""
+        named = self.pager.alarm_of(key)
+        found = None
+        if named is not None and named[0] in self.pursuits:
+            found = self.pursuits[named[0]].alarm, named[1]
+        if found is None:
+            found = self.known.named(key, self.pursuits.values())
+        if found is None and self.is_blind:
+            ran = (self.known.pursuit(one, redo_pending=True) for one in self.known.open.running)
+            found = self.known.named(key, ran)
+        if found is None or (self.known.is_shown(found[0].id) and not self.is_blind):
+            return None
+        alarm, responder = found
+        page = Page(key, 0, 0, 0, responder, "", self.known.steady(), "sent", ())
+        return Held(alarm, self.known.letter(alarm, page), self.answers.standing(alarm.id))
+
+    async def acknowledge(self, key: UUID, held: Held) -> Answer:
+        """The responder of this page has the alarm: no further step goes out. Raises Conflict where somebody was quicker."""
+        alarm = held.alarm
+        if alarm.id not in self.pursuits:
+            running = next((one for one in self.known.open.running if one.alarm.id == alarm.id), None)
+            if running is None:
+                raise Conflict("the database answers again: press once more")
+            self.pursuits[alarm.id] = self.known.pursuit(running, redo_pending=True)
+            await self.journal.owe([(self.pursuits[alarm.id], [])])
+        actor = f"{held.letter.responder_title.zh} [{held.letter.responder}]"
+        answer = Answer(alarm.id, actor, self.known.steady(), key)
+        await self.answers.give(answer, asyncio.get_running_loop().time())
+        return answer
+
+    async def _let_lapse(self) -> None:
+        """An acknowledgement that nothing follows does not stand for ever, here as there."""
+        for answer in self.answers.all_standing():
+            pursuit = self.pursuits.get(answer.alarm)
+            if pursuit is None:
+                continue
+            policy = self.known.policy_for(pursuit.alarm)
+            lapse_after = None if policy is None else policy.lapse_after
+            if self.known.steady() >= lapses_at(answer, pursuit.alarm, lapse_after):
+                await self._go_on(answer, f"no sign of {answer.actor}")
+
+    async def _go_on(self, answer: Answer, why: str) -> None:
+        """The answer is over: whoever is on duty is told again."""
+        now = self.known.steady()
+        pursuit = self.pursuits.get(answer.alarm)
+        if pursuit is not None:
+            self.pager.drop(answer.alarm)
+            self.pursuits[answer.alarm] = renewed(pursuit, now)
+        await self.answers.end(answer, now, why)
+
     async def _pursue_all(self) -> None:
         """Write down what is due, all in one, and let it go out."""
         now = self.known.steady()
         owed: list[tuple[Pursuit, list[Page]]] = []
         for id_, before in self.pursuits.items():
-            if id_ in self.pager.held:
+            if id_ in self.pager.held or self.answers.standing(id_) is not None:
                 continue
             pursuit, pages = before, list[Page]()
             for row, at in due_rows(before, now):

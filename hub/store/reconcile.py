@@ -4,17 +4,22 @@ Each alarm in one transaction, in everybody's order of locks: alarm, escalation,
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from hub.core.alarms import AlarmEvent
+from hub.core.answers import PRESSED_AGAIN, Answer
 from hub.core.standby import Pursuit
-from hub.model import Micros, to_datetime
-from hub.store import escalation, paging
+from hub.errors import Conflict
+from hub.model import Micros, to_datetime, to_micros
+from hub.store import alarms, audit, escalation, paging
 from hub.store.escalation import Cursor
 from hub.store.intervals import to_interval
 from hub.store.queries import queries
 
 _SQL = queries("reconcile")
+NOTE = "acknowledged while the database did not answer"
 BESIDE = "sent while the database did not answer"
 """what the deliverer notes of a page that the standby has sent"""
 
@@ -44,8 +49,10 @@ class Page(NamedTuple):
     tried: tuple[Tried, ...]
 
 
-async def hand_over(cur: Cursor, pursuit: Pursuit, pages: Sequence[Page]) -> UUID | None:
-    """Write down what was paged, and let the escalation go on from there; the alarm's id, None while the database has no such alarm.
+async def hand_over(
+    cur: Cursor, pursuit: Pursuit, pages: Sequence[Page], answers: Sequence[Answer] = ()
+) -> UUID | None:
+    """Write down what was paged and who took it, and let the escalation go on from there; the alarm's id, None while the database has no such alarm.
 
     Pages that did not arrive are left to the deliverer. Where the escalation goes by another policy by now, or somebody has acknowledged,
     the pages are history and nothing else is changed.
@@ -55,14 +62,39 @@ async def hand_over(cur: Cursor, pursuit: Pursuit, pages: Sequence[Page]) -> UUI
     if found is None:
         return None
     alarm, institution = found
+    for answer in answers:
+        await _put_answer(cur, alarm, answer)
     done = {(step, repetition) for number, step, repetition in pursuit.done if number == pursuit.round}
     goes_on = await escalation.resume(
         cur, alarm, pursuit.policy, pursuit.version, pursuit.round, pursuit.started_at, done
     )
     for page in pages:
-        left = page.state == "pending" and not goes_on
+        left = page.state == "pending" and (not goes_on or (bool(answers) and page.round != pursuit.round))
         await _put(cur, alarm, institution, page._replace(state="cancelled") if left else page)
     return UUID(str(alarm))
+
+
+async def _put_answer(cur: Cursor, alarm: UUID, answer: Answer) -> None:
+    """As if it had come in time: by that person, at that time; over where it is over, or where the button was pressed again after it."""
+    conn, why, over_at = cur.connection, answer.why, answer.over_at
+    if over_at is None:
+        await cur.execute(_SQL["pressed_again"], {"alarm": alarm, "at": to_datetime(answer.at)})
+        row = await cur.fetchone()
+        if row is not None and row[0] is not None:
+            over_at, why = to_micros(row[0]), PRESSED_AGAIN
+    try:
+        async with conn.transaction():
+            await alarms.act(conn, alarm, AlarmEvent.ACKNOWLEDGE, answer.actor, NOTE, answer.at)
+    except Conflict as error:
+        if f"(by {answer.actor})" not in str(error):  # not this one, handed over for the second time
+            await alarms.add_note(conn, alarm, answer.actor, f"{NOTE}: {error}", answer.at)
+        return
+    known = {"notification": str(answer.notification), "by": "link", "beside": True}
+    await audit.record(conn, answer.actor, "alarm.acknowledge", f"alarm:{alarm}", known)
+    if over_at is not None:
+        with suppress(Conflict):  # it has ended with the acknowledgement
+            async with conn.transaction():
+                await alarms.act(conn, alarm, AlarmEvent.LAPSE, "", why, over_at)
 
 
 async def _put(cur: Cursor, alarm: UUID, institution: int, page: Page) -> None:

@@ -239,6 +239,7 @@ async def centre(
     settings = Settings(database_url=SecretStr(database), mqtt_url=SecretStr(mqtt_url), **given)
     service = Service(settings, frozenset(roles), None)
     service.profiles = {**service.profiles, **profiles()}
+    folder.mkdir(exist_ok=True)
     port = folder / "port"
     port.unlink(missing_ok=True)
     one = Centre(service, asyncio.create_task(service.run(api_of(str(port)))))

@@ -4,17 +4,20 @@ import asyncio
 import sqlite3
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from hub.core.alarms import open_alarm
+from hub.core.answers import Answer
 from hub.core.escalation import Plan, Step
 from hub.core.standby import Pursuit
 from hub.errors import Conflict
 from hub.model import SECOND
 from hub.notify import Message, Outcome, Receipt
+from hub.runtime.answers import Answers
 from hub.runtime.journal import Journal
 from hub.runtime.owned_folder import owned
 from hub.runtime.pager import Pager
@@ -116,29 +119,38 @@ async def test_what_is_owed_and_what_was_sent_is_there_after_a_restart_and_gone_
     tmp_path: Path,
 ) -> None:
     journal = Journal(tmp_path / "data")
-    assert await journal.open() == ([], [], [])
+    assert await journal.open() == ([], [], [], [])
     await journal.owe([(PURSUIT, [page(1), page(2)])])
     await journal.note(ALARM.id, page(1)._replace(state="sent"))
     await journal.delivered(uuid.UUID(int=9))
+    took = Answer(ALARM.id, "值班 [duty]", 11, page(1).key)
+    await Answers(journal).give(took, 1.0)
     journal.close()
     again = Journal(tmp_path / "data")
     kept = await again.open()
     assert kept.pursuits == [PURSUIT]
     assert {one.key: one.state for _, one in kept.pages} == {page(1).key: "sent", page(2).key: "pending"}
     assert kept.delivered == [uuid.UUID(int=9)]
+    answers = Answers(again)
+    answers.restore(kept.answers)
+    assert answers.standing(ALARM.id) == took
+    with pytest.raises(Conflict, match="already acknowledged"):
+        await answers.give(replace(took, at=12), 2.0)
+    assert answers.is_after(took, 12, 0.0)
+    assert not answers.is_after(took, 11, 99.0)  # after a restart the time of the press alone says it
     assert (tmp_path / "data" / "journal.db").stat().st_mode & 0o777 == 0o600
     await again.forget(ALARM.id, [page(1).key])
     await again.note(ALARM.id, page(2))  # too late: it is not written
     again.close()
     last = Journal(tmp_path / "data")
-    assert await last.open() == ([], [], [uuid.UUID(int=9), page(1).key])
+    assert await last.open() == ([], [], [uuid.UUID(int=9), page(1).key], [])
     last.close()
 
 
 async def test_a_damaged_journal_is_moved_aside_and_a_new_one_begins(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"no database at all" * 300)
     journal = Journal(tmp_path)
-    assert await journal.open() == ([], [], [])
+    assert await journal.open() == ([], [], [], [])
     await journal.owe([(PURSUIT, [])])
     journal.close()
     assert list(tmp_path.glob("journal.corrupt-*"))
@@ -186,11 +198,11 @@ async def test_of_deliverer_and_standby_whoever_takes_a_key_first_sends_it(tmp_p
     await journal.open()
     pager = Pager(journal, lambda _, one: (channel, message._replace(id=one.key)), lambda: 1)
     async with asyncio.TaskGroup() as tasks:
-        assert await pager.before(page(1).key) is None  # the deliverer has it
+        assert await pager.before(page(1).key, ALARM.id) is None  # the deliverer has it
         pager.owe(ALARM.id, [page(1), page(2)])
         pager.send(tasks, loop.time())
         assert pager.pages(ALARM.id) is None  # the second is under way
-        waiting = tasks.create_task(pager.before(page(2).key))
+        waiting = tasks.create_task(pager.before(page(2).key, ALARM.id))
         channel.go.set()
         receipt = await waiting
         assert receipt == Receipt(Outcome.DELIVERED, 204, BESIDE)
@@ -200,7 +212,7 @@ async def test_of_deliverer_and_standby_whoever_takes_a_key_first_sends_it(tmp_p
     assert len(channel.sent) == 1
     assert {one.state for one in pager.pages(ALARM.id) or ()} == {"sent"}
     assert set(pager.release(ALARM.id)) == {page(1).key, page(2).key}
-    assert await pager.before(page(1).key) == Receipt(Outcome.DELIVERED, 200, BESIDE)
+    assert await pager.before(page(1).key, ALARM.id) == Receipt(Outcome.DELIVERED, 200, BESIDE)
     journal.close()
 
 

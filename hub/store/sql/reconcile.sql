@@ -7,7 +7,10 @@ from alarm a join device d on d.key = a.device
 where a.id = %(id)s
    or (d.id = %(device)s and a.definition = %(definition)s and a.instance = %(instance)s and a.ended_at is null
        and not exists (select from alarm b where b.id = %(id)s))
-for share of a
+for update of a
+
+-- name: pressed_again
+select max(at) from alarm_transition where alarm = %(alarm)s and event = 'raise' and at > %(at)s
 
 -- name: page
 insert into notification

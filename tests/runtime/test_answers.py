@@ -1,0 +1,98 @@
+"""Who was paged while the database is away can say "I have it": by the signed link, at once, on disk, and in the database afterwards."""
+
+import asyncio
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from hub.runtime.service import Role
+from hub.testing import eventually
+from tests.paging import Receiver, receiver
+from tests.runtime.city import client, fetch, rows, sample
+from tests.runtime.outage import Centre, centre, cover, server
+from tests.runtime.test_refusing_database import panics
+from tests.runtime.test_standby import key, press
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def link_of(sink: Receiver, page: str) -> str:
+    """The path of the link in the message of a page."""
+    (body,) = {one.body for one in sink.requests if one.headers["webhook-id"] == page}
+    return str(urlsplit(json.loads(body)["data"]["link"]).path)
+
+
+async def opened(hub: Centre, path: str, *, acting: bool = False) -> httpx.Response:
+    """Opened by a browser, or its one button pressed."""
+    async with httpx.AsyncClient(base_url=hub.url, timeout=30) as browser:
+        return await (browser.post(path, headers={"origin": hub.url, **FORM}) if acting else browser.get(path))
+
+
+@pytest.mark.timeout(240)
+async def test_a_link_shows_the_alarm_and_its_button_stops_the_chain_and_the_database_knows_it_afterwards(
+    tmp_path: Path, mqtt_url: str
+) -> None:
+    async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
+        cover(db.url, sink.port, ("0s", "0s", "0"), ("20s", "2s", "5"))
+        async with (
+            centre(db.url, mqtt_url, tmp_path) as hub,
+            centre(db.url, mqtt_url, tmp_path / "front", [Role.API], standby_url=hub.url) as front,
+        ):
+            standby = hub.service.standby
+            assert standby is not None
+            await sender.told("urgent", sample("button-1", "pressed", False))
+            with db.frozen():
+                seq, alarm = await press(sender)
+                await eventually(lambda: panics(sink) == [key(alarm)], 30)
+                await eventually(lambda: standby.pager.outcomes["delivered"] > 0, 20)
+                path = link_of(sink, key(alarm))
+                for way in (hub, hub, front):  # previews and scanners, too; and by a process that has no standby
+                    shown = await opened(way, path)
+                    assert shown.status_code == 200
+                    assert all(words in shown.text for words in ("花园", "Garden", "button-1", "立即", "at once"))
+                    assert f'action="{path}"' in shown.text
+                assert standby.answers.standing(alarm) is None
+                both = await asyncio.gather(opened(front, path, acting=True), opened(hub, path, acting=True))
+                assert [one.status_code for one in both] == [200, 200]
+                assert sum("已有人接警" in one.text for one in both) == 1  # one was first
+                assert all("值班 [duty]" in one.text and f'action="{path}"' not in one.text for one in both)
+                (answer,) = standby.answers.of(alarm)
+                forged = path[:-1] + ("A" if path[-1] != "A" else "B")
+                assert (await opened(hub, forged)).status_code == 503
+                assert (await opened(hub, forged, acting=True)).status_code == 503
+                pursuit = standby.pursuits[alarm]  # past the second step, whose page and repetitions do not come
+                await eventually(lambda: standby.known.steady() > pursuit.started_at + 22_000_000, 40)
+                assert panics(sink) == [key(alarm)]
+            await sender.confirmed("urgent", seq)
+            await rows(
+                db.url,
+                "select acknowledged_by, ended_at is null from alarm where signal_class = 'panic'",
+                [("值班 [duty]", True)],
+                40,
+            )
+            await eventually(lambda: not standby.pursuits and not standby.answers.of(alarm), 40)
+            took = "select extract(epoch from acknowledged_at)::float8 from alarm where signal_class = 'panic'"
+            assert abs(fetch(db.url, took)[0][0] - answer.at / 1e6) < 1.0
+            assert fetch(db.url, "select actor, detail->>'by' from audit where action = 'alarm.acknowledge'") == [
+                ("值班 [duty]", "link")
+            ]
+            await rows(
+                db.url, "select count(*) from ownership where state = 'open'", [(1,)], 20
+            )  # and goes on as usual
+            assert panics(sink) == [key(alarm)]
+            assert fetch(db.url, "select count(*) from notification where urgency = 0 and state = 'pending'") == [(0,)]
+            assert "值班 [duty]" in (await opened(hub, path)).text  # by the database again
+
+            # pressed again: a new cry for help, in an outage that begins with what the database has told
+            with db.frozen():
+                _, _ = await press(sender)
+                await eventually(lambda: len(panics(sink)) == 2, 30)
+                second = panics(sink)[1]
+                assert (await opened(hub, link_of(sink, second), acting=True)).status_code == 200
+                await asyncio.sleep(0.5)
+                await press(sender)  # and again after that
+                await eventually(lambda: len(panics(sink)) == 3, 30)
+        assert len(set(panics(sink))) == 3
