@@ -271,16 +271,24 @@ class Session:
             if not isinstance(reason, int) and reason.is_failure:
                 raise _refusal(reason, "subscription", f"topic {topic!r}")
 
-    async def take(self, limit: int) -> list[Incoming]:
+    async def take(self, limit: int, within: float | None = None) -> list[Incoming]:
         """Wait for one message, then take all that is queued, at most `limit`: a lone one goes alone, a flood in groups.
 
-        What had arrived before the connection was lost is still handed over; then it raises LinkDown.
+        With `within` it waits at most so many seconds and perhaps takes nothing. What had arrived before the connection was lost is still
+        handed over; then it raises LinkDown.
         """
         queue = self._queue
-        while not queue:
+        loop = asyncio.get_running_loop()
+        until = None if within is None else loop.time() + within
+        while not queue and (until is None or loop.time() < until):
             self._check()
             self._arrived.clear()
-            await self._arrived.wait()
+            bell = None if until is None else loop.call_at(until, self._arrived.set)
+            try:
+                await self._arrived.wait()
+            finally:
+                if bell is not None:
+                    bell.cancel()
         return [queue.popleft() for _ in range(min(limit, len(queue)))]
 
     async def messages(self) -> AsyncIterator[Incoming]:

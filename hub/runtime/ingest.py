@@ -22,6 +22,7 @@ from hub.core.blindness import Cause
 from hub.core.draft import Draft
 from hub.core.intake import take_in
 from hub.core.lane import Message, State, Streamed
+from hub.core.news import is_news
 from hub.core.premises import Said
 from hub.core.quota import Quota, let_through
 from hub.core.rows import Quarantined
@@ -31,11 +32,12 @@ from hub.model import Lane, Micros
 from hub.mqtt import Broker, Incoming, Session, session
 from hub.registry import Registry, changed_devices
 from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unregistered
+from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.refusals import find_refused
 from hub.runtime.strangers import Strangers
 from hub.store import alarms, blindness, lanes
-from hub.store.pool import LOST, Connection, connect, cut
+from hub.store.pool import LOST, Connection, cut
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
@@ -179,9 +181,12 @@ class LaneIngest:
                     if attempt:
                         _log.info("ingest.broker_back", lane=self.name)
                     attempt = 0
+                    ended = 0.0
                     while True:
-                        for batch in in_batches(await mqtt.take(TAKE), TAKE_BYTES):
+                        taken = await gather(mqtt, TAKE, ended + PAUSE, self._news())
+                        for batch in in_batches(taken, TAKE_BYTES):
                             await self._take(mqtt, batch)
+                        ended = asyncio.get_running_loop().time()
             except (LinkDown, AccessDenied) as error:
                 attempt += 1
                 self.listening = False
@@ -190,6 +195,19 @@ class LaneIngest:
                 if attempt == 1:
                     _log.warning("ingest.broker_lost", lane=self.name, error=str(error))
                 await asyncio.sleep(full_jitter(attempt, 0.25, 3.0, random.random()))
+
+    def _news(self) -> Callable[[Sequence[Incoming]], bool]:
+        """Of messages that come one after the other: whether any of them cannot wait. In the bulk lane every one can."""
+        draft: Draft | None = None
+
+        def found(came: Sequence[Incoming]) -> bool:
+            nonlocal draft
+            messages, strays, _ = addressed(came, self.lane)
+            known, unknown = self._known(messages)
+            draft = draft or Draft(self._state, self.shared.registry, self._clock())
+            return bool(strays or unknown) or is_news(draft, known)
+
+        return found if self.lane is Lane.URGENT else lambda came: False
 
     def _topics(self) -> Sequence[str]:
         """The lane's own topic; the bulk lane also hears what is no topic of this protocol, so that it does not vanish unseen."""
@@ -462,7 +480,7 @@ class LaneIngest:
             _log.warning("ingest.retired_alarms_left", lane=self.name, error=" ".join(str(error).split())[:200])
 
     async def _open_once(self) -> tuple[Connection, lanes.Loaded]:
-        conn = await connect(self._database_url, self.name)
+        conn = await lanes.open_lane(self._database_url, self.name)
         try:
             self._hearing.remember(await blindness.listened(conn, self.shared.number, self.lane))
             return conn, await lanes.load(conn, self.shared.number, self.lane)

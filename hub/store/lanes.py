@@ -34,7 +34,8 @@ from hub.model import (
     to_micros,
 )
 from hub.store import alarms, escalation, exercises, hours
-from hub.store.pool import Connection
+from hub.store.arrays import write_quickly
+from hub.store.pool import Connection, connect
 from hub.store.queries import queries
 from hub.store.readings import Cursor, SeriesKeys, copy, stage
 
@@ -55,6 +56,13 @@ def _micros(moment: datetime | None) -> Micros | None:
 
 def _moment(at: Micros | None) -> datetime | None:
     return None if at is None else to_datetime(at)
+
+
+async def open_lane(database_url: str, name: str) -> Connection:
+    """The connection of a lane; raises LinkDown."""
+    conn = await connect(database_url, name)
+    write_quickly(conn)
+    return conn
 
 
 async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
