@@ -36,8 +36,9 @@ from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.refusals import find_refused
 from hub.runtime.strangers import Strangers
-from hub.store import alarms, blindness, lanes
+from hub.store import alarms, blindness, lane_commit, lanes
 from hub.store.pool import LOST, Connection, cut
+from hub.store.readings import SeriesKeys
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
@@ -127,7 +128,7 @@ class LaneIngest:
         self._conn: Connection | None = None
         self._state = State()
         self._loaded = False
-        self._series: lanes.SeriesKeys = {}
+        self._series: SeriesKeys = {}
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
         self._foreign: dict[str, Streamed] = {}
@@ -288,7 +289,7 @@ class LaneIngest:
                 if await self._write(draft):
                     self._quota = quota
                     return draft
-            except lanes.Refusal as error:
+            except lane_commit.Refusal as error:
                 _log.error("ingest.row_refused", lane=self.name, error=str(error.diag.message_primary or error))
                 found = await find_refused(samples_of(known, refused), self._tried(known, refused))
                 if found is None and not beside:
@@ -330,7 +331,7 @@ class LaneIngest:
             self._settle(draft)
             return True
         writing = asyncio.ensure_future(
-            lanes.commit(self._conn, draft.whole(), self._series, lambda: crash.point("before-commit"))
+            lane_commit.commit(self._conn, draft.whole(), self._series, lambda: crash.point("before-commit"))
         )
         try:
             done, _ = await asyncio.wait({writing}, timeout=ANSWER)
@@ -378,8 +379,8 @@ class LaneIngest:
             return None
         draft = self._judge(messages, self._clock(), refused)
         try:
-            await lanes.rehearse(self._conn, draft.whole(), self._series)
-        except lanes.Refusal:
+            await lane_commit.rehearse(self._conn, draft.whole(), self._series)
+        except lane_commit.Refusal:
             return False
         except Conflict as conflict:
             await self._catch_up(conflict)
@@ -493,12 +494,12 @@ class LaneIngest:
         self.counters.conflicts += 1
         assert self._conn is not None
         try:
-            if isinstance(conflict, lanes.Overtaken):
+            if isinstance(conflict, lane_commit.Overtaken):
                 self._adopt(await lanes.load(self._conn, self.shared.number, self.lane))
                 found = await lanes.streams_named(self._conn, conflict.streams)
                 self._foreign |= {name: found[name] for name in found.keys() - self._state.streams.keys()}
                 self._state.streams |= self._foreign
-            if isinstance(conflict, lanes.Taken):
+            if isinstance(conflict, lane_commit.Taken):
                 self._state.taken |= conflict.ids
             self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
             await self._load_said()
@@ -548,7 +549,7 @@ class LaneIngest:
             try:
                 if await self._write(draft):  # what must be judged again is judged by the next tick
                     self._quota = quota
-            except lanes.Refusal as error:
+            except lane_commit.Refusal as error:
                 _log.error("ingest.tick_refused", lane=self.name, error=str(error))
             await self._note_hearing(look=look)
 

@@ -38,6 +38,7 @@ from hub.runtime import (
     escalator,
     handovers,
     housekeeping,
+    memory,
     prover,
     receipts,
 )
@@ -125,6 +126,7 @@ class Service:
             self.fanout = Fanout(self._database)
             self.pool = await stack.enter_async_context(open_pool(self._database))
             tasks.create_task(self.duty.run(), name="duty-watch")
+            tasks.create_task(memory.run(), name="memory")
             if Role.INGEST in self.roles:
                 numbers = await self._owned()
                 known = {**self.profiles, CANARY_PROFILE.profile: CANARY_PROFILE}

@@ -25,7 +25,8 @@ from hub.store import paging
 from hub.store.intervals import to_interval, to_span
 from hub.store.paging import Fault, Subject, page
 from hub.store.queries import queries
-from hub.store.steady import Moment, moment
+from hub.store.steady import READ, Moment, moment, moment_of
+from hub.store.together import Answer, Asked, together
 
 _log = structlog.get_logger(__name__)
 _SQL = queries("escalation")
@@ -229,23 +230,24 @@ async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
     Safe to call at any time, by any number of callers: the locks put them in a row and only what is still due is done. Raises Conflict where
     the clock was found to have been set since `now`: what was due by it may not be due any more.
     """
-    await cur.execute(_SQL["lock_alarm"], {"alarm": alarm})
-    found = await cur.fetchone()
-    await cur.execute(_SQL["lock_escalation"], {"alarm": alarm})
-    running = await cur.fetchone()
+    about = {"alarm": alarm}
+    # the clock with the escalation locked: no step of it is taken in before this ends
+    locks = Asked(_SQL["lock_alarm"], about), Asked(_SQL["lock_escalation"], about)
+    locked, escalated, clock, chosen = await together(cur, *locks, READ, _covering(alarm))
+    found, running = locked.row, escalated.row
     if found is None or running is None:
         return Fired(alarm, 0, (), "gone")
     is_paged, state, signal_class, priority, exercise = found
     if not is_paged:
         await stop(cur, alarm, f"the alarm is {state}", "")
         return Fired(alarm, 0, (), "stopped")
-    present = await moment(cur)  # with the escalation locked: no step of the clock is taken in before this ends
+    present = moment_of(clock)
     if now is not None and now.moved != present.moved:
         raise Conflict("the clock was set meanwhile")
     # a proof or a canary ends by itself; a drill is climbed as if it were real
     vital = exercise in (None, Exercise.DRILL) and core.is_vital(SignalClass(signal_class), Priority(priority))
     run = _Running(alarm, *running)._replace(now=(now or present).at, vital=vital)
-    if not run.begun and await _replan(cur, run, at_once=True):
+    if not run.begun and await _replan(cur, run, chosen, at_once=True):
         return Fired(alarm, 0, (), "running")
     subject = Subject(
         alarm,
@@ -259,14 +261,14 @@ async def fire(cur: Cursor, alarm: UUID, now: Moment | None = None) -> Fired:
     )
     paged = await page(cur, subject)
     for fault in paged.faults:
-        about = {"state": "fault", "round": fault.round, "step": fault.step, "target": fault.target}
-        await _say(cur, (run.institution, alarm, about | {"reason": fault.reason, "instead": list(fault.instead)}))
-    await cur.execute(_SQL["open_steps"], {"alarm": alarm})
+        what = {"state": "fault", "round": fault.round, "step": fault.step, "target": fault.target}
+        await _say(cur, (run.institution, alarm, what | {"reason": fault.reason, "instead": list(fault.instead)}))
+    still_open, chosen = await together(cur, Asked(_SQL["open_steps"], about), _covering(alarm))
     state = "running"
-    if await _number(cur) > 0:
+    if still_open.rows[0][0] > 0:
         if paged.unreachable:
-            await _replan(cur, run, at_once=True)
-    elif not await _replan(cur, run, at_once=bool(paged.unreachable)):
+            await _replan(cur, run, chosen, at_once=True)
+    elif not await _replan(cur, run, chosen, at_once=bool(paged.unreachable)):
         state = await _advance(cur, run)
     return Fired(alarm, paged.pages, paged.unreachable, state, paged.folded, paged.faults)
 
@@ -318,14 +320,18 @@ async def unattended(cur: Cursor, grace: Micros = 10 * SECOND, limit: int = 100)
     ]
 
 
-async def _replan(cur: Cursor, run: _Running, *, at_once: bool) -> bool:
+def _covering(alarm: UUID) -> Asked:
+    """Which policy covers the alarm now."""
+    return Asked(_SQL["choose"], {"alarms": [alarm]})
+
+
+async def _replan(cur: Cursor, run: _Running, covering: Answer, *, at_once: bool) -> bool:
     """Begin the next round by the policy that covers the alarm now, if that is another than the one it goes by; whether it is.
 
     A round that has begun goes on by its own plan, unless somebody in it is gone (`at_once`): then its rest is dropped, so that
     those are told who are there. One that was written and has not begun is dropped whole.
     """
-    await cur.execute(_SQL["choose"], {"alarms": [run.alarm]})
-    chosen = await cur.fetchone()
+    chosen = covering.row
     if run.policy is None or chosen is None or chosen[3] is None or chosen[3:] == (run.policy, run.version):
         return False
     plan = (await _plans(cur, [chosen[3]]))[chosen[3]]
@@ -348,8 +354,8 @@ async def _advance(cur: Cursor, run: _Running) -> str:
         await _say(cur, (run.institution, run.alarm, {"state": "exhausted"}))
         return "exhausted"
     number, start = following
-    await cur.execute(_SQL["move_round"], {"alarm": run.alarm, "round": number, "started_at": to_datetime(start)})
-    await _add(cur, _timers(run.alarm, run.urgency, plan, number, start), run.now)
+    round_ = Asked(_SQL["move_round"], {"alarm": run.alarm, "round": number, "started_at": to_datetime(start)})
+    await together(cur, round_, *_rows_of(_timers(run.alarm, run.urgency, plan, number, start), run.now))
     return "running"
 
 
@@ -369,8 +375,14 @@ def _timers(alarm: UUID, urgency: int, plan: Plan, number: int, start: Micros) -
 async def _add(cur: Cursor, timers: Sequence[Timer], read_at: Micros, *, steady: bool = True) -> None:
     """Write the rows of a round; `read_at` is the reading of the clock by which their due times were reckoned, `steady` whether that one was
     compared."""
+    for query, given in _rows_of(timers, read_at, steady=steady):
+        await cur.execute(query, given)
+
+
+def _rows_of(timers: Sequence[Timer], read_at: Micros, *, steady: bool = True) -> list[Asked]:
+    """What writes them: one statement, or none where there is no row."""
     if not timers:
-        return
+        return []
     columns: dict[str, Any] = {
         "written_at": to_datetime(read_at),
         "steady": steady,
@@ -380,7 +392,7 @@ async def _add(cur: Cursor, timers: Sequence[Timer], read_at: Micros, *, steady:
     }
     for name in ("round", "step", "repetition", "responder", "channel", "rota", "kinds"):
         columns[name] = [getattr(timer.row, name) for timer in timers]
-    await cur.execute(_SQL["add_steps"], columns)
+    return [Asked(_SQL["add_steps"], columns)]
 
 
 async def _plans(cur: Cursor, policies: Iterable[str]) -> dict[str, Plan]:
@@ -418,12 +430,6 @@ def plan_from(document: dict[str, Any]) -> Plan:
     """The plan as an escalation has stored it."""
     steps = tuple(Step(**step) for step in document["steps"])
     return Plan(document["round_every"], document["max_rounds"], steps)
-
-
-async def _number(cur: Cursor) -> int:
-    row = await cur.fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 async def _say(cur: Cursor, *said: _Said) -> None:

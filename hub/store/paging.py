@@ -16,6 +16,7 @@ from hub.core.storms import Fold, Sent
 from hub.model import Micros, Priority, to_datetime, to_micros
 from hub.store import duty
 from hub.store.queries import queries
+from hub.store.together import Asked, together
 
 _SQL = queries("paging")
 
@@ -83,16 +84,18 @@ async def page(cur: Cursor, subject: Subject) -> Paged:
             faults.append(Fault(number, n, target, told.reason, tuple(f"{name}/{way}" for name, way in chosen)))
             if channel:
                 await _failed(cur, subject, Due(number, n, repetition, responder, channel, 0), due_at, told.reason)
+        notices = []
         for name, way in chosen:
             row = Due(number, n, repetition, name, way, 0)
             root_cause, wait = await _fold(cur, subject, name, way)
             if wait is None:
-                pages += await _notify(cur, subject, row, due_at, root_cause=root_cause)
+                notices.append(_notice(subject, row, due_at, root_cause=root_cause))
             else:
                 await _add_to_digest(cur, subject, row, due_at, root_cause, wait)
                 folded += 1
         fault = "" if told.ways else f"{told.reason}: " + (", ".join(faults[-1].instead) or "nobody else either")
-        await finish(cur, subject.alarm, number, n, repetition, fault)
+        *written, _ = await together(cur, *notices, _finished(subject.alarm, number, n, repetition, fault))
+        pages += sum(answer.touched for answer in written)
     return Paged(pages, folded, tuple(unreachable), tuple(faults))
 
 
@@ -110,8 +113,13 @@ async def remind(cur: Cursor, subject: Subject, owner: str, number: int, nth: in
 
 async def finish(cur: Cursor, alarm: UUID, number: int, step: int, repetition: int, fault: str = "") -> None:
     """A step is done; `fault` says what went otherwise than planned."""
+    asked = _finished(alarm, number, step, repetition, fault)
+    await cur.execute(asked.query, asked.given)
+
+
+def _finished(alarm: UUID, number: int, step: int, repetition: int, fault: str) -> Asked:
     given = {"alarm": alarm, "round": number, "step": step, "repetition": repetition, "fault": fault}
-    await cur.execute(_SQL["finish_step"], given)
+    return Asked(_SQL["finish_step"], given)
 
 
 async def _told(cur: Cursor, step: Step, at: Micros) -> _Told:
@@ -137,7 +145,13 @@ async def _told_instead(cur: Cursor, subject: Subject, n: int) -> tuple[tuple[st
     return ()
 
 
-async def _notify(cur: Cursor, subject: Subject, row: Due, due_at: Any, **more: Any) -> int:
+async def _notify(cur: Cursor, subject: Subject, row: Due, due_at: Any, **more: Any) -> None:
+    asked = _notice(subject, row, due_at, **more)
+    await cur.execute(asked.query, asked.given)
+
+
+def _notice(subject: Subject, row: Due, due_at: Any, **more: Any) -> Asked:
+    """Writes one notification."""
     given = row._asdict() | {
         "id": core.idempotency_key(subject.alarm, row),
         "alarm": subject.alarm,
@@ -150,8 +164,7 @@ async def _notify(cur: Cursor, subject: Subject, row: Due, due_at: Any, **more: 
         "root_cause": "",
         "error": None,
     }
-    await cur.execute(_SQL["notify"], given | more)
-    return cur.rowcount
+    return Asked(_SQL["notify"], given | more)
 
 
 async def _failed(cur: Cursor, subject: Subject, row: Due, due_at: Any, reason: str) -> None:

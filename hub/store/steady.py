@@ -12,6 +12,7 @@ from hub.core.steady import TOLERANCE, Reading, shift, since_another_boot, step_
 from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.store.intervals import to_interval, to_span
 from hub.store.queries import queries
+from hub.store.together import Answer, Asked
 
 _log = structlog.get_logger(__name__)
 _SQL = queries("steady")
@@ -42,6 +43,16 @@ class _Seen(NamedTuple):
     reading: Reading
     snapshot: str
     """what stood then"""
+
+
+READ = Asked(_SQL["read"], ())
+"""asks what time it is by the database's clock, see `moment_of`"""
+
+
+def moment_of(answer: Answer) -> Moment:
+    """Now, by the answer to `READ`, unchecked."""
+    wall, total, _ = answer.rows[0]
+    return Moment(to_micros(wall), to_span(total))
 
 
 async def moment(cur: Cursor) -> Moment:

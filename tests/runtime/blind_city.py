@@ -19,7 +19,7 @@ from hub.profiles import Profile, load_profiles
 from hub.registry import Registry, partition_of
 from hub.runtime.blindness_watch import BlindnessWatch
 from hub.runtime.ingest import wall_clock
-from hub.store import lanes, registry
+from hub.store import lane_commit, lanes, registry
 from hub.store.blindness_watch import Watch, open_watch
 from hub.store.escalation import claim, fire
 from hub.store.pool import Connection, connect
@@ -203,7 +203,7 @@ class BlindCity:
         loaded = self.states[number, lane]
         loaded.state.alarms = await lanes.load_alarms(self.lanes, number, lane)
         draft = take_in(loaded.state, self.registries[number], messages, self.now, frozenset())
-        await lanes.commit(self.lanes, draft.whole(), loaded.series, lambda: None)
+        await lane_commit.commit(self.lanes, draft.whole(), loaded.series, lambda: None)
         draft.settle()
         self.clients.update(draft.clients)
 
@@ -216,7 +216,7 @@ class BlindCity:
             draft = tick(
                 loaded.state, self.registries[number], lane, self.now, self.since, self.clients, (), self.deaths, deaf
             )
-            await lanes.commit(self.lanes, draft, loaded.series, lambda: None)
+            await lane_commit.commit(self.lanes, draft, loaded.series, lambda: None)
             draft.settle()
             moved += len(draft.transitions)
         return moved

@@ -21,9 +21,10 @@ from hub.errors import Conflict
 from hub.model import Lane, Micros, Sample, to_micros
 from hub.registry import Registry
 from hub.runtime import alarm_clock, escalator
-from hub.store import alarms, escalation, hours, lanes, registry
+from hub.store import alarms, escalation, hours, lane_commit, lanes, registry
 from hub.store.hidings import end_due
 from hub.store.pool import Connection, connect
+from hub.store.readings import SeriesKeys
 from hub.testing import eventually
 from tests.runtime.city import INSTITUTION, PARTITION, fetch, profiles, sample, seed
 
@@ -63,7 +64,7 @@ class Owner:
     def __init__(self, conn: Connection, known: Registry, lane: Lane, stream: int) -> None:
         self.conn, self.registry, self.lane = conn, known, lane
         self.stream = f"00000000-0000-0000-0000-{stream:012x}-{lane}"
-        self.state, self.series = State(), lanes.SeriesKeys()
+        self.state, self.series = State(), SeriesKeys()
 
     async def load(self) -> None:
         """What a restart does."""
@@ -82,7 +83,7 @@ class Owner:
             try:
                 return await self.write(draft)
             except Conflict as conflict:
-                if isinstance(conflict, lanes.Taken):
+                if isinstance(conflict, lane_commit.Taken):
                     self.state.taken |= conflict.ids
                 self.state.alarms = await lanes.load_alarms(self.conn, PARTITION, self.lane)
 
@@ -92,7 +93,7 @@ class Owner:
         return await self.write(draft)
 
     async def write(self, draft: Draft) -> Draft:
-        await lanes.commit(self.conn, draft, self.series, lambda: None)
+        await lane_commit.commit(self.conn, draft, self.series, lambda: None)
         draft.settle()
         return draft
 

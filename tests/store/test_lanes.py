@@ -21,8 +21,9 @@ from hub.core.supervision import tick
 from hub.errors import Conflict
 from hub.model import Lane, Micros, Sample
 from hub.registry import Registry
-from hub.store import alarms, commissioning, lanes, registry
+from hub.store import alarms, commissioning, lane_commit, lanes, registry
 from hub.store.pool import Connection, connect
+from hub.store.readings import SeriesKeys
 from hub.testing import eventually
 from tests.runtime.city import PARTITION, fetch, profiles, sample, seed
 
@@ -36,7 +37,7 @@ class Owner:
 
     def __init__(self, conn: Connection, known: Registry, lane: Lane, uuid: int = 1) -> None:
         self.conn, self.registry, self.lane = conn, known, lane
-        self.state, self.series = State(), lanes.SeriesKeys()
+        self.state, self.series = State(), SeriesKeys()
         self.now: Micros = T0
         self.stream = f"00000000-0000-0000-0000-{uuid:012x}-{lane}"
 
@@ -62,7 +63,7 @@ class Owner:
         return await self.write(tick(self.state, self.registry, self.lane, self.now, T0 - SECOND, clients, requested))
 
     async def write(self, draft: Draft) -> Draft:
-        await lanes.commit(self.conn, draft, self.series, lambda: None)
+        await lane_commit.commit(self.conn, draft, self.series, lambda: None)
         draft.settle()
         return draft
 
@@ -181,7 +182,7 @@ async def test_a_press_with_the_time_of_an_ended_one_is_told_apart(city: str) ->
         first = fetch(city, "select id from alarm")[0][0]
         await person(city, first, AlarmEvent.ACKNOWLEDGE, AlarmEvent.RESET)
         lane.state.alarms = await lanes.load_alarms(lane.conn, PARTITION, lane.lane)
-        with pytest.raises(lanes.Taken) as taken:
+        with pytest.raises(lane_commit.Taken) as taken:
             await lane.say(sample("button-1", "press", "single", T0))
         assert taken.value.ids == {first}
         lane.state.taken |= taken.value.ids
@@ -196,7 +197,7 @@ async def test_an_owner_whose_state_is_old_writes_nothing(city: str) -> None:
     async with owner(city, Lane.BULK) as old, owner(city, Lane.BULK) as new:
         await new.say(sample("heat-1", "celsius", 20.0, T0))
         await new.say(sample("heat-1", "celsius", 30.0, T0 + SECOND))
-        with pytest.raises(lanes.Overtaken) as overtaken:
+        with pytest.raises(lane_commit.Overtaken) as overtaken:
             await old.say(sample("heat-1", "celsius", 25.0, T0 + 2 * SECOND))
         assert overtaken.value.streams == [old.stream]
     assert fetch(city, "select upto from stream") == [(2,)]
@@ -209,8 +210,8 @@ async def test_the_stream_of_a_copied_edge_stays_with_its_first_owner(city: str)
         del lane.state.streams[lane.stream]  # the copy is in another partition
         message = lane.message(client="edge-2")
         draft = take_in(lane.state, lane.registry, [message], lane.now, frozenset())
-        with pytest.raises(lanes.Overtaken):
-            await lanes.commit(lane.conn, draft, lane.series, lambda: None)
+        with pytest.raises(lane_commit.Overtaken):
+            await lane_commit.commit(lane.conn, draft, lane.series, lambda: None)
         lane.state.streams |= await lanes.streams_named(lane.conn, [lane.stream])
         draft = take_in(lane.state, lane.registry, [message], lane.now, frozenset())
         assert [row.code for row in draft.quarantined] == ["client"]

@@ -11,7 +11,7 @@ from hub.core import wire
 from hub.core.intake import take_in
 from hub.core.lane import Message
 from hub.model import Lane, to_datetime
-from hub.store import lanes, registry
+from hub.store import lane_commit, lanes, registry
 from hub.store.migrate import upgrade
 from hub.store.pool import connect
 from tests.conftest import with_database
@@ -118,7 +118,7 @@ async def test_a_press_that_stands_is_neither_lost_nor_raised_again_and_its_stre
             message = Message(topic, "edge-1", Lane.URGENT, name, seq, payload, items)
             draft = take_in(state, known, [message], now, frozenset())
             assert draft.confirm[("edge-1", Lane.URGENT, name)] == seq
-            await lanes.commit(conn, draft, series, lambda: None)
+            await lane_commit.commit(conn, draft, series, lambda: None)
             draft.settle()
 
         await say(8, True, None, T0 + SECOND)  # an edge of the release before counts nothing
