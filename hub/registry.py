@@ -5,7 +5,7 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from hub.model import AdminState, Lane, Micros
 from hub.profiles import Profile
@@ -81,8 +81,12 @@ class Registry:
     """devices that speak for themselves: edges, and what speaks our protocol"""
     gated: Mapping[Lane, Mapping[str, tuple[Device, ...]]] = field(init=False, compare=False, repr=False)
     """by institution, the devices with a definition that depends on hours or the armed state"""
+    prints: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+    """of each institution a fingerprint of what was loaded, by which a later load finds what has changed"""
+    before: InitVar["Registry | None"] = None
+    """the snapshot that this one takes the place of: what is the same behind a client is the same object"""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, before: "Registry | None") -> None:
         """What is looked at twice a second is sorted once."""
         devices = self.devices.values()
         behind: dict[Lane, dict[str, list[Device]]] = {lane: {} for lane in Lane}
@@ -92,7 +96,13 @@ class Registry:
         object.__setattr__(
             self,
             "behind",
-            {lane: {client: tuple(some) for client, some in found.items()} for lane, found in behind.items()},
+            {
+                lane: {
+                    client: _same(tuple(some), None if before is None else before.behind[lane].get(client))
+                    for client, some in found.items()
+                }
+                for lane, found in behind.items()
+            },
         )
         object.__setattr__(self, "own_clients", tuple(device for device in devices if device.client == device.id))
         gated: dict[Lane, dict[str, list[Device]]] = {lane: {} for lane in Lane}
@@ -102,21 +112,44 @@ class Registry:
         found = {lane: {name: tuple(mine) for name, mine in by.items()} for lane, by in gated.items()}
         object.__setattr__(self, "gated", found)
 
+    def is_same_behind(self, client: str, other: "Registry") -> bool:
+        """Whether the client and all devices behind it are the same objects in both snapshots."""
+        return self.devices.get(client) is other.devices.get(client) and all(
+            self.behind[lane].get(client) is other.behind[lane].get(client) for lane in Lane
+        )
+
+
+def _same(found: tuple[Device, ...], before: tuple[Device, ...] | None) -> tuple[Device, ...]:
+    if before is None or len(before) != len(found):
+        return found
+    return before if all(a is b for a, b in zip(found, before, strict=True)) else found
+
 
 def changed_devices(before: Registry, after: Registry, lane: Lane) -> set[str]:
     """Devices of `lane` (and edges, which beat in both) that came, went, moved to the other lane, or differ."""
     if before is after:
         return set()
     changed = set()
-    for name, device in before.devices.items():
-        now = after.devices.get(name)
-        if now is not device and _in_lane(device, lane) and (now is None or not _in_lane(now, lane)):
+    for name in _candidates(before, after):
+        device, now = before.devices.get(name), after.devices.get(name)
+        if now is device:
+            continue
+        if device is not None and _in_lane(device, lane) and (now is None or not _in_lane(now, lane)):
             changed.add(name)
-    for name, device in after.devices.items():
-        known = before.devices.get(name)
-        if known is not device and _in_lane(device, lane) and (known is None or _facts(known) != _facts(device)):
+        if now is not None and _in_lane(now, lane) and (device is None or _facts(device) != _facts(now)):
             changed.add(name)
     return changed
+
+
+def _candidates(before: Registry, after: Registry) -> set[str]:
+    """All that may differ: a province has hundreds of thousands of devices, and a change concerns a few."""
+    found = {device.id for registry in (before, after) for device in registry.own_clients}
+    for lane in Lane:
+        old, new = before.behind[lane], after.behind[lane]
+        for client in old.keys() | new.keys():
+            if old.get(client) is not new.get(client):
+                found.update(device.id for device in (*old.get(client, ()), *new.get(client, ())))
+    return found
 
 
 def _in_lane(device: Device, lane: Lane) -> bool:

@@ -220,8 +220,7 @@ class Draft:
         """Who was looked at rests; behind whom anything moved is stirred. To be heard again stirs nobody who is online."""
         state = self.state
         if self.rests:
-            if state.rested_by is not self.registry:
-                state.rests, state.rested_by = {}, self.registry
+            state.rests, state.rested_by = state.rests_by(self.registry), self.registry
             state.stirred.difference_update(self.rests)
             for client, quiet in self.rests.items():
                 if quiet is None:

@@ -3,8 +3,9 @@
 `State` is loaded from the store and moved by `hub.core.draft.Draft.settle` after a commit, by nobody else.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from hub.core.alarms import Alarm, Watch
@@ -80,6 +81,10 @@ class Streamed(NamedTuple):
     drop_items: int = 0
 
 
+_Of = TypeVar("_Of", Series, Key)
+_T = TypeVar("_T")
+
+
 @dataclass
 class State:
     """What one lane of one partition remembers between batches; loaded from the store, moved only after a commit."""
@@ -127,6 +132,33 @@ class State:
     stirred: set[str] = field(default_factory=set)
     """clients behind which something happened since they were looked at"""
 
+    def rests_by(self, registry: Registry) -> dict[str, Rest]:
+        """The rests that hold by this registry: of clients behind which nothing was changed."""
+        by = self.rested_by
+        if by is registry:
+            return self.rests
+        if by is None:
+            return {}
+        return {client: found for client, found in self.rests.items() if registry.is_same_behind(client, by)}
+
+    def take_over(self, devices: Set[str], fresh: "State", registry: Registry) -> None:
+        """Others wrote to the states of these devices: `fresh` is what the store says of them now, and of everything that is kept by stream,
+        test or alarm. All else stays.
+        """
+        _replace(self.latest, fresh.latest, devices)
+        _replace(self.watches, fresh.watches, devices)
+        for device in devices:
+            self.live.pop(device, None)
+            self.faults.pop(device, None)
+        self.live.update(fresh.live)
+        self.streams, self.marks = fresh.streams, fresh.marks
+        self.tests, self.alarms, self.shelved = fresh.tests, fresh.alarms, fresh.shelved
+        self.presses, self.drills, self.probes = fresh.presses, fresh.drills, fresh.probes
+        fresh.remember_faults(registry)
+        self.faults.update(fresh.faults)
+        known = (registry.devices.get(name) for name in devices)
+        self.stirred.update(device.client for device in known if device is not None)
+
     def remember_faults(self, registry: Registry) -> None:
         """What is wrong with the devices, from their newest readings as they were stored."""
         faults: dict[str, Faults] = {}
@@ -138,3 +170,9 @@ class State:
                 if latest.quality is Quality.BAD_GONE:
                     self.gone[series] = latest.changed_at
         self.faults = {device: found for device, found in faults.items() if found}
+
+
+def _replace(known: dict[_Of, _T], fresh: dict[_Of, _T], devices: Set[str]) -> None:
+    for name in [name for name in known if name.device in devices]:
+        del known[name]
+    known.update(fresh)

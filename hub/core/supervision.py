@@ -96,7 +96,7 @@ def _judge_links(
             _look(draft, device, verdict)
             if device.is_edge and verdict.state is LinkState.OFFLINE:
                 _judge_hold(draft, device)
-    rests = state.rests if state.rested_by is draft.registry else {}
+    rests = state.rests_by(draft.registry)
     awake = state.stirred | {device.client for device in _tested(draft)}
     for number, (client, devices) in enumerate(draft.registry.behind[lane].items()):
         behind = edges.get(client, _NO_CLIENT)

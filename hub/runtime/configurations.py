@@ -29,6 +29,8 @@ from hub.store.pool import Connection
 
 _log = structlog.get_logger(__name__)
 _SURE_SECONDS = 60.0
+_ANNOUNCED = 500
+"""configurations after which whoever reads the registry is told: to tell of each of a province's one by one makes them read it all the time"""
 _GATHER_SECONDS = 0.2
 """after a notice: an apply sends several, and its neighbours come along"""
 
@@ -171,27 +173,37 @@ class _Publisher:
         """Make what was not made from what is there now; one that cannot be made costs the others nothing."""
         async with watch.transaction() as conn:
             edges = await configurations.edges(conn, self._partitions)
+        made = 0
         for edge in edges:
             basis = f"{self._maker.fingerprint}-{edge.fingerprint}"
             if edge.basis != basis:
-                await self._make(watch, edge.id, basis)
+                made += await self._make(watch, edge.id, basis)
+                if made >= _ANNOUNCED:
+                    await self._announce(watch)
+                    made = 0
+        if made:
+            await self._announce(watch)
 
-    async def _make(self, watch: ConfigurationWatch, edge: str, basis: str) -> None:
+    async def _announce(self, watch: ConfigurationWatch) -> None:
+        async with watch.transaction() as conn:
+            await configurations.announce(conn)
+
+    async def _make(self, watch: ConfigurationWatch, edge: str, basis: str) -> bool:
+        """Whether another version is wanted now."""
         try:
             async with watch.transaction() as conn:
                 made = await self._maker.make(conn, edge, basis)
-                if made.changed:
-                    await configurations.announce(conn)
         except NotFound:
-            return  # retired meanwhile
+            return False  # retired meanwhile
         except (Conflict, BadInput) as error:
             _log.error("configurations.not_made", edge=edge, reason=str(error))
             async with watch.transaction() as conn:
                 now = await configurations.current(conn, edge)
                 await configurations.put_problem(conn, now.device, str(error), basis)
-        else:
-            if made.changed:
-                _log.info("configurations.wanted", edge=edge, version=made.version)
+            return False
+        if made.changed:
+            _log.info("configurations.wanted", edge=edge, version=made.version)
+        return made.changed
 
 
 async def _watch(live: Session) -> NoReturn:

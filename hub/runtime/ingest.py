@@ -8,7 +8,7 @@ recognised by its stream and confirmed again.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -436,21 +436,25 @@ class LaneIngest:
         if attempt:
             _log.info("ingest.database_back", lane=self.name)
 
-    def _adopt(self, loaded: lanes.Loaded) -> None:
-        """The stored state is the state; what is not stored stays as this process knows it."""
-        before = self._state
-        self._state, self._series = loaded.state, loaded.series
+    def _adopt(self, loaded: lanes.Loaded, changed: Set[str] | None = None) -> None:
+        """The stored state is the state, of the `changed` devices or of all; what is not stored stays as this process knows it."""
+        before, self._judged_by = self._state, self.shared.registry
+        tests = before.tests
+        if changed is None:
+            self._state, self._series = loaded.state, loaded.series
+            self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
+            self._state.edge_gaps, self._state.armed, self._state.lags = before.edge_gaps, before.armed, before.lags
+            self._state.remember_faults(self._judged_by)
+        else:
+            self._state.take_over(changed, loaded.state, self._judged_by)
+            self._series |= loaded.series
         self._loaded = True
         self._state.streams = self._foreign | self._state.streams
-        self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
-        self._state.edge_gaps = before.edge_gaps
         for device, trial in self._state.tests.items():
-            seen = before.tests.get(device)
+            seen = tests.get(device)
             if seen is not None and seen.id == trial.id:
                 self._state.tests[device] = seen
-        self._state.premises, self._state.armed, self._state.lags = self.shared.said, before.armed, before.lags
-        self._judged_by = self.shared.registry
-        self._state.remember_faults(self._judged_by)
+        self._state.premises = self.shared.said
         # what was heard before this process began: one that died meanwhile is missed, too
         for own in self._judged_by.own_clients:
             live = self._state.live.get(own.id)
@@ -464,10 +468,11 @@ class LaneIngest:
         if not changed or self._conn is None:
             return
         try:
-            self._adopt(await lanes.load(self._conn, self.shared.number, self.lane))
+            loaded = await lanes.load(self._conn, self.shared.number, self.lane, changed)
         except LOST as error:
             await self._lose_database(str(error))
         else:
+            self._adopt(loaded, changed)
             await self._silence_retired()
 
     async def _silence_retired(self) -> None:

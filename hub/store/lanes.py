@@ -1,6 +1,6 @@
 """One lane of one partition as the database has it: its connection and its state. What it writes is `hub.store.lane_commit`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -53,11 +53,14 @@ async def open_lane(database_url: str, name: str) -> Connection:
     return conn
 
 
-async def load(conn: Connection, partition: int, lane: Lane) -> Loaded:
-    """The state of a lane as last committed. What only the running hub knows (beats, clients heard) starts empty."""
+async def load(conn: Connection, partition: int, lane: Lane, devices: Set[str] | None = None) -> Loaded:
+    """The state of a lane as last committed. What only the running hub knows (beats, clients heard) starts empty.
+
+    With `devices` only these are read; what is kept by stream, test or alarm is whole in any case (`State.take_over`).
+    """
     state, series = State(), SeriesKeys()
     async with conn.transaction():
-        of = {"partition": partition, "lane": lane}
+        of = {"partition": partition, "lane": lane, "devices": None if devices is None else sorted(devices)}
 
         async def rows(name: str) -> list[TupleRow]:
             return await (await conn.execute(_SQL[name], of)).fetchall()

@@ -13,6 +13,7 @@ from hub.store.pool import Connection
 from hub.store.queries import queries
 
 _SQL = queries("registry")
+_PRINTS = _SQL["prints"].format(devices=_SQL["devices"])
 _log = structlog.get_logger(__name__)
 
 
@@ -31,31 +32,43 @@ async def load(conn: Connection, profiles: Mapping[str, Profile], of: int, befor
     """Devices and clients of partition `of`. A device whose profile is not installed is left out, loudly:
     its messages are quarantined, its link is unknown and its function unproven.
 
-    What stands in `before` unchanged is the same object again; where nothing changed, `before` itself comes back.
+    With `before` only the institutions of which anything differs are read anew; all else is the same objects again, and where nothing changed,
+    `before` itself comes back.
     """
-    known: dict[str, Device] = {}
-    unreadable: dict[int, str] = {}
-    earlier: Mapping[str, Device] = {} if before is None else before.devices
-    same = 0
+    unreadable: dict[int, tuple[str, str]] = {}
     async with conn.transaction(), conn.cursor() as cur:
         count = await partitions(conn)
-        await cur.execute(_SQL["devices"], [[of]])
+        prints: dict[str, int] = dict(
+            await (await conn.execute(_PRINTS, {"partition": of, "institutions": None})).fetchall()
+        )
+        differing = None if before is None else [name for name in prints if before.prints.get(name) != prints[name]]
+        kept = prints.keys() - set(differing or ())
+        loaded: dict[str, Device] = {}
+        await cur.execute(_SQL["devices"], {"partition": of, "institutions": differing})
         while rows := await cur.fetchmany(_AT_ONCE):
-            for device in _devices(rows, profiles, unreadable):
-                found = earlier.get(device.id)
-                same += found == device
-                known[device.id] = found if found is not None and found == device else device
+            loaded.update((device.id, device) for device in _devices(rows, profiles, unreadable))
             await asyncio.sleep(0)
         clients = await (await conn.execute(_SQL["clients"], [[of]])).fetchall()
     if unreadable:
         await _mark_unreadable(conn, unreadable)
+        for institution in {institution for _, institution in unreadable.values()}:
+            prints.pop(institution, None)  # they are read and marked again each time
     speakers = {row[0]: Client(*row) for row in clients}
-    if before is not None and same == len(known) == len(earlier) and before.clients == speakers:
+    if before is None:
+        return Registry(count, loaded, speakers, prints=prints)
+    known = {name: device for name, device in before.devices.items() if device.institution in kept}
+    for name, device in loaded.items():
+        found = before.devices.get(name)
+        known[name] = found if found is not None and found == device else device
+    same = len(known) == len(before.devices) and all(before.devices.get(name) is one for name, one in known.items())
+    if same and before.clients == speakers:
         return before
-    return Registry(count, known, speakers)
+    return Registry(count, known, speakers, prints=prints, before=before)
 
 
-def _devices(rows: Iterable[TupleRow], profiles: Mapping[str, Profile], unreadable: dict[int, str]) -> Iterator[Device]:
+def _devices(
+    rows: Iterable[TupleRow], profiles: Mapping[str, Profile], unreadable: dict[int, tuple[str, str]]
+) -> Iterator[Device]:
     """The devices of these rows; what cannot be read is put into `unreadable`."""
     for (
         key,
@@ -76,19 +89,19 @@ def _devices(rows: Iterable[TupleRow], profiles: Mapping[str, Profile], unreadab
     ) in rows:
         profile = profiles.get(profile_id)
         if profile is None:
-            unreadable[key] = id_
+            unreadable[key] = id_, place[0]
             continue
         institution, institution_key = place
         axes = (Lane(lane), AdminState(admin), client, is_edge, zh, en, version, proven, wanted, to_micros(since))
         yield Device(key, id_, institution, institution_key, profile, *axes, zone=zone)
 
 
-async def _mark_unreadable(conn: Connection, devices: Mapping[int, str]) -> None:
+async def _mark_unreadable(conn: Connection, devices: Mapping[int, tuple[str, str]]) -> None:
     """Nobody judges these devices any more: what was last said of them (online, ok) may not stand."""
     async with conn.transaction():
         told = (await conn.execute(_SQL["mark_unreadable"], [list(devices)])).rowcount
     say = _log.error if told else _log.debug  # a change of state is one line
-    say("registry.profile_missing", devices=len(devices), first=next(iter(devices.values())))
+    say("registry.profile_missing", devices=len(devices), first=next(iter(devices.values()))[0])
 
 
 async def accounts(conn: Connection) -> dict[str, str]:

@@ -3,17 +3,20 @@ select d.id, s.point, s.instance, s.key, p.at, p.value, p.text, p.quality, p.cha
 from point_state p join series s on s.key = p.series join device d on d.key = s.device
 join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+  and (%(devices)s::text[] is null or d.id = any (%(devices)s::text[]))
 
 -- name: watches
 select d.id, c.definition, c.instance, c.holds, c.since, c.judged_at
 from alarm_condition c join device d on d.key = c.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+  and (%(devices)s::text[] is null or d.id = any (%(devices)s::text[]))
 
 -- name: live
 select d.id, s.last_heard_at, s.link_state, s.link_cause, s.link_since, s.function_state, s.function_reason, s.function_since,
        s.proven_at is not null
 from device_state s join device d on d.key = s.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+  and (%(devices)s::text[] is null or d.id = any (%(devices)s::text[]))
 
 -- name: streams
 select m.stream, m.client, m.lane, m.upto, m.newest_at, m.counted, m.given, m.beat_at, m.drop_from, m.drop_items

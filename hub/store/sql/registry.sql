@@ -14,7 +14,12 @@ left join endpoint n on n.key = d.endpoint
 left join device e on e.key = n.edge
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
-where d.retired_at is null and i.partition = any(%s)
+where d.retired_at is null and i.partition = %(partition)s
+  and (%(institutions)s::text[] is null or i.id = any (%(institutions)s::text[]))
+
+-- name: prints
+-- Of each institution a fingerprint of all that `devices` says of it.
+select d.institution::text, bit_xor(hashtextextended(d::text, 0)) from ({devices}) as d (key, id, institution) group by 1
 
 -- name: clients
 select c.name, i.id, i.partition, d.id, c.revoked_at is not null or d.retired_at is not null
