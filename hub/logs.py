@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import traceback
 from typing import Literal
 
 import structlog
@@ -27,6 +28,18 @@ def configure(level: str = "info", style: Literal["console", "json"] = "json") -
         cache_logger_on_first_use=False,
     )
     _bridge(shared, renderer)
+
+
+def broken_at(error: BaseException) -> str:
+    """Where an error of ours came from, for the log: types and places, and nothing that it says. What it says may quote a channel's secret."""
+    kinds: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(kinds) < 5:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " > ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{' from '.join(kinds)} at {places}"
 
 
 def _bridge(shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor) -> None:

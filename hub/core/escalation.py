@@ -292,9 +292,11 @@ def idempotency_key(alarm: UUID, row: Due) -> UUID:
     return uuid5(_NAMESPACE, name)
 
 
-def retry_after(attempt: int, chance: float, urgent: bool) -> Micros:
+def retry_after(attempt: int, chance: float, urgent: bool, asked: Micros | None = None) -> Micros:
     """How long to wait after failed attempt number `attempt` (from 1): exponential from 1 s, capped at 30 s for fire and panic
-    and at 10 min otherwise, full jitter by `chance` (0 to 1), never under 100 ms."""
+    and at 10 min otherwise, full jitter by `chance` (0 to 1), never under 100 ms. Not before what the receiver `asked` for, but for the same caps:
+    nobody may ask a fire to wait for long.
+    """
     longest = 30 * SECOND if urgent else 600 * SECOND
     ceiling = min(longest, SECOND << min(attempt - 1, 20))
-    return max(SECOND // 10, int(ceiling * chance))
+    return max(SECOND // 10, int(ceiling * chance), min(longest, asked or 0))

@@ -6,7 +6,9 @@ are there. (An allow-list of networks per division would be stronger; it is not 
 """
 
 import asyncio
+import contextlib
 import socket
+from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
@@ -17,6 +19,10 @@ _METADATA = frozenset(
     map(ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254"))
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
+# as many names may hang at once as there are places for messages (hub.runtime.deliverer)
+_THREADS = ThreadPoolExecutor(64, thread_name_prefix="resolve")
+_Found = list[tuple[socket.AddressFamily, str]]
+_LOOKING_UP: "dict[str, Future[_Found]]" = {}
 
 
 class Peer(NamedTuple):
@@ -49,11 +55,52 @@ def is_allowed(address: str, allow_loopback: bool) -> bool:
     return not forbidden and inner not in _METADATA
 
 
-async def resolve(host: str, port: int, *, allow_loopback: bool) -> list[Peer]:
-    """The addresses of `host`, all of them allowed; raises BadInput (code `address`) where one is not, OSError where there is none."""
+def _look_up(host: str) -> _Found:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [(family, str(sockaddr[0])) for family, _, _, _, sockaddr in found]
+
+
+async def _looked_up(host: str) -> _Found:
+    """A look-up cannot be cancelled, and of a name whose servers are dead it lasts for half a minute. So there are threads for nothing else, and each name
+    takes one of them, however many messages wait for it.
+    """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    peers = [Peer(family, str(sockaddr[0]), port) for family, _, _, _, sockaddr in found]
+    for key in [key for key, running in _LOOKING_UP.items() if running.done()]:
+        del _LOOKING_UP[key]
+    running = _LOOKING_UP.get(host)
+    if running is None:
+        running = _LOOKING_UP[host] = _THREADS.submit(_look_up, host)
+    # whoever gives up must not cancel it for the others
+    mine: asyncio.Future[_Found] = loop.create_future()
+
+    def settle(done: "Future[_Found]") -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has gone meanwhile
+            loop.call_soon_threadsafe(_tell, mine, done)
+
+    running.add_done_callback(settle)
+    return await mine
+
+
+def _tell(
+    mine: "asyncio.Future[_Found]",
+    done: "Future[_Found]",
+) -> None:
+    if mine.done():
+        return
+    error = done.exception()
+    if error is None:
+        mine.set_result(done.result())
+    else:
+        mine.set_exception(error)
+
+
+async def resolve(host: str, port: int, *, allow_loopback: bool) -> list[Peer]:
+    """The addresses of `host`, all of them allowed; raises BadInput (code `address`) where one is not, OSError where there is none.
+
+    The caller limits the time.
+    """
+    found = await _looked_up(host)
+    peers = [Peer(family, address, port) for family, address in found]
     if not peers:
         raise OSError("the name has no address")
     for peer in peers:

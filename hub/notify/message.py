@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from hub.model import Exercise, Priority, SignalClass
+from hub.model import Exercise, Micros, Priority, SignalClass
 from hub.profiles import Title
 
 
@@ -89,6 +89,8 @@ class Receipt(NamedTuple):
     detail: str = ""
     provider_id: str = ""
     """what the provider calls this message, where it tells later whether it arrived; `[A-Za-z0-9^._:-]`, at most 100"""
+    retry_after: Micros | None = None
+    """of a failure: before that the receiver does not want another"""
 
 
 class ChannelSettings(BaseModel, ABC):

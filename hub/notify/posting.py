@@ -4,6 +4,7 @@ No redirect is followed, no proxy of the environment is used, and all of it has 
 
 import asyncio
 import logging
+import re
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import httpx
 
 from hub.errors import BadInput
+from hub.model import SECOND, Micros
 from hub.notify.address import Peer, resolve
 from hub.notify.message import Outcome, Receipt
 
@@ -25,6 +27,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    retry_after: Micros | None = None
+    """so long the receiver asks to be left alone"""
 
 
 @cache
@@ -72,9 +76,12 @@ async def _post(
     ca_file: str | None,
 ) -> Answer:
     failure: httpx.HTTPError | None = None
+    # TCP and TLS each get less than half: a TLS handshake that is cancelled from outside would leave its socket open (httpcore). Of several
+    # addresses each gets its share: those that do not answer must leave time for the one that does
+    connect = min(0.4, 0.8 / len(peers)) * seconds
     for peer in peers:
         try:
-            return await _post_to(peer, url, payload, headers, seconds, read, ca_file)
+            return await _post_to(peer, url, payload, headers, httpx.Timeout(seconds, connect=connect), read, ca_file)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             failure = error
     assert failure is not None
@@ -86,7 +93,7 @@ async def _post_to(
     url: httpx.URL,
     payload: bytes,
     headers: Mapping[str, str],
-    seconds: float,
+    timeout: httpx.Timeout,
     read: int,
     ca_file: str | None,
 ) -> Answer:
@@ -94,8 +101,6 @@ async def _post_to(
     transport = httpx.AsyncHTTPTransport(
         verify=_trust(ca_file), trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
     )
-    # TCP and TLS each get less than half: a TLS handshake that is cancelled from outside would leave its socket open (httpcore)
-    timeout = httpx.Timeout(seconds, connect=0.4 * seconds)
     async with httpx.AsyncClient(
         transport=transport, trust_env=False, follow_redirects=False, timeout=timeout
     ) as client:
@@ -103,13 +108,18 @@ async def _post_to(
             "POST",
             url.copy_with(host=peer.address),
             content=payload,
-            headers={"user-agent": "anxin-hub", **headers, "host": url.netloc.decode("ascii")},
+            headers={
+                "user-agent": "anxin-hub",
+                "accept-encoding": "identity",
+                **headers,
+                "host": url.netloc.decode("ascii"),
+            },
             extensions={"sni_hostname": url.host},
         )
         response = await client.send(request, stream=True)
         try:
             # beyond what was asked for the answer is nobody's here, and may have no end
-            return Answer(response.status_code, await _some(response, read))
+            return Answer(response.status_code, await _some(response, read), _retry_after(response))
         finally:
             await response.aclose()
 
@@ -117,22 +127,31 @@ async def _post_to(
 async def _some(response: httpx.Response, read: int) -> bytes:
     found = b""
     if read > 0:
-        async for part in response.aiter_bytes():
+        # as it came: what unpacks a small answer may make a thousand times as much of it
+        async for part in response.aiter_raw():
             found += part
             if len(found) >= read:
                 break
     return found[:read]
 
 
-def judge(status: int) -> Receipt:
-    """What a status alone says: 2xx is delivered, 410 gives up, everything else is tried again."""
+def _retry_after(response: httpx.Response) -> Micros | None:
+    """`Retry-After` in seconds (RFC 9110 10.2.3); a date would need two clocks that agree, and is not looked at."""
+    said = response.headers.get("retry-after", "").strip()
+    return int(said) * SECOND if re.fullmatch(r"[0-9]{1,6}", said, re.ASCII) else None
+
+
+def judge(status: int, retry_after: Micros | None = None) -> Receipt:
+    """What a status alone says: 2xx is delivered, 410 gives up, everything else is tried again, not before the receiver wants it."""
     if 200 <= status < 300:
         return Receipt(Outcome.DELIVERED, status)
     if status == httpx.codes.GONE:
         return Receipt(Outcome.REFUSED, status, "the receiver says that this webhook is gone")
     if 300 <= status < 400:
         return Receipt(Outcome.FAILED, status, "the receiver redirects, which is not followed")
-    return Receipt(Outcome.FAILED, status, "the receiver did not take it")
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return Receipt(Outcome.FAILED, status, "too many messages for the receiver", retry_after=retry_after)
+    return Receipt(Outcome.FAILED, status, "the receiver did not take it", retry_after=retry_after)
 
 
 def _wording(error: httpx.HTTPError) -> str:

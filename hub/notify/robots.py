@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import httpx
 from pydantic import Field, SecretStr, field_validator
 
+from hub.model import SECOND
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
 from hub.notify.posting import judge, post
 from hub.notify.wording import brief
@@ -100,20 +101,23 @@ class FeishuSettings(RobotSettings):
         return Robot(self, feishu, _FEISHU, allow_loopback=allow_loopback)
 
 
+_TOO_MANY = "too many messages for this robot"
+_LIMIT = 60 * SECOND
+"""all three count messages by the minute; who goes on meanwhile is shut out for longer"""
 # Error codes of the robots' documents. What is not here is tried again: an outage must not lose a page.
 _DINGTALK = {
     300001: "the robot's token is not known",
     300005: "the robot's token is not known",
     310000: "the robot's security setting (keyword, signature or address) does not let it pass",
     400101: "the robot was stopped or taken out of the group",
-    410100: "too many messages for this robot",
-    130101: "too many messages for this robot",
+    410100: _TOO_MANY,
+    130101: _TOO_MANY,
 }
 _WECOM = {
     93000: "the robot's key is not known",
     40058: "the robot does not take this message",
-    45009: "too many messages for this robot",
-    45033: "too many messages for this robot",
+    45009: _TOO_MANY,
+    45033: _TOO_MANY,
 }
 _FEISHU = {
     19001: "the robot's token is not known",
@@ -122,7 +126,7 @@ _FEISHU = {
     19021: "the robot's signature or this machine's clock does not hold",
     19022: "this machine's address is not on the robot's list",
     19024: "the robot's keyword is not in the message",
-    11232: "too many messages for this robot",
+    11232: _TOO_MANY,
     9499: "the robot does not take this message",
 }
 
@@ -191,7 +195,7 @@ class Robot:
         )
         if isinstance(answer, Receipt):
             return answer
-        receipt = judge(answer.status)
+        receipt = judge(answer.status, answer.retry_after)
         return receipt if receipt.outcome is not Outcome.DELIVERED else said(answer.body, self._codes)
 
 
@@ -207,4 +211,5 @@ def said(body: bytes, codes: Mapping[int, str]) -> Receipt:
         return Receipt(Outcome.FAILED, 200, "the robot's answer does not say whether it sent it")
     if number == 0:
         return Receipt(Outcome.DELIVERED, 0)
-    return Receipt(Outcome.FAILED, number, codes.get(number, "the robot says that it did not send it"))
+    words = codes.get(number, "the robot says that it did not send it")
+    return Receipt(Outcome.FAILED, number, words, retry_after=_LIMIT if words == _TOO_MANY else None)

@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
+from functools import cache
 from importlib.util import find_spec
 from typing import ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field, SecretStr, field_validator
 
+from hub.model import LIFE_SAFETY
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
 from hub.notify.wording import CLASSES, MARKS, PRIORITIES, asked, called
 
@@ -36,12 +38,13 @@ READ_SECONDS = 5
 _SECONDS = 8.0
 """longer than the SDK's own two limits, so that a thread is never left with a call that nobody waits for"""
 _BEIJING = timezone(timedelta(hours=8), "UTC+08:00")
+_AUTHORITY = re.compile(r"((\+|00)?86[0-9]{0,3}|0[0-9]{2,3})?(110|119|120|122|12110|12119)", re.ASCII)
+"""as it is dialled from another city (area code first) or another country, too"""
 _LOOPBACK = re.compile(r"127\.0\.0\.1:[0-9]{1,5}")
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+){2,6}")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9^._:-]{1,100}")
-# fire and panic do not wait behind a provider that hangs for something else: two pools
-_THREADS = {urgent: ThreadPoolExecutor(16, thread_name_prefix=f"telephony-{urgent}") for urgent in (True, False)}
+
 
 Word = Literal["title", "class", "priority", "institution", "place", "time", "response"]
 """what a parameter of a template may say"""
@@ -108,7 +111,7 @@ class PhoneSettings(ChannelSettings):
     def _is_a_number(cls, number: SecretStr) -> SecretStr:
         if re.fullmatch(r"\+?[0-9]{5,20}", number.get_secret_value()) is None:
             raise ValueError("digits alone, 5 to 20 of them, + before a country's code")
-        if number.get_secret_value().lstrip("+").removeprefix("86") in _AUTHORITIES:
+        if _AUTHORITY.fullmatch(number.get_secret_value()) is not None:
             raise ValueError("an authority's number is no responder: docs/operations.md, Authorities")
         return number
 
@@ -141,9 +144,6 @@ class PhoneSettings(ChannelSettings):
     def shown(self) -> dict[str, object]:
         """What may be shown: the last two digits of the number, so that two can be told apart."""
         return self.model_dump(mode="json") | {"number": f"***{self.number.get_secret_value()[-2:]}"}
-
-
-_AUTHORITIES = frozenset({"110", "119", "120", "122", "12110", "12119"})
 
 
 def check_words(words: Sequence[Word]) -> None:
@@ -243,7 +243,8 @@ class Phone:
         if self._refused:
             return Receipt(Outcome.REFUSED, None, "the address is one that notifications may not go to")
         try:
-            said = await _in_thread(lambda: self._send(message), urgent=message.signal_class in ("fire", "panic"))
+            threads = _threads(self._settings.hosts, message.signal_class in LIFE_SAFETY)
+            said = await _in_thread(threads, lambda: self._send(message))
             return judged(said, self._settings)
         except TimeoutError:
             return Receipt(Outcome.FAILED, None, f"no answer within {_SECONDS:g} s")
@@ -255,18 +256,24 @@ class Phone:
         if self._refused:
             return Confirmation(Arrival.PENDING)
         try:
-            return await _in_thread(lambda: self._confirm(provider_id, sent_at), urgent=False)
+            return await _in_thread(_threads(self._settings.hosts, False), lambda: self._confirm(provider_id, sent_at))
         except TimeoutError:
             return Confirmation(Arrival.PENDING, "the provider does not answer")
         except Exception as error:  # noqa: BLE001 -- as above
             return Confirmation(Arrival.PENDING, broken(error, self._settings).detail)
 
 
-async def _in_thread(call: Callable[[], T], *, urgent: bool) -> T:
+@cache
+def _threads(hosts: str, urgent: bool) -> ThreadPoolExecutor:
+    """A pool for each provider, and one more for its fire and panic: what hangs holds up nothing else."""
+    return ThreadPoolExecutor(16, thread_name_prefix=f"telephony{hosts}-{urgent}")
+
+
+async def _in_thread(threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
     """What waits for a thread is given up in time; what has one ends by the SDK's own limits."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(_SECONDS):
-        return await loop.run_in_executor(_THREADS[urgent], call)
+        return await loop.run_in_executor(threads, call)
 
 
 __all__ = ["Arrival", "Channel", "Confirmation", "ConfirmedChannel", "Phone", "PhoneSettings", "Reported"]

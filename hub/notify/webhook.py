@@ -127,7 +127,7 @@ async def post_signed(
     }
     url = httpx.URL(settings.url.get_secret_value())
     answer = await post(url, payload, headers, allow_loopback=allow_loopback, seconds=seconds)
-    return answer if isinstance(answer, Receipt) else judge(answer.status)
+    return answer if isinstance(answer, Receipt) else judge(answer.status, answer.retry_after)
 
 
 class WebhookChannel:

@@ -18,6 +18,7 @@ from hub import crash
 from hub.core import links
 from hub.core.escalation import retry_after
 from hub.errors import BadInput, Conflict
+from hub.logs import broken_at
 from hub.model import SECOND, Micros
 from hub.notify import Channel, Message, Outcome, Receipt, deliver, open_channel
 from hub.notify.message import Listed, Purpose
@@ -91,7 +92,7 @@ class _Desk:
         error = sending.exception()
         if error is None:
             return sending.result()
-        _log.error("notification_broke", notification=str(claimed.id), exc_info=error)
+        _log.error("notification_broke", notification=str(claimed.id), at=broken_at(error))
         return Receipt(Outcome.FAILED, None, f"internal error ({type(error).__name__})")
 
     async def _send(self, claimed: Claimed) -> Receipt:
@@ -120,7 +121,7 @@ class _Desk:
 def _result(claimed: Claimed, receipt: Receipt, took: Micros) -> Result:
     again = None
     if receipt.outcome is Outcome.FAILED:
-        again = retry_after(claimed.n, random.random(), urgent=claimed.urgency == 0)
+        again = retry_after(claimed.n, random.random(), claimed.urgency == 0, receipt.retry_after)
     return Result(
         claimed.id, claimed.n, Ended(receipt.outcome), receipt.code, receipt.detail, took, again, receipt.provider_id
     )

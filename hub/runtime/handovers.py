@@ -15,6 +15,7 @@ import structlog
 
 from hub.core.escalation import retry_after
 from hub.errors import BadInput, Conflict, NotFound
+from hub.logs import broken_at
 from hub.model import SECOND, Micros, Priority, SignalClass
 from hub.notify import Outcome, Receipt
 from hub.notify.authority import AUTOMATIC, Camera, Contact, Handover, handover_id, open_authority
@@ -137,7 +138,7 @@ async def _send_all(
         if isinstance(result, Receipt):
             receipts.append(result)
         elif isinstance(result, Exception):  # a mistake of ours must not hold up what goes to the others
-            _log.error("handover_broke", handover=str(one.handover), exc_info=result)
+            _log.error("handover_broke", handover=str(one.handover), at=broken_at(result))
             receipts.append(Receipt(Outcome.FAILED, None, f"internal error ({type(result).__name__})"))
         else:
             raise result

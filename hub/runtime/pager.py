@@ -15,6 +15,7 @@ import structlog
 
 from hub.core.escalation import retry_after
 from hub.errors import BadInput
+from hub.logs import broken_at
 from hub.model import SECOND, Micros
 from hub.notify import Channel, Message, Outcome, Receipt, deliver
 from hub.runtime.journal import DELIVERED, Journal
@@ -178,7 +179,8 @@ class Pager:
             _log.error("standby.page_failed", **about, code=receipt.code, detail=receipt.detail)
         else:
             owed.page = page._replace(tried=page.tried[-20:])
-            owed.next_at = now + retry_after(len(page.tried), random.random(), urgent=True) / SECOND
+            wait = retry_after(len(page.tried), random.random(), True, receipt.retry_after)
+            owed.next_at = now + wait / SECOND
             _log.warning("standby.attempt_failed", **about, code=receipt.code, detail=receipt.detail)
         await self._journal.note(owed.alarm, owed.page)
 
@@ -194,7 +196,7 @@ class Pager:
         error = sending.exception()
         if error is None:
             return sending.result()
-        _log.error("standby.page_broke", notification=str(owed.page.key), exc_info=error)
+        _log.error("standby.page_broke", notification=str(owed.page.key), at=broken_at(error))
         return Receipt(Outcome.FAILED, None, f"internal error ({type(error).__name__})")
 
     async def _send(self, owed: _Owed) -> Receipt:

@@ -260,6 +260,15 @@ def test_a_retry_waits_some_time_and_never_longer_than_its_bound(attempt: int, c
     assert wait <= max(SECOND // 10, SECOND * 2 ** (attempt - 1))
 
 
+@given(st.integers(1, 10_000), st.floats(0, 1), st.booleans(), st.integers(0, 10**12))
+def test_who_asks_to_be_left_alone_is_but_a_fire_waits_for_nobody_for_long(
+    attempt: int, chance: float, urgent: bool, asked: int
+) -> None:
+    longest = (30 if urgent else 600) * SECOND
+    wait = retry_after(attempt, chance, urgent, asked)
+    assert min(asked, longest) <= wait <= longest
+
+
 def test_the_bound_of_retries_grows_twofold_from_one_second() -> None:
     assert [retry_after(n, 1.0, True) // SECOND for n in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
     assert retry_after(30, 1.0, False) == 600 * SECOND

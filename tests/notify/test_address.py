@@ -1,6 +1,9 @@
 """Where notifications may not go, in every spelling."""
 
 import asyncio
+import socket
+import threading
+from typing import Any
 
 import pytest
 
@@ -52,6 +55,37 @@ async def test_a_name_or_number_that_leads_to_a_forbidden_address_is_refused_wit
     with pytest.raises(BadInput) as caught:
         await resolve(host, 80, allow_loopback=False)
     assert str(caught.value) == "the address is one that notifications may not go to"
+
+
+async def test_a_name_whose_servers_are_dead_holds_up_no_other_and_takes_one_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    let_go = threading.Event()
+    real = socket.getaddrinfo
+
+    def slow(host: Any, *given: Any, **more: Any) -> Any:
+        asked.append(host)
+        if host.startswith("dead"):
+            let_go.wait(60)
+            raise socket.gaierror("no such name")
+        return real(host, *given, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    names = [f"dead-{n}.example" for n in range(40)]
+    waiting = [asyncio.create_task(resolve(name, 80, allow_loopback=True)) for name in names for _ in range(10)]
+    try:
+        (peer, *_) = await resolve("127.0.0.1", 80, allow_loopback=True)
+        assert peer.address == "127.0.0.1"
+        assert sorted(asked) == sorted([*names, "127.0.0.1"])
+        waiting[0].cancel()  # who gives up does not give up for the others
+        await asyncio.wait(waiting[:1])
+    finally:
+        let_go.set()
+    found = await asyncio.gather(*waiting[1:], return_exceptions=True)
+    assert {type(error) for error in found} == {socket.gaierror}
+    monkeypatch.undo()
+    assert await resolve("127.0.0.1", 80, allow_loopback=True)
 
 
 async def test_a_checked_address_is_what_is_connected_to() -> None:

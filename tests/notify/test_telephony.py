@@ -321,6 +321,20 @@ def test_a_template_that_could_not_say_that_it_is_an_exercise_is_refused(kind: s
         parse_settings(kind, given, "here")
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["+86110", "86119", "0086110", "0355110", "010119", "+86355110", "008610119", "12110", "02112119"],
+)
+def test_an_authoritys_number_is_no_responders_however_it_is_dialled(number: str) -> None:
+    with pytest.raises(BadInput, match="an authority's number is no responder"):
+        phone("sms_aliyun", number=number)
+
+
+@pytest.mark.parametrize("number", ["13812345110", "03551234119", "+8613900000120", "661110", "6655119", "95110"])
+def test_a_number_that_only_ends_like_an_authoritys_is_somebodys(number: str) -> None:
+    phone("sms_aliyun", number=number)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_hub_that_allows_no_loopback_does_not_speak_to_itself(kind: str) -> None:
     async with receiver(TAKEN[kind]) as hook:

@@ -2,16 +2,22 @@
 
 import asyncio
 import base64
+import gzip
 import logging
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from hub.errors import BadInput
-from hub.model import Exercise
+from hub.model import SECOND, Exercise
 from hub.notify import Outcome, Receipt, open_channel, parse_settings
+from hub.notify.address import Peer
+from hub.notify.posting import _post, post
 from hub.notify.webhook import WebhookChannel, WebhookSettings
 from tests.notify.letters import MESSAGE
 from tests.paging import SECRET, Receiver, receiver
@@ -116,6 +122,69 @@ async def test_only_2xx_is_delivered_and_410_gives_up(answer: str, outcome: Outc
     assert (receipt.outcome, receipt.code) == (outcome, code)
     assert len(hook.requests) == 1
     assert "answer-body" not in receipt.detail
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait"),
+    [
+        ("429 x\r\nretry-after: 7\r\nx-y:", 7 * SECOND),
+        ("503 x\r\nretry-after: 120\r\nx-y:", 120 * SECOND),
+        ("429", None),
+        ("429 x\r\nretry-after: Fri, 31 Dec 2027 23:59:59 GMT\r\nx-y:", None),
+        ("429 x\r\nretry-after: -1\r\nx-y:", None),
+        ("429 x\r\nretry-after: 9999999999999\r\nx-y:", None),
+        ("200 x\r\nretry-after: 7\r\nx-y:", None),
+    ],
+)
+async def test_who_asks_to_be_left_alone_for_some_seconds_is(answer: str, wait: int | None) -> None:
+    async with receiver(answer) as hook:
+        receipt = await channel(hook.url).send(MESSAGE)
+    assert receipt.retry_after == wait
+
+
+async def test_addresses_that_do_not_answer_leave_time_for_the_one_that_does() -> None:
+    async with receiver() as hook:
+        with ExitStack() as stack:
+            peers = [Peer(socket.AF_INET, f"127.0.0.{n}", hook.port) for n in (11, 12, 13, 14)]
+            for peer in peers:
+                stack.enter_context(full(peer.address, peer.port))
+            url = httpx.URL(f"http://anywhere.example:{hook.port}/")
+            async with asyncio.timeout(5):
+                answer = await _post([*peers, Peer(socket.AF_INET, "127.0.0.1", hook.port)], url, b"{}", {}, 5, 0, None)
+    assert answer.status == 204
+
+
+@contextmanager
+def full(host: str, port: int) -> Iterator[None]:
+    """An address at which nobody is accepted and nobody refused."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind((host, port))
+        server.listen(0)
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex((host, port))
+        yield
+
+
+async def test_an_answer_that_would_unpack_to_a_thousand_times_its_size_is_not_unpacked() -> None:
+    bomb = gzip.compress(b"0" * 30_000_000)
+    said: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        said.append(await reader.readuntil(b"\r\n\r\n"))
+        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(bomb)}\r\n\r\n"
+        writer.write(head.encode() + bomb)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        url = httpx.URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        answer = await post(url, b"", {}, allow_loopback=True, seconds=10, read=4096)
+    assert not isinstance(answer, Receipt)
+    assert answer.body == bomb[:4096]
+    assert b"accept-encoding: identity" in said[0].lower()
 
 
 async def test_a_redirect_is_not_followed() -> None:

@@ -107,6 +107,22 @@ async def test_a_failed_attempt_waits_longer_each_time_and_says_why(world: World
     assert -5 < row["left"] <= 30
 
 
+async def test_a_receiver_that_asks_to_be_left_alone_is_but_a_press_does_not_wait_for_it_for_long(world: World) -> None:
+    async with receiver("429 x\r\nretry-after: 300\r\nx-y:") as hook:
+        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
+        await page(world)
+        async with delivering(world):
+
+            async def failed() -> object:
+                return await world.rows("select 1 as one from notification where last_error <> ''")
+
+            await eventually(failed)
+    (row,) = await world.rows(
+        "select extract(epoch from next_attempt_at - a.at)::float8 as wait from notification n join attempt a on a.notification = n.id"
+    )
+    assert 30 <= row["wait"] < 60
+
+
 async def test_a_webhook_that_is_gone_is_given_up_at_once_and_visibly(world: World) -> None:
     with capture_logs() as logs:
         async with receiver("410") as hook, delivering(world):

@@ -10,11 +10,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from hub.runtime import deliverer
 from hub.testing import eventually
 from tests.delivering import ONE, TWO, attempts, delivering, page, states
-from tests.paging import World, receiver, webhook
+from tests.paging import SECRET, World, receiver, webhook
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -38,20 +39,27 @@ async def test_a_message_that_trips_over_our_own_mistake_stops_nobody_elses(
 
     def broken(claimed: Any, *more: Any) -> Any:
         if claimed.responder == "guard":
-            raise KeyError("a mistake")
+            raise KeyError(f"a mistake that quotes {SECRET}")
         return real(claimed, *more)
 
     monkeypatch.setattr(deliverer, "message_of", broken)
-    async with receiver() as hook, delivering(world) as running:
-        await world.policy(TWO, {"head/hook": webhook(hook.url)})
-        alarm = await page(world)
-        await eventually(states(world, alarm, "pending", "sent"))
-        assert not running.done()
+    with capture_logs() as logs:
+        async with receiver() as hook, delivering(world) as running:
+            await world.policy(TWO, {"head/hook": webhook(hook.url)})
+            alarm = await page(world)
+            await eventually(states(world, alarm, "pending", "sent"))
+            assert not running.done()
 
-        async def noted() -> object:
-            return await world.rows("select 1 as one from notification where last_error = 'internal error (KeyError)'")
+            async def noted() -> object:
+                return await world.rows(
+                    "select 1 as one from notification where last_error = 'internal error (KeyError)'"
+                )
 
-        await eventually(noted)
+            await eventually(noted)
+    (said, *_) = [line for line in logs if line["event"] == "notification_broke"]
+    assert said["at"].startswith("KeyError at ")
+    assert "test_deliverer_faults.py" in said["at"]
+    assert SECRET not in str(logs)
 
 
 async def test_two_deliverers_send_nothing_twice(world: World) -> None:
