@@ -207,6 +207,7 @@ h1{font-size:1.5em;margin:0}h2{font-size:1.15em;margin:2em 0 .3em;border-bottom:
 .mark{display:inline-block;border:2px solid #b00;color:#b00;padding:0 .5em;font-weight:bold}
 table{border-collapse:collapse;width:100%;margin:.4em 0}th,td{border:1px solid #999;padding:.25em .5em;text-align:left;vertical-align:top}
 th{background:#eee}.n{text-align:right;white-space:nowrap}.real{color:#b00;font-weight:bold}small{color:#555}
+@media screen and (max-width:46em){body{margin:.6em auto}table{display:block;overflow-x:auto}}
 @media print{body{margin:0;max-width:none}h2{break-after:avoid}table,tr{break-inside:avoid}}
 """
 POLICY = (

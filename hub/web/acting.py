@@ -18,7 +18,8 @@ from hub.store import hidings as shelvings
 from hub.store.rows import Row
 from hub.web.asking import Asked, said
 from hub.web.fields import LINE, choice, text
-from hub.web.rendering import BEIJING, word
+from hub.web.rendering import BEIJING
+from hub.web.words import reason_of, word
 
 HOURS = (1, 2, 4, 8, 24, 72, 168)
 """how long an alarm may be shelved, as far as its priority allows (hub.core.hidings.LONGEST_SHELVING)"""
@@ -144,4 +145,4 @@ def refusal(error: Conflict, row: Row) -> tuple[str, str]:
         at = row["acknowledged_at"].astimezone(BEIJING).strftime("%H:%M:%S")
         return zh.format(who=row["acknowledged_by"], at=at), en.format(who=row["acknowledged_by"], at=at)
     known = next((reason for reason in Refused if reason.value in str(error)), None)
-    return (word("refused")[0], str(error)) if known is None else word(f"refused.{known.name.lower()}")
+    return reason_of(error) if known is None else word(f"refused.{known.name.lower()}")

@@ -20,7 +20,8 @@ from hub.store.rows import Row
 from hub.video import link
 from hub.web.acting import HOURS
 from hub.web.asking import SCRIPTED, Asked
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 BOARD = 150
 """Alarms on the board at most; it says how many more there are."""

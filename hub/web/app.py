@@ -35,7 +35,8 @@ from hub.web import (
     why,
 )
 from hub.web.asking import SCRIPTED, action, page
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import reason_of, word
 
 _log = structlog.get_logger(__name__)
 POLICY = "; ".join(
@@ -118,10 +119,12 @@ async def on_error(request: Request, error: Exception) -> Response:
     if status == 500:
         _log.error("console_failed", path=request.url.path, error=type(error).__name__)
     zh, en = word(f"error.{status}") if status in (403, 404, 500, 503) else word("error")
-    reason = "" if status in (404, 500, 503) else str(error.detail if isinstance(error, HTTPException) else error)
+    said = ("", "")
+    if status not in (404, 500, 503):
+        said = reason_of(error.detail if isinstance(error, HTTPException) else error)
     if SCRIPTED in request.headers:
-        return JSONResponse({"zh": zh, "en": f"{en}. {reason}".rstrip(". ")}, status)
-    return render("error.html", status, title=(zh, en), reason=reason)
+        return JSONResponse({"zh": f"{zh}：{said[0]}".rstrip("："), "en": f"{en}. {said[1]}".rstrip(". ")}, status)
+    return render("error.html", status, title=(zh, en), reason=said)
 
 
 ROUTES = (

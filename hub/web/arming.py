@@ -10,7 +10,7 @@ from hub.store import audit, hours
 from hub.store.rows import Row
 from hub.web.asking import Asked, said
 from hub.web.fields import NOTE, choice, moment, text
-from hub.web.rendering import word
+from hub.web.words import word
 
 SHOWN = 20
 

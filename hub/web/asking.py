@@ -143,7 +143,7 @@ def said(ask: Asked, words: tuple[str, str], to: str, status: int = 200) -> Resp
         return JSONResponse({"zh": words[0], "en": words[1], "to": to}, status)
     if status == 200:
         return RedirectResponse(to, 303)
-    return render("error.html", status, title=words, reason="")
+    return render("error.html", status, title=words, reason=("", ""))
 
 
 def after_login(wanted: str) -> str:

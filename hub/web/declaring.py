@@ -14,7 +14,8 @@ from hub.store import audit, console, drills
 from hub.store.rows import Row
 from hub.web.asking import Asked, said
 from hub.web.fields import IDENTIFIER, LINE, Form, choice, needed, text, whole
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 POSITIONS = 200
 """positions that one form can declare presses at; a larger drill is declared by `anxinctl drill declare`"""

@@ -14,7 +14,8 @@ from hub.store import audit, commissioning, console, police_windows, proofs, vie
 from hub.store.rows import Row
 from hub.web.alarms import worded
 from hub.web.asking import Asked, said
-from hub.web.rendering import local, render, word
+from hub.web.rendering import local, render
+from hub.web.words import word
 
 SHOWN = 10
 _OPENING = timedelta(seconds=5)

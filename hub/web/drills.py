@@ -13,7 +13,8 @@ from hub.model import to_micros
 from hub.store import audit, drills
 from hub.web.asking import Asked, said
 from hub.web.declaring import phase
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 LISTED = 50
 MARKS = ("arrival", "all_clear")

@@ -10,7 +10,8 @@ from hub.errors import BadInput
 from hub.model import to_datetime, to_micros
 from hub.store import console, duty, duty_book
 from hub.web.asking import Asked, said
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 AHEAD = timedelta(hours=36)
 BACK = timedelta(hours=1)

@@ -21,8 +21,9 @@ from hub.web import standby_links
 from hub.web.acting import refusal
 from hub.web.alarms import for_link
 from hub.web.asking import read_form, services
-from hub.web.rendering import render, word
+from hub.web.rendering import render
 from hub.web.standby_links import link_holds
+from hub.web.words import word
 
 ANSWER = 3.0
 """seconds after which a database that does not answer is given up: somebody is waiting with a telephone in the hand"""

@@ -11,7 +11,8 @@ from hub.model import SECOND
 from hub.store import audit, console, maintenance
 from hub.web.asking import Asked, said
 from hub.web.fields import IDENTIFIER, NOTE, moment, needed, text
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 LISTED = 50
 

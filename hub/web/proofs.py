@@ -13,7 +13,8 @@ from hub.runtime.prover import WITHIN, injected
 from hub.store import audit, console, proofs
 from hub.web.asking import Asked, said
 from hub.web.fields import IDENTIFIER, choice, text
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 LISTED = 100
 TELLS = ("sink", "responders")

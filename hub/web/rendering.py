@@ -1,31 +1,18 @@
 """Pages from templates: every value is escaped, words come from translations/words.yaml, times are shown in Beijing time."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from hub.web.words import reason_of, word
+
 BEIJING = timezone(timedelta(hours=8))
-Words = Mapping[str, tuple[str, str]]
-
-
-@cache
-def words() -> Words:
-    """Every word of the console by its key: (Chinese, English)."""
-    text = files("hub.web").joinpath("translations", "words.yaml").read_text("utf-8")
-    return {str(key): (str(pair[0]), str(pair[1])) for key, pair in yaml.safe_load(text).items()}
-
-
-def word(key: str) -> tuple[str, str]:
-    """A word in both languages; what the translations lack (a new state, a new kind) is shown as it is called."""
-    return words().get(key) or (key.rpartition(".")[2], "")
 
 
 def both(key: str) -> Markup:
@@ -103,6 +90,7 @@ def environment() -> Environment:
     )
     made.globals |= {"t": both, "words": word, "static": static, "titled": titled, "beat": lambda: BEAT_SECONDS}
     made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number, "field": field}
+    made.filters["reason"] = lambda text: titled(*reason_of(text))
     return made
 
 

@@ -19,7 +19,8 @@ from hub.model import to_datetime
 from hub.runtime.standby import Held, Standby
 from hub.web.asking import services
 from hub.web.logins import caller
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 from hub.web.throttle import Throttle
 
 FORWARD = 8.0

@@ -12,7 +12,8 @@ from hub.store import audit, console, police_windows, views
 from hub.store.police_windows import Booking
 from hub.web.asking import Asked, said
 from hub.web.fields import IDENTIFIER, LINE, needed, text
-from hub.web.rendering import render, word
+from hub.web.rendering import render
+from hub.web.words import word
 
 LISTED = 50
 DEVICES = 500

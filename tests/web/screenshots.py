@@ -1,5 +1,7 @@
 """`scripts/screenshots`: starts the demo, plays it by hand, and photographs the console into docs/screenshots.
 
+`scripts/screenshots FOLDER` photographs every page, on a desk and on a phone, into a folder instead: to look at them with fresh eyes.
+
 Everything on the pictures is invented: the demo's institutions, posts instead of people, telephone numbers that nobody has.
 """
 
@@ -8,6 +10,7 @@ import contextlib
 import json
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,7 +114,86 @@ async def main() -> None:
     async with chromium(ensure_browser()) as browser:
         (ROOT / "provisioning/manifests/demo/center-floor-1.png").write_bytes(await photographed(browser))
         async with demo() as there:
-            await take(browser, there)
+            await (take(browser, there) if len(sys.argv) < 2 else look(browser, there, Path(sys.argv[1])))
+
+
+PAGES = (
+    *(
+        "",
+        "alarms",
+        "institutions",
+        "institutions/demo-center",
+        "duty",
+        "drills",
+        "drills/new",
+        "drills/new?institution=demo-center",
+    ),
+    *(
+        "proofs",
+        "tests",
+        "maintenance?institution=demo-center",
+        "maintenance",
+        "noise?days=7",
+        "alarms/{alarm}",
+        "alarms/{alarm}/why",
+    ),
+    *("devices/{device}", "alarms/00000000-0000-0000-0000-000000000000", "drills/{drill}", "proofs/{proof}"),
+)
+
+
+async def look(browser: Browser, there: Demo, folder: Path) -> None:
+    """Every page, wide and narrow, while something goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    one = await there.token("值班一席 Desk 1", "admin")
+    for letter in "puf":
+        await there.press(letter)
+    rows = await there.alarms(3)
+    alarm = next(row for row in rows if row["signal_class"] == "panic")
+    now = datetime.now(UTC)
+    press = {
+        "institution": alarm["institution"],
+        "position": alarm["position"],
+        "at": (now + timedelta(minutes=3)).isoformat(),
+    }
+    drill = {
+        "title": {"zh": "秋季一键报警演练", "en": "Autumn panic drill"},
+        "place": {"institution": alarm["institution"]},
+        "starts_at": now.isoformat(),
+        "ends_at": (now + timedelta(hours=1)).isoformat(),
+        "presses": [press],
+    }
+    window = {
+        "institution": alarm["institution"],
+        "until": (now + timedelta(hours=2)).isoformat(),
+        "reason": "更换交换机",
+    }
+    made = {}
+    for name, path, body in (
+        ("drill", "/drills", drill),
+        ("proof", "/proofs", {"device": alarm["device"]}),
+        ("window", "/maintenance-windows", window),
+        ("armed", f"/institutions/{alarm['institution']}/armed", {"mode": "armed", "reason": "夜间"}),
+    ):
+        answer = await there.api.post(path, json=body)
+        print(name, answer.status_code, answer.text[:200], file=sys.stderr)
+        made[name] = answer.json().get("id", "")
+    names = {"alarm": alarm["id"], "device": alarm["device"], "drill": made["drill"], "proof": made["proof"]}
+    for kind, size in (("desk", {"viewport": {"width": 1440, "height": 900}}), ("phone", PHONE)):
+        page = await log_in(browser, there, one, **size)
+        for n, path in enumerate(PAGES):
+            await page.goto(there.console + path.format(**names))
+            await page.wait_for_timeout(1500)
+            wide = await page.evaluate("document.documentElement.scrollWidth")
+            print(kind, path, wide, file=sys.stderr)
+            await page.screenshot(path=folder / f"{kind}-{n:02}.png", full_page=True)
+    page = await log_in(browser, there, one, "dark", **PHONE)
+    for n, path in ((0, ""), (13, "alarms/{alarm}"), (3, "institutions/demo-center"), (8, "proofs")):
+        await page.goto(there.console + path.format(**names))
+        await page.wait_for_timeout(1000)
+        await page.screenshot(path=folder / f"night-{n:02}.png", full_page=True)
+    await page.context.set_offline(True)
+    await page.wait_for_timeout(11000)
+    await page.screenshot(path=folder / "night-lost.png")
 
 
 async def take(browser: Browser, there: Demo) -> None:

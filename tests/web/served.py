@@ -22,6 +22,7 @@ from hub.store.pool import open_pool
 from hub.web.app import install
 from tests.api import seed
 from tests.api.conftest import Filled
+from tests.web.routes import furnish
 
 WAIT = 30_000
 """milliseconds that a test waits for something at most: generous, since the machine may be busy"""
@@ -100,6 +101,8 @@ class Hub:
     filled: Filled
     line: Line
     conn: AsyncConnection[Any]
+    names: dict[str, str] = field(default_factory=dict)
+    """how everything of tenant a is named (tests.web.routes)"""
     blind: set[str] = field(default_factory=set)
     """parts that the hub says do not hold"""
 
@@ -163,10 +166,11 @@ async def served(filled: Filled) -> AsyncIterator[Hub]:
             "insert into lane_watch (partition, lane, listened_at) select n, 'urgent', now() + interval '1 day'"
             " from generate_series(0, (select value::int - 1 from hub_setting where name = 'partitions')) n"
         )
+        names = await furnish(conn, filled.a)
         tasks = [asyncio.create_task(fanout.follow()), asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result))]
         try:
             async with line(await port) as wire:
-                yield Hub(filled, wire, conn, blind)
+                yield Hub(filled, wire, conn, names, blind)
         finally:
             for task in reversed(tasks):
                 task.cancel()

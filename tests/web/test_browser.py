@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from hub.engine.browser import Browser as Program
 from hub.web import rendering
 from tests.api.conftest import fill
+from tests.web.routes import PAGES, filled
 from tests.web.served import WAIT, Hub, LogIn, chromium, people, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -47,6 +48,42 @@ async def hub(running: Hub) -> AsyncIterator[Hub]:
 async def log_in(browser: Browser, hub: Hub) -> AsyncIterator[LogIn]:
     async with people(browser, hub) as made:
         yield made
+
+
+SMALL = """[...document.querySelectorAll("main button, main .button, main summary, main select, main input:not([type=hidden], [type=radio], [type=checkbox])")]
+    .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 34).map((one) => one.outerHTML.slice(0, 120))"""
+WIDE = """[...document.body.querySelectorAll("main *")].filter((one) => one.getBoundingClientRect().right > screen.width).map((one) => one.outerHTML.slice(0, 160))"""
+FAINT = """() => {
+    // the contrast of every text with what stands behind it (WCAG 2.1, 1.4.3): [ratio, text] of what is below 4.5
+    const light = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+    const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const parse = (text) => { paint.clearRect(0, 0, 1, 1); paint.fillStyle = text; paint.fillRect(0, 0, 1, 1); const d = paint.getImageData(0, 0, 1, 1).data; return [d[0], d[1], d[2], d[3] / 255]; };
+    const over = (top, under) => [0, 1, 2].map((n) => top[n] * top[3] + under[n] * (1 - top[3])).concat(1);
+    const behind = (one) => { const stack = []; for (let at = one; at; at = at.parentElement) stack.unshift(parse(getComputedStyle(at).backgroundColor)); return stack.reduce((under, top) => over(top, under), [255, 255, 255, 1]); };
+    const found = [];
+    for (const one of document.body.querySelectorAll("*")) {
+        const text = [...one.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent.trim()).join("");
+        if (!text || one.closest("svg, option, .unseen, .skip, dialog, noscript") || !one.checkVisibility()) continue;
+        let opacity = 1;
+        for (let at = one; at; at = at.parentElement) opacity *= Number(getComputedStyle(at).opacity);
+        const back = behind(one);
+        const ink = parse(getComputedStyle(one).color);
+        const [a, b] = [light(over([...ink.slice(0, 3), ink[3] * opacity], back)), light(back)].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) found.push([Math.round(ratio * 100) / 100, one.className, text.slice(0, 40)]);
+    }
+    return found;
+}"""
+
+
+def every_page(hub: Hub, alarm: str) -> list[str]:
+    """Every page of the console, of tenant a."""
+    names = {**hub.names, "alarm": alarm}
+    shown = [
+        page for pages in PAGES.values() for page in pages if "floors" not in page.at and "report.csv" not in page.at
+    ]
+    return [f"/console{filled(page.at, names)}" for page in shown if page.at != "/waiting"]
 
 
 async def connected(page: Page) -> None:
@@ -377,12 +414,24 @@ async def test_on_a_phone_nothing_is_cut_off_and_one_thumb_acknowledges(hub: Hub
         """update institution set contacts = '[{"title_zh": "值班园长", "title_en": "Head on duty", "phone": "0355-2071234"}]'"""
     )
     (alarm,) = await hub.raise_alarms("thumb")
-    page = await log_in("operator-a", **PHONE)
+    page = await log_in("admin-a", **PHONE)
     await connected(page)
-    for path in ("/console/", f"/console/alarms/{alarm}", "/console/institutions/a-home", "/console/alarms"):
+    for path in (*every_page(hub, str(alarm)), "/console/login"):
         await page.goto(hub.url + path)
         await expect(page.locator("h1").first).to_be_visible()
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        # the screen's width, not the window's: a phone's window grows with what is too wide
+        if await page.evaluate("document.documentElement.scrollWidth > screen.width"):
+            pytest.fail(f"{path} is too wide: {await page.evaluate(WIDE)}")
+        small = await page.evaluate(SMALL)
+        assert small == [], path  # a thumb hits every button
+        for scheme in ("light", "dark"):
+            await page.emulate_media(color_scheme=scheme)
+            found = await page.evaluate(FAINT)
+            assert found == [], (path, scheme)
+    await page.locator("h1").evaluate(
+        "one => { one.style.background = '#777'; one.style.color = '#888'; one.textContent = 'faint'; }"
+    )
+    assert [text for _, _, text in await page.evaluate(FAINT)] == ["faint"]  # the check finds what it is for
     await page.goto(f"{hub.url}/console/")
     button = page.locator(f"#a-{alarm} form.acknowledge button")
     box = await button.bounding_box()
@@ -392,6 +441,39 @@ async def test_on_a_phone_nothing_is_cut_off_and_one_thumb_acknowledges(hub: Hub
     assert await call.get_attribute("href") == "tel:0355-2071234"
     await button.tap()
     await expect(page.locator(f"#a-{alarm}")).not_to_have_class(re.compile("unowned"))
+
+
+async def test_every_page_is_gone_through_by_keyboard_with_the_focus_always_to_be_seen(hub: Hub, log_in: LogIn) -> None:
+    (alarm,) = await hub.raise_alarms("keys")
+    page = await log_in("admin-a")
+    for path in (
+        f"/console/alarms/{alarm}",
+        "/console/drills/new?institution=a-home",
+        "/console/maintenance?institution=a-home",
+    ):
+        await page.goto(hub.url + path)
+        await page.locator("#main").focus()
+        wanted = await page.evaluate(
+            """[...document.querySelectorAll("main a[href], main button, main summary, main input:not([type=hidden]), main select, main textarea")]
+            .filter((one) => one.checkVisibility()).length"""
+        )
+        seen = 0
+        for _ in range(wanted + 10):
+            await page.keyboard.press("Tab")
+            state = await page.evaluate(
+                """(() => { const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
+                return { inside: one.closest("main") !== null, outline: style.outlineStyle, shown: box.bottom > 0 && box.top < innerHeight }; })()"""
+            )
+            if not state["inside"]:
+                break
+            assert state["outline"] != "none", path
+            assert state["shown"], path
+            seen += 1
+        assert seen >= min(wanted, 5), path
+    for key, place in (("6", "proofs"), ("7", "tests"), ("8", "maintenance"), ("9", "noise"), ("4", "duty")):
+        await page.locator("#main").focus()
+        await page.keyboard.press(key)
+        await page.wait_for_url(f"**/console/{place}")
 
 
 async def test_a_keeper_sees_and_hears_nothing_of_another_institution(hub: Hub, log_in: LogIn) -> None:

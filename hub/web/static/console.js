@@ -20,7 +20,11 @@ let running = false;
 let again = false;
 let timer = 0;
 
-for (const link of document.querySelectorAll(".top nav a")) link.classList.toggle("here", link.dataset.page === document.body.dataset.here);
+for (const link of document.querySelectorAll(".top nav a")) {
+  const here = link.dataset.page !== undefined && link.dataset.page === document.body.dataset.here;
+  link.classList.toggle("here", here);
+  if (here) { link.setAttribute("aria-current", "page"); link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.clientWidth / 2; }
+}
 
 function say(text, bad = false) {
   const line = document.createElement("p");
