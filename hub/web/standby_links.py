@@ -20,8 +20,8 @@ from hub.runtime.standby import Held, Standby
 from hub.web.asking import services
 from hub.web.logins import caller
 from hub.web.rendering import render
-from hub.web.words import word
 from hub.web.throttle import Throttle
+from hub.web.words import word
 
 FORWARD = 8.0
 """seconds that the process with the standby may take"""
