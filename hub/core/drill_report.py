@@ -277,7 +277,7 @@ def _institution(one: Reported) -> str:
             for alarm in one.real
         )
         parts.append(
-            "<h3>期间的真实告警 Real alarms meanwhile</h3><table><tr><th>时间 When</th><th>设备 Device</th><th>类别 Class</th>"
+            "<h3>期间及结束后一刻钟内的真实告警 Real alarms meanwhile, and until a quarter of an hour after</h3><table><tr><th>时间 When</th><th>设备 Device</th><th>类别 Class</th>"
             f"<th>接警 By</th></tr>{lines}</table>"
         )
     return "".join(parts)

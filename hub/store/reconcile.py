@@ -23,6 +23,8 @@ NOTE = "acknowledged while the database did not answer"
 BESIDE = "sent while the database did not answer"
 """what the deliverer notes of a page that the standby has sent"""
 
+UNMARKED = "it was sent as real: without the database nobody knew that it was declared"
+
 
 class Tried(NamedTuple):
     """One attempt, as it ended."""
@@ -61,7 +63,7 @@ async def hand_over(
     found = await cur.fetchone()
     if found is None:
         return None
-    alarm, institution = found
+    alarm, institution, exercise = found
     for answer in answers:
         await _put_answer(cur, alarm, answer)
     done = {(step, repetition) for number, step, repetition in pursuit.done if number == pursuit.round}
@@ -70,7 +72,8 @@ async def hand_over(
     )
     for page in pages:
         left = page.state == "pending" and (not goes_on or (bool(answers) and page.round != pursuit.round))
-        await _put(cur, alarm, institution, page._replace(state="cancelled") if left else page)
+        written = page._replace(state="cancelled") if left else page
+        await _put(cur, alarm, institution, written if exercise is None else _as_told(written))
     return UUID(str(alarm))
 
 
@@ -95,6 +98,12 @@ async def _put_answer(cur: Cursor, alarm: UUID, answer: Answer) -> None:
         with suppress(Conflict):  # it has ended with the acknowledgement
             async with conn.transaction():
                 await alarms.act(conn, alarm, AlarmEvent.LAPSE, "", why, over_at)
+
+
+def _as_told(page: Page) -> Page:
+    """Of an exercise's alarm: whoever pages without the database knows no declaration, so the message bore no mark. It is said of it."""
+    tried = tuple(one._replace(detail=f"{one.detail}; {UNMARKED}".lstrip("; ")) for one in page.tried)
+    return page._replace(tried=tried)
 
 
 async def _put(cur: Cursor, alarm: UUID, institution: int, page: Page) -> None:

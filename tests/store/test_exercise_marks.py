@@ -1,14 +1,19 @@
 """The mark of an exercise goes with the alarm into everything that is made of it, whoever writes it, and can only be taken away."""
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from hub.core.escalation import Plan
+from hub.core.standby import Pursuit
 from hub.model import Exercise
 from hub.store.escalation import begin, fire
 from hub.store.outbox import open_outbox
+from hub.store.reconcile import UNMARKED, Page, Tried, hand_over
 from tests.delivering import ONE
 from tests.paging import World
 
@@ -101,3 +106,23 @@ async def test_only_the_four_kinds_are_marks_and_a_real_alarm_belongs_to_no_exer
                 " from device",
                 (uuid4(), kind, number),
             )
+
+
+@pytest.mark.parametrize("kind", [None, Exercise.DRILL])
+async def test_what_was_paged_as_real_without_the_database_is_said_to_have_been(world: World, kind: str | None) -> None:
+    """A declared press in an outage: the standby knows no declarations and pages it as real, which is right; the book must not say otherwise."""
+    alarm = await marked(world, kind)
+    await world.conn.execute("delete from attempt")
+    ((key, number, step, repetition, responder, channel),) = [
+        tuple(row.values())
+        for row in await world.rows(
+            "select id, round, step, repetition, responder::text, channel::text from notification"
+        )
+    ]
+    of: Any = SimpleNamespace(id=alarm, device="button-1", definition="panic", instance="")
+    pursuit = Pursuit(of, "city", 1, Plan(600_000_000, None, ()), 1, 1, 0)
+    page = Page(key, number, step, repetition, responder, channel, 0, "sent", (Tried(5, "delivered", 200, "ok", 1),))
+    async with world.conn.transaction(), world.conn.cursor() as cur:
+        assert await hand_over(cur, pursuit, [page]) == alarm
+    (attempt,) = await world.rows("select detail from attempt where notification = %s", key)
+    assert attempt["detail"] == ("ok" if kind is None else f"ok; {UNMARKED}")

@@ -101,12 +101,14 @@ where m.drill = any (%(drills)s::uuid[]) and (%(institution)s::text is null or i
 order by m.key
 
 -- name: real
--- Whatever else came from these institutions meanwhile was real.
+-- Whatever else came from these institutions meanwhile was real; so was what came within a quarter of an hour after the end, when people may
+-- still have taken it for the drill: one that ran over, or was cancelled.
 select i.id as institution, a.id, d.id as device, a.definition, a.signal_class, a.raised_at, a.acknowledged_at, a.acknowledged_by
 from drill r
 join lateral (select distinct institution from drill_press where drill = r.id) w on true
 join institutions_in_scope(%(scope)s) i on i.key = w.institution
-join alarm a on a.institution = i.key and a.exercise is null and a.raised_at between r.starts_at and r.ends_at
+join alarm a on a.institution = i.key and a.exercise is null and a.raised_at >= least(r.starts_at, (select min(p.since) from drill_press p where p.drill = r.id))
+    and a.raised_at <= greatest(r.ends_at, (select max(p.until) from drill_press p where p.drill = r.id)) + interval '15 minutes'
     and a.signal_class in ('fire', 'panic')
 join device d on d.key = a.device
 where r.id = %(id)s

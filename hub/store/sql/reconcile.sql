@@ -2,7 +2,7 @@
 
 -- name: alarm
 -- By its identity; else the one that stands for the same press: what came first was not seen by who paged.
-select a.id, a.institution
+select a.id, a.institution, a.exercise
 from alarm a join device d on d.key = a.device
 where a.id = %(id)s
    or (d.id = %(device)s and a.definition = %(definition)s and a.instance = %(instance)s and a.ended_at is null
