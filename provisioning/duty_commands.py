@@ -1,14 +1,12 @@
 """`anxinctl duty`, `handover`, `calendar` and `policy check`: who is on duty, who hands over, which days are worked, who would be reached."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from provisioning import show
 from provisioning.client import Hub
 from provisioning.errors import BadManifest, Exit, HubError, Place, Problem
-from provisioning.sources import read_manifest
-from provisioning.text import Json, Refused, read
+from provisioning.sources import read_document, read_manifest
 
 
 def show_duty(hub: Hub, rota: str | None, at: str | None, *, as_json: bool) -> None:
@@ -158,7 +156,7 @@ def list_calendars(hub: Hub, *, as_json: bool) -> None:
 
 def import_calendar(hub: Hub, file: Path, *, as_json: bool) -> None:
     """Import a year from a file."""
-    given = _read(file)
+    given = read_document(file)
     year = given.get("year") if isinstance(given, dict) else None
     if not isinstance(year, int):
         raise BadManifest([Problem(Place(str(file), 1), "a calendar names its year", "year")])
@@ -168,15 +166,6 @@ def import_calendar(hub: Hub, file: Path, *, as_json: bool) -> None:
         show.as_json(found)
         return
     print(f"{found['year']}: 已导入 imported, {len(found['days'])} 天 days, {found['notice']}")
-
-
-def _read(file: Path) -> Json:
-    try:
-        return read(file.read_bytes(), os.environ).value
-    except OSError as error:
-        raise BadManifest([Problem(Place(str(file), 1), error.strerror or type(error).__name__)]) from None
-    except Refused as error:
-        raise BadManifest([Problem(Place(str(file), error.line), error.reason)]) from None
 
 
 def check_policies(hub: Hub, files: list[Path], *, as_json: bool) -> None:

@@ -1,14 +1,13 @@
 """`anxinctl authority` and `anxinctl alarm hand-over, received, arrived`: police, fire service and the level above."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 from provisioning import show
 from provisioning.alarm_commands import full_id
 from provisioning.client import Hub
-from provisioning.errors import BadManifest, Exit, HubError, Place, Problem
-from provisioning.text import Json, Refused, read
+from provisioning.errors import Exit, HubError
+from provisioning.sources import read_document
 
 _KINDS = {"police": "公安 police", "fire": "消防 fire service", "superior": "上级 level above"}
 
@@ -44,22 +43,13 @@ def list_authorities(hub: Hub, institution: str | None, *, as_json: bool) -> Non
 
 def put_authority(hub: Hub, authority: str, file: Path, *, as_json: bool) -> None:
     """Register or change one from a file."""
-    given = _read(file)
+    given = read_document(file)
     with hub:
         found = hub.put(f"/authorities/{authority}", given)
     if as_json:
         show.as_json(found)
         return
     print(f"{found['id']}: 已登记 registered, {found['title']['zh']} {found['title']['en']}, {found['division']}")
-
-
-def _read(file: Path) -> Json:
-    try:
-        return read(file.read_bytes(), os.environ).value
-    except OSError as error:
-        raise BadManifest([Problem(Place(str(file), 1), error.strerror or type(error).__name__)]) from None
-    except Refused as error:
-        raise BadManifest([Problem(Place(str(file), error.line), error.reason)]) from None
 
 
 def retire_authority(hub: Hub, authority: str) -> None:

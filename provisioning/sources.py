@@ -44,6 +44,16 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def read_document(file: Path, environment: Mapping[str, str] = os.environ) -> Json:
+    """The one document of a file that is no manifest: an authority, a calendar. Raises BadManifest that names file and line."""
+    try:
+        return read(file.read_bytes(), environment).value
+    except OSError as error:
+        raise BadManifest([Problem(Place(str(file), 1), error.strerror or type(error).__name__)]) from None
+    except Refused as error:
+        raise BadManifest([Problem(Place(str(file), error.line), error.reason)]) from None
+
+
 def read_manifest(paths: Iterable[Path], environment: Mapping[str, str] = os.environ) -> Manifest:
     """Read and join the files; raises BadManifest with one problem for each file that cannot be taken."""
     joined = Manifest({}, {})

@@ -7,16 +7,12 @@ from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta, Struct
 
-from hub.errors import BadInput
+from hub.core.signed_order import open_order, refused, seal_order
 from hub.model import Micros, Scalar, Series
 from hub.profiles import LONGEST_TRIAL
 
-MAX_ORDER = 4_096
-"""bytes"""
 Level = Literal["device", "driver", "edge", "read"]
 
 
@@ -70,13 +66,6 @@ class _Body(Struct, forbid_unknown_fields=True, omit_defaults=True):
     t: _Trial | None = None
 
 
-class _Wire(Struct, forbid_unknown_fields=True):
-    v: Literal[1]
-    order: Annotated[bytes, Meta(max_length=MAX_ORDER)]
-    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
-
-
-_wire = msgspec.json.Decoder(_Wire)
 _body = msgspec.json.Decoder(_Body)
 
 
@@ -96,33 +85,15 @@ def make_order(order: Order, private: bytes) -> bytes:
     if trial is None and order.level in ("driver", "read"):
         level = "driver" if order.level == "driver" else "read"
     body = _Body(order.edge, str(order.proof), device, point, instance, order.value, level, order.until, trial)
-    written = msgspec.json.encode(body)
-    return msgspec.json.encode(_Wire(1, written, Ed25519PrivateKey.from_private_bytes(private).sign(_signed(written))))
+    return seal_order("proof", body, private)
 
 
 def read_order(payload: bytes, edge: str, public: bytes) -> Order:
     """The order, once its signature holds and it is for `edge`; raises BadInput (`order`) that says which does not."""
-    if len(payload) > 2 * MAX_ORDER:
-        raise _refused(f"{len(payload)} bytes, at most {2 * MAX_ORDER} are taken")
-    try:
-        wire = _wire.decode(payload)
-        Ed25519PublicKey.from_public_bytes(public).verify(wire.signature, _signed(wire.order))
-        body = _body.decode(wire.order)
-    except InvalidSignature:
-        raise _refused("the signature is not by the key that this edge's bundle names") from None
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise _refused("is no order of a proof") from None
+    body = open_order("proof", payload, public, _body)
     if body.edge != edge:
-        raise _refused(f"it is for edge {body.edge!r}")
+        raise refused(f"it is for edge {body.edge!r}")
     if (body.t is None) is (body.level == "device"):
-        raise _refused("the level device takes a test point, and no other level does")
+        raise refused("the level device takes a test point, and no other level does")
     trial = None if body.t is None else Trial(body.t.w, body.t.v, body.t.o, body.t.e, tuple(body.t.a), body.t.s)
     return Order(body.edge, UUID(body.id), Series(body.d, body.p, body.i), body.r, body.level, body.until, trial)
-
-
-def _signed(written: bytes) -> bytes:
-    return b"anxin/v1 proof\n" + written
-
-
-def _refused(reason: str) -> BadInput:
-    return BadInput(reason, "", code="order")

@@ -8,17 +8,14 @@ from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta, Struct
 
 from hub.bundle import LocalRule, RuleWatch
 from hub.core.local_rules import is_for_fire
+from hub.core.signed_order import MAX_ORDER, open_order, refused, seal_order
 from hub.errors import BadInput
 from hub.model import Micros
 
-MAX_ORDER = 4_096
-"""bytes"""
 MAX_REASON = 300
 VALID: Micros = 15_000_000
 """an order that an edge gets later than this is not followed: somebody may have silenced the siren since"""
@@ -56,12 +53,6 @@ class _Order(Struct, forbid_unknown_fields=True):
     until: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
-class _Wire(Struct, forbid_unknown_fields=True):
-    v: Literal[1]
-    order: Annotated[bytes, Meta(max_length=MAX_ORDER)]
-    signature: Annotated[bytes, Meta(min_length=64, max_length=64)]
-
-
 class _Answer(Struct, forbid_unknown_fields=True):
     v: Literal[1]
     id: _Uuid
@@ -69,7 +60,6 @@ class _Answer(Struct, forbid_unknown_fields=True):
     said: Annotated[str, Meta(max_length=MAX_REASON)]
 
 
-_wire = msgspec.json.Decoder(_Wire)
 _order = msgspec.json.Decoder(_Order)
 _answer = msgspec.json.Decoder(_Answer)
 
@@ -87,24 +77,14 @@ def siren_answer_topic(partition: int, edge: str) -> str:
 def make_siren_order(order: SirenOrder, private: bytes) -> bytes:
     """The signed message."""
     body = _Order(order.edge, str(order.id), order.rule, order.device, order.definition, order.until)
-    written = msgspec.json.encode(body)
-    return msgspec.json.encode(_Wire(1, written, Ed25519PrivateKey.from_private_bytes(private).sign(_signed(written))))
+    return seal_order("siren", body, private)
 
 
 def read_siren_order(payload: bytes, edge: str, public: bytes) -> SirenOrder:
     """The order, once its signature holds and it is for `edge`; raises BadInput (`order`) that says which does not."""
-    if len(payload) > 2 * MAX_ORDER:
-        raise _refused(f"{len(payload)} bytes, at most {2 * MAX_ORDER} are taken")
-    try:
-        wire = _wire.decode(payload)
-        Ed25519PublicKey.from_public_bytes(public).verify(wire.signature, _signed(wire.order))
-        body = _order.decode(wire.order)
-    except InvalidSignature:
-        raise _refused("the signature is not by the key that this edge's bundle names") from None
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise _refused("is no order of a siren") from None
+    body = open_order("siren", payload, public, _order)
     if body.edge != edge:
-        raise _refused(f"it is for edge {body.edge!r}")
+        raise refused(f"it is for edge {body.edge!r}")
     return SirenOrder(body.edge, UUID(body.id), body.rule, body.d, body.a, body.until)
 
 
@@ -127,22 +107,14 @@ def read_siren_answer(payload: bytes) -> SirenAnswer:
 def rule_for(order: SirenOrder, rules: tuple[LocalRule, ...], now: Micros) -> LocalRule:
     """The rule whose siren sounds; raises BadInput where it is too late, or where the rule does not watch this for fire, and fire alone."""
     if now > order.until:
-        raise _refused("the order is too old")
+        raise refused("the order is too old")
     rule = next((rule for rule in rules if rule.id == order.rule), None)
     if rule is None:
-        raise _refused(f"this edge has no local rule {order.rule!r}")
+        raise refused(f"this edge has no local rule {order.rule!r}")
     if not any(_is_it(watch, order) for watch in rule.watches):
-        raise _refused(f"rule {order.rule!r} does not watch {order.device}/{order.definition} for fire")
+        raise refused(f"rule {order.rule!r} does not watch {order.device}/{order.definition} for fire")
     return rule
 
 
 def _is_it(watch: RuleWatch, order: SirenOrder) -> bool:
     return (watch.device, watch.definition) == (order.device, order.definition) and is_for_fire(watch)
-
-
-def _signed(written: bytes) -> bytes:
-    return b"anxin/v1 siren\n" + written
-
-
-def _refused(reason: str) -> BadInput:
-    return BadInput(reason, "", code="order")

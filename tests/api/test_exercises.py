@@ -171,6 +171,17 @@ async def test_the_report_times_what_came_and_compares_it_with_the_drill_before(
         assert [row["row"] for row in rows] == ["summary", "press", "arrival", "arrival", "all_clear", "earlier"]
         assert (rows[0]["first_notice_s"], rows[0]["acknowledged_s"]) == ("4.0", "30.0")
         assert rows[-1]["first_notice_s"] == "10.0"
+    # one that comes when the drill has run over is real, and the report still says so; one that comes long after is another story
+    for minutes in (10, 20):
+        await city.conn.execute(
+            "insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at, ended_at)"
+            " select %s, d.key, d.institution, 'panic', 'panic', 'critical', 'normal', true, at, at, at from device d,"
+            " (select r.ends_at + make_interval(mins => %s) as at from drill r where r.id = %s) t where d.key = %s",
+            [uuid4(), minutes, id, city.a.button_key],
+        )
+    async with city.client() as client:
+        (run,) = (await client.get(f"/drills/{id}")).json()["institutions"]
+        assert len(run["real"]) == 1
 
 
 async def test_a_proof_is_asked_for_once_at_a_time_and_shown_with_its_position(city: City, problem: Problem) -> None:
