@@ -19,8 +19,8 @@ from tests.delivering import ONE, TWO, attempts, delivering, escalating, hurry, 
 from tests.mailboxes import mailbox
 from tests.paging import POLICY, SECRET, World, receiver, smtp, webhook
 
-ORDINARY = (Priority.CRITICAL, Priority.HIGH, Priority.MEDIUM, Priority.LOW)
-"""one alarm of each is no storm: none waits for another"""
+ORDINARY = (Priority.LOW, Priority.MEDIUM, Priority.HIGH, Priority.CRITICAL)
+"""one alarm of each in this order is no storm: what is graver waits for nothing"""
 
 
 @pytest.fixture
