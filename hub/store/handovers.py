@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from hub.core.rights import Scope
 from hub.errors import Conflict, NotFound
-from hub.model import Micros, SignalClass
+from hub.model import Micros, SignalClass, to_datetime
 from hub.store.bell import Bell
 from hub.store.intervals import to_interval
 from hub.store.pool import Connection, connect
@@ -22,6 +22,7 @@ from hub.store.premises import cameras_of_alarm
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
 from hub.store.session import translated
+from hub.store.steady import SteadyClock
 
 _SQL = queries("handovers")
 
@@ -197,9 +198,10 @@ class Claimed(NamedTuple):
 class Desk:
     """The loop's own connection. Every method raises LinkDown when it is gone."""
 
-    def __init__(self, conn: Connection, bell: Bell) -> None:
+    def __init__(self, conn: Connection, bell: Bell, clock: SteadyClock) -> None:
         self.conn = conn
         self._bell = bell
+        self._clock = clock
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -209,9 +211,13 @@ class Desk:
                 yield self.conn
 
     async def due_by_order(self, limit: int) -> Sequence[tuple[UUID, str]]:
-        """(alarm, authority) that a standing order hands over now."""
+        """(alarm, authority) that a standing order hands over now. Raises Conflict where the clock was set, and somebody holds what that moves."""
+        async with self.transaction() as conn, conn.cursor() as cur:
+            now = await self._clock.read(cur)
+        self._clock.committed()
         async with self.transaction() as conn:
-            cursor = await conn.execute(_SQL["automatic"], {"limit": limit})
+            given = {"limit": limit, "now": to_datetime(now.at), "stood": now.stood}
+            cursor = await conn.execute(_SQL["automatic"], given)
             return [(row[0], row[1]) for row in await cursor.fetchall()]
 
     async def claim(self, limit: int, lease: Micros) -> list[Claimed]:
@@ -263,12 +269,12 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(database_url: str) -> AsyncIterator[Desk]:
+async def open_desk(database_url: str, clock: SteadyClock) -> AsyncIterator[Desk]:
     """Connect and listen; raises LinkDown."""
     conn = await connect(database_url, "handovers", autocommit=True)
     try:
         bell = Bell(conn)
         await bell.listen("anxin_handover")
-        yield Desk(conn, bell)
+        yield Desk(conn, bell, clock)
     finally:
         await conn.close()

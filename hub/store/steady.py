@@ -144,6 +144,10 @@ class SteadyClock:
         if step != 0:
             await cur.execute(_SQL["move_ownerships"], given)
             await cur.execute(_SQL["move_notifications"], given)
+            await cur.execute(_SQL["move_handovers"], given)
+            longest = second.reading.after - first.reading.before
+            new = {"new": to_datetime(second.reading.wall - longest - TOLERANCE)}
+            await cur.execute(_SQL["move_uncovered"], given | new)
         await cur.execute(_SQL["note_step"], given | {"moved": moved})
         _log.error("clock_was_set", by_seconds=step / SECOND, steps_moved=moved)
         return second._replace(reading=second.reading._replace(moved=second.reading.moved + step))
@@ -175,6 +179,7 @@ class SteadyClock:
             await cur.execute(_SQL["forget"], given)
         waits = {"longest": to_interval(_LONGEST_WAIT), "urgent": to_interval(_LONGEST_URGENT_WAIT)}
         await cur.execute(_SQL["wake"], given | waits)
+        await cur.execute(_SQL["wake_handovers"], given | waits)
         self._remembered_at = reading.after
 
 

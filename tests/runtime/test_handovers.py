@@ -131,6 +131,50 @@ async def test_an_order_hands_over_what_nobody_answered_and_nothing_else(world: 
     assert [tuple(row.values()) for row in rows] == [(waiting, True, "standing-order")]
 
 
+@pytest.mark.parametrize("unseen", [False, True], ids=["set", "there-and-back"])
+async def test_no_order_calls_an_authority_early_for_a_clock_that_is_set_forward(world: World, unseen: bool) -> None:
+    await world.own_clock()
+    order = Order(frozenset({SignalClass.PANIC}), 1800 * SECOND)
+    async with receiver() as hook:
+        await authority(world, hook.url, order=order)
+        waiting = await world.alarm()
+        async with handing(world):
+            await eventually(lambda: watched(world))
+            if unseen:
+                await world.set_clock(-3600)
+                waiting = await world.alarm()
+            await world.set_clock(3600)
+            await eventually(lambda: counts_from_now(world, waiting))
+            assert hook.requests == []
+            await world.conn.execute("update escalation set started_at = started_at - interval '31 min'")
+            await eventually(lambda: len(hook.requests) >= 1)
+
+
+async def watched(world: World) -> bool:
+    return bool(await world.rows("select 1 as one from clock_watch"))
+
+
+async def counts_from_now(world: World, alarm: UUID) -> bool:
+    waits = "select abs(extract(epoch from hub_clock() - started_at)) < 600 as short from escalation where alarm = %s"
+    return bool((await world.rows(waits, alarm))[0]["short"])
+
+
+async def test_a_message_to_an_authority_does_not_wait_an_hour_for_a_clock_that_is_set_back(world: World) -> None:
+    await world.own_clock()
+    async with receiver("500") as hook:
+        await authority(world, hook.url)
+        alarm = await world.alarm()
+        async with handing(world):
+            await eventually(lambda: watched(world))
+            await button(world, alarm)
+            await eventually(lambda: len(hook.requests) >= 1)
+            await world.conn.execute(
+                "update handover_message set next_attempt_at = hub_clock() + interval '20 s' where state = 'pending'"
+            )
+            await world.set_clock(-3600)
+            await eventually(lambda: len(hook.requests) >= 2)
+
+
 @pytest.mark.parametrize("kind", Exercise)
 async def test_no_order_hands_over_an_exercise(world: World, kind: str) -> None:
     order = Order(frozenset({SignalClass.PANIC, SignalClass.FIRE}), 0)

@@ -249,8 +249,8 @@ async def test_an_alarm_that_is_held_back_is_not_taken_for_one_of_another_clock(
     clock = host.process()
     await host.read(clock)
     await world.conn.execute(
-        "create or replace function hold_back(asked uuid) returns interval stable language sql as"
-        " $$ select interval '29 s' $$"
+        "create or replace function holds_back(asked uuid[]) returns table (alarm uuid, held interval) stable language sql as"
+        " $$ select id, interval '29 s' from unnest(asked) a(id) $$"
     )
     alarm = await world.alarm()
     assert await host.due(clock) == []

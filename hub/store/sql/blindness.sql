@@ -245,8 +245,10 @@ order by a.id
 limit %(limit)s
 
 -- name: hold
--- What is to be hidden, and is not yet, is not paged meanwhile: all of it at once, in the transaction that begins the root.
-update escalation_step s set due_at = hub_clock() + %(longer)s
+-- What is to be hidden, and is not yet, is not paged meanwhile: all of it at once, in the transaction that begins the root. Reckoned anew, by a
+-- reading of the clock that nobody has compared (hub/store/steady.py).
+update escalation_step s
+set due_at = hub_clock() + %(longer)s, written_at = hub_clock(), written = pg_current_xact_id(), steady = false
 where s.alarm = any (%(alarms)s::uuid[]) and s.state = 'due' and s.due_at < hub_clock() + %(longer)s
 
 -- name: over

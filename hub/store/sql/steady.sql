@@ -80,6 +80,18 @@ set next_attempt_at = %(wall)s, clock_moved = clock_moved + %(step)s,
     lease_until = case when lease_until is null then null else %(wall)s::timestamptz + interval '30 s' end
 where state = 'pending'
 
+-- name: move_uncovered
+-- Nobody is told of these; an authority's standing order counts from their begin.
+update escalation set started_at = least(started_at + %(step)s, %(wall)s)
+where state = 'uncovered' and not started_at between %(new)s and %(wall)s
+
+-- name: move_handovers
+update handover_message set next_attempt_at = %(wall)s where state = 'pending'
+
+-- name: wake_handovers
+update handover_message set next_attempt_at = %(wall)s
+where state = 'pending' and next_attempt_at > %(wall)s + %(urgent)s
+
 -- name: wake
 -- No try is put off so long (hub.core.escalation.retry_after, hub.core.storms): it was reckoned by a clock that was set back since.
 update notification
