@@ -74,7 +74,12 @@ _PROFILES = """
 
 def profiles() -> dict[str, Profile]:
     """The profiles of this city."""
-    return {document["profile"]: parse_profile(document, "city") for document in yaml.safe_load(_PROFILES)}
+    return {document["profile"]: parse_profile(document, "city") for document in documents()}
+
+
+def documents() -> list[dict[str, Any]]:
+    """The same as they are written."""
+    return list(yaml.safe_load(_PROFILES))
 
 
 def seed(database: str, admin_state: str = "in_service") -> None:

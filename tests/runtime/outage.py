@@ -1,10 +1,12 @@
 """A hub of loops in this process over a database that can be stopped, frozen or filled: what the tests of the standby share."""
 
 import asyncio
+import json
 import os
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import yaml
 from psycopg import sql
 from pydantic import SecretStr
 
@@ -27,7 +30,7 @@ from hub.runtime.standby import Standby, Timing
 from hub.store.migrate import upgrade
 from hub.testing import eventually
 from tests.paging import SECRET, Receiver
-from tests.runtime.city import PARTITION, profiles, seed
+from tests.runtime.city import PARTITION, documents, profiles, seed
 
 QUICK = Timing(refresh=0.3, people=0.5, orphaned=30.0)
 
@@ -257,6 +260,27 @@ async def centre(
     finally:
         one.task.cancel()
         await asyncio.wait({one.task})
+
+
+@asynccontextmanager
+async def ingest_process(database: str, mqtt_url: str, folder: Path) -> AsyncIterator["asyncio.subprocess.Process"]:
+    """Ingest as a process of its own, over the city's partition; it may be stopped, and is killed at the end."""
+    shelf = folder / "profiles"
+    shelf.mkdir()
+    for document in documents():
+        (shelf / f"{document['profile']}.yaml").write_text(yaml.safe_dump(document, allow_unicode=True))
+    known = {"ANXIN_DATABASE_URL": database, "ANXIN_MQTT_URL": mqtt_url, "ANXIN_PROFILES": json.dumps([str(shelf)])}
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("anxin")),
+        *("serve", "--role", "ingest", "--partitions", str(PARTITION), "--no-migrate"),
+        env={**os.environ, **known},
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 def facts(receiver: Receiver) -> list[str]:

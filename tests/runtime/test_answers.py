@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from hub.runtime.service import Role
 from hub.testing import eventually
 from tests.paging import Receiver, receiver
 from tests.runtime.city import client, fetch, rows, sample
-from tests.runtime.outage import Centre, centre, cover, server
+from tests.runtime.outage import Centre, centre, cover, ingest_process, server
 from tests.runtime.test_refusing_database import panics
 from tests.runtime.test_standby import key, press
 
@@ -96,3 +97,41 @@ async def test_a_link_shows_the_alarm_and_its_button_stops_the_chain_and_the_dat
                 await press(sender)  # and again after that
                 await eventually(lambda: len(panics(sink)) == 3, 30)
         assert len(set(panics(sink))) == 3
+
+
+@pytest.mark.timeout(180)
+async def test_what_a_wedged_ingest_does_not_commit_is_paged_and_answered_while_the_database_is_well(
+    tmp_path: Path, mqtt_url: str
+) -> None:
+    async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
+        cover(db.url, sink.port, ("0s", "0s", "0"), ("5s", "0s", "0"))
+        async with (
+            ingest_process(db.url, mqtt_url, tmp_path) as ingest,
+            centre(db.url, mqtt_url, tmp_path, [Role.PAGING, Role.API]) as hub,
+        ):
+            await sender.told("urgent", sample("button-1", "pressed", False))
+            ingest.send_signal(signal.SIGSTOP)
+            seq, alarm = await press(sender)
+            await eventually(lambda: panics(sink) == [key(alarm)], 20)
+            assert fetch(db.url, "select count(*) from alarm where signal_class = 'panic'") == [
+                (0,)
+            ]  # nobody raised it
+            second = await sender.say("urgent", sample("button-1", "pressed", True))
+            await eventually(lambda: len(panics(sink)) == 2, 20)
+            held = panics(sink)[1]
+            taken = await opened(hub, link_of(sink, key(alarm)), acting=True)
+            assert taken.status_code == 200
+            assert "值班 [duty]" in taken.text
+            await eventually(lambda: len(panics(sink)) == 3, 20)  # the other one climbs, this one does not
+            ingest.send_signal(signal.SIGCONT)
+            await sender.confirmed("urgent", max(seq, second))
+            standby = hub.service.standby
+            assert standby is not None
+            await eventually(lambda: not standby.pursuits, 40)
+            found = (
+                "select id, occurrences, acknowledged_by from alarm where signal_class = 'panic' order by definition"
+            )
+            await rows(db.url, found, [(alarm, 1, "值班 [duty]"), (ANY, 1, None)], 20)
+            await rows(db.url, "select count(*) from notification where urgency = 0 and state <> 'sent'", [(0,)], 20)
+        assert len(set(panics(sink))) == len(panics(sink)) == 3
+        assert panics(sink)[:2] == [key(alarm), held]
