@@ -117,6 +117,7 @@ def api_of(ready_file: str) -> "ServeApi":
         install(app)
 
         def bound(port: int) -> None:
+            parts.api_port = port
             if ready_file:
                 Path(ready_file).write_text(str(port))
 

@@ -33,6 +33,7 @@ from hub.store.canary import Aviary, Nest, open_aviary
 EVERY = 30.0
 LIMIT = 20.0
 """seconds a round: from one press to the next, and until which all must have come back"""
+DEAF = 20.0
 BODY = 65_536
 """bytes of a request to the sink at most"""
 SWEEP_ROUNDS = 20
@@ -44,6 +45,8 @@ class Timing(NamedTuple):
 
     every: float = EVERY
     limit: float = LIMIT
+    deaf: float = DEAF
+    """without a lane's note that it listens; it writes one every 5 s"""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Watch:
     missing: int = 0
     """canaries that did not come back in the last round"""
     unattended: int = 0
+    deaf: int = 0
+    """lanes that stood still in the last round, the bulk ones too: no canary goes by them"""
     unanswered: int = 0
     """watched URLs that did not answer in the last round"""
     took: float = 0.0
@@ -125,7 +130,7 @@ class Auditor:
         *,
         heartbeat: str = "",
         sink_url: str = "",
-        watched: Sequence[str] = (),
+        watched: Callable[[], Sequence[str]] = tuple,
         timing: Timing = Timing(),
     ) -> None:
         self._database_url = database_url
@@ -187,17 +192,20 @@ class Auditor:
         try:
             async with asyncio.timeout(self._timing.limit):
                 missing = await self._canaries(aviary, mqtt, nests)
-                unattended = await look(self._database_url)
-                silent = [url for url in self._watched if not await _answers(url)]
+                unattended, deaf = await look(self._database_url, self._timing.deaf)
+                silent = [url for url in self._watched() if not await _answers(url)]
                 if self.watch.rounds % SWEEP_ROUNDS == 0:
                     await _sweep(aviary)
         except TimeoutError:
             return "the database or the broker did not answer in time"
         self.watch.missing, self.watch.unattended, self.watch.unanswered = len(missing), len(unattended), len(silent)
+        self.watch.deaf = len(deaf)
         if missing:
             return f"{len(missing)} of {len(nests)} canaries did not come back: partition {missing[0].partition}"
         if unattended:
             return f"alarm {unattended[0].alarm} has no next step: {unattended[0].reason}"
+        if deaf:
+            return f"lane {deaf[0][1]} of partition {deaf[0][0]} stands still"
         return f"{urlsplit(silent[0]).netloc} does not answer" if silent else ""
 
     async def _canaries(self, aviary: Aviary, mqtt: Session, nests: Sequence[Nest]) -> list[Nest]:

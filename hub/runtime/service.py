@@ -92,6 +92,8 @@ class Service:
         """what this process owns, once it does"""
         self.standby: Standby | None = None
         """what pages while the database does not answer (role paging)"""
+        self.api_port: int | None = None
+        """where the API of this process takes requests, once it does"""
         self._database = settings.database_url.get_secret_value()
 
     async def ready(self) -> Mapping[str, bool]:
@@ -100,7 +102,7 @@ class Service:
         if self.partitions is not None:
             parts |= {"lease": self.partitions.leased, "broker": self.partitions.ready}
         if self.standby is not None:
-            parts["standby"] = self.standby.listening and self.standby.age < STANDBY_AGE
+            parts["standby"] = self.standby.is_watching and self.standby.age < STANDBY_AGE
         return parts
 
     async def run(self, serve_api: ServeApi, *, migrate: bool = True) -> None:
@@ -206,11 +208,19 @@ class Service:
             broker,
             heartbeat="" if settings.heartbeat_url is None else settings.heartbeat_url.get_secret_value(),
             sink_url=settings.canary_sink_url,
-            watched=settings.watch,
+            watched=self._watched,
             timing=Timing(settings.canary_seconds, settings.canary_seconds * LIMIT / EVERY),
         )
         self.metrics.register(_AuditorMetrics(auditor.watch))
         return auditor
+
+    def _watched(self) -> Sequence[str]:
+        """What must answer: what the settings name, else the API of this very process, which says what else of it stands still."""
+        if self.settings.watch or self.api_port is None:
+            return self.settings.watch
+        host = self.settings.api_host
+        local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+        return (f"http://{local}:{self.api_port}/readyz",)
 
     async def _await_database(self, migrate: bool) -> None:
         """The database, at its newest revision. While it is away at the start the standby, where it has a plan on disk, pages already."""
@@ -333,4 +343,5 @@ class _AuditorMetrics:
         yield GaugeMetricFamily(
             "anxin_auditor_unattended", "critical alarms without a next step", value=watch.unattended
         )
+        yield GaugeMetricFamily("anxin_auditor_lanes_deaf", "lanes that stood still", value=watch.deaf)
         yield GaugeMetricFamily("anxin_auditor_canary_seconds", "until the last one was back", value=watch.took)

@@ -61,6 +61,8 @@ STALE: Micros = 3 * SECOND
 """what is overdue by this much while the database does not answer is sent from here"""
 OVERDUE: Micros = 8 * SECOND
 """the same while it answers: the escalator had its chance"""
+ROUND = 10.0
+"""seconds after which its loop stands still"""
 FORGOTTEN = 86_400.0
 """seconds after which nobody can say any more that an escalation that ran then runs still"""
 OLD = 60.0
@@ -119,6 +121,7 @@ class Standby:
         self._judges: dict[int, tuple[Judge, tuple[State, Registry] | None]] = {}
         self._looker = Looker(database_url, self.known, self, timing)
         self.listening = False
+        self._watched = 0.0
 
     # what others ask -------------------------------------------------------------------------------------------------
 
@@ -131,6 +134,11 @@ class Standby:
     def ready(self) -> asyncio.Event:
         """A plan is there, from the disk or from the database."""
         return self._looker.ready
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it hears the urgent lane, and its loop goes round."""
+        return self.listening and asyncio.get_running_loop().time() - self._watched < ROUND
 
     @property
     def age(self) -> float:
@@ -228,6 +236,7 @@ class Standby:
         loop = asyncio.get_running_loop()
         said_old = loop.time()
         while True:
+            self._watched = loop.time()
             timing = self._timing
             for partition, waiting in self.window.overdue(loop.time(), timing.grace, timing.settled).items():
                 await self._judge(partition, waiting)

@@ -14,9 +14,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from hub.core.canary import PROFILE
 from hub.engine import Engine
+from hub.model import Lane
 from hub.mqtt import parse_broker
 from hub.notify import Outcome, Receipt
 from hub.runtime import deliverer, escalator
@@ -26,8 +28,9 @@ from hub.runtime.partitions import Partitions
 from hub.store.migrate import upgrade
 from hub.testing import eventually
 from tests.runtime.city import fetch, profiles, seed
+from tests.runtime.outage import centre
 
-TIMING = Timing(every=0.3, limit=2.0)
+TIMING = Timing(every=0.3, limit=2.0, deaf=8.0)
 """in production 30 s and 20 s"""
 QUIET = 3.0
 """seconds without a beat after which the outside would alarm"""
@@ -63,9 +66,9 @@ class Outside:
         seen = self.beats
         await eventually(lambda: self.beats > seen + 1, 40)
 
-    async def alarmed(self) -> None:
+    async def alarmed(self, quiet: float = QUIET) -> None:
         """The beat stops, and within the time that stands for 90 s."""
-        await eventually(lambda: time.monotonic() - self.last > QUIET, 20)
+        await eventually(lambda: time.monotonic() - self.last > quiet, 40)
 
 
 Loop = Callable[[], Coroutine[Any, Any, Any]]
@@ -80,6 +83,18 @@ class Stand:
     auditor: Auditor
     loops: dict[str, Loop]
     tasks: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict)
+    partitions: Partitions | None = None
+
+    def own(self, partitions: Partitions) -> Coroutine[Any, Any, Any]:
+        self.partitions = partitions
+        return partitions.run()
+
+    @asynccontextmanager
+    async def wedged(self, lane: Lane) -> AsyncIterator[None]:
+        """That lane's loop waits for something that never comes."""
+        assert self.partitions is not None
+        async with self.partitions.shared[0].lanes[lane]._lock:
+            yield
 
     def start(self, name: str) -> None:
         self.tasks[name] = asyncio.create_task(self.loops[name](), name=name)
@@ -142,6 +157,12 @@ def _cwd(entry: Path) -> Path | None:
         return None
 
 
+def one_partition(url: str) -> None:
+    with psycopg.connect(url) as conn:
+        conn.execute("update hub_setting set value = '1' where name = 'partitions'")
+        conn.execute("update institution set partition = 0")
+
+
 @asynccontextmanager
 async def stand(folder: Path, watched: tuple[str, ...] = ("/well",)) -> AsyncIterator[Stand]:
     outside = Outside()
@@ -149,14 +170,12 @@ async def stand(folder: Path, watched: tuple[str, ...] = ("/well",)) -> AsyncIte
         url, broker = engine.database_url, parse_broker(engine.mqtt_url)
         await asyncio.to_thread(upgrade, url)
         seed(url)
-        with psycopg.connect(url) as conn:
-            conn.execute("update hub_setting set value = '1' where name = 'partitions'")
-            conn.execute("update institution set partition = 0")
+        one_partition(url)
         known = {**profiles(), PROFILE.profile: PROFILE}
         urls = tuple(outside.url + path for path in watched)
-        auditor = Auditor(url, broker, heartbeat=f"{outside.url}/beat", watched=urls, timing=TIMING)
+        auditor = Auditor(url, broker, heartbeat=f"{outside.url}/beat", watched=lambda: urls, timing=TIMING)
         loops: dict[str, Loop] = {
-            "ingest": lambda: Partitions(url, broker, known, [0]).run(),
+            "ingest": lambda: all_.own(Partitions(url, broker, known, [0])),
             "escalator": lambda: escalator.run(url),
             "deliverer": lambda: deliverer.run(url, profiles=known),  # no loopback but for the canary
             "auditor": lambda: in_thread(auditor.run),
@@ -195,6 +214,8 @@ async def test_whatever_single_part_dies_hangs_or_lies_the_heartbeat_stops_and_c
             "a notifier that waits for ever": lambda: parts.delivering_by(monkeypatch, _hangs),
             "a notifier that lies": lambda: parts.delivering_by(monkeypatch, _lies),
             "auditor": lambda: parts.without("auditor"),
+            "the urgent lane stands still": lambda: parts.wedged(Lane.URGENT),
+            "the bulk lane stands still": lambda: parts.wedged(Lane.BULK),
             "broker": lambda: parts.frozen([parts.engine.pids()["mosquitto"]]),
             "database": lambda: parts.frozen(parts.postgres()),
             "an alarm that nobody drives": parts.unattended,
@@ -222,3 +243,30 @@ async def test_what_else_must_answer_is_asked_and_only_what_is_signed_is_believe
         assert parts.outside.beats == 0
         assert not parts.auditor._sink._believe({"webhook-id": "1", "webhook-timestamp": "1"}, b"{}")
         assert not parts.auditor._sink._believe({}, b"\xff")
+
+
+@pytest.mark.timeout(180)
+async def test_what_is_not_on_the_canarys_way_is_asked_of_the_process_itself_by_default(tmp_path: Path) -> None:
+    outside = Outside()
+    async with Engine(tmp_path / "engine", durable=False, environment={}, say=lambda _: None) as engine:
+        await asyncio.to_thread(upgrade, engine.database_url)
+        seed(engine.database_url)
+        one_partition(engine.database_url)
+        more: dict[str, Any] = {"heartbeat_url": SecretStr(f"{outside.url}/beat"), "canary_seconds": 1.5}
+        try:
+            async with centre(engine.database_url, engine.mqtt_url, tmp_path, **more) as hub:
+                await outside.beating()
+                standby, port = hub.service.standby, hub.service.api_port
+                assert standby is not None
+                hold, wedged = asyncio.Event(), standby._let_lapse
+                standby._let_lapse = hold.wait  # type: ignore[method-assign,assignment]
+                await outside.alarmed(6.0)  # its loop stands still
+                standby._let_lapse = wedged  # type: ignore[method-assign]
+                hold.set()
+                await outside.beating()
+                hub.service.api_port = 1  # nobody answers there
+                await outside.alarmed(6.0)
+                hub.service.api_port = port
+                await outside.beating()
+        finally:
+            outside.close()
