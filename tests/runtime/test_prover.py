@@ -120,7 +120,17 @@ def manifest(port: int, hook: str, mail: int) -> dict[str, Any]:
 class Site:
     """The centre, the edge and everybody who is told, running."""
 
-    def __init__(self, centre: Centre, owner: Partitions, button: Device, hook: Receiver, mails: Mailbox) -> None:
+    def __init__(
+        self,
+        centre: Centre,
+        owner: Partitions,
+        button: Device,
+        hook: Receiver,
+        mails: Mailbox,
+        hub: contextlib.AsyncExitStack,
+    ) -> None:
+        self.hub = hub
+        """what takes in: closed, it is away"""
         self.centre = centre
         self.owner = owner
         self.button = button
@@ -192,7 +202,8 @@ async def site(centre: Centre, button: Device, folder: Path, *, edge: bool = Tru
         assert await centre.apply(manifest(button.port, hook.url, mails.port), KNOWN) == []
         with_state = "update device_state set admin_state = 'in_service', proven_at = now()"
         centre.rows(f"with moved as ({with_state} returning 1) select count(*) from moved")
-        owner = await stack.enter_async_context(centre.serving(KNOWN))
+        hub = await stack.enter_async_context(contextlib.AsyncExitStack())
+        owner = await hub.enter_async_context(centre.serving(KNOWN))
         world: Any = type("World", (), {"url": centre.database})
         await stack.enter_async_context(escalating(world))
         await stack.enter_async_context(delivering(world, profiles=KNOWN))
@@ -201,7 +212,7 @@ async def site(centre: Centre, button: Device, folder: Path, *, edge: bool = Tru
             await stack.enter_async_context(running(await centre.bundle(KNOWN), folder))
             seen = "select 1 from point_state p join series s on s.key = p.series where s.point = 'pressed'"
             await eventually(lambda: centre.rows(seen))
-        yield Site(centre, owner, button, hook, mails)
+        yield Site(centre, owner, button, hook, mails, hub)
 
 
 HOPS = ("requested_at", "sent_at", "device_at", "edge_at", "spooled_at", "hub_at", "committed_at", "notified_at", "handed_over_at", "received_at", "finished_at")  # fmt: skip
@@ -289,6 +300,29 @@ async def test_a_real_press_pre_empts_a_proof_and_pages_unmarked(
         assert at.alarms() == [(None, "unack_active")]
         second = await at.ended(await at.ask("driver"))
         assert (second["state"], second["reason"]) == ("preempted", "a real alarm stands here")
+
+
+async def test_a_press_that_was_made_while_a_proof_stood_and_the_hub_was_away_comes_late_and_pages_unmarked(
+    centre: Centre, button: Device, tmp_path: Path
+) -> None:
+    async with site(centre, button, tmp_path) as at:
+        held = "insert into responder_channel (responder, id, kind, settings) values ('proof-sink', 'slow', 'webhook', %s) returning 1"
+        async with receiver("hang") as slow:
+            centre.rows(held, json.dumps({"url": slow.url, "secret": SECRET}))
+            proof = await at.ask("driver")
+            await eventually(lambda: slow.requests, 60)
+            await at.hub.aclose()
+            for pressed in (True, False):
+                before = button.handler.reads
+                button.set_fire(pressed)
+                await eventually(lambda: button.handler.reads > before + 2)  # noqa: B023
+            assert at.hook.requests == []
+            async with centre.serving(KNOWN):
+                await eventually(lambda: at.hook.requests, 60)
+                (hooked,) = at.hooked()
+                assert (hooked["type"], hooked["data"]["exercise"]) == ("alarm.raised", None)
+                assert (await at.ended(proof))["state"] == "preempted"
+                assert at.alarms() == [(None, "latched_unack")]
 
 
 async def test_a_function_test_asks_at_once_and_waits_for_no_poll(

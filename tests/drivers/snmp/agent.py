@@ -38,6 +38,16 @@ while (line := sys.stdin.readline()):
         continue
     oid = sys.stdin.readline().strip().lstrip(".")
     known = json.load(open(sys.argv[1]))
+    if line.strip() == "set":
+        kind, value = sys.stdin.readline().split(None, 1)
+        if oid not in known or not oid.endswith(".50.1"):
+            print("not-writable", flush=True)
+            continue
+        known[oid] = ["integer", value.strip()]
+        known[oid[:-1] + "2"] = ["integer", "2" if value.strip() == "1" else "0"]  # its own test: on, and it answers
+        json.dump(known, open(sys.argv[1], "w"))
+        print("DONE", flush=True)
+        continue
     if line.strip() == "getnext":
         arcs = lambda one: [int(arc) for arc in one.split(".")]
         oid = min((one for one in known if arcs(one) > arcs(oid)), key=arcs, default="")
