@@ -234,5 +234,24 @@ def test_rotas_responders_and_policies_are_made_one_at_a_time_too(server: Server
             "2026-12-02T00:00:00.000000Z",
         )
         assert hub.get("/rotas/county/watches", params={"start": now, "end": now}).status_code == 422
+        before = datetime.now(UTC).isoformat()
+        operator = {"Authorization": f"Bearer {server.tokens['operator']}"}
+        told = {"giver": "chen", "taker": "ada", "note": "quiet"}
+        note = hub.post("/rotas/spare/handovers", json=told, headers=operator).json()
+        assert note["shift"] == "all"
+        assert (
+            note["watch_starts_at"] < note["at"]
+        )  # in the first hour of a day it is yesterday's watch that is handed over
+        changed = {**rota, "shifts": [{**shift, "id": "other", "responders": ["ada"]}]}
+        assert hub.put("/rotas/spare", json=changed).status_code == 200
+        assert [one["id"] for one in hub.get("/rotas/spare").json()["on_duty"]] == ["ada"]
+        then = hub.get("/rotas/spare", params={"at": before}).json()
+        assert ([one["id"] for one in then["on_duty"]], then["shifts"][0]["id"]) == (["chen"], "all"), "the past stays"
+        editions = hub.get("/rotas/spare/editions").json()
+        assert [(one["edition"], one["shifts"][0]["id"], one["saved_by"]) for one in editions] == [
+            (2, "other", "测试 installer"),
+            (1, "all", "测试 installer"),
+        ]
+        assert hub.get("/rotas/spare/handovers").json()["items"][0]["shift"] == "all", "the note stays with its watch"
         assert hub.put("/rotas/spare", json={**rota, "retired": True}).status_code == 200
         assert hub.get("/rotas/spare").status_code == 404
