@@ -8,6 +8,7 @@ are there. (An allow-list of networks per division would be stronger; it is not 
 import asyncio
 import contextlib
 import socket
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
@@ -22,6 +23,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 # as many names may hang at once as there are places for messages (hub.runtime.deliverer)
 _THREADS = ThreadPoolExecutor(64, thread_name_prefix="resolve")
 _Found = list[tuple[socket.AddressFamily, str]]
+_LOCK = threading.Lock()
 _LOOKING_UP: "dict[str, Future[_Found]]" = {}
 
 
@@ -65,11 +67,12 @@ async def _looked_up(host: str) -> _Found:
     takes one of them, however many messages wait for it.
     """
     loop = asyncio.get_running_loop()
-    for key in [key for key, running in _LOOKING_UP.items() if running.done()]:
-        del _LOOKING_UP[key]
-    running = _LOOKING_UP.get(host)
-    if running is None:
-        running = _LOOKING_UP[host] = _THREADS.submit(_look_up, host)
+    with _LOCK:  # another thread may have a loop of its own
+        for key in [key for key, running in _LOOKING_UP.items() if running.done()]:
+            del _LOOKING_UP[key]
+        running = _LOOKING_UP.get(host)
+        if running is None:
+            running = _LOOKING_UP[host] = _THREADS.submit(_look_up, host)
     # whoever gives up must not cancel it for the others
     mine: asyncio.Future[_Found] = loop.create_future()
 
