@@ -97,11 +97,14 @@ class Trials:
         """that these could not be set back: once is enough"""
         self._writing = asyncio.Lock()
         self._left = asyncio.Event()
+        self._loaded = asyncio.Event()
+        """what an earlier process owes is known: nothing is written over it"""
 
     async def run(self) -> NoReturn:
         """Set back what was left behind: by an earlier process at the start, by a broken line whenever that happens. Until cancelled."""
         for owed in await asyncio.to_thread(self._debts.load):
             self._owed.setdefault((owed.device, owed.point), owed)
+        self._loaded.set()
         if self._owed:
             log.warning("trials.left_behind", points=sorted("/".join(key) for key in self._owed))
             self._left.set()
@@ -117,15 +120,16 @@ class Trials:
 
     async def conduct(self, device: str, trial: Trial) -> Micros:
         """Put a device into its test and out of it; when it had answered. Raises LinkDown, or BadInput, that says what it did not do."""
+        await self._loaded.wait()
         runner = self._runner(device, trial)
         key = (device, trial.write)
-        if key in self._owed or len(self._owed) >= MOST:
+        if key in self._owed or key in self._testing or len(self._owed) >= MOST:
             raise BadInput("its test point is still to be set back from an earlier test", "/".join(key), code="proof")
         expect = Series(device, trial.expect)
         with runner.heard(expect) as said:
-            await self._is_quiet(runner, expect, trial, said)
             self._testing.add(key)
             try:
+                await self._is_quiet(runner, expect, trial, said)
                 await self._owe(Owed(device, trial.write, trial.rest))
                 said.clear()
                 try:

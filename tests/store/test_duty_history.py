@@ -123,6 +123,12 @@ async def test_what_was_saved_counts_although_the_clock_is_set_back_behind_it(wo
         await put_rota(cur, Rota("duty", (ALWAYS,)))
         await now(world, "2026-10-02 03:00")
         await put_rota(cur, Rota("duty", (replace(ALWAYS, responders=("bo",)),)))
+        swap = Override("", local("2026-10-01 08:00"), local("2026-10-03 08:00"), "bo", "dai")
+        await add_override(cur, "duty", swap, "ill", "test")
+        await now(world, "2026-10-02 02:00")
+        assert await who(world, "2026-10-02 02:00") == ("dai",)
+        await now(world, "2026-10-02 04:00")
+        await cur.execute("update rota_override set cancelled_at = hub_clock(), cancelled_by = 'test'")
         await now(world, "2026-10-02 02:00")
     assert await who(world, "2026-10-02 02:00") == ("bo",)
 

@@ -2,6 +2,8 @@
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 
 import psycopg
 import pytest
@@ -11,7 +13,7 @@ from hub.core import wire
 from hub.core.intake import take_in
 from hub.core.lane import Message
 from hub.model import Lane, to_datetime
-from hub.store import lane_commit, lanes, registry
+from hub.store import duty, lane_commit, lanes, registry
 from hub.store.migrate import upgrade
 from hub.store.pool import connect
 from tests.conftest import with_database
@@ -148,3 +150,42 @@ def test_a_second_run_changes_nothing(database_before: str) -> None:
     upgrade(database_before)
     upgrade(database_before)
     assert fetch(database_before, "select count(*) from hub_setting where name = 'gaps_since'") == [(1,)]
+
+
+async def test_rotas_that_stood_before_their_history_was_kept_are_its_first_edition(database_url: str) -> None:
+    name = f"before_{secrets.token_hex(4)}"
+    url = with_database(database_url, name)
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        try:
+            upgrade(url, "0029")
+            with psycopg.connect(url) as old:
+                old.execute("insert into responder (id, title_zh, title_en) values ('ada', 'a', 'a'), ('bo', 'b', 'b')")
+                old.execute(
+                    "insert into rota (id, title_zh, title_en, version, retired_at) values ('post', 'p', 'p', 3, null),"
+                    " ('gone', 'g', 'g', 1, '2026-11-01T00:00Z')"
+                )
+                old.execute(
+                    "insert into rota_shift (rota, n, id, starts, ends, since, turn_days, crew, weekdays, day_kinds)"
+                    " select id, 0, 'all', 0, 0, '2026-01-01', 1, 1, array[0,1,2,3,4,5,6], array['workday','weekend','holiday'] from rota"
+                )
+                old.execute("insert into rota_turn (rota, shift, n, responder) select id, 0, 0, 'ada' from rota")
+            upgrade(url)
+            async with await connect(url, "test") as new, new.cursor() as cur:
+
+                async def at(rota: str, when: str) -> tuple[str, ...]:
+                    return await duty.on_duty(cur, rota, datetime.fromisoformat(when))
+
+                assert await at("post", "2026-06-01T00:00+00:00") == ("ada",)
+                assert await at("gone", "2026-10-31T23:00+00:00") == ("ada",)
+                assert await at("gone", "2026-11-02T00:00+00:00") == ()
+                rotas = await duty.load_rotas(cur)
+                assert list(rotas) == ["post"]
+                other = replace(rotas["post"].shifts[0], responders=("bo",))
+                for rota in ("post", "gone"):
+                    await duty.put_rota(cur, replace(rotas["post"], id=rota, shifts=(other,)))
+                    assert await at(rota, "2199-01-01T00:00+00:00") == ("bo",)
+                assert await at("post", "2026-06-01T00:00+00:00") == ("ada",)
+                await new.commit()
+        finally:
+            conn.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))

@@ -42,7 +42,7 @@ select o.rota::text, o.id::text, k.starts_at, k.ends_at, o.absent::text, o.prese
 from rota_override o
 cross join lateral (
     select case when o.made_at > hub_clock() then o.starts_at else greatest(o.starts_at, o.made_at) end as starts_at,
-           least(o.ends_at, o.cancelled_at) as ends_at) k
+           least(o.ends_at, case when o.cancelled_at > hub_clock() then '-infinity' else o.cancelled_at end) as ends_at) k
 where (%(rota)s::text is null or o.rota = %(rota)s) and k.starts_at < k.ends_at and k.ends_at > %(since)s and k.starts_at <= %(until)s
 order by o.rota, o.key
 
