@@ -370,13 +370,20 @@ class Session:
             refused, self._refused = self._refused, None
             raise refused
 
+    def room(self, topic: str, user_properties: UserProperties = ()) -> int | None:
+        """Bytes of payload that the broker takes in one message of this topic; None where it has said nothing."""
+        if self._largest_packet is None:
+            return None
+        size = len(topic.encode()) + sum(5 + len(k.encode()) + len(v.encode()) for k, v in user_properties)
+        return max(0, self._largest_packet - size - _HEADROOM)
+
     def _send(self, topic: str, payload: bytes, qos: int, retain: bool, user_properties: UserProperties) -> int:
         where = f"topic {topic!r}"
         try:
-            size = len(topic.encode()) + sum(5 + len(k.encode()) + len(v.encode()) for k, v in user_properties)
-            size += len(payload) + _HEADROOM
-            if self._largest_packet is not None and size > self._largest_packet:
-                raise BadInput(f"{size} bytes, the broker takes {self._largest_packet}", where, code="mqtt-size")
+            room = self.room(topic, user_properties)
+            if room is not None and len(payload) > room:
+                reason = f"{len(payload)} bytes, the broker takes packets of {self._largest_packet}"
+                raise BadInput(reason, where, code="mqtt-size")
             properties: Properties | None = None
             if user_properties:
                 properties = quick.written(user_properties)

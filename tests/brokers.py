@@ -26,7 +26,7 @@ topic read #
 
 
 class OwnBroker:
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, largest: int = 262_144) -> None:
         self.port = free_port()
         self._passwords = folder / "passwords"
         self._set_passwords(PASSWORD)
@@ -36,7 +36,7 @@ class OwnBroker:
         (folder / "mosquitto.conf").write_text(
             f"listener {self.port} {HOST}\nallow_anonymous false\n{f'user root{chr(10)}' if os.getuid() == 0 else ''}"
             f"password_file {folder / 'passwords'}\nacl_file {folder / 'acl'}\npersistence false\n"
-            "max_inflight_messages 1000\nmax_queued_messages 100000\nmax_packet_size 262144\nlog_type none\n"
+            f"max_inflight_messages 1000\nmax_queued_messages 100000\nmax_packet_size {largest}\nlog_type none\n"
         )
         self._command = [program, "-c", str(folder / "mosquitto.conf")]
         self._process: subprocess.Popen[bytes] | None = None
@@ -78,8 +78,8 @@ class OwnBroker:
 
 
 @contextmanager
-def own_broker(prefix: Prefix, folder: Path) -> Iterator[OwnBroker]:
-    broker = OwnBroker(str(prefix.program("mosquitto")), folder)
+def own_broker(prefix: Prefix, folder: Path, largest: int = 262_144) -> Iterator[OwnBroker]:
+    broker = OwnBroker(str(prefix.program("mosquitto")), folder, largest)
     broker.start()
     try:
         yield broker

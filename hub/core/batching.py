@@ -7,7 +7,7 @@ small loss of time.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hub.core.wire import MAX_REJECTS, MAX_SAMPLES, QUARANTINED_BYTES, encode_reject, encode_sample, join_up
+from hub.core.wire import MAX_REJECTS, MAX_SAMPLES, QUARANTINED_BYTES, encode_reject, encode_sample, join_up, parts_of
 from hub.errors import BadInput
 from hub.model import Micros, Reject, Sample
 
@@ -26,8 +26,10 @@ class Packed(NamedTuple):
     rejects: int
 
 
-def pack(samples: Sequence[Sample], rejects: Sequence[Reject] = (), source: str = "edge") -> list[Packed]:
-    """All of it in order, as messages. A sample that cannot be written at all becomes a reject from `source`; nothing is left out.
+def pack(
+    samples: Sequence[Sample], rejects: Sequence[Reject] = (), source: str = "edge", target: int = TARGET_BYTES
+) -> list[Packed]:
+    """All of it in order, as messages of at most `target` bytes of parts. A sample that cannot be written at all becomes a reject from `source`; nothing is left out.
 
     Nor does anything raise: samples come from drivers, whose bugs put anything where an identifier or a time should be.
     """
@@ -38,14 +40,22 @@ def pack(samples: Sequence[Sample], rejects: Sequence[Reject] = (), source: str 
             encoded.append(encode_sample(sample))
         except _UNWRITABLE as error:
             refused.append(_kept(sample, sample.at, source, "sample", error))
-    messages = [Packed(join_up(part, ()), len(part), 0) for part in _cut(encoded, MAX_SAMPLES)]
-    tails = list(_cut((_encoded(reject, source) for reject in (*rejects, *refused)), MAX_REJECTS))
-    if messages and tails and sum(map(len, tails[0])) + len(messages[-1].payload) <= TARGET_BYTES:
+    messages = [Packed(join_up(part, ()), len(part), 0) for part in _cut(encoded, MAX_SAMPLES, target)]
+    tails = list(_cut((_encoded(reject, source) for reject in (*rejects, *refused)), MAX_REJECTS, target))
+    if messages and tails and sum(map(len, tails[0])) + len(messages[-1].payload) <= target:
         last = encoded[len(encoded) - messages[-1].samples :]
         messages[-1] = Packed(join_up(last, tails[0]), len(last), len(tails[0]))
         del tails[0]
     messages.extend(Packed(join_up((), part), 0, len(part)) for part in tails)
     return messages
+
+
+def cut_up(payload: bytes, largest: int) -> list[Packed]:
+    """The same in messages of at most `largest` bytes, in order; what alone is larger stands alone. Raises BadInput for garbage."""
+    samples, rejects = parts_of(payload)
+    target = largest - len(join_up((), ()))
+    found = [Packed(join_up(part, ()), len(part), 0) for part in _cut(samples, MAX_SAMPLES, target)]
+    return found + [Packed(join_up((), part), 0, len(part)) for part in _cut(rejects, MAX_REJECTS, target)]
 
 
 def _encoded(reject: Reject, source: str) -> bytes:
@@ -61,12 +71,12 @@ def _kept(what: Sample | Reject, at: Micros, source: str, code: str, error: Exce
     return Reject(at if type(at) is int else 0, source, code, str(error), payload)
 
 
-def _cut(parts: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
-    """Runs of at most `most` parts and `TARGET_BYTES`; every part alone is far smaller than that."""
+def _cut(parts: Iterable[bytes], most: int, target: int) -> Iterator[list[bytes]]:
+    """Runs of at most `most` parts and `target` bytes; a part that is larger is a run of its own."""
     run: list[bytes] = []
     size = 0
     for part in parts:
-        if run and (len(run) == most or size + len(part) + 1 > TARGET_BYTES):
+        if run and (len(run) == most or size + len(part) + 1 > target):
             yield run
             run, size = [], 0
         run.append(part)

@@ -270,6 +270,15 @@ def decode_up(payload: bytes) -> Up:
     return up
 
 
+def parts_of(payload: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The samples and rejects of an upward message as they stand in it; raises BadInput (`payload`) when it is garbage as a whole."""
+    try:
+        parts = _parts.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput(str(error), "payload", code="payload") from None
+    return [bytes(raw) for raw in parts.samples], [bytes(raw) for raw in parts.rejects]
+
+
 def _decode_singly(payload: bytes) -> Up:
     """The slow way, for a message that has something bad in it."""
     try:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
-from hub.core.batching import pack
+from hub.core.batching import TARGET_BYTES, pack
 from hub.core.garbage import Sieve
 from hub.core.wire import MAX_SAMPLES
 from hub.crash import point
@@ -100,9 +100,15 @@ class Shelf:
                 safe.set_result(None)
         return gone
 
-    async def replace(self, lane: Lane, seq: int, reject: Reject) -> None:
-        """See `Spool.replace`."""
-        await self.call(self.spool.replace, lane, seq, reject)
+    async def split(self, lane: Lane, largest: int) -> int:
+        """See `Spool.split`."""
+        touched = await self.call(self.spool.split, lane, largest)
+        waiting = self._safe[lane]
+        for _, safe in [
+            one for one in waiting if one[0] >= touched > 0
+        ]:  # a part of it has another number now: they say it again
+            safe.cancel()
+        return touched
 
     async def restart(self, lane: Lane) -> str:
         """See `Spool.restart`."""
@@ -162,6 +168,8 @@ class Intake:
         self.disk: Shelf | None = None if spool is None else Shelf(spool, self._thread)
         self.disk_moved = asyncio.Event()
         """set whenever `disk` is another one than before; who waits clears it"""
+        self.target = TARGET_BYTES
+        """bytes of a message that is written from now on; the uplink lowers it to what the broker takes"""
         self.held = 0
         """samples that went into memory since the process began"""
 
@@ -317,7 +325,7 @@ class Intake:
         if self._stuck is not None:
             raise SpoolFailed("the disk does not answer")
         try:
-            await self._answered(shelf.call(_append, shelf.spool, lane, samples, rejects))
+            await self._answered(shelf.call(_append, shelf.spool, lane, samples, rejects, self.target))
         except SpoolBroken as error:
             self.lose_disk(shelf, error)
             raise
@@ -352,7 +360,7 @@ class Intake:
     def _hold(self, lane: Lane, group: Sequence[_Waiting]) -> "asyncio.Future[None] | None":
         """Into memory, at once; what memory cannot keep gives up the oldest, declared and counted. None: memory takes no more."""
         samples = [sample for waiting in group for sample in waiting.samples]
-        messages = pack(samples, [reject for waiting in group for reject in waiting.rejects])
+        messages = pack(samples, [reject for waiting in group for reject in waiting.rejects], target=self.target)
         spool = self.memory.spool
         if not messages:
             return None
@@ -442,8 +450,8 @@ class Intake:
                     await asyncio.sleep(GRACE / 50)
 
 
-def _append(spool: Spool, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject]) -> None:
-    messages = pack(samples, rejects)
+def _append(spool: Spool, lane: Lane, samples: Sequence[Sample], rejects: Sequence[Reject], target: int) -> None:
+    messages = pack(samples, rejects, target=target)
     point("edge-before-spool")
     spool.append(lane, messages)
     point("edge-after-spool")

@@ -22,10 +22,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
-from hub.core.batching import Packed
+from hub.core.batching import Packed, cut_up
 from hub.core.wire import MAX_PAYLOAD, encode_reject, join_up
 from hub.edge.disk import Disk
-from hub.errors import AnxinError
+from hub.errors import AnxinError, BadInput
 from hub.model import Lane, Micros, Reject
 
 log = structlog.get_logger()
@@ -69,6 +69,11 @@ _INSERT = "insert into message (lane, seq, samples, payload, items, through, dro
 _PROBE = "insert or replace into message (lane, seq, samples, payload) values ('probe', 1, 0, zeroblob(?))"
 _EMPTY = join_up((), ())
 _DECLARATION = 256
+_TOO_LARGE = """
+select seq, payload, items from message where lane = ? and length(payload) > ? and dropped = 0 order by seq limit ?
+"""
+SPLIT = 100
+"""messages that one call cuts up at most: 10 MB"""
 RUN = 1000
 """messages that one declaration stands for at most"""
 SLACK = 512
@@ -311,15 +316,49 @@ class Spool:
         self._depth[lane] = Depth(depth.messages - messages, depth.samples - samples, depth.bytes - size, depth.dropped)
         return int(messages)
 
-    def replace(self, lane: Lane, seq: int, reject: Reject) -> None:
-        """Put a reject in the place of a message that can never be sent, so that its number is kept."""
-
-        def work() -> None:
-            with self._transaction():
-                self._replace(lane, seq, reject)
-
-        self._with_reserve(work)
+    def split(self, lane: Lane, largest: int) -> int:
+        """Cut up the first messages whose payload is over `largest` bytes, more than the broker takes: each keeps its number and what fits, the
+        rest follows under the next numbers. What alone is too large becomes a reject that says so. Returns the lowest number touched, 0: none.
+        """
+        touched = self._with_reserve(lambda: self._split(lane, largest))
         self._load(lane)
+        return touched
+
+    def _split(self, lane: Lane, largest: int) -> int:
+        lost = 0
+        with self._transaction():
+            found = self._db.execute(_TOO_LARGE, (lane, largest, SPLIT)).fetchall()
+            for seq, payload, items in found:
+                first, *rest = rows = [self._fitting(part, largest) for part in _parts_or_all(payload, largest)]
+                lost += sum(row.dropped for row in rows)
+                if not items:  # by a version that did not count
+                    first = first._replace(items=0)
+                moved = items - first.items
+                kept = "update message set payload = ?, samples = ?, items = ?, dropped = ? where lane = ? and seq = ?"
+                self._db.execute(kept, (first.payload, first.samples, first.items, first.dropped, lane, seq))
+                shifted = "update message set through = through - ? where lane = ? and seq >= ? and through >= 0"
+                self._db.execute(shifted, (moved, lane, seq))
+                last, total = self._one("select last, items from stream where lane = ?", lane)
+                through = total - moved
+                for row in rest:
+                    last += 1
+                    through += row.items
+                    counted = (row.items, through) if items else (0, -1)
+                    self._db.execute(_INSERT, (lane, last, row.samples, row.payload, *counted, row.dropped))
+                self._db.execute("update stream set last = ? where lane = ?", (last, lane))
+            self._db.execute("update stream set dropped = dropped + ? where lane = ?", (lost, lane))
+        self.lost[lane] += lost
+        return int(found[0][0]) if found else 0
+
+    def _fitting(self, part: Packed, largest: int) -> Row:
+        items = part.samples + part.rejects
+        if len(part.payload) <= largest:
+            return Row(part.payload, part.samples, items, 0)
+        reason = f"{len(part.payload)} bytes, the broker takes {largest}"
+        log.critical("spool.too_large", items=items, reason=reason)
+        excerpt = part.payload[: max(0, min(4096, largest // 2 - 256))]
+        reject = Reject(self._clock(), "edge:uplink", "mqtt-size", reason, excerpt)
+        return Row(join_up((), (encode_reject(reject),)), 0, items, items)
 
     def restart(self, lane: Lane) -> str:
         """A new stream for what is unconfirmed, numbered from 1: for a hub that no longer knows the old one. Returns its name."""
@@ -397,6 +436,13 @@ def _translated() -> Iterator[None]:
         raise SpoolFailed(f"the spool cannot be used: {error}") from error
     except sqlite3.Error as error:
         raise SpoolBroken(f"the spool is damaged: {error}") from error
+
+
+def _parts_or_all(payload: bytes, largest: int) -> list[Packed]:
+    try:
+        return cut_up(payload, largest) or [Packed(payload, 0, 0)]
+    except BadInput:  # nothing that this program wrote
+        return [Packed(payload, 0, 1)]
 
 
 def _stream_name(lane: Lane) -> str:

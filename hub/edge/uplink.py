@@ -22,6 +22,7 @@ from typing import NoReturn
 import structlog
 
 from hub.core.backoff import DENIED_URGENT, Backoff
+from hub.core.batching import TARGET_BYTES
 from hub.core.edge_estimates import SkewEstimate
 from hub.core.proof_order import order_topic
 from hub.core.siren_order import siren_answer_topic, siren_topic
@@ -44,7 +45,7 @@ from hub.crash import point
 from hub.edge.intake import Intake, Shelf
 from hub.edge.spool import Message, SpoolBroken, SpoolFailed
 from hub.errors import AccessDenied, BadInput, LinkDown
-from hub.model import Lane, Micros, Reject
+from hub.model import Lane, Micros
 from hub.mqtt import Broker, Session, Will, session
 from hub.runtime.apart import apart
 
@@ -56,6 +57,10 @@ PIPE = 64 * 1024
 """bytes of bulk on the line without the broker's acknowledgement, or one message if it is larger: half a second of a line of 1 Mbit/s"""
 LONGEST = 5.0
 """seconds of the longest pause: an alarm must not wait long for a broker that is back"""
+LONGEST_PROPERTIES = properties_of("x" * 43, 2**63 - 1, Items(2**63 - 1, 2**63 - 1, MAX_SAMPLES + MAX_REJECTS))
+"""of a message: a stream's name is a UUID and the lane"""
+ENVELOPE = 64
+"""bytes of a message around its parts"""
 MOST_ORDERS = 100
 FAREWELL = 1.0
 """seconds"""
@@ -152,6 +157,8 @@ class Uplink:
             with suppress(AccessDenied):  # a broker whose rules know no birth carries alarms all the same
                 await live.publish(self._state, encode_state(SessionState(name, born=True)))
             self._session = live, name
+            room = live.room(self._up[Lane.URGENT], LONGEST_PROPERTIES)
+            self._intake.target = TARGET_BYTES if room is None else max(1, min(TARGET_BYTES, room - ENVELOPE))
             for topic in (*self._down, self._configuration, self._orders, self._sirens):
                 await live.subscribe(topic)
             log.info("uplink.up", broker=str(self._broker))
@@ -202,7 +209,7 @@ class Uplink:
                 for shelf in shelves:
                     for lane in Lane:
                         if not any(leg.shelf is shelf and leg.lane is lane for leg in legs):
-                            leg = _Leg(lane, self._up[lane], self._pasts, live, shelf, self._intake, self._clock)
+                            leg = _Leg(lane, self._up[lane], self._pasts, live, shelf, self._intake)
                             legs.append(leg)
                             tasks.create_task(leg.run(), name=f"uplink-{lane}")
                 await self._intake.disk_moved.wait()
@@ -267,7 +274,6 @@ class _Leg:
         live: Session,
         shelf: Shelf,
         intake: Intake,
-        clock: Callable[[], Micros],
     ) -> None:
         self.lane = lane
         self.shelf = shelf
@@ -275,7 +281,6 @@ class _Leg:
         self._pasts = pasts
         self._live = live
         self._intake = intake
-        self._clock = clock
         self._wake = shelf.appended[lane]
         self._window: Window | None = None
         self._stream = self.stream
@@ -435,13 +440,13 @@ class _Leg:
         point("edge-after-publish")
 
     async def _give_up(self, message: Message, error: BadInput) -> None:
-        """The broker takes less than the protocol says: this one can never be sent, and must not stand before the rest."""
-        if error.code != "mqtt-size":
+        """The broker takes less than the protocol says: this one can never be sent as it is, and must not stand before the rest."""
+        room = self._live.room(self._topic, LONGEST_PROPERTIES)
+        if error.code != "mqtt-size" or room is None:
             raise error
-        log.error("uplink.unsendable", lane=self.lane, seq=message.seq, reason=error.reason)
-        reject = Reject(self._clock(), "edge:uplink", "mqtt-size", error.reason, message.payload[:4096])
-        await self.shelf.replace(self.lane, message.seq, reject)
-        raise LinkDown("a message was replaced, the window starts again")
+        log.error("uplink.cut_up", lane=self.lane, seq=message.seq, reason=error.reason)
+        await self.shelf.split(self.lane, room)
+        raise LinkDown("messages that the broker does not take were cut up, the window starts again")
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

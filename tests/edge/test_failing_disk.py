@@ -244,7 +244,7 @@ async def test_a_hub_that_forgot_the_stream_while_the_disk_takes_over_makes_noth
                 await intake.put(Lane.URGENT, lamp(n))
         memory = intake.memory
         await memory.confirm(Lane.URGENT, 1)
-        leg = _Leg(Lane.URGENT, "up", {}, None, memory, intake, lambda: NOW)  # type: ignore[arg-type]
+        leg = _Leg(Lane.URGENT, "up", {}, None, memory, intake)  # type: ignore[arg-type]
         monkeypatch.setattr(spool, "take_over", slowly)
         read_only(spool, False)
         try:

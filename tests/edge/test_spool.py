@@ -1,5 +1,6 @@
 """The spool: what it has taken is there after a kill at any instant, its numbers have no gap and are never used twice."""
 
+import itertools
 import os
 import signal
 import sqlite3
@@ -144,12 +145,33 @@ def test_the_urgent_lane_is_never_dropped(tmp_path: Path) -> None:
         assert spool.depth(Lane.URGENT).dropped == 0
 
 
-def test_a_message_that_cannot_be_sent_gives_its_number_to_a_reject(spool: Spool) -> None:
-    spool.append(Lane.URGENT, messages(1, 2))
-    spool.replace(Lane.URGENT, 1, Reject(7, "edge:uplink", "mqtt-size", "too large", b"x"))
-    first, second = (decode_up(message.payload) for message in spool.unconfirmed(Lane.URGENT, 0, 10))
-    assert [found.reject for found in first.rejects] == [Reject(7, "edge:uplink", "mqtt-size", "too large", b"x")]
-    assert len(second.samples) == 1
+def test_a_message_that_the_broker_does_not_take_is_cut_up_and_nothing_of_it_is_lost(spool: Spool) -> None:
+    long = [Sample(LAMP, n, f"{n:04} {'x' * 300}") for n in range(40)]
+    spool.append(Lane.URGENT, [*pack(long, [Reject(7, "line", "checksum", "wrong")]), *messages(1)])
+    assert spool.split(Lane.URGENT, 2000) == 1
+    stored = spool.unconfirmed(Lane.URGENT, 0, 100)
+    assert max(len(message.payload) for message in stored) <= 2000
+    assert [message.seq for message in stored] == list(range(1, len(stored) + 1))
+    assert stored[-1].through == spool.items(Lane.URGENT) == 42, "as many as were written"
+    read = [decode_up(message.payload) for message in stored]
+    assert {one.sample.at for up in read for one in up.samples if one.sample.raw != 1} == set(range(40))
+    assert [one.reject.code for up in read for one in up.rejects] == ["checksum"]
+    throughs = [message.through for message in stored]
+    assert throughs == list(itertools.accumulate(len(up.samples) + len(up.rejects) for up in read))
+    assert spool.split(Lane.URGENT, 2000) == 0
+    assert spool.depth(Lane.URGENT).samples == 41
+
+
+def test_a_sample_that_alone_is_more_than_the_broker_takes_is_a_reject_that_says_so(spool: Spool) -> None:
+    spool.append(Lane.URGENT, pack([Sample(LAMP, 1, 1), Sample(LAMP, 2, "x" * 300), Sample(LAMP, 3, 3)]))
+    with structlog.testing.capture_logs() as said:
+        spool.split(Lane.URGENT, 300)
+    assert [line["log_level"] for line in said if line["event"] == "spool.too_large"] == ["critical"]
+    read = [decode_up(message.payload) for message in spool.unconfirmed(Lane.URGENT, 0, 10)]
+    assert [one.sample.raw for up in read for one in up.samples] == [1, 3]
+    ((code, reason),) = {(one.reject.code, one.reject.reason[-26:]) for up in read for one in up.rejects}
+    assert (code, reason) == ("mqtt-size", "bytes, the broker takes 300"[-26:])
+    assert spool.lost[Lane.URGENT] == 1
 
 
 def test_a_stream_that_begins_anew_has_another_name_and_counts_from_one(spool: Spool) -> None:
@@ -325,10 +347,10 @@ def test_what_it_dropped_and_what_could_not_be_sent_stays_counted(tmp_path: Path
     with open_spool(tmp_path, clock, budget=100_000) as spool:
         for n in range(3000):
             spool.append(Lane.BULK, messages(n))
-        spool.replace(Lane.BULK, 3000, Reject(7, "edge:uplink", "mqtt-size", "too large"))
+        spool.split(Lane.BULK, 60)
         found, depth = counted(spool, Lane.BULK), spool.depth(Lane.BULK)
     assert [through for through, _ in found] == list(range(1, 3001))
-    assert sum(dropped for _, dropped in found) == depth.dropped + 1 > 1
+    assert sum(dropped for _, dropped in found) == depth.dropped == 3000
 
 
 def test_a_stream_that_begins_anew_counts_what_it_takes_along(spool: Spool) -> None:

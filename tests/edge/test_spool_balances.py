@@ -21,7 +21,7 @@ STEPS = st.lists(
         st.tuples(st.just("append"), st.integers(1, 30)),
         st.tuples(st.just("reject"), st.integers(1, 5)),
         st.tuples(st.just("send"), st.integers(1, 40)),
-        st.tuples(st.just("unsendable"), st.just(0)),
+        st.tuples(st.just("unsendable"), st.sampled_from([250, 1000, 5000])),
         st.tuples(st.just("anew"), st.just(0)),
         st.tuples(st.just("reopen"), st.just(0)),
     ),
@@ -70,8 +70,7 @@ def play(steps: list[tuple[str, int]], folder: Path) -> None:
             elif what == "send":
                 both.send(spool, number)
             elif what == "unsendable":
-                for message in spool.unconfirmed(Lane.BULK, spool.confirmed(Lane.BULK), 1):
-                    spool.replace(Lane.BULK, message.seq, Reject(at, "edge:uplink", "mqtt-size", "too large"))
+                spool.split(Lane.BULK, number or 1000)
             elif what == "anew":
                 spool.restart(Lane.BULK)
             else:

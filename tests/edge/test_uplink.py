@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,12 @@ from hub.core import window
 from hub.edge.intake import Intake
 from hub.edge.spool import Spool
 from hub.edge.uplink import Uplink
+from hub.engine import Prefix
 from hub.errors import LinkDown
 from hub.model import Lane, Sample, Series
 from hub.mqtt import Broker
 from hub.testing import eventually
-from tests.brokers import OwnBroker
+from tests.brokers import OwnBroker, own_broker
 from tests.edge.conftest import NOW, RunIntake
 from tests.edge.fake_hub import FakeHub, serving
 
@@ -40,6 +42,31 @@ async def carrying(broker: OwnBroker, intake: Intake) -> AsyncIterator[Uplink]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def test_urgent_messages_larger_than_a_broker_takes_arrive_in_parts_and_what_comes_is_cut_to_fit(
+    engine_prefix: Prefix, tmp_path: Path, spool: Spool, run_intake: RunIntake
+) -> None:
+    """They were written for another broker: none of their alarms may be lost for their size."""
+    hub = FakeHub()
+    (tmp_path / "small").mkdir()
+
+    def alarms(start: int) -> list[Sample]:
+        return [Sample(LAMP, n, f"{n:05} {'x' * 200}") for n in range(start, start + 60)]
+
+    with own_broker(engine_prefix, tmp_path / "small", largest=4096) as small:
+        async with run_intake(spool) as intake, serving(hub, small.as_user()):
+            for start in (0, 100, 200):
+                await intake.put(Lane.URGENT, alarms(start))
+            waiting = spool.unconfirmed(Lane.URGENT, 0, 10)
+            assert [len(one.payload) > 4096 for one in waiting] == [True] * len(waiting)
+            async with carrying(small, intake):
+                await eventually(lambda: intake.depth(Lane.URGENT).messages == 0)
+                await intake.put(Lane.URGENT, alarms(300))
+                await eventually(lambda: intake.depth(Lane.URGENT).messages == 0)
+    said = [str(value) for value in hub.values(Lane.URGENT)]
+    assert sorted(said) == [str(one.raw) for start in (0, 100, 200, 300) for one in alarms(start)]
+    assert said[-60:] == [str(one.raw) for one in alarms(300)], "in order"
 
 
 async def test_what_waits_and_what_comes_is_carried_and_let_go_of_once_confirmed(
