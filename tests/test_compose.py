@@ -1,5 +1,6 @@
 """The production files, as far as they can be proven without a docker engine: schema, paths, commands, the broker's script, the wheel."""
 
+import json
 import os
 import re
 import shlex
@@ -28,6 +29,7 @@ from tests.ports import free_port
 TREE = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((TREE / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = ("hub", "paging", "coverage", "api")
 DOCKERFILE = (TREE / "Dockerfile").read_text("utf-8")
 
 
@@ -59,7 +61,7 @@ def test_ports_are_published_on_loopback_unless_a_variable_says_otherwise(name: 
 def test_no_service_but_those_with_ports_or_messages_to_send_leaves_the_inner_network() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {
-        "mosquitto", "hub", "api", "grafana", "auditor",
+        "mosquitto", "paging", "api", "grafana", "auditor",
     }  # fmt: skip
 
 
@@ -78,7 +80,7 @@ def test_all_that_is_named_exists() -> None:
 
 
 def test_the_commands_of_our_services_parse() -> None:
-    lines = [SERVICES[name]["command"] for name in ("hub", "api")]
+    lines = [SERVICES[name]["command"] for name in OURS]
     (script,) = SERVICES["migrate"]["command"]
     lines += [shlex.split(line)[1:] for line in script.splitlines()]
     for line in lines:
@@ -94,12 +96,19 @@ def test_ingest_paging_coverage_and_api_are_all_served_and_only_once() -> None:
         line = SERVICES[name]["command"]
         return {line[at + 1] for at, word in enumerate(line) if word == "--role"}
 
-    assert roles("hub") == {"ingest", "paging", "coverage", "api"}
+    assert roles("hub") == {"ingest", "api"}
+    assert roles("paging") == {"paging", "api"}
+    assert roles("coverage") == {"coverage", "api"}
     assert roles("api") == {"api"}
-    assert "ports" not in SERVICES["hub"], "the hub's API is for its health check and for metrics"
+    assert roles("auditor") == {"auditor"}
+    for name in ("hub", "paging", "coverage"):
+        assert "ports" not in SERVICES[name], "the API of these is for their health checks, for metrics and for the standby"
+    assert SERVICES["api"]["environment"]["ANXIN_STANDBY_URL"] == "http://paging:8443"
+    watched = json.loads(SERVICES["auditor"]["environment"]["ANXIN_WATCH"])
+    assert watched == [f"http://{name}:8443/readyz" for name in ("hub", "paging", "coverage", "api")]
 
 
-@pytest.mark.parametrize("name", ["hub", "api", "migrate"])
+@pytest.mark.parametrize("name", [*OURS, "migrate"])
 def test_the_environment_of_our_services_makes_settings(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +129,8 @@ def test_the_environment_of_our_services_makes_settings(
     assert settings.database_url.get_secret_value().endswith("@timescaledb:5432/anxin")
     broker = parse_broker(settings.mqtt_url.get_secret_value())
     assert (broker.host, broker.port) == ("mosquitto", 1884)
-    assert (broker.username == "hub") == (name == "hub"), "only the hub knows the broker's password"
+    knows = name in {"hub", "paging"}
+    assert (broker.username == "hub") == knows, "only who ingests and who stands by knows the broker's password"
 
 
 def test_a_folder_of_secrets_that_is_not_there_is_an_error_that_names_its_variable(
