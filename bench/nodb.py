@@ -18,7 +18,7 @@ import psycopg
 
 from bench.machine import facts, percentile
 from hub.engine import Engine
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.testing import eventually
 from tests.paging import Receiver, receiver
 from tests.runtime.city import Client, client, sample

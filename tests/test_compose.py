@@ -102,7 +102,9 @@ def test_ingest_paging_coverage_and_api_are_all_served_and_only_once() -> None:
     assert roles("api") == {"api"}
     assert roles("auditor") == {"auditor"}
     for name in ("hub", "paging", "coverage"):
-        assert "ports" not in SERVICES[name], "the API of these is for their health checks, for metrics and for the standby"
+        assert "ports" not in SERVICES[name], (
+            "the API of these is for their health checks, for metrics and for the standby"
+        )
     assert SERVICES["api"]["environment"]["ANXIN_STANDBY_URL"] == "http://paging:8443"
     watched = json.loads(SERVICES["auditor"]["environment"]["ANXIN_WATCH"])
     assert watched == [f"http://{name}:8443/readyz" for name in ("hub", "paging", "coverage", "api")]

@@ -26,7 +26,7 @@ from hub.core.canary import PROFILE, Flight, flight, stream_of
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
 from hub.mqtt import Broker, Session, session
 from hub.runtime.apart import apart
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.store.audit_look import look
 from hub.store.canary import Aviary, Nest, open_aviary
 

@@ -16,8 +16,8 @@ from hub.core.blindness_plan import plan
 from hub.errors import BadInput, Conflict, LinkDown, NotFound
 from hub.model import SECOND
 from hub.profiles import Profile
-from hub.runtime.ingest import Clock, wall_clock
 from hub.runtime.reconnect import keep
+from hub.runtime.shared import Clock, wall_clock
 from hub.store.blindness_watch import Watch, open_watch
 
 LOOK = 1.0

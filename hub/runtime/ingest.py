@@ -8,10 +8,8 @@ recognised by its stream and confirmed again.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
 
@@ -21,24 +19,24 @@ from hub.core.backoff import full_jitter
 from hub.core.blindness import Cause
 from hub.core.draft import Draft
 from hub.core.intake import take_in
-from hub.core.lane import Message, State, Streamed
+from hub.core.lane import Message, State
 from hub.core.news import is_news
-from hub.core.premises import Said
 from hub.core.quota import Quota, let_through
 from hub.core.rows import Quarantined
 from hub.core.supervision import tick
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
 from hub.model import Lane, Micros
 from hub.mqtt import Broker, Incoming, Session, session
-from hub.registry import Registry, changed_devices
+from hub.registry import Registry
 from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unregistered
 from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
+from hub.runtime.lane_memory import LaneMemory
 from hub.runtime.refusals import find_refused
+from hub.runtime.shared import Clock, Counters, Shared, wall_clock
 from hub.runtime.strangers import Strangers
-from hub.store import alarms, blindness, lane_commit, lanes
-from hub.store.pool import LOST, Connection, cut
-from hub.store.readings import SeriesKeys
+from hub.store import blindness, lane_commit, lanes
+from hub.store.pool import LOST
 
 TAKE = 500
 """messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
@@ -54,60 +52,8 @@ ANSWER = 20.0
 """seconds after which a database that does not answer is given up and asked anew"""
 SESSION_EXPIRY = 86_400
 
-Clock = Callable[[], Micros]
 Refused = frozenset[tuple[str, int, int]]
 _log = structlog.get_logger(__name__)
-
-
-def wall_clock() -> Micros:
-    """The hub's clock, microseconds."""
-    return time.time_ns() // 1000
-
-
-@dataclass
-class Counters:
-    """What /metrics shows of one lane."""
-
-    messages: int = 0
-    readings: int = 0
-    quarantined: int = 0
-    unbalanced: int = 0
-    """items that a client declared and that came in no message, or the other way round"""
-    batches: int = 0
-    conflicts: int = 0
-    database_losses: int = 0
-    broker_losses: int = 0
-
-
-@dataclass
-class Shared:
-    """What the lanes of a partition share: the registry, and when each client was last heard in any lane."""
-
-    number: int
-    registry: Registry
-    clients: dict[str, Micros] = field(default_factory=dict)
-    said: Said = field(default_factory=Said)
-    """hours, armed states and maintenance windows, as they were loaded with the registry"""
-    reload: Callable[[], "asyncio.Future[None]"] = field(default=lambda: asyncio.get_running_loop().create_future())
-    """ask for a fresh registry; the future ends when one that was loaded after the call is there"""
-    lanes: "dict[Lane, LaneIngest]" = field(default_factory=dict)
-    sessions: dict[str, str] = field(default_factory=dict)
-    """the newest session of each client that said that one began"""
-    deaths: dict[str, Micros] = field(default_factory=dict)
-    """when the broker said that this session had ended"""
-    session_news: dict[str, Micros | None] = field(default_factory=dict)
-    """the same, to be written down; None: a session began"""
-
-    def note_state(self, client: str, state: wire.SessionState, now: Micros) -> None:
-        """A session began or ended. The end of another than the newest says nothing: the client is back already."""
-        if client not in self.registry.clients:
-            return
-        if state.born:
-            self.sessions[client] = state.session
-            self.session_news[client] = None
-            self.deaths.pop(client, None)
-        elif self.sessions.get(client) in (None, state.session):
-            self.deaths[client] = self.session_news[client] = now
 
 
 class LaneIngest:
@@ -122,34 +68,27 @@ class LaneIngest:
         self.counters = Counters()
         self.listening = False
         """subscribed at the broker, with a database that answers"""
-        self._database_url = database_url
         self._broker = broker
         self._clock = clock
-        self._conn: Connection | None = None
-        self._state = State()
-        self._loaded = False
-        self._series: SeriesKeys = {}
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
-        self._foreign: dict[str, Streamed] = {}
-        """streams that clients of elsewhere own: a spool was copied"""
         self._quota = Quota()
-        self._judged_by = shared.registry
         shared.lanes[lane] = self
         self._other: LaneIngest | None = None
         """while this lane holds the other one's lock as well"""
         self._listening_since: Micros = clock()
         self._hearing = Hearing((Cause.HUB, clock()))
+        self._memory = LaneMemory(
+            shared, lane, self.name, database_url, clock, self.counters, self._hearing, self._begin_again
+        )
         self._looked = (clock(), time.monotonic())
-        self._reopened = 0.0
-        """when the database was reached last, monotonic seconds"""
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
 
     @property
     def judged(self) -> tuple[State, Registry] | None:
         """State as last committed, and the registry by which it was judged; None before the first look at the database."""
-        return (self._state, self._judged_by) if self._loaded else None
+        return (self._memory.state, self._memory.judged_by) if self._memory.loaded else None
 
     def look_for_tests(self) -> None:
         """A function test was asked for somewhere: the next tick looks."""
@@ -159,13 +98,13 @@ class LaneIngest:
         """Serve this lane until cancelled."""
         self._hearing.lose(Cause.DATABASE, self._clock())  # after a lost lease
         try:
-            await self._reopen()
+            await self._memory.reopen()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(), name=f"{self.name}-receive")
                 tasks.create_task(self._watch_time(), name=f"{self.name}-time")
         finally:
-            if self._conn is not None:
-                await self._conn.close()
+            if self._memory.conn is not None:
+                await self._memory.conn.close()
 
     # the broker's side -------------------------------------------------------------------------------------------
 
@@ -205,7 +144,7 @@ class LaneIngest:
             nonlocal draft
             messages, strays, _ = addressed(came, self.lane)
             known, unknown = self._known(messages)
-            draft = draft or Draft(self._state, self.shared.registry, self._clock())
+            draft = draft or Draft(self._memory.state, self.shared.registry, self._clock())
             return bool(strays or unknown) or is_news(draft, known)
 
         return found if self.lane is Lane.URGENT else lambda came: False
@@ -218,8 +157,15 @@ class LaneIngest:
     def _begin_to_listen(self) -> None:
         self._listening_since = self._clock()
         self.listening = True
-        if self._conn is not None:
+        if self._memory.conn is not None:
             self._hearing.begin(self._listening_since)
+
+    def _begin_again(self) -> None:
+        """The database is there, and what it says is the state."""
+        self._listening_since = self._clock()
+        if self.listening:
+            self._hearing.begin(self._listening_since)
+        self._tests_asked.set()
 
     async def _take(self, mqtt: Session, incoming: Sequence[Incoming]) -> None:
         crash.point("received")
@@ -263,7 +209,7 @@ class LaneIngest:
         first, second = (self.shared.lanes[lane] for lane in Lane)
         async with first._lock, second._lock:
             other = second if first is self else first
-            self._other = other if other._conn is not None else None
+            self._other = other if other._memory.conn is not None else None
             try:
                 yield
             finally:
@@ -273,9 +219,9 @@ class LaneIngest:
         """The same under the lock; None where the other lane's state is needed and not held."""
         refused: Refused = frozenset()
         while True:
-            await self._follow_registry()
+            await self._memory.follow()
             if self._other is not None:
-                await self._other._follow_registry()
+                await self._other._memory.follow()
             now = self._clock()
             known, unknown = self._known(messages)
             draft = self._judge(known, now, refused)
@@ -300,8 +246,8 @@ class LaneIngest:
                     refused |= found
 
     def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> Draft:
-        other = None if self._other is None else self._other._state
-        return take_in(self._state, self.shared.registry, messages, now, refused, other)
+        other = None if self._other is None else self._other._memory.state
+        return take_in(self._memory.state, self.shared.registry, messages, now, refused, other)
 
     def _known(self, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
         clients = self.shared.registry.clients
@@ -324,35 +270,37 @@ class LaneIngest:
 
     async def _write(self, draft: Draft) -> bool:
         """Commit and settle a draft; False when it must be judged again. The caller holds the lock."""
-        if self._conn is None:
-            await self._reopen()
+        if self._memory.conn is None:
+            await self._memory.reopen()
             return False
         if not has_rows(draft):
             self._settle(draft)
             return True
         writing = asyncio.ensure_future(
-            lane_commit.commit(self._conn, draft.whole(), self._series, lambda: crash.point("before-commit"))
+            lane_commit.commit(
+                self._memory.conn, draft.whole(), self._memory.series, lambda: crash.point("before-commit")
+            )
         )
         try:
             done, _ = await asyncio.wait({writing}, timeout=ANSWER)
         except asyncio.CancelledError:
-            await self._abandon(
+            await self._memory.abandon(
                 writing
             )  # whether it was committed is asked of the database by whoever owns the lane next
             raise
         if not done:
-            await self._abandon(writing)
-            await self._lose_database("no answer")
+            await self._memory.abandon(writing)
+            await self._memory.lose("no answer")
             return False
         try:
             writing.result()
         except Conflict as conflict:
-            await self._catch_up(conflict)
+            await self._memory.catch_up(conflict)
             if self._other is not None:
-                await self._other._catch_up(conflict)
+                await self._other._memory.catch_up(conflict)
             return False
         except LOST as error:
-            await self._lose_database(str(error))
+            await self._memory.lose(str(error))
             return False
         self._settle(draft)
         return True
@@ -375,148 +323,20 @@ class LaneIngest:
 
     async def _fits(self, messages: Sequence[Message], refused: Refused) -> bool | None:
         """Whether the database takes the rest; None when the state has to be looked at anew first."""
-        if self._conn is None:
+        if self._memory.conn is None:
             return None
         draft = self._judge(messages, self._clock(), refused)
         try:
-            await lane_commit.rehearse(self._conn, draft.whole(), self._series)
+            await lane_commit.rehearse(self._memory.conn, draft.whole(), self._memory.series)
         except lane_commit.Refusal:
             return False
         except Conflict as conflict:
-            await self._catch_up(conflict)
+            await self._memory.catch_up(conflict)
             return None
         except LOST as error:
-            await self._lose_database(str(error))
+            await self._memory.lose(str(error))
             return None
         return True
-
-    # the database's side -----------------------------------------------------------------------------------------
-
-    async def _abandon(self, writing: "asyncio.Future[None]") -> None:
-        """Give up a write that is under way and its connection: a frozen server would hold both for ever."""
-        lost, self._conn = self._conn, None
-        assert lost is not None
-        cut(lost)
-        writing.add_done_callback(partial(_end, lost))
-        await asyncio.wait({writing}, timeout=1.0)
-
-    async def _lose_database(self, error: str) -> None:
-        self.counters.database_losses += 1
-        self._hearing.lose(Cause.DATABASE, self._clock())
-        _log.warning("ingest.database_lost", lane=self.name, error=" ".join(error.split())[:200])
-        lost, self._conn = self._conn, None
-        if lost is not None:
-            lost.pgconn.finish()  # a frozen server answers no goodbye
-        if (
-            time.monotonic() - self._reopened < STALL
-        ):  # it answers and takes nothing (full, read only): all is read anew each time
-            await asyncio.sleep(random.uniform(0.5, 1.5))
-        await self._reopen()
-
-    async def _reopen(self) -> None:
-        """Connect and load the lane's state as it was last committed; tries until it is there."""
-        attempt = 0
-        while True:
-            try:
-                conn, loaded = await self._open_once()
-            except (LinkDown, *LOST) as error:
-                attempt += 1
-                if attempt == 1:
-                    _log.warning("ingest.database_away", lane=self.name, error=" ".join(str(error).split())[:200])
-                await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
-                continue
-            break
-        self._conn, self._reopened = conn, time.monotonic()
-        self._adopt(loaded)
-        await self._silence_retired()
-        self._listening_since = self._clock()
-        if self.listening:
-            self._hearing.begin(self._listening_since)
-        self._tests_asked.set()
-        if attempt:
-            _log.info("ingest.database_back", lane=self.name)
-
-    def _adopt(self, loaded: lanes.Loaded, changed: Set[str] | None = None) -> None:
-        """The stored state is the state, of the `changed` devices or of all; what is not stored stays as this process knows it."""
-        before, self._judged_by = self._state, self.shared.registry
-        tests = before.tests
-        if changed is None:
-            self._state, self._series = loaded.state, loaded.series
-            self._state.beats, self._state.clients, self._state.taken = before.beats, before.clients, before.taken
-            self._state.edge_gaps, self._state.armed, self._state.lags = before.edge_gaps, before.armed, before.lags
-            self._state.remember_faults(self._judged_by)
-        else:
-            self._state.take_over(changed, loaded.state, self._judged_by)
-            self._series |= loaded.series
-        self._loaded = True
-        self._state.streams = self._foreign | self._state.streams
-        for device, trial in self._state.tests.items():
-            seen = tests.get(device)
-            if seen is not None and seen.id == trial.id:
-                self._state.tests[device] = seen
-        self._state.premises = self.shared.said
-        # what was heard before this process began: one that died meanwhile is missed, too
-        for own in self._judged_by.own_clients:
-            live = self._state.live.get(own.id)
-            if live is not None and live.heard is not None:
-                self.shared.clients.setdefault(own.client, 0)
-
-    async def _follow_registry(self) -> None:
-        """Where devices of this lane were changed, retired or registered again, others wrote to their states: load them."""
-        self._state.premises = self.shared.said
-        changed = changed_devices(self._judged_by, self.shared.registry, self.lane)
-        if not changed or self._conn is None:
-            return
-        try:
-            loaded = await lanes.load(self._conn, self.shared.number, self.lane, changed)
-        except LOST as error:
-            await self._lose_database(str(error))
-        else:
-            self._adopt(loaded, changed)
-            await self._silence_retired()
-
-    async def _silence_retired(self) -> None:
-        """An alarm raised in the moment in which its device was retired would hold for ever."""
-        if self._conn is None:
-            return
-        try:
-            if await alarms.clear_retired(self._conn, self.shared.number, self.lane, self._clock()):
-                self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
-        except LOST as error:
-            _log.warning("ingest.retired_alarms_left", lane=self.name, error=" ".join(str(error).split())[:200])
-
-    async def _open_once(self) -> tuple[Connection, lanes.Loaded]:
-        conn = await lanes.open_lane(self._database_url, self.name)
-        try:
-            self._hearing.remember(await blindness.listened(conn, self.shared.number, self.lane))
-            return conn, await lanes.load(conn, self.shared.number, self.lane)
-        except BaseException:  # cancelled, too
-            conn.pgconn.finish()
-            raise
-
-    async def _catch_up(self, conflict: Conflict) -> None:
-        """Somebody else wrote what this lane remembers: read it again."""
-        self.counters.conflicts += 1
-        assert self._conn is not None
-        try:
-            if isinstance(conflict, lane_commit.Overtaken):
-                self._adopt(await lanes.load(self._conn, self.shared.number, self.lane))
-                found = await lanes.streams_named(self._conn, conflict.streams)
-                self._foreign |= {name: found[name] for name in found.keys() - self._state.streams.keys()}
-                self._state.streams |= self._foreign
-            if isinstance(conflict, lane_commit.Taken):
-                self._state.taken |= conflict.ids
-            self._state.alarms = await lanes.load_alarms(self._conn, self.shared.number, self.lane)
-            await self._load_said()
-        except LOST as error:
-            await self._lose_database(str(error))
-
-    async def _load_said(self) -> None:
-        """What people declared, and what they shelved that has ended; raises one of `LOST`."""
-        assert self._conn is not None
-        self._state.shelved = await lanes.load_shelved(self._conn, self.shared.number, self.lane)
-        found = await lanes.load_exercises(self._conn, self.shared.number, self.lane)
-        self._state.presses, self._state.drills, self._state.probes = found
 
     # time --------------------------------------------------------------------------------------------------------
 
@@ -530,26 +350,28 @@ class LaneIngest:
     async def _tick(self, *, look: bool) -> None:
         """One look at silence, delays and tests; whatever moved is committed like a batch."""
         async with self._lock:
-            if self._conn is None:
+            if self._memory.conn is None:
                 return
-            await self._follow_registry()
-            if self._conn is None:
+            await self._memory.follow()
+            if self._memory.conn is None:
                 return
             requested = []
             if look:
                 self._tests_asked.clear()
                 try:
-                    requested = await lanes.requested_tests(self._conn, self.shared.number, self.lane)
-                    await self._load_said()
+                    requested = await lanes.requested_tests(self._memory.conn, self.shared.number, self.lane)
+                    await self._memory.load_said()
                 except LOST as error:
-                    await self._lose_database(str(error))
+                    await self._memory.lose(str(error))
                     return
             clients = self.shared.clients
             now = self._clock()
             self._note_pause(now)
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
             deaths, deaf = self.shared.deaths, self._hearing.deaf
-            draft = tick(self._state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf)
+            draft = tick(
+                self._memory.state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf
+            )
             quota, draft.quarantined = let_through(self._quota, [], now)
             try:
                 if await self._write(draft):  # what must be judged again is judged by the next tick
@@ -562,13 +384,13 @@ class LaneIngest:
         """Write down that this lane listens, when it did not, and whose sessions ended."""
         gaps = tuple(self._hearing.news)
         sessions = dict(self.shared.session_news) if self.lane is Lane.URGENT else {}
-        if self._conn is None or not (look or gaps or sessions):
+        if self._memory.conn is None or not (look or gaps or sessions):
             return
         at = self._clock() if self.listening else None
         try:
-            await blindness.note_hearing(self._conn, self.shared.number, self.lane, at, gaps, sessions)
+            await blindness.note_hearing(self._memory.conn, self.shared.number, self.lane, at, gaps, sessions)
         except LOST as error:
-            await self._lose_database(str(error))
+            await self._memory.lose(str(error))
             return
         del self._hearing.news[: len(gaps)]
         for client, ended in sessions.items():
@@ -587,13 +409,6 @@ class LaneIngest:
             if self.listening:
                 self._hearing.begin(now)
             self._listening_since = now
-            self._state.beats.clear()  # what was heard by a clock that is no more says nothing
+            self._memory.state.beats.clear()  # what was heard by a clock that is no more says nothing
             for client, at in self.shared.clients.items():
                 self.shared.clients[client] = min(at, now - 1)
-
-
-def _end(lost: Connection, writing: "asyncio.Future[None]") -> None:
-    """A write that nobody waits for any more has ended: now, and not before, its connection may be freed."""
-    lost.pgconn.finish()
-    if not writing.cancelled():
-        writing.exception()

@@ -19,7 +19,8 @@ from hub.mqtt import Broker
 from hub.profiles import Profile
 from hub.registry import Registry
 from hub.runtime.apart import apart
-from hub.runtime.ingest import Clock, LaneIngest, Shared, wall_clock
+from hub.runtime.ingest import LaneIngest
+from hub.runtime.shared import Clock, Shared, wall_clock
 from hub.store import hours
 from hub.store import registry as stored
 from hub.store.leases import try_lease

@@ -31,8 +31,8 @@ from hub.errors import AccessDenied, BadInput, LinkDown
 from hub.model import LIFE_SAFETY, SECOND, Exercise, Lane, Micros, Sample, Series, to_micros
 from hub.mqtt import Broker, Session, session
 from hub.profiles import Profile
-from hub.runtime.ingest import wall_clock
 from hub.runtime.reconnect import keep
+from hub.runtime.shared import wall_clock
 from hub.store import configurations, proofs
 from hub.store.pool import Connection
 from hub.store.proofs import Begun, Injected, Proving, Round, Target, ToSend, open_proving

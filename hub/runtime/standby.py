@@ -48,12 +48,12 @@ from hub.profiles import Profile
 from hub.registry import Registry
 from hub.runtime.answers import Answers
 from hub.runtime.apart import apart
-from hub.runtime.ingest import wall_clock
 from hub.runtime.journal import Journal
 from hub.runtime.known import Known
 from hub.runtime.looking import ANSWER, Looker, Timing
 from hub.runtime.owned_folder import owned
 from hub.runtime.pager import Pager
+from hub.runtime.shared import wall_clock
 from hub.store.reconcile import Page
 
 LOOK = 0.1

@@ -18,7 +18,7 @@ from hub.model import SECOND, Lane, Micros, Sample, Scalar, Series, to_datetime
 from hub.profiles import Profile, load_profiles
 from hub.registry import Registry, partition_of
 from hub.runtime.blindness_watch import BlindnessWatch
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.store import lane_commit, lanes, registry
 from hub.store.blindness_watch import Watch, open_watch
 from hub.store.escalation import claim, fire

@@ -15,8 +15,8 @@ from hub.model import Sample, Scalar, Series
 from hub.mqtt import Session, parse_broker, session
 from hub.profiles import Profile, parse_profile
 from hub.registry import partition_of
-from hub.runtime.ingest import Clock, wall_clock
 from hub.runtime.partitions import Partitions
+from hub.runtime.shared import Clock, wall_clock
 from hub.store import commissioning
 from hub.store.pool import connect
 from hub.testing import eventually

@@ -9,7 +9,7 @@ from hub.edge.spool import open_spool
 from hub.edge.uplink import Uplink
 from hub.model import Lane, Sample, Series
 from hub.mqtt import parse_broker
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.testing import eventually
 from tests.runtime.city import PARTITION, centre, fetch, seed
 

@@ -17,7 +17,7 @@ from hub.core import liveness, wire
 from hub.core.alarms import AlarmEvent
 from hub.errors import Conflict
 from hub.mqtt import Will, parse_broker, session
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.store import alarms
 from hub.store.pool import connect
 from hub.testing import eventually

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from hub.model import Sample, Series
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from tests.runtime.city import ADMIN, TEST_STATE, ask_for_test, centre, client, fetch, rows, sample, seed
 
 SECOND = 1_000_000

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from hub.model import Sample
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.testing import eventually
 from tests.runtime.city import centre, client, fetch, sample, seed
 

@@ -9,7 +9,7 @@ import pytest
 
 from hub.core.alarms import alarm_id
 from hub.core.escalation import Due, idempotency_key
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.testing import eventually
 from tests.paging import receiver
 from tests.runtime.city import Client, client, fetch, rows, sample, seed

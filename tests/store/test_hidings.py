@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from hub.core import hidings
 from hub.core.alarms import Alarm, AlarmEvent, AlarmState, Disposition, is_paged, open_alarm, step
 from hub.model import LIFE_SAFETY, SECOND, Priority, SignalClass, to_micros
-from hub.runtime.ingest import wall_clock
+from hub.runtime.shared import wall_clock
 from hub.store import alarms, escalation
 from hub.store.pool import connect
 from tests.runtime.city import fetch, profiles, seed
