@@ -5,6 +5,7 @@ the partitions.
 """
 
 import asyncio
+import os
 import signal
 import sys
 from datetime import datetime
@@ -47,7 +48,7 @@ def serve(
     ready_file: Annotated[str, typer.Option(help="write the API's port here once it takes requests")] = "",
 ) -> None:
     """Run the centre: ingest, alarms, escalation, coverage and API. Settings come from ANXIN_… variables (docs/operations.md)."""
-    from hub.runtime.service import Role, Service
+    from hub.runtime.service import YIELDS, Role, Service, steps_back
 
     settings = _settings()
     try:
@@ -56,6 +57,8 @@ def serve(
     except ValueError as error:
         raise _refuse(f"--role or --partitions: {error}", 2) from None
 
+    if steps_back(roles):
+        os.nice(YIELDS)
     told_to_stop = False
 
     async def run() -> None:

@@ -6,7 +6,7 @@ without its escalator would be the silent failure that this software exists to p
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import fields
 from datetime import timedelta
@@ -69,6 +69,15 @@ class Role(StrEnum):
     COVERAGE = "coverage"
     API = "api"
     AUDITOR = "auditor"
+
+
+YIELDS = 10
+"""how far a process that pages nobody steps back behind the others (nice)"""
+
+
+def steps_back(roles: Set[Role]) -> bool:
+    """Whether a process with these roles lets the others have the processor first: judging coverage may wait, ingest and pages may not."""
+    return Role.COVERAGE in roles and not roles & {Role.INGEST, Role.PAGING, Role.AUDITOR}
 
 
 ServeApi = Callable[["Service"], Awaitable[None]]

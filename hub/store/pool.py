@@ -18,12 +18,14 @@ LOST = (OperationalError, InterfaceError, InternalError)
 """what psycopg raises when the connection has gone, under way or before, and when the database takes nothing for reasons of its own: it is read only
 (a replica, a failover), its files cannot grow, its transaction was ended"""
 
+# one processor of the database for each of us: a scan that takes them all makes the commit of an alarm wait
+_ALONE = "-c max_parallel_workers_per_gather=0"
 # psycopg's own default waits up to two minutes for a lost server; measured here: 8 to 10 s too long after its return
 _TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5000,
     "keepalives_idle": 5,
-    "options": "-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c timezone=UTC",
+    "options": f"-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c timezone=UTC {_ALONE}",
 }
 
 

@@ -16,7 +16,7 @@ from hub.config import Settings
 from hub.engine import Engine
 from hub.engine.service import PartName
 from hub.errors import BadInput
-from hub.runtime.service import Role, Service
+from hub.runtime.service import YIELDS, Role, Service, steps_back
 from hub.testing import eventually
 
 
@@ -137,3 +137,24 @@ async def test_a_wrong_setting_is_named_and_nothing_starts(variables: dict[str, 
         _, words = await process.communicate()
     assert process.returncode == 2
     assert named in words.decode()
+
+
+async def test_a_process_that_only_judges_coverage_steps_back_and_one_that_pages_does_not(
+    database: str, mqtt_url: str
+) -> None:
+    def nice(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
+
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("anxin")),
+        *("serve", "--role", "coverage", "--no-migrate"),
+        env={**os.environ, "ANXIN_DATABASE_URL": database, "ANXIN_MQTT_URL": mqtt_url},
+    )
+    try:
+        await eventually(lambda: nice(process.pid) == min(nice(os.getpid()) + YIELDS, 19), 30)
+    finally:
+        process.terminate()
+        await process.wait()
+    assert steps_back({Role.COVERAGE, Role.API})
+    assert not any(steps_back({Role.COVERAGE, role}) for role in (Role.INGEST, Role.PAGING, Role.AUDITOR))
+    assert not steps_back({Role.PAGING})
