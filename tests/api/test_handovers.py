@@ -1,6 +1,7 @@
 """Alarms handed to authorities: who may, what is recorded, and that no exercise ever is."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -179,6 +180,29 @@ async def test_authorities_are_shown_without_addresses_and_secrets_and_set_up_wi
         assert gone.status_code == 404
     log = await fetch(police, "select detail::text from audit")
     assert all("hidden-token" not in row[0] and SECRET not in row[0] for row in log)
+
+
+async def test_an_address_or_number_of_an_authority_is_no_responders_whichever_comes_first(
+    police: City, problem: Problem
+) -> None:
+    put = (
+        "insert into responder_channel (responder, id, kind, settings) values ('a-duty', %s, 'x', %s)"
+        " on conflict (responder, id) do update set settings = excluded.settings"
+    )
+    (row,) = await fetch(police, "select settings ->> 'url' from authority_channel where authority = 'police-a'")
+    await police.conn.execute("update authority set phone = '0355-1234567' where id = 'police-a'")
+    for settings in ({"url": row[0]}, {"url": row[0].upper() + "?x=1"}, {"number": "+8603551234567"}):
+        with pytest.raises(psycopg.errors.CheckViolation, match="an authority is told there"):
+            await police.conn.execute(put, ("theirs", json.dumps(settings)))
+    await police.conn.execute(put, ("ours", json.dumps({"url": "https://ours.invalid/desk", "number": "1"})))
+    await police.conn.execute(put, ("phone", json.dumps({"number": "13900000000"})))
+    desk = {"id": "desk", "kind": "webhook", "settings": {"url": "https://ours.invalid/desk", "secret": SECRET}}
+    async with police.client() as client:
+        for wrong in ({"channels": [desk]}, {"phone": "139 0000 0000"}):
+            said = problem(await client.put("/authorities/other", json={**POLICE, **wrong}))
+            assert (said["status"], "authority_is_no_responder" in said["detail"]) == (409, True)
+        assert (await client.delete("/authorities/police-a")).status_code == 204
+    await police.conn.execute(put, ("theirs", json.dumps({"url": row[0]})))  # nobody is told there any more
 
 
 async def test_a_standing_order_is_for_fire_and_panic_alone_by_the_table_itself(police: City) -> None:
