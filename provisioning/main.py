@@ -102,7 +102,7 @@ def connect(options: Options) -> "Hub":
 
 @app.command("plan")
 def plan_command(context: Context, files: Files, as_json: Json = False) -> None:
-    """Show what a manifest would create, change and retire. Nothing is changed."""
+    """计划 Show what a manifest would create, change and retire. Nothing is changed."""
     from provisioning.manifest_commands import plan
 
     plan(connect(context.obj), files, as_json=as_json or context.obj.as_json)
@@ -115,7 +115,7 @@ def apply_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the plan, ask, and do exactly that: all or nothing. Applying twice changes nothing."""
+    """执行 Show the plan, ask, and do exactly that: all or nothing. Applying twice changes nothing."""
     from provisioning.manifest_commands import apply
 
     apply(connect(context.obj), files, yes=yes, as_json=as_json or context.obj.as_json)
@@ -128,7 +128,7 @@ def bundle_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it (mode 0600).")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write the one file that an edge runs from. It holds a new password: the edge's old bundle ends."""
+    """网关文件 Write the one file that an edge runs from. It holds a new password: the edge's old bundle ends."""
     from provisioning.manifest_commands import bundle
 
     bundle(connect(context.obj), edge, output, force=force)

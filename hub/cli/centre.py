@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STOP_LIMIT = 15
 """seconds to stop in order; then the process is ended as it stands, which loses nothing that was confirmed"""
-token_app = typer.Typer(help="Tokens for people and services.", no_args_is_help=True)
+token_app = typer.Typer(help="令牌 Tokens for people and services.", no_args_is_help=True)
 
 
 def _settings() -> Settings:
@@ -47,7 +47,7 @@ def serve(
     migrate: Annotated[bool, typer.Option(help="bring the database to the newest revision first")] = True,
     ready_file: Annotated[str, typer.Option(help="write the API's port here once it takes requests")] = "",
 ) -> None:
-    """Run the centre: ingest, alarms, escalation, coverage and API. Settings come from ANXIN_… variables (docs/operations.md)."""
+    """中心 Run the centre: ingest, alarms, escalation, coverage and API. Settings come from ANXIN_… variables (docs/operations.md)."""
     from hub.runtime.service import YIELDS, Role, Service, steps_back
 
     settings = _settings()
@@ -130,7 +130,7 @@ def api_of(ready_file: str) -> "ServeApi":
 
 
 def migrate() -> None:
-    """Bring the database to the newest revision."""
+    """数据库升级 Bring the database to the newest revision."""
     from hub.store.migrate import upgrade
 
     try:

@@ -14,7 +14,7 @@ from hub.errors import AnxinError, BadInput
 if TYPE_CHECKING:
     from hub.store.pool import Connection
 
-dashboards_app = typer.Typer(help="Roles by which Grafana reads the database.", no_args_is_help=True)
+dashboards_app = typer.Typer(help="看板 Roles by which Grafana reads the database.", no_args_is_help=True)
 
 
 @dashboards_app.command("reader")

@@ -32,7 +32,7 @@ def demo(
     ] = None,
     port: Annotated[int, typer.Option(help="the API's port; --once takes a free one")] = API_PORT,
 ) -> None:
-    """The demo: engine, centre, three institutions with real protocol endpoints, webhook and mail receivers."""
+    """演示 The demo: engine, centre, three institutions with real protocol endpoints, webhook and mail receivers."""
     logs.configure("error", "console")
     code = asyncio.run(_main(once, json_file, port))
     if code:

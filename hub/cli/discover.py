@@ -38,7 +38,7 @@ def discover(
     edge: Annotated[str, typer.Option("--edge", help="the edge that will run the driver")] = "choose-an-edge",
     output: Annotated[Path | None, typer.Option("--output", help="write here instead of the terminal")] = None,
 ) -> None:
-    """Look for devices, only in the ranges given, and print a manifest to edit. Ctrl-C ends it and prints what was found."""
+    """发现设备 Look for devices, in the ranges given alone, and print one manifest to edit. Ctrl-C ends it and prints what was found."""
     from hub.core.discovery import manifest_text, said
     from hub.profiles import load_profiles
     from hub.runtime.drivers import find_driver

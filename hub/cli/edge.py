@@ -27,7 +27,7 @@ def edge(
     log_level: Annotated[str, typer.Option(envvar="ANXIN_LOG_LEVEL", help="debug, info, warning or error")] = "info",
     log_format: Annotated[str, typer.Option(envvar="ANXIN_LOG_FORMAT", help="json or console")] = "json",
 ) -> None:
-    """Run the drivers of one institution, with a spool on disk, until SIGTERM or Ctrl-C."""
+    """网关 Run the drivers of one institution, with a spool on disk, until SIGTERM or Ctrl-C."""
     code = run(config, spool, log_level, log_format)
     if code != 0:
         raise typer.Exit(code)

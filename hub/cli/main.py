@@ -6,7 +6,7 @@ from hub.cli import centre, dashboards, demo, discover, edge, profile, rules, si
 
 app = typer.Typer(
     name="anxin",
-    help="安心 Anxin Hub: run the centre, an edge, the demo.",
+    help="安心 · Anxin Hub: 运行中心、网关和演示 run the centre, an edge, the demo.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

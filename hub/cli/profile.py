@@ -22,7 +22,7 @@ from hub.errors import BadInput, DriverError
 if TYPE_CHECKING:
     from hub.runtime.recording import Recorded
 
-app = typer.Typer(help="Device profiles.", no_args_is_help=True)
+app = typer.Typer(help="设备模型 Device profiles.", no_args_is_help=True)
 _VARIABLE = re.compile(r"^\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}$")
 
 

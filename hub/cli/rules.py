@@ -12,7 +12,7 @@ import typer
 from hub.config import data_folder
 from hub.errors import BadInput
 
-app = typer.Typer(help="Rule packs.", no_args_is_help=True)
+app = typer.Typer(help="规则包 Rule packs.", no_args_is_help=True)
 
 
 @app.callback()

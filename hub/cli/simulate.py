@@ -69,7 +69,7 @@ def simulate(
         list[Path] | None, typer.Option("--profiles", help="folders of profiles; the shipped ones if none")
     ] = None,
 ) -> None:
-    """Play profiles as real endpoints until SIGTERM or Ctrl-C. Standard input takes: raise DEVICE ALARM, clear DEVICE ALARM, list."""
+    """模拟 Play profiles as real endpoints until SIGTERM or Ctrl-C. Standard input takes: raise DEVICE ALARM, clear DEVICE ALARM, list."""
     from hub.profiles import load_profiles
     from hub.runtime.simulation import Wish, parse_faults
     from hub.simulation import Place
