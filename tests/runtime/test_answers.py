@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from hub.model import SECOND
 from hub.runtime.service import Role
 from hub.testing import eventually
 from tests.paging import Receiver, receiver
@@ -37,7 +38,7 @@ async def test_a_link_shows_the_alarm_and_its_button_stops_the_chain_and_the_dat
     tmp_path: Path, mqtt_url: str
 ) -> None:
     async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
-        cover(db.url, sink.port, ("0s", "0s", "0"), ("20s", "2s", "5"))
+        cover(db.url, sink.port, ("0s", "0s", "0"), ("60s", "2s", "5"))
         async with (
             centre(db.url, mqtt_url, tmp_path) as hub,
             centre(db.url, mqtt_url, tmp_path / "front", [Role.API], standby_url=hub.url) as front,
@@ -64,8 +65,11 @@ async def test_a_link_shows_the_alarm_and_its_button_stops_the_chain_and_the_dat
                 forged = path[:-1] + ("A" if path[-1] != "A" else "B")
                 assert (await opened(hub, forged)).status_code == 503
                 assert (await opened(hub, forged, acting=True)).status_code == 503
-                pursuit = standby.pursuits[alarm]  # past the second step, whose page and repetitions do not come
-                await eventually(lambda: standby.known.steady() > pursuit.started_at + 22_000_000, 40)
+                began = standby.known._began
+                standby.known._began = began[0] + 90 * SECOND, began[1]  # past the second step, whose pages do not come
+                seen = standby._watched
+                await eventually(lambda: standby._watched > seen + 1.0, 20)
+                standby.known._began = began
                 assert panics(sink) == [key(alarm)]
             await sender.confirmed("urgent", seq)
             await rows(
@@ -104,7 +108,7 @@ async def test_what_a_wedged_ingest_does_not_commit_is_paged_and_answered_while_
     tmp_path: Path, mqtt_url: str
 ) -> None:
     async with server(tmp_path) as db, receiver() as sink, client(mqtt_url) as sender:
-        cover(db.url, sink.port, ("0s", "0s", "0"), ("5s", "0s", "0"))
+        cover(db.url, sink.port)
         async with (
             ingest_process(db.url, mqtt_url, tmp_path) as ingest,
             centre(db.url, mqtt_url, tmp_path, [Role.PAGING, Role.API]) as hub,
@@ -112,24 +116,23 @@ async def test_what_a_wedged_ingest_does_not_commit_is_paged_and_answered_while_
             await sender.told("urgent", sample("button-1", "pressed", False))
             ingest.send_signal(signal.SIGSTOP)
             seq, alarm = await press(sender)
-            await eventually(lambda: panics(sink) == [key(alarm)], 20)
+            await eventually(lambda: panics(sink) == [key(alarm)], 40)
             assert fetch(db.url, "select count(*) from alarm where signal_class = 'panic'") == [
                 (0,)
             ]  # nobody raised it
             second = await sender.say("urgent", sample("button-1", "pressed", True))
-            await eventually(lambda: len(panics(sink)) == 2, 20)
+            await eventually(lambda: len(panics(sink)) == 2, 40)
             held = panics(sink)[1]
             taken = await opened(hub, link_of(sink, key(alarm)), acting=True)
             assert taken.status_code == 200
             assert "值班 [duty]" in taken.text
-            await eventually(lambda: len(panics(sink)) == 3, 20)  # the other one climbs, this one does not
             ingest.send_signal(signal.SIGCONT)
             await sender.confirmed("urgent", max(seq, second))
             standby = hub.service.standby
             assert standby is not None
             await eventually(lambda: not standby.pursuits, 40)
             found = "select occurrences, acknowledged_by from alarm where signal_class = 'panic' order by definition"
-            await rows(db.url, found, [(1, "值班 [duty]"), (1, None)], 20)
-            await rows(db.url, "select count(*) from notification where urgency = 0 and state <> 'sent'", [(0,)], 20)
-        assert len(set(panics(sink))) == len(panics(sink)) == 3
-        assert panics(sink)[:2] == [key(alarm), held]
+            await rows(db.url, found, [(1, "值班 [duty]"), (1, None)], 40)
+            await rows(db.url, "select count(*) from notification where urgency = 0 and state <> 'sent'", [(0,)], 40)
+        assert len(set(panics(sink))) == len(panics(sink)) == 2
+        assert panics(sink) == [key(alarm), held]
