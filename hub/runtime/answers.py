@@ -1,6 +1,6 @@
 """Acknowledgements given while the database is away, in memory and in the journal, until they stand in the database."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -44,15 +44,16 @@ class Answers:
             if answer is not None:
                 yield answer
 
-    async def give(self, answer: Answer, now: float) -> None:
-        """It stands from now on, and is on the disk when this returns (or the disk is said to be broken). Raises Conflict where another stands."""
+    def give(self, answer: Answer, now: float) -> Awaitable[None]:
+        """It stands from now on, and is on the disk when what this returns has ended (or the disk is said to be broken). Raises Conflict where
+        another stands."""
         before = self.standing(answer.alarm)
         if before is not None:
             raise Conflict(f"the alarm is already acknowledged (by {before.actor})")
         self._given[answer.alarm] = (*self.of(answer.alarm), answer)[-MOST:]
         self._heard[answer.alarm] = now
         _log.warning("standby.acknowledged", alarm=str(answer.alarm), notification=str(answer.notification))
-        await self._journal.answer(answer)
+        return self._journal.answer(answer)
 
     def is_after(self, answer: Answer, at: Micros, heard: float) -> bool:
         """Whether a press of time `at`, whose message came at `heard` (monotonic), came after the answer. Where clocks leave it open it did: a cry for

@@ -33,8 +33,8 @@ from hub.store.outbox import Claimed
 from hub.store.plan import Open, People, Place, Running
 from hub.store.reconcile import Page
 
-ROUNDS = 50
-"""rounds of a chain in which a message's key is looked for: its link holds for a day"""
+ROWS = 2000
+"""rows of chains in which a message's key is looked for, the newest first: nothing else of the process may wait for it longer"""
 _log = structlog.get_logger(__name__)
 
 
@@ -176,13 +176,16 @@ class Known:
 
     def named(self, key: UUID, pursuits: Iterable[Pursuit]) -> tuple[Alarm, str] | None:
         """The alarm and the responder of a page by its key, looked for in chains that run: in what was due, whoever sent it."""
-        now = self.steady()
+        now, left = self.steady(), ROWS
         for pursuit in pursuits:
-            for number in range(max(pursuit.first_round, pursuit.round - ROUNDS), pursuit.round + 1):
+            for number in range(pursuit.round, pursuit.first_round - 1, -1):
                 start = pursuit.started_at - (pursuit.round - number) * pursuit.plan.round_every
-                for row in round_of(pursuit.plan, number):
+                for row in reversed(round_of(pursuit.plan, number)):
                     if start + row.offset > now:
                         continue
+                    left -= 1
+                    if left < 0:
+                        return None
                     for responder, channel in self._told(pursuit, row, start + row.offset)[0]:
                         if _key(pursuit, row, responder, channel) == key:
                             return pursuit.alarm, responder

@@ -117,7 +117,7 @@ class Standby:
         self.window = Window()
         self.pursuits: dict[UUID, Pursuit] = {}
         self.answers = Answers(self.journal)
-        self.pager.is_answered = lambda alarm: self.answers.standing(alarm) is not None
+        self.pager.is_answered = lambda alarm: alarm in self.pursuits and self.answers.standing(alarm) is not None
         self._judges: dict[int, tuple[Judge, tuple[State, Registry] | None]] = {}
         self._looker = Looker(database_url, self.known, self, timing)
         self.listening = False
@@ -274,7 +274,8 @@ class Standby:
         clients = judge.registry.clients
         known = [one for one in waiting if one.message.client in clients and not clients[one.message.client].revoked]
         # one by one where somebody has taken an alarm: a press that came after that is a new cry for help
-        for some in [[one] for one in known] if any(self.answers.all_standing()) else [known]:
+        parts = [[one] for one in known] if any(self.answers.all_standing()) else [known]
+        for some in parts or [[]]:  # delays run out without any message
             for alarm in judge.take([one.message for one in some], self._clock()):
                 self._begin(alarm)
             for answer in self.answers.all_standing():
@@ -360,16 +361,18 @@ class Standby:
 
     async def acknowledge(self, key: UUID, held: Held) -> Answer:
         """The responder of this page has the alarm: no further step goes out. Raises Conflict where somebody was quicker."""
-        alarm = held.alarm
+        alarm, owed = held.alarm, list[tuple[Pursuit, list[Page]]]()
         if alarm.id not in self.pursuits:
             running = next((one for one in self.known.open.running if one.alarm.id == alarm.id), None)
             if running is None:
                 raise Conflict("the database answers again: press once more")
             self.pursuits[alarm.id] = self.known.pursuit(running, redo_pending=True)
-            await self.journal.owe([(self.pursuits[alarm.id], [])])
+            owed = [(self.pursuits[alarm.id], [])]
         actor = f"{held.letter.responder_title.zh} [{held.letter.responder}]"
         answer = Answer(alarm.id, actor, self.known.steady(), key)
-        await self.answers.give(answer, asyncio.get_running_loop().time())
+        # both stand before anything is waited for: a hand-over meanwhile takes both along
+        giving = self.answers.give(answer, asyncio.get_running_loop().time())
+        await asyncio.gather(giving, self.journal.owe(owed))
         return answer
 
     async def _let_lapse(self) -> None:

@@ -3,6 +3,7 @@
 The same link, the same key, the same rules as in hub/web/linked.py: opening shows, only the button's POST acts.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from hub.web.rendering import render
 from hub.web.throttle import Throttle
 from hub.web.words import word
 
+_PART = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FORWARD = 8.0
 """seconds that the process with the standby may take"""
 
@@ -121,7 +123,7 @@ def as_row(found: Held) -> Mapping[str, Any]:
 async def _forward(request: Request) -> Response | None:
     """Ask the process that has the standby, as this request asks; it checks the link itself."""
     to = services(request).settings.standby_url.rstrip("/")
-    if not to:
+    if not to or not all(_PART.fullmatch(str(part)) for part in request.path_params.values()):
         return None
     headers = {"origin": to, "content-type": "application/x-www-form-urlencoded"}
     try:

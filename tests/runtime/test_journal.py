@@ -6,19 +6,20 @@ import sys
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from hub.core.alarms import open_alarm
 from hub.core.answers import Answer
-from hub.core.escalation import Plan, Step
+from hub.core.escalation import Due, Plan, Step, idempotency_key
 from hub.core.standby import Pursuit
 from hub.errors import Conflict
 from hub.model import SECOND
 from hub.notify import Message, Outcome, Receipt
 from hub.runtime.answers import Answers
 from hub.runtime.journal import Journal
+from hub.runtime.known import Known
 from hub.runtime.owned_folder import owned
 from hub.runtime.pager import Pager
 from hub.runtime.plan_cache import PlanCache
@@ -110,6 +111,25 @@ def test_a_plan_that_cannot_be_trusted_is_none(tmp_path: Path, spoil: str) -> No
 def test_a_disk_that_takes_no_plan_is_said_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where a folder should be")
     assert not PlanCache(tmp_path / "data", URL).save("people", PEOPLE)
+
+
+def test_a_page_that_others_have_sent_is_found_again_by_its_key_and_what_was_not_due_is_not() -> None:
+    now = 1_800_000_000 * SECOND
+    about: dict[str, Any] = {"folder": None, "public_url": "", "allow_loopback": True, "sound": None}
+    known = Known(URL, profiles(), **about, clock=lambda: now)
+    known.people = PEOPLE
+    steps = (Step(1, "duty", "hook", 0, 5 * SECOND, 2), Step(2, "duty", "hook", 40 * SECOND))
+    running = Pursuit(ALARM, "all", 3, Plan(60 * SECOND, None, steps), 1, 2, now - 7 * SECOND)
+
+    def key_of(number: int, step: int, repetition: int) -> uuid.UUID:
+        return idempotency_key(ALARM.id, Due(number, step, repetition, "duty", "hook", 0))
+
+    for sent in ((1, 1, 0), (1, 2, 0), (2, 1, 0), (2, 1, 1)):
+        assert known.named(key_of(*sent), [running]) == (ALARM, "duty")
+    for never in ((2, 1, 2), (2, 2, 0), (3, 1, 0)):
+        assert known.named(key_of(*never), [running]) is None
+    endless = Pursuit(ALARM, "all", 3, Plan(SECOND, None, (Step(1, "duty", "hook"),)), 1, 10**7, now)
+    assert known.named(key_of(1, 1, 0), [endless]) is None  # and quickly
 
 
 # the journal --------------------------------------------------------------------------------------------------------
