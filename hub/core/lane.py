@@ -11,7 +11,7 @@ from uuid import UUID
 from hub.core.alarms import Alarm, Watch
 from hub.core.commissioning import Trial
 from hub.core.exercises import Press, Probe
-from hub.core.health import Faults, diagnose
+from hub.core.health import Faults, diagnose, forget, is_retired
 from hub.core.lateness import Lag
 from hub.core.liveness import Beat, Verdict
 from hub.core.normalise import Latest
@@ -168,7 +168,11 @@ class State:
                 reading = Reading(series, latest.at, latest.at, latest.value, latest.text, latest.quality)
                 faults[device.id] = diagnose(faults.get(device.id, {}), device.profile, reading)
                 if latest.quality is Quality.BAD_GONE:
-                    self.gone[series] = latest.changed_at
+                    self.gone[series] = (
+                        latest.changed_at
+                    )  # also what was retired: the first look at the time ends what is left of it
+                    if is_retired(device.profile, series.point, latest.changed_at, latest.at):
+                        faults[device.id] = forget(faults[device.id], series)
         self.faults = {device: found for device, found in faults.items() if found}
 
 

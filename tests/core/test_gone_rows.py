@@ -107,6 +107,16 @@ def test_a_row_that_nobody_speaks_of_any_more_is_retired_by_time_also_after_a_re
     assert array.function() == "ok"
 
 
+def test_what_was_retired_is_no_fault_for_a_moment_after_a_restart_of_the_hub_either() -> None:
+    array = Array()
+    array.lose("disk", "b", 30)
+    kept = array.world.state
+    array.world.state = State(latest=kept.latest, live=kept.live, streams=kept.streams)
+    array.world.state.remember_faults(array.world.registry)
+    array.say("disk", "a", 1)
+    assert array.function() == "ok"
+
+
 def test_a_row_where_a_fire_would_show_is_never_retired() -> None:
     array = Array()
     array.say("zone", "7", 1)
