@@ -156,6 +156,7 @@ class State:
         self.presses, self.drills, self.probes = fresh.presses, fresh.drills, fresh.probes
         fresh.remember_faults(registry)
         self.faults.update(fresh.faults)
+        _replace(self.gone, fresh.gone, devices)
         known = (registry.devices.get(name) for name in devices)
         self.stirred.update(device.client for device in known if device is not None)
 
@@ -168,9 +169,7 @@ class State:
                 reading = Reading(series, latest.at, latest.at, latest.value, latest.text, latest.quality)
                 faults[device.id] = diagnose(faults.get(device.id, {}), device.profile, reading)
                 if latest.quality is Quality.BAD_GONE:
-                    self.gone[series] = (
-                        latest.changed_at
-                    )  # also what was retired: the first look at the time ends what is left of it
+                    self.gone[series] = latest.changed_at  # of what was retired, too: `tick` ends what is left of it
                     if is_retired(device.profile, series.point, latest.changed_at, latest.at):
                         faults[device.id] = forget(faults[device.id], series)
         self.faults = {device: found for device, found in faults.items() if found}

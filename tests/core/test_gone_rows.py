@@ -117,6 +117,17 @@ def test_what_was_retired_is_no_fault_for_a_moment_after_a_restart_of_the_hub_ei
     assert array.function() == "ok"
 
 
+def test_a_row_that_went_is_retired_also_of_a_device_that_others_wrote_to_meanwhile() -> None:
+    array = Array()
+    array.lose("disk", "b", 2)
+    state = array.world.state
+    fresh = State(latest=dict(state.latest), live=dict(state.live), streams=state.streams)
+    state.take_over({"array"}, fresh, array.world.registry)
+    array.world.now += 30 * HOUR
+    array.world.tick()
+    assert array.function() == "ok"
+
+
 def test_a_row_where_a_fire_would_show_is_never_retired() -> None:
     array = Array()
     array.say("zone", "7", 1)
