@@ -100,7 +100,13 @@ def _device(row: Behind, profiles: Mapping[str, Profile]) -> BundleDevice:
     profile = profiles.get(row.profile or "")
     if profile is None or row.device is None or row.lane is None:
         raise Conflict(f"device {row.device!r}: its profile {row.profile!r} is not installed on the hub")
-    points = tuple(
+    settings = {**profile.device, **(row.settings or {})}
+    return BundleDevice(id=row.device, lane=row.lane, settings=settings, points=bundle_points(profile))
+
+
+def bundle_points(profile: Profile) -> tuple[BundlePoint, ...]:
+    """The points of a device of this profile, as an edge must know them."""
+    return tuple(
         BundlePoint(
             point=name,
             type=point.type,
@@ -112,5 +118,3 @@ def _device(row: Behind, profiles: Mapping[str, Profile]) -> BundleDevice:
         )
         for name, point in profile.points.items()
     )
-    settings = {**profile.device, **(row.settings or {})}
-    return BundleDevice(id=row.device, lane=row.lane, settings=settings, points=points)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from hub.bundle import BundleDevice, BundleEndpoint, BundlePoint
 from hub.cases import DEVICE, Case
 from hub.core import wire
+from hub.core.bundling import bundle_points
 from hub.driver import Link, PollLink, PushLink
 from hub.errors import BadInput, LinkDown
 from hub.model import Delivery, Lane, Reject, Sample
@@ -48,19 +49,9 @@ def find_simulator(name: str, where: str) -> Simulator:
 
 def bundled(name: str, profile: Profile, settings: Mapping[str, Any]) -> BundleDevice:
     """A device of this profile as a bundle names it; `settings` win over the profile's."""
-    points = tuple(
-        BundlePoint(
-            point=key,
-            type=point.type,
-            record=point.record,
-            every=point.every,
-            address=point.address,
-            instances=point.instances,
-            writable=point.writable,
-        )
-        for key, point in profile.points.items()
+    return BundleDevice(
+        id=name, lane=profile.lane, settings={**profile.device, **settings}, points=bundle_points(profile)
     )
-    return BundleDevice(id=name, lane=profile.lane, settings={**profile.device, **settings}, points=points)
 
 
 async def replay(case: Case, profile: Profile, place: Place) -> Came:
