@@ -25,6 +25,11 @@ FOUND_LATE: Micros = 2 * 3_600_000_000
 """a fire or panic device whose silence is found later than this stays green for too long when it is dead (GB 26875: a line is patrolled every 2 h)"""
 LINK_POINT = "link"
 """Built-in point of every device: 1 while liveness says offline, 0 while online; for communication alarms."""
+CLOCK_POINT = "own_clock"
+"""Built-in point of every device whose samples bear its own times: seconds that these are off (`hub.core.clocks`)."""
+CLOCK_ALARM = "clock_wrong"
+"""Built-in alarm over it, of every profile that has no alarm of class clock of its own."""
+BUILT_IN = frozenset({LINK_POINT, CLOCK_POINT})
 
 
 def parse_duration(text: object) -> Micros:
@@ -175,6 +180,23 @@ class AlarmDefinition(_Model):
         if self.point == LINK_POINT and self.when is not None:
             raise ValueError("when: a device that is silent is silent at any hour")
         return self
+
+
+_CLOCK_WRONG = AlarmDefinition(
+    title=Title(zh="设备时钟有误", en="Clock of the device is wrong"),
+    signal_class=SignalClass.CLOCK,
+    priority=Priority.LOW,
+    point=CLOCK_POINT,
+    condition=Condition(above=5),
+    deadband=2,
+    on_delay=60 * _UNITS["s"],
+    off_delay=60 * _UNITS["s"],
+    response=Title(
+        zh="为该设备设置校时；在此之前其读数按网关或中心收到的时间记录。",
+        en="Set the device's clock or its time server; until then its readings are dated by the edge or the hub.",
+    ),
+)
+"""a clock that is off by more than 5 s for a minute; how far, and by whose clock, the device's `clock` says"""
 
 
 class Liveness(_Model):
@@ -337,7 +359,7 @@ class Profile(_Model):
             *(() if self.arming is None else (("arming.disarmed", self.arming.point, self.arming.disarmed),)),
         ]
         for where, name, condition in asked:
-            if name == LINK_POINT and where.startswith("alarms."):
+            if name in BUILT_IN and where.startswith("alarms."):
                 continue
             point = self.points.get(name)
             if point is None:
@@ -348,8 +370,16 @@ class Profile(_Model):
             for label in labels:
                 if isinstance(label, str):
                     _check_label(where, label, point)
-        if LINK_POINT in self.points:
-            raise ValueError(f"points.{LINK_POINT}: this name is built in")
+        for name in sorted(BUILT_IN & self.points.keys()):
+            raise ValueError(f"points.{name}: this name is built in")
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_alarm_for_its_clock(self) -> "Profile":
+        if self.kind not in (Kind.PATH, Kind.HUB) and all(
+            one.signal_class is not SignalClass.CLOCK for one in self.alarms.values()
+        ):
+            self.alarms.setdefault(CLOCK_ALARM, _CLOCK_WRONG)
         return self
 
     @cached_property
@@ -445,4 +475,13 @@ def load_profiles(folders: Iterable[Path]) -> dict[str, Profile]:
     return {name: parse_profile(_resolve(name, documents, ()), documents[name][0]) for name in documents}
 
 
-__all__ = ["LINK_POINT", "AlarmDefinition", "Condition", "Profile", "load_profiles", "parse_duration", "parse_profile"]
+__all__ = [
+    "CLOCK_POINT",
+    "LINK_POINT",
+    "AlarmDefinition",
+    "Condition",
+    "Profile",
+    "load_profiles",
+    "parse_duration",
+    "parse_profile",
+]

@@ -98,6 +98,10 @@ def show_device(hub: Hub, device: str, *, as_json: bool) -> None:
     ]
     slow, after = found["found_late"], (found["silent_after_s"] or 0) / 3600
     late = [("⚠ 失联 Silence", f"{after:g} h: {slow['zh']} / {slow['en']}")] if slow is not None else []
+    clock = found["clock"]
+    if clock is not None and clock["wrong"]:
+        off = f"{clock['ahead_s']:+.0f} s ({clock['reader']}: {show.moment(clock['read_at'])}), {show.moment(clock['since'])}"
+        late.append(("⚠ 时钟 Clock", off))
     show.pairs(
         [
             ("设备 Device", f"{found['id']} ({found['kind']}, {found['profile']}, {found['lane']})"),

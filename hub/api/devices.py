@@ -27,9 +27,10 @@ from hub.api.schemas import (
     LinkStateName,
     PointState,
     Reading,
+    Silence,
 )
 from hub.errors import BadInput
-from hub.store import audit, completeness, views
+from hub.store import audit, blindness, completeness, views
 from hub.store.rows import Row
 
 router = APIRouter(tags=["devices"])
@@ -122,6 +123,17 @@ async def list_devices(
 async def show_device(who: Reader, conn: Conn, hub: Hub, device: DeviceId) -> Device:
     """One device with its three axes."""
     return Device.model_validate(shapes.device_row(hub.profiles, await views.device(conn, who.scope, device)))
+
+
+@router.get("/devices/{device}/silences")
+async def list_silences(
+    who: Reader, conn: Conn, device: DeviceId, limit: pages.Limit = 100, cursor: pages.CursorParam = None
+) -> pages.Page[Silence]:
+    """When a device was not seen and why, newest first: what is known now, and beside it what was said at the time where that was less."""
+    found = await views.device_key(conn, who.scope, device)
+    keys = pages.decode(cursor, int)
+    rows = await blindness.silences(conn, found.key, limit=limit + 1, before=None if keys is None else int(keys[0]))
+    return pages.page(rows, limit, Silence.model_validate, lambda row: (row["key"],))
 
 
 @router.get("/devices/{device}/points")

@@ -266,6 +266,37 @@ class LinkEvidence(BaseModel):
     sentence: Name
 
 
+class DeviceClock(BaseModel):
+    """What a device's own clock said against the clock of whoever received it."""
+
+    ahead_s: float = Field(description="seconds that it is ahead; below 0: behind")
+    said_at: Moment = Field(description="what it said")
+    read_at: Moment = Field(description="when that was received, by the clock of `reader`")
+    reader: Literal["edge", "hub"]
+    wrong: bool = Field(description="more than 5 s ahead, or steadily more than a minute behind")
+    since: Moment = Field(description="of `wrong`")
+
+
+class Conclusion(BaseModel):
+    """A cause with what it rests on."""
+
+    cause: LinkCauseName
+    evidence: list[LinkEvidence]
+
+
+class Silence(Conclusion):
+    """A time in which a device was not seen, and why, as far as it is known now."""
+
+    subject: Literal["client", "line", "lane"] = Field(
+        description="what was not heard: its edge (or itself, where it speaks for itself), its line, or anything by the hub"
+    )
+    since: Moment
+    until: Moment | None = Field(description="null: it goes on")
+    root_alarm: UUID | None
+    said: Conclusion | None = Field(description="what was said while it went on, where more became known afterwards")
+    amended_at: Moment | None
+
+
 class DeviceStatus(BaseModel):
     """The three axes of a device with their times and causes: the compact row for platforms."""
 
@@ -289,8 +320,9 @@ class Device(DeviceStatus):
 
     link_evidence: list[LinkEvidence] = Field(description="what `link_cause` rests on; empty while the device is heard")
     root_alarm: UUID | None = Field(
-        description="the alarm of the carrier, district or broker that explains its silence"
+        description="the alarm of the line, carrier, district or broker that explains its silence"
     )
+    clock: DeviceClock | None = Field(description="null: its samples bear no times of its own that differ")
     silent_after_s: int | None = Field(
         description="how long a dead device of this type may look alive; null: no profile"
     )

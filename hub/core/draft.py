@@ -27,6 +27,7 @@ from hub.core.normalise import Latest
 from hub.core.opening import Armed, Hours
 from hub.core.rest import Rest
 from hub.core.rows import Change, EventRow, Gap, Hopped, Probed, Quarantined, Tally
+from hub.core.skew import Clock, Skew
 from hub.model import (
     FunctionState,
     Lane,
@@ -80,6 +81,9 @@ class Draft:
         self.armed: dict[str, tuple[Armed, Device]] = {}
         """what panels said of their institutions"""
         self.gates: dict[str, Gates] = {}
+        self.skews: dict[str, Skew] = {}
+        self.clocks: dict[str, Clock] = {}
+        """rows of devices' clocks"""
         self.marks: dict[str, Micros] = {}
         self.edge_gaps: dict[str, tuple[Micros, Micros]] = {}
         self.runs: list[tuple[int, str]] = []
@@ -103,6 +107,14 @@ class Draft:
         """The alarm that has not ended."""
         alarm = self.alarms.get(key) or self.state.alarms.get(key)
         return None if alarm is None or alarm.ended_at is not None else alarm
+
+    def skew_of(self, device: str) -> Skew | None:
+        """What was compared of a device's clock; None where nothing differed."""
+        return self.skews.get(device) or self.state.skews.get(device)
+
+    def clock_of(self, device: str) -> Clock | None:
+        """What is stored of it."""
+        return self.clocks.get(device) or self.state.clocks.get(device)
 
     def hours_of(self, institution: str) -> Hours:
         """When an institution is open and whether it is armed, with what its panel has just said."""
@@ -168,6 +180,7 @@ class Draft:
             "pressed",
             "probed",
             "armed",
+            "clocks",
         ):
             setattr(joined, name, getattr(self, name) | getattr(beside, name))
         joined.transitions = self.transitions + beside.transitions
@@ -212,6 +225,8 @@ class Draft:
                     state.shelved[key] = alarm
         state.armed.update({name: said for name, (said, _) in self.armed.items()})
         state.gates.update(self.gates)
+        state.skews.update(self.skews)
+        state.clocks.update(self.clocks)
         for name, streamed in self.streams.items():
             if streamed.newest_at is not None:
                 state.lags[name] = followed(state.lags.get(name), streamed.newest_at, self.now)

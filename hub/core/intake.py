@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hub.core import wire
+from hub.core.clocks import note_clock
 from hub.core.commissioning import belongs, missing, observe
 from hub.core.device_state import check_health, hear, mark, prove
 from hub.core.draft import Draft
@@ -184,7 +185,10 @@ def take_sample(draft: Draft, message: Message, n: int, sample: Sample) -> Readi
         return None
     # what an edge says of itself is never refused for its clock: it is how a clock that is wrong is heard of
     urgent = device.is_edge or Lane.URGENT in (device.lane, message.lane)
-    reading = normalise(sample, point, draft.now, Lane.URGENT if urgent else Lane.BULK)
+    slow = (
+        note_clock(home, device, sample) and not urgent
+    )  # what an alarm is called never depends on what is remembered
+    reading = normalise(sample, point, draft.now, Lane.URGENT if urgent else Lane.BULK, slow)
     if sample.error is None:
         _note_beat(draft, device, reading, message)
         if not point.proves_life:

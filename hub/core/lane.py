@@ -18,6 +18,7 @@ from hub.core.normalise import Latest
 from hub.core.opening import Armed, Hours
 from hub.core.premises import Said
 from hub.core.rest import Rest
+from hub.core.skew import Clock, Skew
 from hub.core.wire import Items
 from hub.model import FunctionState, Lane, Micros, Quality, Reading, Series
 from hub.registry import Registry
@@ -113,6 +114,10 @@ class State:
     """what panels of this lane said, until the runtime has it from the store"""
     gates: dict[str, Gates] = field(default_factory=dict)
     """of each institution, by what its conditions that depend on hours were looked at last; not stored: looked at anew"""
+    skews: dict[str, Skew] = field(default_factory=dict)
+    """of devices whose own times differ from their receipt; not stored: compared anew"""
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    """what is stored of them"""
     shelved: dict[Key, Alarm] = field(default_factory=dict)
     """ended alarms whose shelving still runs"""
     lags: dict[str, Lag] = field(default_factory=dict)

@@ -27,15 +27,16 @@ class Latest(NamedTuple):
     stored_at: Micros
 
 
-def normalise(sample: Sample, point: Point, received_at: Micros, lane: Lane) -> Reading:
-    """The reading of a sample; `received_at` is the hub's clock.
+def normalise(sample: Sample, point: Point, received_at: Micros, lane: Lane, slow: bool = False) -> Reading:
+    """The reading of a sample; `received_at` is the hub's clock. `slow`: the device's own clock is known to go behind (`hub.core.clocks`).
 
-    Raises BadInput (code `time`) for a time that cannot be, on the bulk lane only: a press with a wrong clock is still a press, so on the urgent
-    lane it gets the hub's time and quality uncertain.
+    A time of the device's own that cannot be is put right by the clock of the edge that received it, where that said its own. Raises BadInput
+    (code `time`) for a time that cannot be and is not put right, on the bulk lane only: a press with a wrong clock is still a press, so on the
+    urgent lane it gets the hub's time and quality uncertain.
     """
-    at, clock = _checked_time(sample.at, received_at, lane)
     own = sample.edge_at
     edge_at = own if own is not None and 0 <= own <= LATEST else None
+    at, clock = _checked_time(sample.at, edge_at, received_at, lane, slow)
     if sample.error is not None or sample.raw is None:
         said = (sample.error or "no value")[:400]
         quality = Quality.BAD_GONE if said.startswith(GONE) else Quality.BAD_DEVICE
@@ -44,7 +45,14 @@ def normalise(sample: Sample, point: Point, received_at: Micros, lane: Lane) -> 
     return Reading(sample.series, at, received_at, value, text, max(quality, clock), edge_at)
 
 
-def _checked_time(at: Micros, received_at: Micros, lane: Lane) -> tuple[Micros, Quality]:
+def _checked_time(
+    at: Micros, own: Micros | None, received_at: Micros, lane: Lane, slow: bool
+) -> tuple[Micros, Quality]:
+    if own is not None and EARLIEST <= own <= received_at + TOLERATED_AHEAD:
+        if at < EARLIEST or at - own > TOLERATED_AHEAD or slow:
+            return own, Quality.UNCERTAIN_CLOCK
+    elif slow:
+        return received_at, Quality.UNCERTAIN_CLOCK
     ahead = at - received_at
     if at >= EARLIEST and ahead <= TOLERATED_AHEAD:
         return at, Quality.GOOD

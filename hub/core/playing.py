@@ -10,7 +10,7 @@ from typing import NamedTuple
 from hub.core.alarms import holds
 from hub.core.normalise import normalise
 from hub.model import Lane, Micros, Quality, Sample, Scalar, Series
-from hub.profiles import LINK_POINT, Condition, Point, Profile, Record
+from hub.profiles import BUILT_IN, Condition, Point, Profile, Record
 
 Dice = Callable[[], float]
 """A number from 0 to below 1."""
@@ -90,9 +90,9 @@ def drifted(profile: Profile, values: Mapping[Key, Scalar], uptime: float, dice:
 
 
 def alarming(profile: Profile, alarm: str, instances: Sequence[str]) -> dict[Key, Scalar] | None:
-    """Raw values that raise the alarm, at the first of the instances; None for one that only silence raises."""
+    """Raw values that raise the alarm, at the first of the instances; None for one that only silence or the device's clock raises."""
     definition = profile.alarms[alarm]
-    if definition.point == LINK_POINT:
+    if definition.point in BUILT_IN:
         return None
     point = profile.points[definition.point]
     instance = instances[0] if point.instances and instances else ""

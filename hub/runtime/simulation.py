@@ -23,7 +23,7 @@ from hub.core.playing import Key, alarming, at_rest, drifted, is_event
 from hub.driver import Driver
 from hub.errors import BadInput
 from hub.model import Scalar
-from hub.profiles import LINK_POINT, Profile, Record
+from hub.profiles import BUILT_IN, Profile, Record
 from hub.runtime.drivers import find_driver
 from hub.runtime.replay import OWN, find_simulator
 from hub.simulation import FAULTS, Part, Place, Played, Playing
@@ -260,7 +260,7 @@ def _parts(driver: Driver, profile: Profile, where: str) -> tuple[Part, ...]:
                 point.record is Record.BEAT,
             )
             for name, point in profile.points.items()
-            if name != LINK_POINT
+            if name not in BUILT_IN
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

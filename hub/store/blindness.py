@@ -28,22 +28,41 @@ def _plain(key: str, value: Any) -> Any:
 
 
 async def weigh(conn: Connection, rows: Sequence[Row]) -> list[Row]:
-    """Rows of devices (with `key`, which is taken out) with the weighed `link_cause`, its `link_evidence` and the `root_alarm` above it."""
+    """Rows of devices (with `key`, which is taken out) with the weighed `link_cause`, its `link_evidence`, the `root_alarm` above it, and what is
+    known of its `clock`.
+    """
+    keys = [row["key"] for row in rows]
     away = [row["key"] for row in rows if row["link_state"] != "online"]
     found = {row["device"]: row for row in await all_rows(conn, _SQL["weighed"], {"devices": away})} if away else {}
+    clocks = {row.pop("device"): row for row in await all_rows(conn, _SQL["clocks"], {"devices": keys})} if keys else {}
     weighed = []
     for row in rows:
-        verdict = found.get(row.pop("key"), {})
+        key = row.pop("key")
+        verdict = found.get(key, {})
         cause = verdict.get("cause", row["link_cause"])
         evidence = verdict.get("evidence", [])
         if cause == "device" and not evidence:
             heard = row.get("last_heard_at")
             since = None if heard is None else heard.isoformat(timespec="seconds").replace("+00:00", "Z")
             evidence = [{"what": "edge_heard", "facts": {"since": since}}]
-        said = [{**one, "sentence": say(one["what"], one["facts"]).model_dump()} for one in evidence]
-        more = {"link_cause": cause, "link_evidence": said, "root_alarm": verdict.get("root_alarm")}
-        weighed.append({**row, **more})
+        more = {"link_cause": cause, "link_evidence": _said(evidence), "root_alarm": verdict.get("root_alarm")}
+        weighed.append({**row, **more, "clock": clocks.get(key)})
     return weighed
+
+
+def _said(evidence: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Observations as they are stored, each with its sentence."""
+    return [{**one, "sentence": say(one["what"], one["facts"]).model_dump()} for one in evidence]
+
+
+async def silences(conn: Connection, device: int, *, limit: int, before: int | None = None) -> list[Row]:
+    """When this device was not seen and why, newest first, each with what was `said` at the time where more is known now; from `before` (a `key`) on."""
+    found = await all_rows(conn, _SQL["silences"], {"device": device, "limit": limit, "before": before})
+    for row in found:
+        cause, evidence = row.pop("said_cause"), row.pop("said_evidence")
+        row["evidence"] = _said(row["evidence"])
+        row["said"] = None if cause is None else {"cause": cause, "evidence": _said(evidence)}
+    return found
 
 
 # what the lanes write of themselves ---------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from psycopg.types.json import Jsonb
 from hub.core.draft import Draft
 from hub.core.rows import HOUR, Tally
 from hub.errors import Conflict
-from hub.model import Micros, Reading, Series, to_datetime
+from hub.model import SECOND, Micros, Reading, Series, to_datetime
 from hub.store import alarms, escalation, exercises, hours
 from hub.store.pool import Connection
 from hub.store.queries import queries
@@ -102,7 +102,8 @@ async def _write(
         keys = series | added if added else series
         doubled = await store(cur, draft.readings, keys) if draft.readings else []
         rows = [*_tallies(draft, doubled), *_gaps(draft), *_events(draft), *_quarantined(draft)]
-        rows += [*_points(draft, keys), *_conditions(draft), *_devices(draft), *_tests(draft)]
+        rows += [*_points(draft, keys), *_conditions(draft), *_devices(draft), *_clocks(draft)]
+        rows += _tests(draft)
         await together(cur, *rows)
         await _put_alarms(cur, draft)
         await hours.put(cur, draft.armed)
@@ -245,6 +246,16 @@ def _devices(draft: Draft) -> list[Asked]:
     columns += [[to_datetime(live.link_since) for _, live in lives], [live.function for _, live in lives]]
     columns += [[live.function_reason for _, live in lives]]
     return [Asked(_SQL["device_states"], [*columns, [to_datetime(live.function_since) for _, live in lives]])]
+
+
+def _clocks(draft: Draft) -> list[Asked]:
+    """What is newly known of devices' own clocks."""
+    if not draft.clocks:
+        return []
+    clocks = sorted((draft.registry.devices[device].key, clock) for device, clock in draft.clocks.items())
+    columns: list[list[Any]] = [[key for key, _ in clocks], [clock.ahead / SECOND for _, clock in clocks]]
+    columns += [[to_datetime(getattr(clock, name)) for _, clock in clocks] for name in ("said_at", "read_at", "since")]
+    return [Asked(_SQL["clocks"], [*columns, [c.reader for _, c in clocks], [c.wrong for _, c in clocks]])]
 
 
 def _tests(draft: Draft) -> list[Asked]:

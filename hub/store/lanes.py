@@ -11,7 +11,9 @@ from hub.core.commissioning import Trial
 from hub.core.lane import Key, Live, State, Streamed
 from hub.core.liveness import Verdict
 from hub.core.normalise import Latest
+from hub.core.skew import Clock
 from hub.model import (
+    SECOND,
     FunctionState,
     Lane,
     LinkState,
@@ -81,6 +83,9 @@ async def load(conn: Connection, partition: int, lane: Lane, devices: Set[str] |
             state.streams[stream] = streamed
             if streamed.beat_at is not None:
                 state.marks[streamed.client] = max(streamed.beat_at, state.marks.get(streamed.client, 0))
+        for device, ahead, said, read, reader, wrong, since in await rows("known_clocks"):
+            told = round(ahead * SECOND), to_micros(said), to_micros(read)
+            state.clocks[device] = Clock(*told, reader, wrong, to_micros(since))
         await conn.execute(_SQL["miss_tests"])
         requested = _sort_tests(state, await rows("tests"))
         state.alarms = await load_alarms(conn, partition, lane)

@@ -228,3 +228,36 @@ async def test_a_page_out_of_twenty_thousand_devices_stays_quick_for_wide_and_na
                 assert len(answer.json()["items"]) == expected
         # 3 to 10 ms on an idle machine, 250 ms with the plan that this test is against; a third of that leaves room for noise
         assert min(times[-5:]) < 0.08, (token, times)
+
+
+async def test_a_devices_clock_and_its_silences_are_shown_with_what_was_said_at_the_time(city: City) -> None:
+    await city.conn.execute(
+        "insert into device_clock select key, 312.5, %s, %s, 'edge', true, %s from device where id = 'a-button'",
+        [at(312.5), at(0), at(-60)],
+    )
+    evidence = '[{"what": "silent", "facts": {"device": "a-edge", "since": "2026-11-20T12:00:00Z"}}]'
+    await city.conn.execute(
+        "insert into blindness (subject, device, cause, evidence, since, until, said_cause, said_evidence, amended_at)"
+        " select 'client', coalesce(n.edge, d.key), 'uplink', %s, %s, %s, 'undetermined', '[]', %s"
+        " from device d left join endpoint n on n.key = d.endpoint where d.id = 'a-button'",
+        [evidence, at(-600), at(-300), at(0)],
+    )
+    await city.conn.execute(
+        "insert into blindness (subject, partition, lane, cause, evidence, since)"
+        " select 'lane', i.partition, d.lane, 'database', '[]', %s from device d join institution i on i.key = d.institution where d.id = 'a-button'",
+        [at(-30)],
+    )
+    async with city.client() as client:
+        shown = (await client.get("/devices/a-button")).json()
+        assert (shown["clock"]["ahead_s"], shown["clock"]["wrong"], shown["clock"]["reader"]) == (312.5, True, "edge")
+        assert (await client.get("/devices/a-button/silences", params={"cursor": "x"})).status_code == 422
+    found = await items(city, "/devices/a-button/silences")
+    assert [(one["subject"], one["cause"], one["until"] is None) for one in found] == [
+        ("lane", "database", True),
+        ("client", "uplink", False),
+    ]
+    assert found[1]["said"] == {"cause": "undetermined", "evidence": []}
+    assert found[1]["evidence"][0]["sentence"]["en"] == "no message from a-edge since 2026-11-20T12:00:00Z"
+    assert await items(city, "/devices/a-button/silences", limit=1) == found
+    async with city.client("reader-b") as client:
+        assert (await client.get("/devices/a-button/silences")).status_code == 404

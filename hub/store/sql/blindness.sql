@@ -4,6 +4,33 @@
 -- of the devices given those that are not heard, with the weighed cause
 select v.device, v.cause, v.evidence, v.root_alarm from link_verdict v where v.device = any (%(devices)s)
 
+-- name: silences
+-- when a device was not seen, newest first, and why: its client, its line, or the hub itself; with what was said at the time where that was amended
+with seen as (
+    select d.key, d.endpoint, coalesce(n.edge, d.key) as client, i.partition, d.lane
+    from device d join institution i on i.key = d.institution left join endpoint n on n.key = d.endpoint
+    where d.key = %(device)s
+)
+select b.key, b.subject, coalesce(area.cause, b.cause) as cause, coalesce(area.evidence, '[]') || b.evidence as evidence, b.since, b.until,
+       coalesce(area.alarm, b.alarm) as root_alarm, b.said_cause, b.said_evidence, b.amended_at
+from (
+    (select b.* from seen s join blindness b on b.subject = 'client' and b.device = s.client
+     where %(before)s::bigint is null or b.key < %(before)s order by b.key desc limit %(limit)s)
+    union all
+    (select b.* from seen s join blindness b on b.subject = 'line' and b.endpoint = s.endpoint and s.key = any (b.devices)
+     where %(before)s::bigint is null or b.key < %(before)s order by b.key desc limit %(limit)s)
+    union all
+    (select b.* from seen s join blindness b on b.subject = 'lane' and b.partition = s.partition and b.lane = s.lane
+     where %(before)s::bigint is null or b.key < %(before)s order by b.key desc limit %(limit)s)
+) b
+left join blindness area on area.key = b.area
+order by b.key desc
+limit %(limit)s
+
+-- name: clocks
+-- what is known of the clocks of these devices
+select device, ahead as ahead_s, said_at, read_at, reader, wrong, since from device_clock where device = any (%(devices)s)
+
 -- what the lanes write of themselves ---------------------------------------------------------------------------------
 
 -- name: listened

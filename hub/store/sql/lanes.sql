@@ -24,6 +24,11 @@ from stream m join client c on c.name = m.client join device d on d.key = c.devi
 join institution i on i.key = d.institution
 where i.partition = %(partition)s and m.lane = %(lane)s
 
+-- name: known_clocks
+select d.id, c.ahead, c.said_at, c.read_at, c.reader, c.wrong, c.since
+from device_clock c join device d on d.key = c.device join institution i on i.key = d.institution
+where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
+
 -- name: miss_tests
 -- A window at the police centre waits for nobody: what cannot end in it any more is not begun.
 update device_test set state = 'expired', finished_at = now(),
@@ -135,6 +140,12 @@ insert into alarm_condition (device, definition, instance, holds, since, judged_
 select * from unnest(%s::int[], %s::text[], %s::text[], %s::bool[], %s::timestamptz[], %s::timestamptz[]) order by 1, 2, 3
 on conflict (device, definition, instance) do update set
     holds = excluded.holds, since = excluded.since, judged_at = excluded.judged_at
+
+-- name: clocks
+insert into device_clock (device, ahead, said_at, read_at, since, reader, wrong)
+select * from unnest(%s::int[], %s::float8[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[], %s::bool[])
+on conflict (device) do update set ahead = excluded.ahead, said_at = excluded.said_at, read_at = excluded.read_at,
+    since = excluded.since, reader = excluded.reader, wrong = excluded.wrong
 
 -- name: device_states
 update device_state s set last_heard_at = coalesce(n.heard, s.last_heard_at), link_state = n.link, link_cause = n.cause,
