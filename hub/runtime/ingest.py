@@ -96,13 +96,13 @@ class LaneIngest:
 
     async def run(self) -> None:
         """Serve this lane until cancelled."""
-        self._hearing.lose(Cause.DATABASE, self._clock())  # after a lost lease
         try:
             await self._memory.reopen()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(), name=f"{self.name}-receive")
                 tasks.create_task(self._watch_time(), name=f"{self.name}-time")
         finally:
+            self._hearing.lose(Cause.DATABASE, self._clock())  # a lost lease: from now on, not from the next start on
             if self._memory.conn is not None:
                 await self._memory.conn.close()
 
@@ -405,9 +405,10 @@ class LaneIngest:
             _log.warning(
                 "ingest.pause", lane=self.name, waited=round(waited, 1), clock=round((now - before[0]) / 1e6, 1)
             )
-            self._hearing.lose(Cause.HUB, before[0])
-            if self.listening:
-                self._hearing.begin(now)
+            if self._listening_since <= before[0]:  # else it began to listen since, and what kept it from it is written
+                self._hearing.lose(Cause.HUB, before[0])
+                if self.listening:
+                    self._hearing.begin(now)
             self._listening_since = now
             self._memory.state.beats.clear()  # what was heard by a clock that is no more says nothing
             for client, at in self.shared.clients.items():

@@ -1,14 +1,19 @@
 """What keeps a lane from listening is written down, and is the cause of the unknown that follows."""
 
+import asyncio
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from hub.core.blindness import Cause
+from hub.engine import Prefix
 from hub.model import SECOND
 from hub.runtime.hearing import Hearing
 from hub.store.blindness import weigh
 from hub.store.pool import connect
 from hub.store.rows import all_rows
+from tests.brokers import HOST, PASSWORD, own_broker
 from tests.runtime.city import centre, client, fetch, rows, sample, seed
 
 NOW = 1_795_000_000 * SECOND
@@ -92,6 +97,67 @@ async def test_a_restarted_hub_says_how_long_it_did_not_listen_and_calls_nobody_
         assert longer
     feed = fetch(city, "select payload->>'link_state' from change where payload->>'device' in ('heat-1', 'button-1')")
     assert ("offline",) not in feed
+
+
+def never_offline(database: str) -> bool:
+    feed = fetch(
+        database, "select payload->>'link_state' from change where payload->>'device' in ('heat-1', 'button-1')"
+    )
+    return ("offline",) not in feed
+
+
+async def test_a_broker_that_was_killed_is_the_cause_while_it_is_away_and_after_it_and_makes_nobody_offline(
+    city: str, engine_prefix: Prefix, tmp_path: Path
+) -> None:
+    with own_broker(engine_prefix, tmp_path) as broker:
+        url = f"mqtt://hub:{PASSWORD}@{HOST}:{broker.port}"
+        async with centre(city, url):
+            async with client(url) as edge:
+                await edge.beat()
+                await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+                await rows(city, HEAT, [("online", "")])
+            broker.kill()
+            await rows(city, LANE, [("broker", False)])
+            await rows(city, SAID.format("broker"), [(True,)])
+            assert (await evidence(city, "broker")).endswith("(broker)")
+            broker.start()
+            await rows(city, LANE, [("broker", True)])
+            async with client(url) as edge:
+                await edge.beat()
+                await edge.told("bulk", sample("heat-1", "celsius", 20.5))
+                await rows(city, HEAT, [("online", "")])
+    assert never_offline(city)
+
+
+async def test_a_database_that_refuses_for_longer_than_devices_may_be_silent_makes_nobody_offline_afterwards(
+    city: str, database_url: str, mqtt_url: str
+) -> None:
+    name = city.split("?")[0].rpartition("/")[2]
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.0))
+        await rows(city, HEAT, [("online", "")])
+        with psycopg.connect(database_url, autocommit=True) as conn:
+            conn.execute(
+                psycopg.sql.SQL("alter database {} allow_connections false").format(psycopg.sql.Identifier(name))
+            )
+            try:
+                conn.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+                for _ in range(10):  # twice what the edge and its devices may be silent for
+                    await edge.beat()
+                    await asyncio.sleep(0.6)
+            finally:
+                conn.execute(
+                    psycopg.sql.SQL("alter database {} allow_connections true").format(psycopg.sql.Identifier(name))
+                )
+        await rows(city, LANE, [("database", True)])
+        [(longer,)] = fetch(city, "select max(until - since) > interval '3 s' from blindness where cause = 'database'")
+        assert longer
+        await rows(city, SAID.format("database"), [(True,)])
+        await edge.beat()
+        await edge.told("bulk", sample("heat-1", "celsius", 20.5))
+        await rows(city, HEAT, [("online", "")])
+    assert never_offline(city)
 
 
 async def test_a_database_that_was_lost_is_the_cause_of_the_unknown_after_it(city: str, mqtt_url: str) -> None:
