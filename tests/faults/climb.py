@@ -74,9 +74,9 @@ class Outcome:
 
     kills: int
     seed: int
-    begun: float = field(default_factory=time.monotonic)
     patience: float = 1.0
     """by how much what depends on the machine's speed may be longer than it says above"""
+    begun: float = field(default_factory=time.monotonic)
     clock_steps: int = 0
     there_and_back: int = 0
     """how often the clock was set and set back while nobody paged"""
