@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 _LEASE: Micros = 10 * SECOND
 _SOON: Micros = SECOND // 2
 _BATCH = 32
+_UNREADABLE = (BadInput, TypeError, ValueError, LookupError, ArithmeticError)
+"""what one row may make of us that the database refuses, or that another release wrote: it ends no loop that pages all the others"""
 
 
 def host() -> str:
@@ -124,8 +126,8 @@ async def _fire(timers: Timers, alarm: UUID, now: Moment, done: Counters) -> Non
         _log.warning("escalation_conflict", alarm=str(alarm), reason=str(error))
         await timers.postpone(alarm, _SOON)
         return
-    except BadInput as error:
-        _log.error("escalation_refused", alarm=str(alarm), reason=str(error))
+    except _UNREADABLE as error:
+        _log.error("escalation_refused", alarm=str(alarm), reason=repr(error))
         return
     crash.point("escalator-after-commit")
     _say(fired, done)
@@ -156,8 +158,8 @@ async def _sweep(timers: Timers, now: Moment, done: Counters) -> None:
     try:
         async with timers.transaction() as cur:
             orphans, stuck = await sweep(cur)
-    except (BadInput, Conflict) as error:
-        _log.error("escalation_sweep_refused", reason=str(error))
+    except (*_UNREADABLE, Conflict) as error:
+        _log.error("escalation_sweep_refused", reason=repr(error))
         return
     done.orphans += len(orphans)
     done.stuck += len(stuck)
@@ -173,15 +175,15 @@ async def _attend(timers: Timers, now: Moment, done: Counters) -> None:
     try:
         async with timers.transaction() as cur:
             due = await attend(cur, now)
-    except (BadInput, Conflict) as error:
-        _log.error("ownership_refused", reason=str(error))
+    except (*_UNREADABLE, Conflict) as error:
+        _log.error("ownership_refused", reason=repr(error))
         return
     for alarm in due:
         try:
             async with timers.transaction() as cur:
                 settled = await settle_due(cur, alarm, now)
-        except (BadInput, Conflict) as error:
-            _log.warning("ownership_conflict", alarm=str(alarm), reason=str(error))
+        except (*_UNREADABLE, Conflict) as error:
+            _log.warning("ownership_conflict", alarm=str(alarm), reason=repr(error))
             continue
         if settled.what == "lapsed":
             done.lapses += 1

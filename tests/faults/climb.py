@@ -219,7 +219,9 @@ class People:
         end: float,
         limit: float,
         pace: float,
+        down: Down,
     ) -> None:
+        self._down = down
         self._url = url
         self._arrived = arrived
         self._steps = steps
@@ -247,10 +249,13 @@ class People:
                 await asyncio.sleep(self._pace * self._chance.uniform(0.1, 0.6))
 
     async def _answer(self, climber: Climber, wait: float, limit: float) -> None:
-        """After `wait`, and then only when the whole climb has arrived, or `limit` seconds later."""
+        """After `wait`, and then only when the whole climb has arrived, or after `limit` seconds during which somebody could page."""
         await asyncio.sleep(wait)
-        until = time.monotonic() + limit
-        while time.monotonic() < until and not climber.in_vain and self._arrived.steps(climber.id) < self._steps:
+        since = time.monotonic()
+        while not climber.in_vain and self._arrived.steps(climber.id) < self._steps:
+            now = time.monotonic()
+            if now - since - self._down.during(since, now) >= limit:
+                break
             await asyncio.sleep(0.2)
         climber.complete = limit > 0
         climber.acknowledging = time.monotonic()

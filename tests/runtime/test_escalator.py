@@ -195,6 +195,20 @@ async def test_an_alarm_that_the_database_refuses_does_not_hold_up_the_others(wo
         await eventually(has_pages(world, bad, 1))
 
 
+async def test_an_alarm_whose_plan_another_release_wrote_does_not_hold_up_the_others(world: World) -> None:
+    bad = await world.alarm()
+    await world.conn.execute("""update escalation set plan = jsonb_set(plan, '{steps,0,drone}', '"now"')""")
+    with capture_logs() as logs:
+        async with running(world):
+
+            def refused() -> bool:
+                return any(entry["event"] == "escalation_refused" and entry["alarm"] == str(bad) for entry in logs)
+
+            await eventually(refused)
+            good = await world.alarm()
+            await eventually(has_pages(world, good, 1))
+
+
 async def test_an_alarm_that_somebody_holds_does_not_hold_up_the_others_and_is_paged_when_it_is_free(
     world: World,
 ) -> None:

@@ -261,3 +261,27 @@ async def test_a_sign_that_races_the_lapse_wins_or_comes_after_it(world: World) 
             await act(world, alarm, AlarmEvent.CLEAR, "")
             await turn(world)
     assert set(outcomes) == {"confirmed nothing", "refused lapsed"}, outcomes
+
+
+async def test_two_processes_that_find_the_same_lapse_let_it_lapse_once(world: World) -> None:
+    async with World.connect(world.url) as other:
+        for trial in range(10):
+            alarm = await taken(world)
+            await world.set_clock(361)
+            async with world.conn.transaction(), world.conn.cursor() as cur:
+                now = await moment(cur)
+                assert await attend(cur, now) == [alarm]
+            pair = (world, other) if trial % 2 else (other, world)
+            done = await asyncio.gather(*(settled(one, alarm, now) for one in pair))
+            assert sorted(one.what for one in done) == ["lapsed", "nothing"]
+            rounds = await world.rows(
+                "select distinct round from escalation_step where alarm = %s and state = 'due'", alarm
+            )
+            assert len(rounds) == 1
+            lapses = await world.rows(
+                "select 1 as one from alarm_transition where alarm = %s and event = 'lapse'", alarm
+            )
+            assert len(lapses) == 1
+            await act(world, alarm, AlarmEvent.ACKNOWLEDGE)
+            await act(world, alarm, AlarmEvent.CLEAR, "")
+            await turn(world)
