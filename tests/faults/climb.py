@@ -362,7 +362,7 @@ async def run(
     async with Climb(folder, pager, offsets) as climb:
         down = Down(climb.url)
         people = People(
-            climb.url, random.Random(seed + 1), Arrived(climb.hook), len(offsets), offsets[-1], end, limit, pace
+            climb.url, random.Random(seed + 1), Arrived(climb.hook), len(offsets), offsets[-1], end, limit, pace, down
         )
         async with asyncio.TaskGroup() as tasks:
             watch = tasks.create_task(down.watch(), name="down")
