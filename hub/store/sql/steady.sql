@@ -45,27 +45,29 @@ from escalation_step
 where state = 'due' and not steady and not stood_in(written, %(seen)s::text::pg_snapshot)
 
 -- name: move_steps
--- What is not named was reckoned by the clock as it was before. A claim of what is moved is given up: whoever holds one finds it moved.
+-- What is not named was reckoned by the clock as it was before. A claim of what is moved is given up: whoever holds one finds it moved. What is
+-- named was compared, whether or not it is moved.
 with moved as (
     update escalation_step s
     set due_at = s.due_at + m.by, written_at = s.written_at + m.by, steady = true, lease_until = null, lease_holder = null
     from (
-        select o.alarm, o.round, o.step, o.repetition, coalesce(u.by, %(step)s) as by
+        select o.alarm, o.round, o.step, o.repetition, coalesce(u.by, %(step)s) as by, u.by is not null as named
         from escalation_step o
         left join unnest(%(written_at)s::timestamptz[], %(under_way)s::boolean[], %(by)s::interval[]) as u (written_at, under_way, by)
             on not o.steady and not stood_in(o.written, %(seen)s::text::pg_snapshot)
            and u.written_at = o.written_at and u.under_way = (o.written < pg_snapshot_xmax(%(seen)s::text::pg_snapshot))
         where o.state = 'due'
     ) m
-    where s.alarm = m.alarm and s.round = m.round and s.step = m.step and s.repetition = m.repetition and m.by <> interval '0'
+    where s.alarm = m.alarm and s.round = m.round and s.step = m.step and s.repetition = m.repetition
+      and (m.named or m.by <> interval '0')
     returning s.alarm, s.round, m.by
 ), rounds as (
     update escalation e
     set round_started_at = e.round_started_at + m.by, started_at = e.started_at + m.by
-    from (select distinct on (alarm, round) alarm, round, by from moved order by alarm, round) m
+    from (select distinct on (alarm, round) alarm, round, by from moved where by <> interval '0' order by alarm, round) m
     where e.alarm = m.alarm and e.round = m.round and e.state = 'running'
 )
-select count(*) from moved
+select count(*) from moved where by <> interval '0'
 
 -- name: move_ownerships
 -- All were reckoned by a reading that was compared, and none since.
