@@ -265,7 +265,7 @@ async def measure(count: int, devices: int, rate: int, within: float) -> bool:
     buttons = [button for one in rounds.values() for button in one]
     async with device, sink, installation() as place:
         password = seed(place, buttons, sink.sockets[0].getsockname()[1])
-        hub = await place.hub(CATALOGUE, "ingest", partitions=range(PARTITIONS))
+        hub = await place.hub(CATALOGUE, "ingest", partitions=range(PARTITIONS), within=60)
         programs = await beside(place)
         await lamp_edge(place, button_devices(buttons), device.sockets[0].getsockname()[1], password)
         await eventually(lambda: panel.edge is not None, 60, 0.05)

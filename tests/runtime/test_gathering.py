@@ -51,8 +51,14 @@ async def test_after_a_pause_a_lone_message_goes_at_once() -> None:
 
 
 async def test_what_is_no_news_waits_for_more_and_keeps_its_order() -> None:
-    found, asked = await gathered(Line((0.0, ["a"]), (0.0, ["b", "c"]), (0.0, ["d"]), (30.0, ["e"])), until=0.05)
+    line = Line((0.0, ["a"]), (0.0, ["b", "c"]), (0.01, ["d"]), (30.0, ["e"]))
+    found, asked = await gathered(line, until=60.0, news="d")
     assert found == asked == ["a", "b", "c", "d"]
+
+
+async def test_it_waits_no_longer_than_it_may() -> None:
+    found, _ = await gathered(Line((0.0, ["a"]), (3600.0, ["b"])), until=0.05)
+    assert found == ["a"]
 
 
 async def test_news_goes_at_once_and_takes_along_what_waits() -> None:

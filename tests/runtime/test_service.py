@@ -151,7 +151,7 @@ async def test_a_process_that_only_judges_coverage_steps_back_and_one_that_pages
         env={**os.environ, "ANXIN_DATABASE_URL": database, "ANXIN_MQTT_URL": mqtt_url},
     )
     try:
-        await eventually(lambda: nice(process.pid) == min(nice(os.getpid()) + YIELDS, 19), 30)
+        await eventually(lambda: nice(process.pid) == min(nice(os.getpid()) + YIELDS, 19), 60)
     finally:
         process.terminate()
         await process.wait()
