@@ -280,18 +280,18 @@ async def measure(count: int, devices: int, rate: int, within: float) -> bool:
         province = Province(place.engine.mqtt_url, devices // EACH, rate)
         async with province.talking():
             began, phase = time.perf_counter(), Phase(province, programs)
-            say(f"{devices:,} devices, all come to life", await press_all(panel, receiver, rounds["life"]))
+            say(f"{devices:,} devices, all come to life", await press_all(panel, receiver, rounds["life"], 120))
             meanwhile = phase.text()
             steady = await come_to_life(place, province, devices // EACH, devices, within)
             life = time.perf_counter() - began
             phase = Phase(province, programs)
-            times = await press_all(panel, receiver, rounds["all"])
+            times = await press_all(panel, receiver, rounds["all"], 120)
             taken, then = phase.confirmed(), phase.text()
             say(f"{devices:,} devices, {phase.offered():,.0f} messages/s", times)
             province.rate = rate // 2
             await asyncio.sleep(3.0)
             phase = Phase(province, programs)
-            less = await press_all(panel, receiver, rounds["half"])
+            less = await press_all(panel, receiver, rounds["half"], 120)
             half = phase.text()
             say(f"{devices:,} devices, {phase.offered():,.0f} messages/s", less)
             online = place.key("select count(*) from device_state where link_state = 'online'")
