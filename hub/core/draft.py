@@ -60,6 +60,8 @@ class Draft:
         self.beats: dict[str, Beat] = {}
         self.rests: dict[str, Rest | None] = {}
         """clients whose devices were looked at, with the rest that they have now"""
+        self.look_from: int | None = None
+        """where the next tick begins to look, because this one had enough"""
         self.clients: dict[str, Micros] = {}
         self.faults: dict[str, Faults] = {}
         self.gone: dict[Series, Micros | None] = {}
@@ -195,6 +197,8 @@ class Draft:
             self.beside.settle()
         state = self.state
         self._settle_rests()
+        if self.look_from is not None:
+            state.look_from = self.look_from
         state.latest.update(self.latest)
         state.watches.update(self.watches)
         state.live.update(self.live)

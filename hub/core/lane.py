@@ -134,6 +134,8 @@ class State:
     """clients whose devices need no look yet"""
     rested_by: Registry | None = None
     """the registry by which they were looked at"""
+    look_from: int = 0
+    """the client with which the next tick begins, where one cannot look at all"""
     stirred: set[str] = field(default_factory=set)
     """clients behind which something happened since they were looked at"""
 

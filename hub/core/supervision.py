@@ -35,6 +35,9 @@ RUNS_POINT = "config_version"
 BEHIND_POINT = "config_behind"
 BEHIND: Micros = 600_000_000
 """how long an edge that is online may take for a configuration: the trial takes two minutes, a rollback another"""
+LOOKS = 4_000
+"""devices of a lane that one tick looks at, if need be: 30 ms, measured. When a whole partition falls silent or begins to be heard, all of its
+devices would be judged and written in one go, and everything else would stand still for a second; so they are within some ticks, in turn"""
 HOLD_POINT = "hold_seconds"
 """for how long an edge can keep what it reads, by its own reckoning"""
 UNPLACED = Verdict(LinkState.UNKNOWN, "unplaced")
@@ -98,11 +101,18 @@ def _judge_links(
                 _judge_hold(draft, device)
     rests = state.rests_by(draft.registry)
     awake = state.stirred | {device.client for device in _tested(draft)}
-    for number, (client, devices) in enumerate(draft.registry.behind[lane].items()):
+    everybody = list(enumerate(draft.registry.behind[lane].items()))
+    first = state.look_from % max(1, len(everybody))
+    looked = 0
+    for number, (client, devices) in everybody[first:] + everybody[:first]:
         behind = edges.get(client, _NO_CLIENT)
         known = None if client in awake else rests.get(client)
         if known is not None and known.holds(now, behind):
             continue
+        if looked >= LOOKS:
+            draft.look_from = number  # the next tick begins here: everybody has a turn
+            break
+        looked += len(devices)
         found = [(device, _verdict(state, device, now, behind)) for device in devices]
         moved = [_look(draft, device, verdict) for device, verdict in found]
         quiet = None

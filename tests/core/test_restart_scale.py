@@ -9,7 +9,7 @@ import pytest
 
 from hub.core.lane import Live, State
 from hub.core.liveness import Beat, Verdict
-from hub.core.supervision import tick
+from hub.core.supervision import LOOKS, tick
 from hub.model import AdminState, FunctionState, Lane, LinkState
 from hub.profiles import Profile, parse_profile
 from hub.registry import Client, Device, Registry
@@ -63,10 +63,31 @@ def test_the_restart_of_a_hub_with_very_many_devices_makes_no_offline_alarm(lane
         raised += len(draft.transitions)
         draft.settle()
         states |= {(live.link.state, live.link.cause) for live in state.live.values()}
+    for _ in range(DEVICES // LOOKS + 1):  # so many ticks it takes to look at a partition that moved as a whole
+        draft = tick(state, known, lane, now, T0, heard)
+        raised += len(draft.transitions)
+        draft.settle()
     assert raised == 0
     assert states == {(LinkState.ONLINE, ""), (LinkState.UNKNOWN, "hub")}
     in_lane = [state.live[device.id].link for device in known.devices.values() if device.lane is lane]
     assert (set(in_lane), len(in_lane) > DEVICES // 2) == ({ONLINE}, True)
+
+
+def test_a_partition_that_falls_silent_as_a_whole_is_looked_at_in_turns_and_nobody_is_left_out() -> None:
+    known, state = province(Lane.BULK)
+    heard = dict.fromkeys(known.clients, T0)  # and nobody after
+    devices = {device.id for device in known.devices.values() if not device.is_edge}
+    now, silent = T0 + 10 * SECOND, 0
+    for _ in range(len(devices) // LOOKS + 1):
+        state.stirred.update(list(known.clients)[:3])  # who always wants a look takes nobody's turn
+        draft = tick(state, known, Lane.BULK, now, T0 - 3600 * SECOND, heard)
+        looked = len(draft.live.keys() & devices)
+        assert looked <= LOOKS + PER_SITE
+        draft.settle()
+        silent += looked
+        now += SECOND // 2
+    assert silent == len(devices)
+    assert {state.live[name].link for name in devices} == {Verdict(LinkState.UNKNOWN, "edge")}
 
 
 # how soon a dead device is missed --------------------------------------------------------------------------------------
