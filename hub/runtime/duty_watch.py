@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from hub.calendars import YearCalendar
+from hub.core.policy_alarms import UNCHECKED, UNREACHED
 from hub.core.reachability import HORIZON, Finding, check
 from hub.core.rota import local_day
 from hub.errors import BadInput, Conflict, LinkDown
@@ -57,7 +58,8 @@ class DutyWatch:
             for name, profile in profiles.items()
         }
         self._calendars = calendars
-        self._profile = profiles.get(PROFILE)
+        own = profiles.get(PROFILE)
+        self._profile = own if own is not None and {UNREACHED, UNCHECKED} <= own.alarms.keys() else None
         self._checks = checks
         self._poll = poll_seconds
         self.state: State | None = None

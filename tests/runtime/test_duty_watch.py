@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.calendars import load_calendars
 from hub.config import data_folder
@@ -315,3 +316,13 @@ async def test_a_check_that_cannot_be_made_is_an_alarm_until_it_can(
             return await states() == [("policies_unchecked", "unack_cleared")]
 
         await eventually(over)
+
+
+async def test_a_profile_that_knows_no_such_alarm_stops_neither_the_check_nor_the_hub(world: World) -> None:
+    shipped = load_profiles([data_folder("device-profiles")])["anxin-duty"]
+    with capture_logs() as logs:
+        async with watching(world, profiles={"anxin-duty": shipped.model_copy(update={"alarms": {}})}) as watch:
+            await a_hole(world, HOLED)
+            await eventually(lambda: metrics(watch)["anxin_policy_errors"] > 0)
+    assert await world.rows(_STANDING) == []
+    assert "policies.profile_missing" in [line["event"] for line in logs]
