@@ -18,13 +18,22 @@ ANYBODY = Permission.READ
 
 
 def throttle() -> Throttle:
-    """Ten failures at once, then one in six seconds, for each address."""
+    """Ten failures at once, then one in six seconds, for each address and token."""
     return Throttle(10, 6.0)
 
 
 def caller(request: Request) -> str:
     """Whom a failure is counted against: the address that the request comes from."""
     return "" if request.client is None else request.client.host
+
+
+def tried(request: Request, token: str) -> str:
+    """What a failed login is counted against: the address and the token that was guessed at. A whole town may come from one address, and
+    whoever guesses at one token must not keep the others out of theirs at three in the morning.
+    """
+    parts = token.split("_")
+    named = len(parts) == 3 and parts[0] == "hub" and parts[1].isascii() and parts[1].isalnum() and len(parts[1]) <= 40
+    return f"{caller(request)} {parts[1] if named else ''}"
 
 
 async def show(request: Request) -> Response:
@@ -38,19 +47,20 @@ async def log_in(request: Request) -> Response:
     hub = services(request)
     tries: Throttle = request.app.state.logins
     wanted = after_login(form.get("next", ""))
-    wait = tries.wait(caller(request), time.monotonic())
+    token = form.get("token", "").strip()
+    wait = tries.wait(tried(request, token), time.monotonic())
     if wait > 0:
         answer = render("login.html", 429, wanted=wanted, wrong="login.often")
         answer.headers["Retry-After"] = str(math.ceil(wait))
         return answer
     async with transaction(hub.pool) as conn:
-        who = await access.authenticate(conn, form.get("token", "").strip(), hub.clock())
+        who = await access.authenticate(conn, token, hub.clock())
         if who is not None:
             await sessions.end(conn, request.cookies.get(COOKIE, ""))  # whatever was planted or left here ends with it
             secret, expires_at = await sessions.begin(conn, who, hub.clock())
             await audit.record(conn, who.name, "console.login", f"token:{who.token}", {})
     if who is None:
-        tries.failed(caller(request), time.monotonic())
+        tries.failed(tried(request, token), time.monotonic())
         return render("login.html", 401, wanted=wanted, wrong="login.wrong")
     found = RedirectResponse(wanted, 303)
     found.set_cookie(

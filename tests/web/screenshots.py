@@ -229,6 +229,16 @@ async def take(browser: Browser, there: Demo) -> None:
     await desk.set_viewport_size({"width": 1280, "height": 720})
     await desk.goto(f"{there.console}institutions")
     await shoot(desk, "institutions")
+    camera = next(row for row in rows if row["signal_class"] == "communication")
+    for name, path in (
+        ("device", f"devices/{camera['device']}"),
+        ("why", f"alarms/{panic['id']}/why"),
+        ("drill-plan", "drills/new?institution=demo-center"),
+        ("proofs", "proofs"),
+    ):
+        await desk.goto(there.console + path)
+        await expect(desk.locator("#pulse")).to_have_class("pulse live")
+        await shoot(desk, name)
     await desk.goto(there.console)
     await expect(desk.locator("#pulse")).to_have_class("pulse live")
     await desk.keyboard.press("?")

@@ -4,11 +4,13 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
+from hub.core.links import sign
 from hub.engine.browser import Browser as Program
 from hub.web import rendering
 from tests.api.conftest import fill
@@ -233,13 +235,33 @@ async def test_hostile_names_run_nowhere(hub: Hub, log_in: LogIn) -> None:
         [b.key, b.button_key, HOSTILE, alarm],
     )
     await hub.conn.execute("update alarm_transition set note = %s, actor = %s", [HOSTILE, HOSTILE])
+    await hub.conn.execute("update device_state set function_reason = %s where device = %s", [HOSTILE, b.button_key])
+    await hub.conn.execute("update drill set title_zh = %s, title_en = %s", [HOSTILE, HOSTILE])
+    await hub.conn.execute("update maintenance_window set reason = %s", [HOSTILE])
+    await hub.conn.execute("update police_window set reference = %s", [HOSTILE])
+    await hub.conn.execute("update proof set reason = %s", [HOSTILE])
     page = await log_in("admin")
     for path in (
-        "/console/",
-        f"/console/alarms/{alarm}",
-        "/console/alarms",
-        "/console/institutions",
-        "/console/institutions/b-home",
+        *(
+            "/console/",
+            f"/console/alarms/{alarm}",
+            f"/console/alarms/{alarm}/why",
+            "/console/alarms",
+            "/console/institutions",
+        ),
+        *(
+            "/console/institutions/b-home",
+            "/console/devices/b-button",
+            "/console/drills",
+            "/console/drills/new?institution=b-home",
+        ),
+        *(
+            f"/console/drills/{hub.names['drill']}",
+            f"/console/proofs/{hub.names['proof']}",
+            "/console/proofs",
+            "/console/tests",
+        ),
+        "/console/maintenance?institution=b-home",
     ):
         await page.goto(hub.url + path)
         await expect(page.locator("main")).to_contain_text("onerror=alert(1)")
@@ -247,6 +269,35 @@ async def test_hostile_names_run_nowhere(hub: Hub, log_in: LogIn) -> None:
     await page.goto(f"{hub.url}/console/")
     await page.locator(f"#a-{alarm} form.acknowledge button").click()
     await expect(page.locator(f"#a-{alarm}")).not_to_have_class(re.compile("unowned"))
+
+
+async def test_a_links_button_works_in_a_browser_and_no_page_that_is_opened_from_it_hears_its_address(
+    hub: Hub, log_in: LogIn
+) -> None:
+    (alarm,) = await hub.raise_alarms("linked")
+    notification = uuid4()
+    await hub.conn.execute(
+        "insert into escalation (alarm, institution, urgency, policy, plan, state, started_at, round, round_started_at)"
+        " values (%s, %s, 0, 'a-policy', '{}', 'running', now(), 0, now())",
+        [alarm, hub.filled.a.key],
+    )
+    await hub.conn.execute(
+        "insert into notification (id, alarm, institution, round, step, repetition, responder, channel, urgency, due_at, created_at, state,"
+        " attempts, next_attempt_at, ended_at) values (%s, %s, %s, 0, 1, 0, 'a-duty', 'hook', 0, now(), now(), 'sent', 1, now(), now())",
+        [notification, alarm, hub.filled.a.key],
+    )
+    row = await (await hub.conn.execute("select key from link_key")).fetchone()
+    assert row is not None
+    path = sign(bytes(row[0]), notification, int(time.time()) + 3600)
+    page = await log_in("operator-a")
+    await page.goto(hub.url + path)
+    await page.locator("form button.big").click()
+    await expect(page.locator(".saying")).to_contain_text("已接警")
+    assert "[a-duty]" in (await hub.owner(alarm) or "")
+    async with page.expect_request("**/console/alarms/*") as asked:
+        await page.locator("a[href^='/console/alarms/']").click()
+    heard = (await (await asked.value).all_headers()).get("referer", "")
+    assert heard == f"{hub.url}/"  # the host, and nothing of the key
 
 
 async def test_an_alarm_is_found_and_acknowledged_by_keyboard_alone(hub: Hub, log_in: LogIn) -> None:
