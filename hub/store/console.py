@@ -108,7 +108,8 @@ async def place_of(conn: Connection, scope: Scope, device: str) -> Row:
 
 
 async def clock_of(conn: Connection, scope: Scope, device: str) -> Row:
-    """What tells of a device's clock: open `alarms` of class clock at it or at its edge, and when a reading's time was last corrected."""
+    """What tells of a device's clock: open `alarms` of class clock at it or at its edge, when a reading's time was last corrected, and by
+    how many seconds it was `ahead` when it was last compared."""
     asked = {"scope": Jsonb(scope.as_json()), "device": device, "corrected": Quality.UNCERTAIN_CLOCK}
     row = await one_row(conn, _SQL["clock_of"], asked)
     if row is None:

@@ -170,8 +170,9 @@ with own as (
 select (select jsonb_agg(jsonb_build_object('id', a.id, 'device', e.id, 'raised_at', a.raised_at) order by a.raised_at)
         from alarm a join device e on e.key = a.device
         where a.device in (o.key, o.edge) and a.ended_at is null and a.signal_class = 'clock' and a.exercise is null) as alarms,
-       t.at as corrected_at, t.point
+       t.at as corrected_at, t.point, c.ahead, c.said_at, coalesce(c.wrong, false) as wrong
 from own o
+left join device_clock c on c.device = o.key
 left join lateral (
     select t.received_at as at, r.point from series r join point_state t on t.series = r.key
     where r.device = o.key and t.quality = %(corrected)s order by t.received_at desc limit 1

@@ -143,7 +143,7 @@ connection = new Live({
   kinds: [...new Set(["alarm", "maintenance", ...(live?.dataset.kinds ?? "").split(" ").filter(Boolean)])],
   changed,
   opened: () => { refresh(); glance(); },
-  lost: (is) => { sound.lost = is; },
+  lost: (is) => { sound.lost = is; queueMicrotask(tick); },
   beat: (now) => { skew = Date.parse(now) - Date.now(); },
 });
 
