@@ -224,7 +224,7 @@ async def unplugged(city: City) -> str:
     _hold(device["link_cause"] == "device", f"the cause is {device['link_cause']}")
     await city.until("coverage turns", lambda: _is(city, "demo-center", "target", "unknown"))
     await city.play("center-cam-activity", "plug")
-    await city.until("coverage turns back", lambda: _is(city, "demo-center", "target", "compliant"))
+    await city.until("coverage turns back", lambda: _is(city, "demo-center", "target", "compliant"), 40)
     rows = (await city.get("/coverage"))["items"]
     first = rows[0]
     _hold(not first["connected"] and first["verdict"] == "unknown", f"the first row is {first['subject']}")

@@ -211,7 +211,12 @@ class Looker:
             known.saw(pursuit.alarm._replace(id=alarm))  # a further press is an occurrence of that one
         self._absent.pop(id_, None)
         chains.pager.held.discard(id_)
-        known.open = replace(known.open, running=())  # how far they are is known again with the next look
+        rounds = known.open.rounds
+        if alarm is not None:  # another press before the next look is a round of its own, under keys of its own
+            rounds = {**rounds, alarm: max(pursuit.round, rounds.get(alarm, 0))}
+        known.open = replace(
+            known.open, running=(), rounds=rounds
+        )  # how far they are is known again with the next look
         del chains.pursuits[id_]
         chains.answers.release(id_)
         await chains.journal.forget(id_, chains.pager.release(id_))

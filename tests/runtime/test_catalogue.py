@@ -30,7 +30,7 @@ def test_every_shipped_profile_binds_with_its_driver(name: str) -> None:
     facts = CATALOGUE.profile(name)
     assert facts is not None
     assert (facts.lane is Lane.URGENT) == any(alarm[0] in LIFE_SAFETY for alarm in facts.alarms)
-    if profile.kind == "path":
+    if profile.kind in ("path", "hub"):
         (refused,) = CATALOGUE.device_findings(name, {})
         assert "edge" in refused.message, "what the hub makes itself is in nobody's manifest"
     elif not facts.is_edge:
