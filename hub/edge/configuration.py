@@ -5,7 +5,6 @@ other; one that never reaches the hub again runs by the last good one for ever. 
 """
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from msgspec import Meta, Struct
 from hub import crash
 from hub.bundle import Bundle, Trust, configured
 from hub.core.configuration import MAX_ENVELOPE, MAX_VERSION, Envelope, open_envelope, read_envelope
+from hub.edge import replaced
 from hub.edge.site import Site
 from hub.edge.spool import SpoolFailed
 from hub.edge.uplink import Uplink
@@ -209,24 +209,8 @@ class Keeper:
         """On the disk when it returns; raises OSError, and what was there stays."""
         refused = (memory.refused.version, memory.refused.reason)
         written = msgspec.json.encode(_File(1, memory.key, memory.highest, memory.good, memory.trial, refused))
-        with self._one_at_a_time:
-            self._replace(written)
-
-    def _replace(self, written: bytes) -> None:
-        fresh = self.path.with_name(".configuration.json")  # the spool's lock sees to it that nobody else writes here
-        with suppress(FileNotFoundError):
-            fresh.unlink()
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(written)
-            file.flush()
-            os.fsync(file.fileno())
-        crash.point("edge-config-before-rename")
-        fresh.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with self._one_at_a_time:  # the spool's lock sees to it that no other process writes here
+            replaced.replace(self.path, written, "edge-config-before-rename")
 
 
 # what is done --------------------------------------------------------------------------------------------------------

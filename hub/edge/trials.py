@@ -6,7 +6,6 @@ marked and nothing is swallowed: what the devices say meanwhile goes its way to 
 
 import asyncio
 import contextlib
-import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import structlog
 
 from hub import crash
 from hub.core.proof_order import Trial
+from hub.edge import replaced
 from hub.edge.site import Site
 from hub.errors import AnxinError, BadInput, LinkDown
 from hub.model import Micros, Sample, Scalar, Series
@@ -69,19 +69,7 @@ class Debts:
 
     def save(self, owed: list[Owed]) -> None:
         """On the disk when it returns; raises OSError, and what was there stays."""
-        fresh = self.path.with_name(".test-points.json")
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(_File(1, owed)))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        replaced.replace(self.path, msgspec.json.encode(_File(1, owed)))
 
 
 class Trials:
