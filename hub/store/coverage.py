@@ -1,32 +1,27 @@
-"""Facts for the judge and the ledger of findings. One connection, short transactions; the verdicts themselves come from hub.core.coverage."""
+"""The ledger of findings. One connection, short transactions; the verdicts come from hub.core.coverage, the facts from hub.store.coverage_facts."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-import structlog
 from psycopg.types.json import Jsonb
 
 from hub.core.coverage import sentences
-from hub.core.coverage.facts import DeviceFact, InstitutionFacts, ZoneFact
+from hub.core.coverage.facts import InstitutionFacts
 from hub.core.coverage.findings import Finding
 from hub.core.coverage.ledger import STALE_AFTER, Held, moves, stated
 from hub.core.coverage.rules import Verdict
-from hub.model import AdminState, FunctionState, LinkState, Micros, to_datetime, to_micros
+from hub.model import Micros, to_datetime
 from hub.profiles import Profile
-from hub.store import leases
+from hub.store.coverage_facts import UNCONNECTED, Facts
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
-from hub.store.rows import Row, all_rows
+from hub.store.rows import all_rows
 from hub.store.session import translated
 
 _SQL = queries("coverage")
 _LOCK = 0x636F766572  # "cover": one judge writes at a time
-_log = structlog.get_logger(__name__)
-
-UNCONNECTED = "register:"
-"""Begins the subject of an entry of the register that is not connected; no institution's id can hold a colon."""
 
 
 class Ledger:
@@ -34,8 +29,7 @@ class Ledger:
 
     def __init__(self, conn: Connection, profiles: Mapping[str, Profile]) -> None:
         self._conn = conn
-        self._profiles = profiles
-        self._missing: set[str] = set()
+        self._facts = Facts(conn, profiles)
 
     async def subjects(self) -> list[str]:
         """Everything that must be judged: institutions by id, then entries of the register that are not connected."""
@@ -47,8 +41,7 @@ class Ledger:
     async def listened(self) -> frozenset[int]:
         """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
         with translated():
-            rows = await (await self._conn.execute(_SQL["listened"], {"lease_class": leases.CLASS})).fetchall()
-        return frozenset(row[0] for row in rows)
+            return await self._facts.listened()
 
     @asynccontextmanager
     async def judging(self, subjects: Sequence[str]) -> AsyncIterator["Judging"]:
@@ -56,7 +49,7 @@ class Ledger:
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
-                yield Judging(self._conn, await self._facts(subjects), subjects)
+                yield Judging(self._conn, await self._facts.of(subjects), subjects)
 
     async def close_gone(self, at: Micros) -> int:
         """Close the findings of subjects that are judged no more; how many subjects."""
@@ -68,56 +61,6 @@ class Ledger:
                     await Judging(self._conn, (), gone).record((), at)
                     await self._conn.execute(_SQL["forget_checks"], {"subjects": gone})
         return len(gone)
-
-    async def _facts(self, subjects: Sequence[str]) -> tuple[InstitutionFacts, ...]:
-        ids = [subject for subject in subjects if not subject.startswith(UNCONNECTED)]
-        entries = [subject.removeprefix(UNCONNECTED) for subject in subjects if subject.startswith(UNCONNECTED)]
-        unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries})
-        places = await all_rows(self._conn, _SQL["places"], {"ids": ids})
-        listened = await self.listened()
-        keys = {"keys": [row["key"] for row in places]}
-        zones: dict[int, list[ZoneFact]] = {key: [] for key in keys["keys"]}
-        for row in await all_rows(self._conn, _SQL["zones"], keys):
-            zones[row["institution"]].append(ZoneFact(row["id"], row["purpose"], row["title_zh"], row["title_en"]))
-        devices: dict[int, list[Row]] = {key: [] for key in keys["keys"]}
-        for row in await all_rows(self._conn, _SQL["devices"], keys):
-            devices[row["institution"]].append(row)
-        return (
-            *(
-                self._institution(row, zones[row["key"]], devices[row["key"]], row["partition"] in listened)
-                for row in places
-            ),
-            *(
-                InstitutionFacts(UNCONNECTED + row["filing_number"], row["division"], row["type"], connected=False)
-                for row in unconnected
-            ),
-        )
-
-    def _institution(
-        self, place: Row, zones: Sequence[ZoneFact], devices: Sequence[Row], listened: bool
-    ) -> InstitutionFacts:
-        facts = tuple(self._device(row, listened) for row in devices)
-        return InstitutionFacts(place["id"], place["division"], place["type"], True, tuple(zones), facts)
-
-    def _device(self, row: Row, listened: bool) -> DeviceFact:
-        profile = self._profiles.get(row["profile"])
-        if profile is None and row["profile"] not in self._missing:
-            self._missing.add(row["profile"])
-            _log.error("coverage.profile_missing", profile=row["profile"], device=row["id"])
-        link = LinkState(row["link_state"])
-        return DeviceFact(
-            id=row["id"],
-            kind=row["kind"],
-            zone=row["zone"],
-            capabilities=frozenset(() if profile is None else profile.capabilities),
-            admin_state=AdminState(row["admin_state"]),
-            admin_since=to_micros(row["admin_since"]),
-            link_state=link if listened or link is not LinkState.ONLINE else LinkState.UNKNOWN,
-            link_since=to_micros(row["link_since"]),
-            function_state=FunctionState(row["function_state"]),
-            function_since=to_micros(row["function_since"]),
-            last_heard_at=None if row["last_heard_at"] is None else to_micros(row["last_heard_at"]),
-        )
 
 
 class Judging:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from hub.runtime.coverage_watch import CoverageWatch
-from hub.store.coverage import UNCONNECTED
+from hub.store.coverage_facts import UNCONNECTED
 from hub.testing import eventually
 from tests.store.coverage_register import PACKS, PROFILES, Register
 

@@ -10,7 +10,8 @@ from hub.core.rights import EVERYTHING, Scope
 from hub.errors import LinkDown, NotFound
 from hub.model import SECOND, Micros, to_datetime
 from hub.store import coverage_views
-from hub.store.coverage import UNCONNECTED, Ledger, open_ledger
+from hub.store.coverage import Ledger, open_ledger
+from hub.store.coverage_facts import UNCONNECTED
 from hub.store.pool import connect
 from tests.store.coverage_register import PACKS, PROFILES, Register
 
