@@ -1,4 +1,9 @@
-"""What is known of an institution when its coverage is judged: zones, devices with their three axes, and whether it is connected at all."""
+"""What is known of an institution when its coverage is judged: zones, devices with their three axes, what they see, prove and record, what people
+attested, and whether it is connected at all.
+
+Frozen dataclasses of plain values, so that they can be kept as canonical JSON and read back equal. The order of tuples means nothing to the judge.
+No personal data: who signed or patrolled stays in the register's own tables.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +19,32 @@ class ZoneFact:
     purpose: str
     title_zh: str
     title_en: str
+    floor: str = ""
+    """`1`, `-1` …; empty where nobody said"""
+    area_m2: float | None = None
+    entrances: tuple[str, ...] = ()
+    """ids of the zones through which one comes into this one"""
+    ages: tuple[str, ...] = ()
+    """which groups of children use it"""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A zone that a camera sees: `share` of its area, above 0 and at most 1, as attested at commissioning. `masked`: a privacy mask hides it."""
+
+    zone: str
+    share: float
+    attested_at: Micros
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The latest good value of one of a device's points."""
+
+    point: str
+    value: float
+    at: Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +62,82 @@ class DeviceFact:
     function_state: FunctionState
     function_since: Micros
     last_heard_at: Micros | None
+    proven: tuple[tuple[str, Micros], ...] = ()
+    """(capability, when it was last proven); capability "" is the device as a whole"""
+    behind: tuple[str, ...] = ()
+    """what it depends on, from the device outward, as `kind:id` with the kinds link, switch, recorder, edge, uplink"""
+    sees: tuple[View, ...] = ()
+    """the zones a camera declares to see; empty where it declares none"""
+    values: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFact:
+    """What a recorder's own index says of one camera (or of a recorder whose cameras are not known).
+
+    `days` is what is proven to be held, reckoned back from `read_at`; `possible` what it may hold at most (None: the same). `gap_seconds` and
+    `bad_seconds` (black or frozen) are missing within that; they do not overlap. `installed_at`: since when the camera is in service at all.
+    """
+
+    device: str
+    recorder: str
+    days: float
+    gap_seconds: float
+    oldest_at: Micros | None
+    newest_at: Micros | None
+    read_at: Micros
+    bad_seconds: float = 0.0
+    installed_at: Micros | None = None
+    possible: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A fact that a person stated, or a document. It counts from `at` until, but not including, `expires_at`.
+
+    `zone` and `device` say what it is about; neither means the whole institution. `seconded`: a second person signed it too.
+    """
+
+    id: str
+    kind: str
+    at: Micros
+    expires_at: Micros | None = None
+    zone: str | None = None
+    device: str | None = None
+    number: str = ""
+    value: float | None = None
+    seconded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Something that took time: from one fact to another (`detector-centre`), or the hours an institution was open (`open`)."""
+
+    kind: str
+    began_at: Micros
+    ended_at: Micros | None = None
+    """None while the second fact has not come"""
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arming:
+    """Whether the alarms of one class of a device are always on: false where a schedule, an armed state or a shelving may keep one from people."""
+
+    device: str
+    signal_class: str
+    always: bool
+    at: Micros
+    """as of when this is known"""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanState:
+    """The zone plan: its version, when it last changed, and when the regulator signed it as it is now (None: not signed as it is now)."""
+
+    version: int
+    signed_at: Micros | None
+    changed_at: Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +150,22 @@ class InstitutionFacts:
     connected: bool
     zones: tuple[ZoneFact, ...] = ()
     devices: tuple[DeviceFact, ...] = ()
+    registered: bool | None = None
+    """on the regulator's register; None where nobody looked"""
+    filing_number: str = ""
+    capacity: int | None = None
+    area_m2: float | None = None
+    plan: PlanState | None = None
+    recordings: tuple[RecordingFact, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    armed_always: tuple[Arming, ...] = ()
+
+    @property
+    def plan_signed(self) -> bool:
+        """Whether the regulator signed the zone plan as it is now. What nobody signed, or nobody knows to be signed, is not."""
+        plan = self.plan
+        return plan is not None and plan.signed_at is not None and plan.signed_at >= plan.changed_at
 
 
 class Contribution(StrEnum):
