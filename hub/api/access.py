@@ -3,8 +3,8 @@
     @router.get("/things")
     async def things(who: Reader, conn: Conn) -> Page[Thing]: ...
 
-A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Exerciser`, `Provisioner`, `Maintainer`, `Administrator`;
-a test walks over all routes.
+A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Exerciser`, `Provisioner`, `Maintainer`, `Supervisor`,
+`Answerer`, `Administrator`; a test walks over all routes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -106,4 +106,6 @@ Tester = Annotated[Principal, Depends(Requires(Permission.TEST))]
 Exerciser = Annotated[Principal, Depends(Requires(Permission.EXERCISE))]
 Provisioner = Annotated[Principal, Depends(Requires(Permission.PROVISION))]
 Maintainer = Annotated[Principal, Depends(Requires(Permission.MAINTAIN))]
+Supervisor = Annotated[Principal, Depends(Requires(Permission.SUPERVISE))]
+Answerer = Annotated[Principal, Depends(Requires(Permission.ANSWER))]
 Administrator = Annotated[Principal, Depends(Requires(Permission.ADMINISTER))]

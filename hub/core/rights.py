@@ -35,6 +35,10 @@ class Permission(StrEnum):
     """plan and apply manifests, fetch bundles, put devices in and out of service"""
     MAINTAIN = "maintain"
     """book maintenance windows, arm and disarm institutions"""
+    SUPERVISE = "supervise"
+    """a regulator's own acts: issue and withdraw orders, grant and end waivers, sign zone plans, keep the register"""
+    ANSWER = "answer"
+    """answer for an institution: say what was done about an order"""
     ADMINISTER = "administer"
     """tokens and the audit log"""
 
@@ -44,8 +48,10 @@ RIGHTS: Mapping[Role, frozenset[Permission]] = {
     Role.INSTALLER: frozenset(
         {Permission.READ, Permission.TEST, Permission.EXERCISE, Permission.PROVISION, Permission.MAINTAIN}
     ),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.ACKNOWLEDGE, Permission.EXERCISE, Permission.MAINTAIN}),
-    Role.REGULATOR: frozenset({Permission.READ}),
+    Role.OPERATOR: frozenset(
+        {Permission.READ, Permission.ACKNOWLEDGE, Permission.EXERCISE, Permission.MAINTAIN, Permission.ANSWER}
+    ),
+    Role.REGULATOR: frozenset({Permission.READ, Permission.SUPERVISE}),
     Role.PLATFORM: frozenset({Permission.READ}),
 }
 """The table of rights: total over the roles."""

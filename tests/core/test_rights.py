@@ -9,9 +9,14 @@ def test_the_table_of_rights_is_total_over_the_roles() -> None:
     assert set(RIGHTS) == set(Role)
 
 
-@pytest.mark.parametrize("role", [Role.REGULATOR, Role.PLATFORM])
-def test_regulators_and_platforms_only_read(role: Role) -> None:
-    assert RIGHTS[role] == {Permission.READ}
+def test_platforms_only_read() -> None:
+    assert RIGHTS[Role.PLATFORM] == {Permission.READ}
+
+
+def test_who_supervises_neither_acts_on_alarms_nor_answers_for_an_institution() -> None:
+    assert RIGHTS[Role.REGULATOR] == {Permission.READ, Permission.SUPERVISE}
+    assert {role for role in Role if Permission.SUPERVISE in RIGHTS[role]} == {Role.ADMIN, Role.REGULATOR}
+    assert {role for role in Role if Permission.ANSWER in RIGHTS[role]} == {Role.ADMIN, Role.OPERATOR}
 
 
 def test_only_an_operator_and_an_admin_act_on_alarms() -> None:
