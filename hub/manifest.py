@@ -310,6 +310,8 @@ class Device(_Model):
     settings: Settings = Field(default_factory=dict, repr=False)
     dials_police: bool | None = None
     """whether this unit dials the police centre by its own line; left out: as its profile says"""
+    recorded_by: Identifier | None = None
+    """the device that tells how far back this camera's pictures reach; left out: by the institution's recorders, the worst of them"""
 
 
 class Place(_Model):

@@ -82,3 +82,48 @@ def _subject(document: Mapping[str, Any]) -> None:
 def _cited(finding: Mapping[str, Any]) -> str:
     cited = " ".join(part for part in (finding["document"], finding["number"], finding["clause"]) if part)
     return f"{finding['clause_id']} {cited} ({finding['force']})"
+
+
+_OUTLOOKS = {
+    "holds": "足够 holds",
+    "growing": "累积中 growing",
+    "shrinking": "将不足 shrinking",
+    "short": "不足 short",
+    "unknown": "未知 unknown",
+}
+
+
+def show_recordings(hub: Hub, institution: str | None, outlook: str | None, *, as_json: bool) -> None:
+    """How far back pictures reach, what does not count, and from when on it will be too little."""
+    with hub:
+        asked = {key: value for key, value in (("institution", institution), ("outlook", outlook)) if value}
+        rows = list(hub.items("/recordings", **asked))
+    if as_json:
+        show.as_json(rows)
+        return
+    show.table(
+        [
+            "设备\nDevice",
+            "机构\nInstitution",
+            "状态\nOutlook",
+            "计入/应有 天\nDays/needed",
+            "不计入\nNot counted",
+            "不足日期\nShort from",
+        ],
+        (
+            [
+                row["device"],
+                row["institution"],
+                _OUTLOOKS[row["outlook"]],
+                f"{_days(row['counted_days'])} / {row['needed_days']:.0f}",
+                f"{(row['gap_seconds'] + row['bad_seconds']) / 3600:.1f} h",
+                "-" if row["short_at"] is None else show.moment(row["short_at"])[:10],
+            ]
+            for row in rows
+        ),
+        coloured=(2,),
+    )
+
+
+def _days(days: float | None) -> str:
+    return "?" if days is None else f"{days:.1f}"

@@ -485,6 +485,19 @@ def coverage_show(
     show_coverage(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
 
 
+@coverage_app.command("recordings")
+def coverage_recordings(
+    context: Context,
+    institution: Annotated[str | None, typer.Argument(help="Of one institution.")] = None,
+    outlook: Annotated[str | None, typer.Option(help="Only: holds, growing, shrinking, short or unknown.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How many days of pictures recorders hold, and from when on that will be too few."""
+    from provisioning.coverage_commands import show_recordings
+
+    show_recordings(connect(context.obj), institution, outlook, as_json=as_json or context.obj.as_json)
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     try:

@@ -41,6 +41,7 @@ from hub.runtime import (
     memory,
     prover,
     receipts,
+    recording_days,
 )
 from hub.runtime.apart import in_thread
 from hub.runtime.auditor import EVERY, LIMIT, Auditor, Timing, Watch
@@ -181,6 +182,7 @@ class Service:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")
                 retention = housekeeping.Retention(readings=timedelta(days=self.settings.keep_readings_days))
+                tasks.create_task(recording_days.run(self._database, self.profiles), name="recording-days")
                 tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
             if self.roles == {Role.AUDITOR} or (Role.AUDITOR in self.roles and self.settings.heartbeat_url is not None):
                 auditor = self._audit(broker)

@@ -282,7 +282,13 @@ async def _put_groups(conn: Connection, changes: Sequence[Change]) -> None:
 
 async def _put_devices(conn: Connection, changes: Sequence[Change], is_client: Callable[[Fields], bool]) -> None:
     """Devices or edges with their states and clients."""
-    defaults: dict[str, Any] = {"position": None, "endpoint": None, "settings": {}, "dials_police": None}
+    defaults: dict[str, Any] = {
+        "position": None,
+        "endpoint": None,
+        "settings": {},
+        "dials_police": None,
+        "recorded_by": None,
+    }
     complete = [c._replace(after={**defaults, **_settled(c.after)}) for c in changes if c.after is not None]
     await _on_ids(conn, ("make_room",), (c.key for c in complete if c.before is not None))
     await _put(conn, "put_device", complete)

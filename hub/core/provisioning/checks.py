@@ -100,6 +100,7 @@ def _unknown_references(d: Declaration) -> Iterator[Problem]:
     for record in d.of(Noun.DEVICE):
         yield from _refers(d, record, "position", Noun.POSITION, record.key.institution)
         yield from _refers(d, record, "endpoint", Noun.ENDPOINT, record.key.institution)
+        yield from _refers(d, record, "recorded_by", Noun.DEVICE, record.key.institution)
     for record in d.of(Noun.GROUP):
         for member in record.fields["institutions"]:
             if d.fields(Key(Noun.INSTITUTION, "", member)) is None:

@@ -130,5 +130,6 @@ def _inside(institution: Institution, at: str) -> Iterator[Record]:
             "endpoint": device.endpoint,
             "settings": device.settings,
             "dials_police": device.dials_police,
+            "recorded_by": device.recorded_by,
         }
         yield Record(Key(Noun.DEVICE, institution.id, device.id), fields, f"{at}/devices/{n}")

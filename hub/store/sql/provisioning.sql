@@ -74,7 +74,7 @@ where n.retired_at is null and i.id::text = any (%(listed)s)
 
 -- name: devices
 select i.id::text as institution, d.id::text as id, d.profile, p.id::text as position, n.id::text as endpoint, d.settings, d.kind, d.lane,
-       d.dials_police
+       d.dials_police, d.recorded_by::text as recorded_by
 from device d
 join institution i on i.key = d.institution
 left join position p on p.key = d.position
@@ -205,16 +205,16 @@ on conflict (institution, id) do update set
 update device set position = null where id::text = any (%(ids)s)
 
 -- name: put_device
-insert into device as t (id, institution, position, endpoint, profile, kind, lane, settings, dials_police)
-select x.id, i.key, p.key, n.key, x.profile, x.kind, x.lane, x.settings, x.dials_police
+insert into device as t (id, institution, position, endpoint, profile, kind, lane, settings, dials_police, recorded_by)
+select x.id, i.key, p.key, n.key, x.profile, x.kind, x.lane, x.settings, x.dials_police, x.recorded_by
 from jsonb_to_recordset(%(rows)s) as x(institution text, id text, position text, endpoint text, profile text, kind text, lane text,
-                                       settings jsonb, dials_police boolean)
+                                       settings jsonb, dials_police boolean, recorded_by text)
 join institution i on i.id = x.institution
 left join position p on p.institution = i.key and p.id = x.position
 left join endpoint n on n.institution = i.key and n.id = x.endpoint
 on conflict (id) do update set
     position = excluded.position, endpoint = excluded.endpoint, profile = excluded.profile, kind = excluded.kind, lane = excluded.lane,
-    settings = excluded.settings, dials_police = excluded.dials_police, version = t.version + 1, retired_at = null
+    settings = excluded.settings, dials_police = excluded.dials_police, recorded_by = excluded.recorded_by, version = t.version + 1, retired_at = null
 
 -- name: begin_state
 -- A new device is registered; an edge is in service at once: nothing at the institution can be tested without it. One that was retired begins again.

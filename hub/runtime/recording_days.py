@@ -1,0 +1,74 @@
+"""The loop that proves recordings: once an hour it rolls the last days' readings up and says anew how far back pictures reach.
+
+It must not know what is enough (hub.core.recordings) nor how it is stored (hub.store.recordings). After a start, and once a day, it looks two
+weeks back: a spool may have brought late what a recorder said then.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import NoReturn
+
+import structlog
+
+from hub.core.rota import local_day
+from hub.errors import Conflict, LinkDown
+from hub.model import Micros
+from hub.profiles import Profile
+from hub.store.recordings import FloorOf, Roller, open_roller, whole_window
+
+EVERY_SECONDS = 3600.0
+BATCH = 50
+"""Institutions rolled up in one transaction."""
+BACK_DAYS, FAR_BACK_DAYS = 1, 14
+PAUSE_SECONDS = 0.02
+"""Between two batches, so that a run takes at most a part of the database from ingest."""
+MAX_BACKOFF_SECONDS = 300.0
+_log = structlog.get_logger(__name__)
+
+
+def _now() -> Micros:
+    return time.time_ns() // 1000
+
+
+async def run(
+    database_url: str,
+    profiles: Mapping[str, Profile],
+    *,
+    floor_of: FloorOf = whole_window,
+    every_seconds: float = EVERY_SECONDS,
+    clock: Callable[[], Micros] = _now,
+) -> NoReturn:
+    """Until cancelled. A lost database is waited for; of two processes that run this one does the work."""
+    failures, looked_far = 0, None
+    while True:
+        try:
+            async with open_roller(database_url, profiles) as roller:
+                while True:
+                    at = clock()
+                    if await roller.is_alone():
+                        back = BACK_DAYS if looked_far == local_day(at) else FAR_BACK_DAYS
+                        rolled = await roll(roller, at, back, floor_of)
+                        looked_far = local_day(at)
+                        _log.info("recordings.rolled", batches=rolled, days=back + 1)
+                    failures = 0
+                    await asyncio.sleep(every_seconds)
+        except (LinkDown, Conflict) as error:
+            failures += 1
+            if failures == 1:
+                _log.warning("recordings.postponed", error=str(error))
+            await asyncio.sleep(random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 2 ** min(failures, 10)))
+
+
+async def roll(
+    roller: Roller, at: Micros, back_days: int, floor_of: FloorOf = whole_window, *, batch: int = BATCH
+) -> int:
+    """Roll today and so many days before it up, of every institution; how many batches of them there were."""
+    days: list[date] = [local_day(at) - timedelta(days=n) for n in range(back_days, -1, -1)]
+    after, batches = -1, 0
+    while (last := await roller.roll(after, batch, days, at, floor_of)) is not None:
+        after, batches = last, batches + 1
+        await asyncio.sleep(PAUSE_SECONDS)
+    return batches
