@@ -54,6 +54,9 @@ class InstitutionType(StrEnum):
     HOME_POINT = "home_point"
     NURSERY_CLASS = "nursery_class"
     STATION = "station"
+    """a parenting station, where nobody said of which kind"""
+    STATION_BASIC = "station_basic"
+    STATION_MODEL = "station_model"
 
     @property
     def zh(self) -> str:
@@ -102,6 +105,8 @@ _TYPE_TITLES = {
     _T.HOME_POINT: ("家庭托育点", "home-based point"),
     _T.NURSERY_CLASS: ("幼儿园托班", "kindergarten nursery class"),
     _T.STATION: ("成长驿站", "parenting station"),
+    _T.STATION_BASIC: ("成长驿站（基础型）", "parenting station, basic"),
+    _T.STATION_MODEL: ("成长驿站（示范型）", "parenting station, model"),
 }
 
 FORBIDDEN_FOR_VIDEO = frozenset({_P.TOILET, _P.CHANGING_ROOM, _P.NURSING_ROOM, _P.STAFF_REST})
