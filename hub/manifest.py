@@ -78,6 +78,8 @@ Code = Annotated[str, BeforeValidator(_quoted), Field(pattern=r"^[0-9]{2,12}$")]
 PathWord = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,19}$")]
 """A carrier (`telecom`, `unicom`, `mobile`, `broadnet`, or any other) and its access node."""
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
+Age = Literal["infant", "junior", "senior", "mixed"]
+"""Groups of children: 乳儿班, 托小班, 托大班, 混合班."""
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Text = Annotated[str, BeforeValidator(_quoted), Field(min_length=1, max_length=200), AfterValidator(_text)]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -135,6 +137,8 @@ class RegisterEntry(_Model):
     type: Word
     title: Names
     capacity: int | None = Field(default=None, ge=1, le=100_000)
+    credit_code: Annotated[Text, Field(pattern=r"^[0-9A-HJ-NP-RTUW-Y]{18}$")] | None = None
+    """统一社会信用代码"""
     retired: bool = False
 
 
@@ -236,6 +240,9 @@ class Zone(_Model):
     title: Names
     area_m2: float | None = Field(default=None, gt=0, le=1_000_000, allow_inf_nan=False)
     floor: int | None = Field(default=None, ge=-10, le=200)
+    entrances: tuple[Identifier, ...] = Field(default=(), max_length=50)
+    """zones through which one comes into this one"""
+    ages: tuple[Age, ...] = Field(default=(), max_length=4)
 
 
 class OnPlan(_Model):
@@ -245,6 +252,14 @@ class OnPlan(_Model):
     y: float = Field(ge=0, le=1, allow_inf_nan=False)
 
 
+class Sight(_Model):
+    """A zone that the camera at a position sees: which share of its floor, and whether a privacy mask hides it."""
+
+    zone: Identifier
+    share: float = Field(gt=0, le=1, allow_inf_nan=False)
+    masked: bool = False
+
+
 class Position(_Model):
     """The place in a zone where a device is installed."""
 
@@ -252,6 +267,11 @@ class Position(_Model):
     zone: Identifier
     title: Names
     plan: OnPlan | None = None
+    sees: tuple[Sight, ...] = Field(default=(), max_length=50)
+
+    @model_validator(mode="after")
+    def _zones_are_told_apart(self) -> Self:
+        return _unique(self, "sees", [sight.zone for sight in self.sees])
 
 
 class LocalRule(_Model):

@@ -129,6 +129,7 @@ class RegisterEntry(BaseModel):
     type: str
     title: Name
     capacity: int | None
+    credit_code: str | None = Field(description="统一社会信用代码")
     institution: str | None = Field(description="the connected institution; null while it is not connected")
 
 
@@ -153,6 +154,8 @@ class Institution(BaseModel):
     uplink: Uplink | None
     calendar: Any | None
     external_ids: dict[str, str]
+    filing_number: str | None
+    registered: bool = Field(description="whether it is on the regulator's register; otherwise it is in no rate")
     groups: list[str]
     created_at: Moment
     retired_at: Moment | None
@@ -167,6 +170,8 @@ class Zone(BaseModel):
     title: Name
     area_m2: Number
     floor: int | None
+    entrances: list[str] = Field(description="zones through which one comes into this one")
+    ages: list[str] = Field(description="which groups of children use it: infant, junior, senior, mixed")
     retired_at: Moment | None
 
 

@@ -1,33 +1,71 @@
 """What the judge looks at: the facts of institutions as they are now, read set-wise in the caller's transaction.
 
-Knows nothing of rules and findings: those are hub.core.coverage's and hub.store.coverage's.
+Knows nothing of rules and findings: those are hub.core.coverage's and hub.store.coverage's. No name of a person leaves the tables through here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import structlog
 
-from hub.core.coverage.facts import DeviceFact, InstitutionFacts, ZoneFact
-from hub.model import AdminState, FunctionState, LinkState, to_micros
+from hub.core.coverage.attestations import AttestationKind
+from hub.core.coverage.facts import (
+    Arming,
+    Attestation,
+    DeviceFact,
+    InstitutionFacts,
+    Interval,
+    PlanState,
+    RecordingFact,
+    Value,
+    View,
+    ZoneFact,
+)
+from hub.core.rota import Calendar
+from hub.model import AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
-from hub.store import leases
+from hub.store import duty, hours, leases, recordings
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows
 
 _SQL = queries("coverage_facts")
+_KINDS = [kind.value for kind in AttestationKind]
+_OPEN_DAYS = 8
 _log = structlog.get_logger(__name__)
 
 UNCONNECTED = "register:"
 """Begins the subject of an entry of the register that is not connected; no institution's id can hold a colon."""
 
 
-class Facts:
-    """Reads facts over one connection; the number of statements does not depend on how many institutions are asked for."""
+class _Read(NamedTuple):
+    """Everything of some institutions, by their keys; what belongs to a device by the device's id."""
 
-    def __init__(self, conn: Connection, profiles: Mapping[str, Profile]) -> None:
+    zones: Mapping[int, Sequence[Row]]
+    devices: Mapping[int, Sequence[Row]]
+    views: Mapping[str, Sequence[Row]]
+    proofs: Mapping[str, Micros]
+    values: Mapping[str, Sequence[Row]]
+    hidden: Collection[tuple[str, str]]
+    attestations: Mapping[int, Sequence[Attestation]]
+    alarms: Mapping[int, Sequence[Row]]
+    recordings: Mapping[int, Sequence[RecordingFact]]
+    listened: frozenset[int]
+    days: Calendar
+    now: Micros
+
+
+class Facts:
+    """Reads facts over one connection; the number of statements does not depend on how many institutions are asked for.
+
+    `points`: the points whose values rules ask for.
+    """
+
+    def __init__(self, conn: Connection, profiles: Mapping[str, Profile], points: Collection[str] = ()) -> None:
         self._conn = conn
         self._profiles = profiles
+        self._points = sorted(points)
         self._missing: set[str] = set()
 
     async def listened(self) -> frozenset[int]:
@@ -39,39 +77,82 @@ class Facts:
         """The facts of these subjects, institutions first; one that is there no more is left out."""
         ids = [subject for subject in subjects if not subject.startswith(UNCONNECTED)]
         entries = [subject.removeprefix(UNCONNECTED) for subject in subjects if subject.startswith(UNCONNECTED)]
-        unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries})
-        places = await all_rows(self._conn, _SQL["places"], {"ids": ids})
-        listened = await self.listened()
-        keys = {"keys": [row["key"] for row in places]}
-        zones: dict[int, list[ZoneFact]] = {key: [] for key in keys["keys"]}
-        for row in await all_rows(self._conn, _SQL["zones"], keys):
-            zones[row["institution"]].append(ZoneFact(row["id"], row["purpose"], row["title_zh"], row["title_en"]))
-        devices: dict[int, list[Row]] = {key: [] for key in keys["keys"]}
-        for row in await all_rows(self._conn, _SQL["devices"], keys):
-            devices[row["institution"]].append(row)
-        return (
-            *(
-                self._institution(row, zones[row["key"]], devices[row["key"]], row["partition"] in listened)
-                for row in places
-            ),
-            *(
-                InstitutionFacts(UNCONNECTED + row["filing_number"], row["division"], row["type"], connected=False)
-                for row in unconnected
-            ),
+        unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries}) if entries else []
+        places = await all_rows(self._conn, _SQL["places"], {"ids": ids}) if ids else []
+        found: tuple[InstitutionFacts, ...] = ()
+        if places:
+            read = await self._read([row["key"] for row in places])
+            found = tuple(self._institution(row, read) for row in places)
+        return (*found, *map(_unconnected, unconnected))
+
+    async def _read(self, keys: Sequence[int]) -> _Read:
+        asked = {"keys": list(keys), "kinds": _KINDS, "points": self._points}
+
+        async def rows(name: str) -> list[Row]:
+            return await all_rows(self._conn, _SQL[name], asked)
+
+        async with self._conn.cursor() as cursor:
+            days = await duty.load_calendar(cursor)
+        proofs = {row["device"]: to_micros(row["at"]) for row in await rows("proofs")}
+        stated: dict[int, list[Attestation]] = {}
+        for name, made in (("attestations", _attestation), ("drills", _drill), ("police_tests", _police_test)):
+            for row in await rows(name):
+                stated.setdefault(row["institution"], []).append(made(row))
+        recorded = await recordings.recordings(self._conn, keys)
+        now = await (await self._conn.execute(_SQL["now"])).fetchone()
+        assert now is not None
+        return _Read(
+            zones=_by(await rows("zones"), "institution"),
+            devices=_by(await rows("devices"), "institution"),
+            views=_by(await rows("views"), "device"),
+            proofs=proofs,
+            values=_by(await rows("values"), "device") if self._points else {},
+            hidden={(row["device"], row["signal_class"]) for row in await rows("hidden")},
+            attestations=stated,
+            alarms=_by(await rows("alarms"), "institution"),
+            recordings={key: tuple(filter(None, map(_recording, found))) for key, found in recorded.items()},
+            listened=await self.listened(),
+            days=days,
+            now=to_micros(now[0]),
         )
 
-    def _institution(
-        self, place: Row, zones: Sequence[ZoneFact], devices: Sequence[Row], listened: bool
-    ) -> InstitutionFacts:
-        facts = tuple(self._device(row, listened) for row in devices)
-        return InstitutionFacts(place["id"], place["division"], place["type"], True, tuple(zones), facts)
+    def _institution(self, place: Row, read: _Read) -> InstitutionFacts:
+        key = place["key"]
+        zones = tuple(map(_zone, read.zones.get(key, ())))
+        areas = [zone.area_m2 for zone in zones]
+        devices = read.devices.get(key, ())
+        listened = place["partition"] in read.listened
+        return InstitutionFacts(
+            subject=place["id"],
+            division=place["division"],
+            type=place["type"],
+            connected=True,
+            zones=zones,
+            devices=tuple(self._device(row, place["id"], read, listened) for row in devices),
+            registered=place["filing_number"] is not None,
+            filing_number=place["filing_number"] or "",
+            capacity=place["capacity"],
+            area_m2=sum(area for area in areas if area is not None) if areas and None not in areas else None,
+            plan=_plan(place),
+            recordings=tuple(read.recordings.get(key, ())),
+            attestations=tuple(read.attestations.get(key, ())),
+            intervals=(*_open(place["calendar"], read), *_alarm_intervals(read.alarms.get(key, ()))),
+            armed_always=tuple(one for row in devices for one in self._armed(row, read.hidden)),
+        )
 
-    def _device(self, row: Row, listened: bool) -> DeviceFact:
+    def _profile(self, row: Row) -> Profile | None:
         profile = self._profiles.get(row["profile"])
         if profile is None and row["profile"] not in self._missing:
             self._missing.add(row["profile"])
             _log.error("coverage.profile_missing", profile=row["profile"], device=row["id"])
+        return profile
+
+    def _device(self, row: Row, institution: str, read: _Read, listened: bool) -> DeviceFact:
+        profile = self._profile(row)
         link = LinkState(row["link_state"])
+        proven = row["proven_at"] and to_micros(row["proven_at"])
+        if proven is not None:
+            proven = max(proven, read.proofs.get(row["id"], proven))
         return DeviceFact(
             id=row["id"],
             kind=row["kind"],
@@ -84,4 +165,153 @@ class Facts:
             function_state=FunctionState(row["function_state"]),
             function_since=to_micros(row["function_since"]),
             last_heard_at=None if row["last_heard_at"] is None else to_micros(row["last_heard_at"]),
+            proven=() if proven is None else (("", proven),),
+            behind=tuple(_behind(row, institution)),
+            sees=tuple(map(_view, read.views.get(row["id"], ()))),
+            values=tuple(
+                Value(one["point"], one["value"], to_micros(one["at"])) for one in read.values.get(row["id"], ())
+            ),
         )
+
+    def _armed(self, row: Row, hidden: Collection[tuple[str, str]]) -> Iterator[Arming]:
+        """One for each signal class that the device raises. What people hide from time to time is hidden while it is; since when is not told."""
+        profile = self._profile(row)
+        if profile is None:
+            return
+        for name, always in _classes(profile).items():
+            shown = (row["id"], name.value) not in hidden
+            yield Arming(row["id"], name.value, always and shown, to_micros(row["admin_since"]))
+
+
+@lru_cache(maxsize=4096)
+def _classes_of(definitions: tuple[tuple[SignalClass, bool], ...]) -> Mapping[SignalClass, bool]:
+    found: dict[SignalClass, bool] = {}
+    for name, always in definitions:
+        found[name] = found.get(name, True) and always
+    return found
+
+
+def _classes(profile: Profile) -> Mapping[SignalClass, bool]:
+    return _classes_of(tuple((one.signal_class, one.when is None) for one in profile.alarms.values()))
+
+
+def _by(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[name], []).append(row)
+    return found
+
+
+def _unconnected(row: Row) -> InstitutionFacts:
+    return InstitutionFacts(
+        UNCONNECTED + row["filing_number"],
+        row["division"],
+        row["type"],
+        connected=False,
+        registered=True,
+        filing_number=row["filing_number"],
+        capacity=row["capacity"],
+    )
+
+
+def _zone(row: Row) -> ZoneFact:
+    return ZoneFact(
+        row["id"],
+        row["purpose"],
+        row["title_zh"],
+        row["title_en"],
+        floor="" if row["floor"] is None else str(row["floor"]),
+        area_m2=row["area_m2"],
+        entrances=tuple(row["entrances"]),
+        ages=tuple(row["ages"]),
+    )
+
+
+def _plan(place: Row) -> PlanState:
+    """Version 0 and never changed: no zone was ever declared."""
+    changed, signed = place["plan_changed_at"], place["signed_at"]
+    return PlanState(
+        place["plan_version"],
+        None if signed is None else to_micros(signed),
+        0 if changed is None else to_micros(changed),
+    )
+
+
+def _view(row: Row) -> View:
+    attested = row["attested_at"]
+    return View(row["zone"], row["share"], None if attested is None else to_micros(attested), row["masked"])
+
+
+def _behind(row: Row, institution: str) -> Iterator[str]:
+    """From the device outward. An endpoint's name is one within its institution, as facts are."""
+    if row["endpoint"] is not None:
+        yield f"link:{row['endpoint']}"
+    if row["recorded_by"] is not None:
+        yield f"recorder:{row['recorded_by']}"
+    if row["edge"] is not None:
+        yield f"edge:{row['edge']}"
+    yield f"uplink:{institution}"
+
+
+def _recording(row: recordings.RecordingRow) -> RecordingFact | None:
+    """None where no index was ever read: of that nothing is known."""
+    if row.days is None or row.read_at is None:
+        return None
+    return RecordingFact(
+        row.device,
+        row.recorder or "",
+        row.days,
+        row.gap_seconds,
+        oldest_at=None,
+        newest_at=None,
+        read_at=row.read_at,
+        bad_seconds=row.bad_seconds,
+        installed_at=row.installed_at,
+        possible=row.possible,
+    )
+
+
+def _attestation(row: Row) -> Attestation:
+    expires = row["expires_at"]
+    return Attestation(
+        row["id"],
+        row["kind"],
+        to_micros(row["at"]),
+        None if expires is None else to_micros(expires),
+        row["zone"],
+        row["device"],
+        row["number"],
+        row["value"],
+        row["seconded"],
+    )
+
+
+def _drill(row: Row) -> Attestation:
+    return Attestation(f"drill:{row['id']}", AttestationKind.DRILL.value, to_micros(row["at"]))
+
+
+def _police_test(row: Row) -> Attestation:
+    kind = AttestationKind.POLICE_TEST.value
+    return Attestation(f"window:{row['id']}", kind, to_micros(row["at"]), device=row["device"], number=row["number"])
+
+
+def _open(calendar: str | None, read: _Read) -> Iterator[Interval]:
+    """Hours that are over, of the last days; nothing where nobody said when it is open."""
+    if calendar is not None:
+        for began, ended in hours.opened(calendar, read.days, read.now, _OPEN_DAYS):
+            yield Interval("open", began, ended)
+
+
+_FROM = {"fire": "detector", "panic": "press"}
+
+
+def _alarm_intervals(rows: Iterable[Row]) -> Iterator[Interval]:
+    for row in rows:
+        raised, received = to_micros(row["raised_at"]), to_micros(row["received_at"])
+        told, owned = (None if row[name] is None else to_micros(row[name]) for name in ("told_at", "acknowledged_at"))
+        begin = _FROM[row["signal_class"]]
+        yield Interval(f"{begin}-centre", raised, received, row["device"])
+        yield Interval(f"{begin}-people", raised, told, row["device"])
+        yield Interval("centre-people", received, told, row["device"])
+        if told is not None:
+            yield Interval("people-acknowledged", told, owned, row["device"])

@@ -1,6 +1,6 @@
 """Opening hours, armed state and maintenance windows, as the engine follows them; and what is said of the armed state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from json import loads
@@ -13,6 +13,7 @@ from hub.core.maintenance import Window
 from hub.core.opening import ASSUMED, Armed, Hours, Mode, Opening, parse_opening
 from hub.core.premises import Premises, Said
 from hub.core.rights import Scope
+from hub.core.rota import DAY, MINUTE, Calendar, local_day, midnight
 from hub.errors import BadInput, NotFound
 from hub.model import Micros, to_datetime, to_micros
 from hub.registry import Device
@@ -36,6 +37,17 @@ def _opening(text: str | None) -> Opening:
     except BadInput as error:
         _log.error("hours.calendar_refused", reason=str(error))
         return ASSUMED
+
+
+def opened(calendar: str, days: Calendar, until: Micros, count: int) -> Iterator[tuple[Micros, Micros]]:
+    """When an institution with this calendar (as stored) was open on the last `count` local days: what was over by `until`."""
+    opening = _opening(calendar)
+    for n in reversed(range(count)):
+        day = local_day(until - n * DAY)
+        for start, end in opening.hours(day, days):
+            began, ended = midnight(day) + start * MINUTE, midnight(day) + end * MINUTE
+            if ended <= until:
+                yield began, ended
 
 
 def _armed(mode: str | None, since: Any, until: Any, before: str | None) -> Armed | None:

@@ -20,7 +20,7 @@ from hub.core.rights import Principal, Scope
 from hub.errors import Conflict, Forbidden, NotFound
 from hub.model import Lane, to_micros
 from hub.registry import partition_of
-from hub.store import alarms, audit, duty, policies
+from hub.store import alarms, audit, camera_views, duty, policies
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -213,6 +213,7 @@ async def _write(conn: Connection, changes: Sequence[Change], catalogue: Catalog
     await _put_groups(conn, made[Noun.GROUP])
     await _put(conn, "put_zone", made[Noun.ZONE])
     await _put(conn, "put_position", made[Noun.POSITION])
+    await camera_views.declare(conn, made[Noun.POSITION])
     await _put_devices(conn, made[Noun.EDGE], lambda _: True)
     await _test_again_behind(conn, made[Noun.ENDPOINT])
     await _put(conn, "put_endpoint", made[Noun.ENDPOINT])

@@ -30,11 +30,14 @@ class ZoneFact:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A zone that a camera sees: `share` of its area, above 0 and at most 1, as attested at commissioning. `masked`: a privacy mask hides it."""
+    """A zone that a camera sees: `share` of its area, above 0 and at most 1. `masked`: a privacy mask hides it.
+
+    `attested_at` is None where nobody attested it for the device that stands there now: it counts as unknown.
+    """
 
     zone: str
     share: float
-    attested_at: Micros
+    attested_at: Micros | None
     masked: bool = False
 
 

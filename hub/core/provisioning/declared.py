@@ -23,6 +23,7 @@ def _records(manifest: Manifest) -> Iterator[Record]:
         yield Record(Key(Noun.DIVISION, "", division.code), fields, f"/divisions/{n}")
     for n, entry in enumerate(manifest.register_):
         fields = {"division": entry.division, "type": entry.type, **_titles(entry.title), "capacity": entry.capacity}
+        fields["credit_code"] = entry.credit_code
         key = Key(Noun.REGISTER_ENTRY, "", entry.filing_number)
         yield Record(key, fields, f"/register/{n}", entry.retired)
     for n, group in enumerate(manifest.groups):
@@ -110,11 +111,14 @@ def _institution(institution: Institution) -> dict[str, Any]:
 
 def _inside(institution: Institution, at: str) -> Iterator[Record]:
     for n, zone in enumerate(institution.zones):
-        fields = {"purpose": zone.purpose, **_titles(zone.title), "area_m2": zone.area_m2, "floor": zone.floor}
+        fields: dict[str, Any] = {"purpose": zone.purpose, **_titles(zone.title)}
+        fields |= {"area_m2": zone.area_m2, "floor": zone.floor}
+        fields |= {"entrances": sorted(set(zone.entrances)), "ages": sorted(set(zone.ages))}
         yield Record(Key(Noun.ZONE, institution.id, zone.id), fields, f"{at}/zones/{n}")
     for n, position in enumerate(institution.positions):
         on = (None, None) if position.plan is None else (position.plan.x, position.plan.y)
         fields = {"zone": position.zone, **_titles(position.title), "plan_x": on[0], "plan_y": on[1]}
+        fields["sees"] = [sight.model_dump() for sight in sorted(position.sees, key=lambda sight: sight.zone)]
         yield Record(Key(Noun.POSITION, institution.id, position.id), fields, f"{at}/positions/{n}")
     for n, edge in enumerate(institution.edges):
         rules = [rule.model_dump(mode="json") for rule in edge.local_rules]

@@ -8,24 +8,128 @@ where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid = %
   and l.database = (select oid from pg_database where datname = current_database())
 
 -- name: entry_places
-select filing_number, division, type from register_entry where filing_number = any (%(filing_numbers)s) and removed_at is null
+select filing_number, division, type, capacity
+from register_entry where filing_number = any (%(filing_numbers)s) and removed_at is null
 
 -- name: places
-select i.key, i.id::text as id, i.division, i.type, i.partition
+-- `signed_at` only where the newest signature is one under the plan as it is now
+select i.key, i.id::text as id, i.division, i.type, i.partition, coalesce(r.capacity, i.capacity) as capacity, r.filing_number,
+       i.calendar::text as calendar, coalesce(p.version, 0) as plan_version, p.changed_at as plan_changed_at, s.signed_at
 from institution i
+left join register_entry r on r.institution = i.key and r.removed_at is null
+left join zone_plan p on p.institution = i.key
+left join lateral (
+    select n.version, n.signed_at from zone_plan_signature n where n.institution = i.key order by n.version desc, n.signed_at desc limit 1
+) s on s.version = p.version
 where i.id::text = any (%(ids)s) and i.retired_at is null
 order by i.id
 
 -- name: zones
-select z.institution, z.id::text as id, z.purpose, z.title_zh, z.title_en
+select z.institution, z.id::text as id, z.purpose, z.title_zh, z.title_en, z.floor, z.area_m2, z.entrances, z.ages
 from zone z
 where z.institution = any (%(keys)s) and z.retired_at is null
+order by z.institution, z.id
 
 -- name: devices
-select d.institution, d.id::text as id, d.kind, d.profile, z.id::text as zone,
-       s.admin_state, s.admin_since, s.link_state, s.link_since, s.function_state, s.function_since, s.last_heard_at
+select d.key, d.institution, d.id::text as id, d.kind, d.profile, z.id::text as zone,
+       s.admin_state, s.admin_since, s.link_state, s.link_since, s.function_state, s.function_since, s.last_heard_at, s.proven_at,
+       n.id::text as endpoint, e.id::text as edge, d.recorded_by::text as recorded_by
 from device d
 join device_state s on s.device = d.key
 left join position p on p.key = d.position and p.retired_at is null
 left join zone z on z.key = p.zone and z.retired_at is null
+left join endpoint n on n.key = d.endpoint
+left join device e on e.key = n.edge
 where d.institution = any (%(keys)s) and d.retired_at is null
+order by d.institution, d.id
+
+-- name: views
+-- attested only for the device that stands there now
+select d.id::text as device, z.id::text as zone, v.share, v.masked, case when v.device = d.key then v.attested_at end as attested_at
+from device d
+join position p on p.key = d.position and p.retired_at is null
+join camera_view v on v.position = p.key
+join zone z on z.key = v.zone and z.retired_at is null
+where d.institution = any (%(keys)s) and d.retired_at is null
+order by d.id, z.id
+
+-- name: proofs
+-- the device's own test answered through the whole path: a proof that began lower than the hub's own software
+select d.id::text as device, max(p.finished_at) as at
+from device d
+join proof p on p.device = d.key and p.state = 'passed' and p.level = 'device'
+join device_state s on s.device = d.key
+where d.institution = any (%(keys)s) and d.retired_at is null and s.proven_at is not null and p.finished_at >= s.proven_at
+group by d.id
+
+-- name: values
+select d.id::text as device, r.point, t.value, t.at
+from device d
+join series r on r.device = d.key and r.point = any (%(points)s) and r.instance = ''
+join point_state t on t.series = r.key
+where d.institution = any (%(keys)s) and d.retired_at is null and t.quality < 100 and t.value is not null
+order by d.id, r.point
+
+-- name: hidden
+-- alarms that somebody or something keeps from people now; by the class of what is hidden
+select distinct d.id::text as device, a.signal_class
+from device d
+join alarm a on a.device = d.key
+where d.institution = any (%(keys)s) and d.retired_at is null
+  and ((a.shelved_until is not null and a.shelved_until > now())
+       or (a.ended_at is null and (a.suppressed_by is not null or (a.held_until is not null and a.held_until > now()))))
+
+-- name: attestations
+-- What stands: neither corrected nor withdrawn. Of each kind the newest, patrols of two months: older ones are asked for by no rule.
+select k.institution, a.id::text as id, a.kind, a.at, a.expires_at, z.id::text as zone, d.id::text as device, a.number, a.value,
+       s.attestation is not null as seconded
+from unnest(%(keys)s::int[]) as k(institution)
+cross join unnest(%(kinds)s::text[]) as kind
+cross join lateral (
+    select * from attestation a
+    where a.institution = k.institution and a.kind = kind and (kind <> 'patrol' or a.at > now() - interval '62 days')
+      and not a.void and not exists (select from attestation c where c.supersedes = a.id)
+    order by a.at desc limit 600
+) a
+left join zone z on z.key = a.zone
+left join device d on d.key = a.device
+left join attestation_second s on s.attestation = a.id
+order by k.institution, a.at, a.id
+
+-- name: drills
+-- over, not called off, and every press that was named came
+select p.institution, r.id::text as id, max(p.pressed_at) as at
+from drill_press p
+join drill r on r.id = p.drill
+where p.institution = any (%(keys)s) and r.cancelled_at is null and r.ends_at <= now() and r.ends_at > now() - interval '800 days'
+group by p.institution, r.id
+having bool_and(p.pressed_at is not null)
+order by p.institution, r.id
+
+-- name: police_tests
+select w.institution, w.id::text as id, d.id::text as device, w.receipt_at as at, coalesce(w.receipt_number, '') as number
+from police_window w
+join device d on d.key = w.device
+where w.institution = any (%(keys)s) and w.receipt_at is not null and d.retired_at is null
+order by w.institution, w.id
+
+-- name: alarms
+-- fire and panic, real ones and drills: raised, taken in, the first delivery that a channel took, acknowledged
+select d.institution, d.id::text as device, a.signal_class, a.raised_at, a.received_at, t.told_at, a.acknowledged_at
+from device d
+cross join lateral (
+    select * from alarm a
+    where a.device = d.key and a.raised_at > now() - interval '31 days' and a.signal_class in ('fire', 'panic')
+      and (a.exercise is null or a.exercise = 'drill')
+    order by a.raised_at desc limit 50
+) a
+left join lateral (
+    select min(o.at + coalesce(o.duration, interval '0')) as told_at
+    from notification n join attempt o on o.notification = n.id
+    where n.alarm = a.id and o.outcome = 'delivered'
+) t on true
+where d.institution = any (%(keys)s) and d.retired_at is null and d.lane = 'urgent'
+order by d.id, a.raised_at
+
+-- name: now
+select now()

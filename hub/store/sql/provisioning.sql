@@ -44,7 +44,7 @@ where i.id::text = any (%(institutions)s) or i.key in (select p.institution from
 group by i.id
 
 -- name: register_entries
-select r.filing_number, r.division, r.type, r.title_zh, r.title_en, r.capacity
+select r.filing_number, r.division, r.type, r.title_zh, r.title_en, r.capacity, r.credit_code
 from register_entry r
 where r.removed_at is null and r.filing_number = any (%(filing_numbers)s)
 
@@ -58,12 +58,14 @@ where g.id::text = any (%(groups)s)
 group by g.id
 
 -- name: zones
-select i.id::text as institution, z.id::text as id, z.purpose, z.title_zh, z.title_en, z.area_m2, z.floor
+select i.id::text as institution, z.id::text as id, z.purpose, z.title_zh, z.title_en, z.area_m2, z.floor, z.entrances, z.ages
 from zone z join institution i on i.key = z.institution
 where z.retired_at is null and i.id::text = any (%(listed)s)
 
 -- name: positions
-select i.id::text as institution, p.id::text as id, z.id::text as zone, p.title_zh, p.title_en, p.plan_x, p.plan_y
+select i.id::text as institution, p.id::text as id, z.id::text as zone, p.title_zh, p.title_en, p.plan_x, p.plan_y,
+       coalesce((select jsonb_agg(jsonb_build_object('zone', s.id::text, 'share', v.share, 'masked', v.masked) order by s.id::text collate "C")
+                 from camera_view v join zone s on s.key = v.zone and s.retired_at is null where v.position = p.key), '[]') as sees
 from position p join institution i on i.key = p.institution join zone z on z.key = p.zone
 where p.retired_at is null and i.id::text = any (%(listed)s)
 
@@ -137,12 +139,12 @@ join institution i on i.id = x.id
 cross join lateral jsonb_each_text(x.external_ids) as e
 
 -- name: put_register_entry
-insert into register_entry as t (filing_number, division, type, title_zh, title_en, capacity)
-select id, division, type, title_zh, title_en, capacity
-from jsonb_to_recordset(%(rows)s) as x(id text, division text, type text, title_zh text, title_en text, capacity int)
+insert into register_entry as t (filing_number, division, type, title_zh, title_en, capacity, credit_code)
+select id, division, type, title_zh, title_en, capacity, credit_code
+from jsonb_to_recordset(%(rows)s) as x(id text, division text, type text, title_zh text, title_en text, capacity int, credit_code text)
 on conflict (filing_number) do update set
     division = excluded.division, type = excluded.type, title_zh = excluded.title_zh, title_en = excluded.title_en,
-    capacity = excluded.capacity, version = t.version + 1, removed_at = null
+    capacity = excluded.capacity, credit_code = excluded.credit_code, version = t.version + 1, removed_at = null
 
 -- name: unfile
 update register_entry r set institution = null, version = r.version + 1
@@ -171,14 +173,14 @@ cross join lateral jsonb_array_elements_text(x.institutions) as m(id)
 join institution i on i.id = m.id
 
 -- name: put_zone
-insert into zone as t (institution, id, purpose, title_zh, title_en, area_m2, floor)
-select i.key, x.id, purpose, x.title_zh, x.title_en, area_m2, floor
+insert into zone as t (institution, id, purpose, title_zh, title_en, area_m2, floor, entrances, ages)
+select i.key, x.id, purpose, x.title_zh, x.title_en, area_m2, floor, entrances, ages
 from jsonb_to_recordset(%(rows)s)
-    as x(institution text, id text, purpose text, title_zh text, title_en text, area_m2 float8, floor int)
+    as x(institution text, id text, purpose text, title_zh text, title_en text, area_m2 float8, floor int, entrances text[], ages text[])
 join institution i on i.id = x.institution
 on conflict (institution, id) do update set
     purpose = excluded.purpose, title_zh = excluded.title_zh, title_en = excluded.title_en, area_m2 = excluded.area_m2,
-    floor = excluded.floor, version = t.version + 1, retired_at = null
+    floor = excluded.floor, entrances = excluded.entrances, ages = excluded.ages, version = t.version + 1, retired_at = null
 
 -- name: put_position
 insert into position as t (institution, id, zone, title_zh, title_en, plan_x, plan_y)

@@ -9,7 +9,7 @@ order by d.code
 limit %(limit)s
 
 -- name: register
-select r.filing_number, r.division, r.type, r.title_zh, r.title_en, r.capacity, i.id as institution
+select r.filing_number, r.division, r.type, r.title_zh, r.title_en, r.capacity, r.credit_code, i.id as institution
 from register_entry r
 left join institution i on i.key = r.institution
 where r.removed_at is null
@@ -27,11 +27,13 @@ limit %(limit)s
 select i.id, i.division, i.type, i.title_zh, i.title_en, i.capacity, i.latitude, i.longitude, i.operator, i.uplink, i.calendar,
        i.contacts, i.video,
        i.created_at, i.retired_at,
+       r.filing_number, r.filing_number is not null as registered,
        coalesce((select jsonb_object_agg(e.scheme, e.value) from institution_external_id e where e.institution = i.key), '{}')
            as external_ids,
        coalesce((select jsonb_agg(m.group_id order by m.group_id) from group_member m where m.institution = i.key), '[]')
            as groups
 from institutions_in_scope(%(scope)s::jsonb) i
+left join register_entry r on r.institution = i.key and r.removed_at is null
 where (%(id)s::text is null or i.id = %(id)s)
   and i.partition >= 0
   and (%(id)s::text is not null or i.retired_at is null or %(retired)s)
@@ -44,7 +46,7 @@ order by i.id
 limit %(limit)s
 
 -- name: zones
-select i.id as institution, z.id, z.purpose, z.title_zh, z.title_en, z.area_m2, z.floor, z.retired_at
+select i.id as institution, z.id, z.purpose, z.title_zh, z.title_en, z.area_m2, z.floor, z.entrances, z.ages, z.retired_at
 from institutions_in_scope(%(scope)s::jsonb) i
 join zone z on z.institution = i.key
 where (%(institution)s::text is null or i.id = %(institution)s)
