@@ -84,6 +84,16 @@ class Scope:
             "groups": list(self.groups),
         }
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Scope":
+        """The scope that `as_json` wrote."""
+        return cls(
+            everything=stored["everything"],
+            divisions=tuple(stored["divisions"]),
+            institutions=tuple(stored["institutions"]),
+            groups=tuple(stored["groups"]),
+        )
+
 
 EVERYTHING = Scope(everything=True)
 

@@ -40,6 +40,7 @@ from hub.runtime import (
     housekeeping,
     memory,
     prover,
+    reader_watch,
     receipts,
     recording_days,
 )
@@ -184,6 +185,7 @@ class Service:
                 retention = housekeeping.Retention(readings=timedelta(days=self.settings.keep_readings_days))
                 tasks.create_task(recording_days.run(self._database, self.profiles), name="recording-days")
                 tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
+                tasks.create_task(reader_watch.run(self._database), name="reader-watch")
             if self.roles == {Role.AUDITOR} or (Role.AUDITOR in self.roles and self.settings.heartbeat_url is not None):
                 auditor = self._audit(broker)
                 # with a loop of its own: where ours is blocked it still looks, and feeds no beat

@@ -9,7 +9,7 @@ import re
 import secrets
 import string
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -108,7 +108,7 @@ async def authenticate(conn: Connection, secret: str, now: datetime) -> Principa
     if row["expires_at"] is not None and row["expires_at"] <= now:
         return None
     await conn.execute(_SQL["touch"], {"id": row["id"], "now": now})
-    return Principal(row["id"], row["name"], Role(row["role"]), _scope(row["scope"]))
+    return Principal(row["id"], row["name"], Role(row["role"]), Scope.from_json(row["scope"]))
 
 
 async def holder(conn: Connection, token_id: str, now: datetime) -> Principal | None:
@@ -116,21 +116,12 @@ async def holder(conn: Connection, token_id: str, now: datetime) -> Principal | 
     row = await one_row(conn, _SQL["by_id"], {"id": token_id})
     if row is None or row["revoked_at"] is not None or (row["expires_at"] is not None and row["expires_at"] <= now):
         return None
-    return Principal(row["id"], row["name"], Role(row["role"]), _scope(row["scope"]))
+    return Principal(row["id"], row["name"], Role(row["role"]), Scope.from_json(row["scope"]))
 
 
 async def is_live(conn: Connection, token_id: str, now: datetime) -> bool:
     """True while a token that was let in may stay: neither revoked nor expired."""
     return await holder(conn, token_id, now) is not None
-
-
-def _scope(stored: dict[str, Any]) -> Scope:
-    return Scope(
-        everything=stored["everything"],
-        divisions=tuple(stored["divisions"]),
-        institutions=tuple(stored["institutions"]),
-        groups=tuple(stored["groups"]),
-    )
 
 
 async def tokens(
