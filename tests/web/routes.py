@@ -50,6 +50,8 @@ PAGES: Mapping[str, tuple[Shown, ...]] = {
     "/institutions": (Shown("/institutions", whole=True), Shown("/institutions?q=home", whole=True)),
     "/institutions/{institution}": (Shown("/institutions/{institution}"),),
     "/institutions/{institution}/floors/{floor}": (Shown("/institutions/{institution}/floors/1"),),
+    "/coverage": (Shown("/coverage", whole=True), Shown("/coverage?division={division}", whole=True)),
+    "/coverage/{subject}": (Shown("/coverage/{institution}"), Shown("/coverage/{institution}?at=2026-11-21T16:00:00")),
     "/devices/{device}": (Shown("/devices/{device}"), Shown("/devices/{edge}")),
     "/duty": (Shown("/duty", whole=True),),
     "/drills": (Shown("/drills", whole=True),),

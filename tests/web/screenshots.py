@@ -138,6 +138,8 @@ PAGES = (
         "alarms/{alarm}/why",
     ),
     *("devices/{device}", "alarms/00000000-0000-0000-0000-000000000000", "drills/{drill}", "proofs/{proof}"),
+    "coverage",
+    "coverage/demo-center",
 )
 
 

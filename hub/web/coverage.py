@@ -1,0 +1,61 @@
+"""Coverage for whoever must answer for it: the register with its three figures, and one institution's findings with clause and evidence, on any day."""
+
+from typing import Any
+
+from starlette.responses import Response
+
+from hub.api import coverage
+from hub.api.coverage import Finding, SubjectCoverage
+from hub.core.coverage.rules import Basis, Verdict
+from hub.errors import BadInput
+from hub.store import recordings
+from hub.web import fields
+from hub.web.asking import Asked
+from hub.web.rendering import render
+
+LISTED = 100
+RECORDINGS = 300
+_WORST_FIRST = [Verdict.NON_COMPLIANT, Verdict.UNKNOWN, Verdict.WAIVED, Verdict.COMPLIANT, Verdict.NOT_APPLICABLE]
+
+
+async def show_all(ask: Asked) -> Response:
+    """The register: what is not connected first, then what is worst."""
+    query = ask.request.query_params
+    division = query.get("division", "").strip() or None
+    if division is not None and not (division.isascii() and division.isdigit() and 2 <= len(division) <= 12):
+        raise BadInput("a division is 2 to 12 digits", "division", "validation")
+    found = await coverage.list_coverage(ask.who, ask.conn, ask.hub, division, LISTED, query.get("after") or None)
+    return render("coverage.html", ask=ask, found=found, division=division, bases=list(Basis), now=ask.hub.clock())
+
+
+async def show(ask: Asked) -> Response:
+    """One institution, or one entry of the register that is not connected (`register:<filing number>`)."""
+    subject = ask.request.path_params["subject"]
+    at = fields.moment(ask.request.query_params, "at")
+    found = await coverage.show_coverage(ask.who, ask.conn, ask.hub, subject, at)
+    held: list[dict[str, Any]] = []
+    if found.institution is not None and at is None:
+        held = await recordings.listed(
+            ask.conn,
+            ask.who.scope,
+            limit=RECORDINGS,
+            after=None,
+            institution=found.institution,
+            division=None,
+            outlook=None,
+        )
+    return render(
+        "coverage_one.html",
+        ask=ask,
+        found=found,
+        bases=[(basis, _of(found, basis)) for basis in Basis],
+        recordings=held,
+        at=at,
+        now=ask.hub.clock(),
+    )
+
+
+def _of(found: SubjectCoverage, basis: Basis) -> list[Finding]:
+    """The findings of one basis, the worst first; they are never shown among those of another."""
+    mine = [one for one in found.findings if one.basis == basis.value]
+    return sorted(mine, key=lambda one: (_WORST_FIRST.index(Verdict(one.verdict)), one.rule))
