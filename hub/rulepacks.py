@@ -7,102 +7,27 @@ document, number, clause, force and basis, and since when it holds; titles are o
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hub.core.coverage.purposes import ZONE_SETS, InstitutionType, ZonePurpose
-from hub.core.coverage.rules import BASIS_OF, AtLeast, Basis, Force, NoneIn, Requirement, Rule, RulePack
+from hub.core.coverage.overlays import faults
+from hub.core.coverage.purposes import InstitutionType
+from hub.core.coverage.rules import BASIS_OF, Basis, Force, Module, Rule, RulePack
 from hub.errors import BadInput
 from hub.model import IDENTIFIER, Micros, to_micros
-from hub.profiles import Kind, Title
+from hub.profiles import Duration, Title
+from hub.rulepack_requirements import RequirementText
 
 CHINA = timezone(timedelta(hours=8))
 FIXTURES = "fixtures"
-_CAPABILITY = r"^[a-z]+\.[a-z_]+$"
-
-Capabilities = Annotated[
-    tuple[Annotated[str, Field(pattern=_CAPABILITY)], ...],
-    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
-]
-
-
-def _zones(given: object) -> object:
-    """Purposes, with the names of sets (`infant_zones`) replaced by what they hold."""
-    names = [given] if isinstance(given, str) else given
-    if not isinstance(names, list):
-        return names
-    return sorted({one for name in names for one in ZONE_SETS.get(str(name), [name])})
-
-
-Zones = Annotated[tuple[ZonePurpose, ...], BeforeValidator(_zones, json_schema_input_type=str | list[str])]
+NOT_PACKS = frozenset({"clauses.yaml", "fire-risk.yaml"})
+"""files beside the packs that are none"""
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AtLeastText(_Model):
-    """`at_least`: n devices with any of the capabilities, per institution or per zone."""
-
-    capability: Capabilities = Field(min_length=1)
-    n: int = Field(default=1, ge=1, le=10_000)
-    per: Literal["institution", "zone"]
-    zones: Zones = ()
-    must_exist: bool = False
-
-    @model_validator(mode="after")
-    def _zones_where_they_matter(self) -> "AtLeastText":
-        if self.per == "zone" and not self.zones:
-            raise ValueError("zones: a requirement per zone names its zones")
-        if self.per == "institution" and self.must_exist:
-            raise ValueError("must_exist: only a requirement per zone has it")
-        return self
-
-    def to_core(self) -> Requirement:
-        """The core's value."""
-        zones = frozenset(zone.value for zone in self.zones)
-        return AtLeast(frozenset(self.capability), self.n, self.per, zones, self.must_exist)
-
-
-class NoneInText(_Model):
-    """`none_in`: no device of these kinds or capabilities in these zones."""
-
-    zones: Zones = Field(min_length=1)
-    kinds: tuple[Kind, ...] = ()
-    capability: Capabilities = ()
-
-    @model_validator(mode="after")
-    def _names_something(self) -> "NoneInText":
-        if not self.kinds and not self.capability:
-            raise ValueError("none_in names kinds or capability: else it forbids nothing")
-        return self
-
-    def to_core(self) -> Requirement:
-        """The core's value."""
-        kinds = frozenset(kind.value for kind in self.kinds)
-        return NoneIn(frozenset(zone.value for zone in self.zones), kinds, frozenset(self.capability))
-
-
-class RequirementText(_Model):
-    """Exactly one of `at_least` and `none_in`."""
-
-    at_least: AtLeastText | None = None
-    none_in: NoneInText | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> "RequirementText":
-        if (self.at_least is None) == (self.none_in is None):
-            raise ValueError("a requirement is exactly one of at_least and none_in")
-        return self
-
-    def to_core(self) -> Requirement:
-        """The core's value."""
-        if self.at_least is not None:
-            return self.at_least.to_core()
-        assert self.none_in is not None
-        return self.none_in.to_core()
 
 
 class RuleText(_Model):
@@ -120,8 +45,13 @@ class RuleText(_Model):
     effective_to: date | None = None
     jurisdiction: Annotated[str, Field(pattern=r"^\d{0,12}$")] = ""
     institution_types: tuple[InstitutionType, ...] = ()
+    module: Module
     title: Title
     days_to_remedy: int = Field(ge=0, le=365)
+    evidence_max_age: Annotated[Duration, Field(gt=0)] | None = None
+    tightens: Annotated[str, Field(pattern=IDENTIFIER)] | None = None
+    replaces: Annotated[str, Field(pattern=IDENTIFIER)] | None = None
+    ground: Title | None = None
     requirement: RequirementText
 
     @model_validator(mode="after")
@@ -134,6 +64,11 @@ class RuleText(_Model):
             raise ValueError("confidence: what nobody has read is no obligation")
         if self.effective_to is not None and self.effective_to < self.effective_from:
             raise ValueError("effective_to is before effective_from")
+        if self.tightens is not None and self.replaces is not None:
+            raise ValueError("replaces: not beside tightens")
+        if (self.replaces is None) != (self.ground is None):
+            raise ValueError("ground: a rule that replaces another says on what ground, and only such a rule")
+        self.requirement.greatest_age(self.evidence_max_age)
         return self
 
     def to_core(self) -> Rule:
@@ -155,6 +90,12 @@ class RuleText(_Model):
             title_en=self.title.en,
             days_to_remedy=self.days_to_remedy,
             requirement=self.requirement.to_core(),
+            module=self.module,
+            evidence_max_age=self.requirement.greatest_age(self.evidence_max_age),
+            overrides=self.tightens or self.replaces or "",
+            replaces=self.replaces is not None,
+            ground_zh="" if self.ground is None else self.ground.zh,
+            ground_en="" if self.ground is None else self.ground.en,
         )
 
 
@@ -164,13 +105,13 @@ class RulePackText(_Model):
     pack: Annotated[str, Field(pattern=IDENTIFIER)]
     version: Annotated[str, Field(pattern=r"^\d{4}\.\d{2}\.\d+$")]
     title: Title
-    rules: tuple[RuleText, ...] = Field(min_length=1)
+    overlays: Annotated[str, Field(pattern=IDENTIFIER)] | None = None
+    rules: tuple[RuleText, ...] = Field(min_length=1, max_length=2_000)
 
     def to_core(self) -> RulePack:
         """The core's value."""
-        return RulePack(
-            self.pack, self.version, self.title.zh, self.title.en, tuple(rule.to_core() for rule in self.rules)
-        )
+        rules = tuple(rule.to_core() for rule in self.rules)
+        return RulePack(self.pack, self.version, self.title.zh, self.title.en, rules, self.overlays or "")
 
 
 def _midnight(day: date) -> Micros:
@@ -179,29 +120,70 @@ def _midnight(day: date) -> Micros:
 
 
 def parse_rule_pack(document: object, where: str) -> RulePack:
-    """One pack from parsed YAML; raises BadInput that names `where` and the key."""
+    """One pack from parsed YAML; raises BadInput that names `where`, the rule and the key."""
     try:
         return RulePackText.model_validate(document).to_core()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{key}: {first['msg']}" if key else str(first["msg"]), where, code="rule-pack") from None
+        said = f"{key}: {first['msg']}" if key else str(first["msg"])
+        raise BadInput(_of_rule(document, first["loc"]) + said, where, code="rule-pack") from None
+
+
+def _of_rule(document: Any, loc: Sequence[int | str]) -> str:
+    """`rule 'x': ` where the error stands in a rule that has an id."""
+    match loc:
+        case ["rules", int(n), *_]:
+            rule = document["rules"][n]
+            name = rule.get("id") if isinstance(rule, dict) else None
+            return f"rule {name[:40]!r}: " if isinstance(name, str) else ""
+        case _:
+            return ""
 
 
 def load_rule_packs(folders: Iterable[Path]) -> tuple[RulePack, ...]:
-    """All packs directly in `folders`, by pack id; raises BadInput that names file and key, also for a rule id that stands twice."""
+    """All packs directly in `folders`, by pack id; raises BadInput that names file, rule and key.
+
+    Refused too: a rule id that stands twice, an overlay over nothing, an overlay that loosens what it lies over.
+    """
     packs: dict[str, tuple[str, RulePack]] = {}
-    for path in sorted(path for folder in folders for path in folder.glob("*.yaml")):
-        try:
-            document = yaml.safe_load(path.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadInput(" ".join(str(error).split()), str(path), code="rule-pack") from None
-        pack = parse_rule_pack(document, str(path))
+    for path in sorted(path for folder in folders for path in folder.glob("*.yaml") if path.name not in NOT_PACKS):
+        pack = parse_rule_pack(read_yaml(path, "rule-pack"), str(path))
         if pack.id in packs:
             raise BadInput(f"pack {pack.id!r} stands in {packs[pack.id][0]} too", str(path), code="rule-pack")
         packs[pack.id] = (str(path), pack)
-    _refuse_doubled_rules([packs[name] for name in sorted(packs)])
-    return tuple(packs[name][1] for name in sorted(packs))
+    found = [packs[name] for name in sorted(packs)]
+    _refuse_doubled_rules(found)
+    for fault in faults([pack for _, pack in found]):
+        about = f"rule {fault.rule!r}: " if fault.rule else ""
+        raise BadInput(f"{about}{fault.key}: {fault.message}", packs[fault.pack][0], code="rule-pack")
+    return tuple(pack for _, pack in found)
+
+
+def read_yaml(path: Path, code: str) -> object:
+    """What a YAML file holds; raises BadInput that names it."""
+    try:
+        loader = _Loader(path.read_text("utf-8"))
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise BadInput(" ".join(str(error).split()), str(path), code=code) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Like the safe one, but a key that stands twice is an error: the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Raises ConstructorError, which names the line."""
+        seen: set[object] = set()
+        for key, _ in node.value:
+            name = key.value if isinstance(key, yaml.ScalarNode) else None
+            if name is not None and name != "<<" and name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} stands twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
 
 
 def _refuse_doubled_rules(packs: Sequence[tuple[str, RulePack]]) -> None:

@@ -29,7 +29,7 @@ from hub.errors import BadInput, LinkDown
 from hub.mqtt import Broker, parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.registry import Registry
-from hub.rulepacks import load_rule_packs
+from hub.rulepack_fixtures import load_proven_rule_packs
 from hub.runtime import (
     alarm_clock,
     broker_accounts,
@@ -93,7 +93,7 @@ class Service:
         self.settings = settings
         self.roles = roles
         self.profiles: Mapping[str, Profile] = load_profiles(settings.profile_folders())
-        self.packs: Sequence[RulePack] = load_rule_packs(settings.rule_pack_folders())
+        self.packs: Sequence[RulePack] = load_proven_rule_packs(settings.rule_pack_folders())
         self.metrics = CollectorRegistry()
         self.pool: Pool
         self.fanout: Fanout

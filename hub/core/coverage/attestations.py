@@ -32,6 +32,7 @@ class AttestationKind(StrEnum):
     CONSENT_RULE = "consent_rule"
     FIRE_PLAN = "fire_plan"
     LINKED_TO_POLICE = "linked_to_police"
+    LEGAL_HOLD = "legal_hold"
 
     @property
     def zh(self) -> str:
@@ -70,6 +71,7 @@ _TITLES = {
     _K.CONSENT_RULE: ("监护人同意与儿童个人信息规则", "guardians' consent and rule for children's data"),
     _K.FIRE_PLAN: ("年度消防工作计划", "yearly fire-work plan"),
     _K.LINKED_TO_POLICE: ("与公安联网", "linked to the police"),
+    _K.LEGAL_HOLD: ("依法留存", "legal hold"),
 }
 
 TAKES_TWO = frozenset({_K.PATROL, _K.INSPECTION})

@@ -131,7 +131,7 @@ class Arming:
     signal_class: str
     always: bool
     at: Micros
-    """as of when this is known"""
+    """since when, as far as is known"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,40 @@
-"""The judge: rules and facts in, findings out.
+"""The judge: rules and facts in, findings out. Pure and total: no facts make it raise.
 
-Never green on silence: a verdict is compliant only when enough devices are proven now. An institution that is not connected, a zone plan that
-is missing, a device nobody hears: unknown. A device in a forbidden zone is a violation whatever its state.
+Never green on silence: a verdict is compliant only on evidence that is there, is fresh, and is enough. An institution that is not connected, a zone
+plan that is missing, a device nobody hears, a proof nobody gave: unknown. A device in a forbidden zone is a violation whatever its state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.core.coverage import sentences
-from hub.core.coverage.facts import Contribution, DeviceFact, InstitutionFacts, ZoneFact, contribution
-from hub.core.coverage.findings import DeviceEvidence, Finding, Part
-from hub.core.coverage.rules import AtLeast, Force, NoneIn, Requirement, Rule, RulePack, Verdict
-from hub.model import AdminState, Micros
-
-_V = Verdict
-_NOT_INSTALLED = frozenset({AdminState.RETIRED, AdminState.QUARANTINED})
+from hub.core.coverage.facts import InstitutionFacts
+from hub.core.coverage.findings import Finding
+from hub.core.coverage.index import Index
+from hub.core.coverage.judge_devices import at_least, independent, none_in, share_covered
+from hub.core.coverage.judge_readings import always_armed, bounds, proven
+from hub.core.coverage.judge_records import attested, documents, time_bound
+from hub.core.coverage.judged import Judged
+from hub.core.coverage.judged import worst as worst
+from hub.core.coverage.plan import Planned, plan_of
+from hub.core.coverage.requirements import stands_on_zones
+from hub.core.coverage.rules import (
+    AlwaysArmed,
+    AtLeast,
+    Attested,
+    Bounds,
+    Documents,
+    Force,
+    Independent,
+    NoneIn,
+    Proven,
+    Requirement,
+    RulePack,
+    ShareCovered,
+    TimeBound,
+    Verdict,
+)
+from hub.model import Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,108 +50,65 @@ class PlacementWarning:
     en: str
 
 
-def check(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) -> tuple[Finding, ...]:
-    """Every rule that applies to this subject at `at`, judged, in the order of packs and rules."""
-    return tuple(
-        _judge(pack, rule, facts)
-        for pack in packs
-        for rule in pack.rules
-        if rule.applies(facts.division, facts.type, at)
-    )
+def check(
+    packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros, *, rules_at: Micros | None = None
+) -> tuple[Finding, ...]:
+    """Every rule that holds this subject at `at`, judged, in the order of packs and rules.
+
+    `rules_at` takes the rules of another time (next year's on today's facts); evidence is still judged at `at`.
+    """
+    planned = plan_of(packs).of(facts.division, facts.type, at if rules_at is None else rules_at)
+    index = Index(facts, at)
+    signed = facts.plan_signed
+    return tuple(_judge(one, index, signed) for one in planned)
 
 
-def _judge(pack: RulePack, rule: Rule, facts: InstitutionFacts) -> Finding:
-    verdict, reason, parts = _required(rule.requirement, facts)
-    zh, en = sentences.of(rule, verdict, reason, parts)
-    return Finding(facts.subject, pack.id, pack.version, rule, verdict, reason, parts, zh, en)
+def check_rule(packs: Sequence[RulePack], rule: str, facts: InstitutionFacts, at: Micros) -> Finding | None:
+    """What `check` says of one rule; None where that does not hold this subject, or another stands in for it."""
+    for planned in plan_of(packs).of(facts.division, facts.type, at):
+        if planned.rule.id == rule:
+            return _judge(planned, Index(facts, at), facts.plan_signed)
+    return None
 
 
-def _required(requirement: Requirement, facts: InstitutionFacts) -> tuple[Verdict, str, tuple[Part, ...]]:
-    if not facts.connected:
-        return _V.UNKNOWN, "not_connected", ()
-    if isinstance(requirement, NoneIn):
-        return _none_in(requirement, facts)
-    if requirement.per == "institution":
-        part = _institution_part(requirement, facts)
-        return part.verdict, "judged", (part,)
-    return _each_zone(requirement, facts)
-
-
-def _institution_part(requirement: AtLeast, facts: InstitutionFacts) -> Part:
-    inside = {zone.id for zone in facts.zones if zone.purpose in requirement.zones}
-    counted = [device for device in facts.devices if not requirement.zones or device.zone in inside]
-    return _count(requirement, None, counted)
-
-
-def _each_zone(requirement: AtLeast, facts: InstitutionFacts) -> tuple[Verdict, str, tuple[Part, ...]]:
-    zones = sorted((zone for zone in facts.zones if zone.purpose in requirement.zones), key=lambda zone: zone.id)
-    if not zones:
-        if not facts.zones:
-            return _V.UNKNOWN, "no_zone_plan", ()
-        return _V.UNKNOWN if requirement.must_exist else _V.NOT_APPLICABLE, "no_such_zone", ()
-    parts = tuple(_count(requirement, zone, [d for d in facts.devices if d.zone == zone.id]) for zone in zones)
-    return worst(part.verdict for part in parts), "judged", parts
-
-
-def _count(requirement: AtLeast, zone: ZoneFact | None, devices: Iterable[DeviceFact]) -> Part:
-    evidence = tuple(
-        _evidence(device)
-        for device in sorted(devices, key=lambda device: device.id)
-        if device.capabilities & requirement.capabilities
-    )
-    proven = sum(row.contribution is Contribution.PROVEN for row in evidence)
-    unknown = sum(row.contribution is Contribution.UNKNOWN for row in evidence)
-    if proven >= requirement.n:
-        verdict = _V.COMPLIANT
+def _judge(planned: Planned, index: Index, plan_signed: bool) -> Finding:
+    rule = planned.rule
+    if not index.facts.connected:
+        judged = Judged(Verdict.UNKNOWN, "not_connected", ())
+    elif planned.prohibited:
+        judged = Judged(Verdict.NOT_APPLICABLE, "prohibited", ())
     else:
-        verdict = _V.UNKNOWN if proven + unknown >= requirement.n else _V.NON_COMPLIANT
-    return Part(zone, verdict, requirement.n, proven, unknown, evidence)
-
-
-def _evidence(device: DeviceFact) -> DeviceEvidence:
-    counts, reason, since = contribution(device)
-    heard = device.last_heard_at if reason in ("offline", "link_unknown") else None
-    return DeviceEvidence(device.id, device.zone, counts, reason, since, heard)
-
-
-def _none_in(requirement: NoneIn, facts: InstitutionFacts) -> tuple[Verdict, str, tuple[Part, ...]]:
-    meant = sorted(
-        (
-            device
-            for device in facts.devices
-            if (device.kind in requirement.kinds or device.capabilities & requirement.capabilities)
-            and device.admin_state not in _NOT_INSTALLED
-        ),
-        key=lambda device: device.id,
+        judged = _required(planned.requirement, rule.evidence_max_age, index)
+    verdict, reason, parts = judged
+    zh, en = sentences.of(rule, verdict, reason, parts)
+    unsigned = not plan_signed and stands_on_zones(rule.requirement)
+    return Finding(
+        index.facts.subject, planned.pack.id, planned.pack.version, rule, verdict, reason, parts, zh, en, unsigned
     )
-    parts = tuple(
-        _forbidden_part(zone, [device for device in meant if device.zone == zone.id])
-        for zone in sorted(facts.zones, key=lambda zone: zone.id)
-        if zone.purpose in requirement.zones
-    )
-    if any(part.verdict is _V.NON_COMPLIANT for part in parts):
-        return _V.NON_COMPLIANT, "judged", parts
-    unplaced = tuple(device for device in meant if device.zone is None)
-    if unplaced:
-        found = tuple(DeviceEvidence(d.id, None, Contribution.UNKNOWN, "unplaced", d.admin_since) for d in unplaced)
-        return _V.UNKNOWN, "unplaced", (*parts, Part(None, _V.UNKNOWN, 0, 0, len(found), found))
-    if not parts:
-        return (_V.NOT_APPLICABLE, "no_such_zone", ()) if facts.zones else (_V.UNKNOWN, "no_zone_plan", ())
-    return _V.COMPLIANT, "judged", parts
 
 
-def _forbidden_part(zone: ZoneFact, devices: Sequence[DeviceFact]) -> Part:
-    found = tuple(DeviceEvidence(d.id, d.zone, Contribution.NONE, "forbidden", d.admin_since) for d in devices)
-    return Part(zone, _V.NON_COMPLIANT if found else _V.COMPLIANT, 0, 0, 0, found)
-
-
-_ORDER = (_V.NON_COMPLIANT, _V.UNKNOWN, _V.WAIVED, _V.COMPLIANT)
-
-
-def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """The worst of several verdicts; those that are not applicable do not count. Nothing at all is not applicable."""
-    given = set(verdicts)
-    return next((verdict for verdict in _ORDER if verdict in given), _V.NOT_APPLICABLE)
+def _required(asked: Requirement, greatest_age: Micros | None, index: Index) -> Judged:
+    match asked:
+        case AtLeast():
+            return at_least(asked, greatest_age, index)
+        case ShareCovered():
+            return share_covered(asked, greatest_age, index)
+        case NoneIn():
+            return none_in(asked, index)
+        case Bounds():
+            return bounds(asked, greatest_age, index)
+        case Proven():
+            return proven(asked, greatest_age, index)
+        case Attested():
+            return attested(asked, greatest_age, index)
+        case Documents():
+            return documents(asked, greatest_age, index)
+        case AlwaysArmed():
+            return always_armed(asked, greatest_age, index)
+        case TimeBound():
+            return time_bound(asked, greatest_age, index)
+        case Independent():
+            return independent(asked, greatest_age, index)
 
 
 def placement_warnings(
@@ -146,8 +123,8 @@ def placement_warnings(
 ) -> tuple[PlacementWarning, ...]:
     """The rules that a device with these capabilities would break by standing in a zone of this purpose."""
     found = []
-    for rule in (rule for pack in packs for rule in pack.rules if rule.applies(division, institution_type, at)):
-        asked = rule.requirement
+    for planned in plan_of(packs).of(division, institution_type, at):
+        rule, asked = planned.rule, planned.requirement
         if not isinstance(asked, NoneIn) or purpose not in asked.zones:
             continue
         if kind in asked.kinds or asked.capabilities.intersection(capabilities):

@@ -5,8 +5,18 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
+from hub.core.coverage.requirements import AlwaysArmed as AlwaysArmed
+from hub.core.coverage.requirements import AtLeast as AtLeast
+from hub.core.coverage.requirements import Attested as Attested
+from hub.core.coverage.requirements import Bounds as Bounds
+from hub.core.coverage.requirements import Documents as Documents
+from hub.core.coverage.requirements import Independent as Independent
+from hub.core.coverage.requirements import NoneIn as NoneIn
+from hub.core.coverage.requirements import Proven as Proven
+from hub.core.coverage.requirements import Requirement as Requirement
+from hub.core.coverage.requirements import ShareCovered as ShareCovered
+from hub.core.coverage.requirements import TimeBound as TimeBound
 from hub.model import Micros
 
 
@@ -57,31 +67,16 @@ class Verdict(StrEnum):
     WAIVED = "waived"
 
 
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """At least `n` devices with any of these capabilities, in the institution or in each zone of these purposes.
+class Module(StrEnum):
+    """The four modules 四大模块 and what stands beside them: rates are rolled up per module."""
 
-    Per institution, `zones` limits where the devices count; empty means anywhere. Per zone, `zones` is never empty.
-    `must_exist`: an institution that declares no such zone is unknown, not exempt (every institution has a room).
-    """
-
-    capabilities: frozenset[str]
-    n: int
-    per: Literal["institution", "zone"]
-    zones: frozenset[str] = frozenset()
-    must_exist: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NoneIn:
-    """No device of these kinds or with any of these capabilities in a zone of these purposes, whatever its state."""
-
-    zones: frozenset[str]
-    kinds: frozenset[str] = frozenset()
-    capabilities: frozenset[str] = frozenset()
-
-
-Requirement = AtLeast | NoneIn
+    VIDEO = "video"
+    PANIC = "panic"
+    ACCESS = "access"
+    FIRE = "fire"
+    RETENTION = "retention"
+    PRIVACY = "privacy"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +101,15 @@ class Rule:
     title_en: str
     days_to_remedy: int
     requirement: Requirement
+    module: Module = Module.OTHER
+    evidence_max_age: Micros | None = None
+    """the greatest age of the evidence; None where the requirement itself bounds it, or nothing does"""
+    overrides: str = ""
+    """id of the rule that this one stands in for, where both apply: it tightens or replaces it"""
+    replaces: bool = False
+    """it replaces it with a ground of its own, instead of tightening it"""
+    ground_zh: str = ""
+    ground_en: str = ""
 
     def applies(self, division: str, institution_type: str, at: Micros) -> bool:
         """Whether the rule holds an institution of this type in this division at that time."""
@@ -123,3 +127,5 @@ class RulePack:
     title_zh: str
     title_en: str
     rules: tuple[Rule, ...]
+    overlays: str = ""
+    """id of the pack that this one lies over: national, province, city"""

@@ -2,65 +2,48 @@
 
 from collections.abc import Sequence
 
+from hub.core.coverage.facts import Contribution
 from hub.core.coverage.findings import Part
 from hub.core.coverage.purposes import purpose_title
 from hub.core.coverage.rules import AtLeast, Basis, NoneIn, Rule, Verdict
-
-CAPABILITIES: dict[str, tuple[str, str]] = {
-    "video.live": ("视频监控", "live video"),
-    "video.record": ("录像", "video recording"),
-    "alarm.manual": ("一键报警", "panic button"),
-    "access.control": ("智能门禁", "access control"),
-    "fire.smoke": ("感烟探测", "smoke detection"),
-    "fire.panel": ("火灾报警控制器", "fire panel"),
-    "fire.manual_call": ("手动火灾报警", "manual call point"),
-    "gas.detect": ("燃气探测", "gas detection"),
-    "power.backup": ("后备电源", "standby power"),
-}
-
-_REASONS: dict[str, tuple[str, str]] = {
-    "offline": ("离线", "offline"),
-    "link_unknown": ("通信状态未知", "link unknown"),
-    "unproven": ("功能未经验证", "function unproven"),
-    "failed": ("故障", "failed"),
-    "registered": ("未调试", "not commissioned"),
-    "commissioned": ("未投用", "not in service"),
-    "out_of_service": ("停用", "out of service"),
-    "quarantined": ("隔离中", "quarantined"),
-    "retired": ("已退役", "retired"),
-    "forbidden": ("设于禁设区域", "in a forbidden zone"),
-    "unplaced": ("未登记安装位", "no position recorded"),
-    "ok": ("正常", "ok"),
-    "degraded": ("性能下降", "degraded"),
-}
+from hub.core.coverage.wording import FACTS, REASONS, asked_for, capabilities
 
 STALE = ("超过三分钟未重新判定，无法证实。", "Not judged again for three minutes; cannot be proven.")
 """what stands in place of a compliant finding that nobody renewed"""
 
+_PROVEN = Contribution.PROVEN
 _MOST_NAMED = 5
 """places named in a sentence; the evidence has them all"""
 
 
 def of(rule: Rule, verdict: Verdict, reason: str, parts: Sequence[Part]) -> tuple[str, str]:
     """The finding as one Chinese and one English sentence."""
-    if reason in _WITHOUT_PARTS:
+    if not parts:
         return _WITHOUT_PARTS[reason]
-    bad = [part for part in parts if part.verdict is verdict and verdict is not Verdict.COMPLIANT]
+    bad = [part for part in parts if part.verdict is verdict] if verdict is not Verdict.COMPLIANT else []
+    asked = rule.requirement
     if reason == "unplaced":
         zh, en = _listed(bad)
         return (
             f"有摄像设备未登记安装位，无法判定：{zh}。",
             f"Devices without a recorded position, cannot be judged: {en}.",
         )
-    if isinstance(rule.requirement, NoneIn):
+    if isinstance(asked, NoneIn):
         return _of_none_in(verdict, parts, bad)
-    return _of_at_least(rule, rule.requirement, verdict, parts, bad)
+    if isinstance(asked, AtLeast):
+        return _of_at_least(rule, asked, verdict, parts, bad)
+    return _of_record(rule, verdict, parts, bad)
 
 
 _WITHOUT_PARTS = {
     "not_connected": ("该机构尚未接入，无法判定。", "The institution is not connected; nothing can be judged."),
     "no_zone_plan": ("尚无区域平面，无法判定。", "There is no zone plan yet; nothing can be judged."),
     "no_such_zone": ("区域平面中没有这类区域。", "The zone plan has no such zone."),
+    "no_such_device": ("没有这类在用设备。", "There is no such device in service."),
+    "prohibited": (
+        "该规则所指区域均属禁设区域，禁止优先于覆盖。",
+        "All zones of this rule are forbidden ones; the prohibition wins.",
+    ),
 }
 
 
@@ -77,9 +60,7 @@ def _of_none_in(verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]) ->
 def _of_at_least(
     rule: Rule, asked: AtLeast, verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]
 ) -> tuple[str, str]:
-    names = sorted(asked.capabilities)
-    what_zh = "或".join(CAPABILITIES.get(name, (name, name))[0] for name in names)
-    what_en = " or ".join(CAPABILITIES.get(name, (name, name))[1] for name in names)
+    what_zh, what_en = capabilities(asked.capabilities)
     if asked.per == "institution":
         return _of_institution(rule, verdict, parts[0], what_zh, what_en)
     total = len(parts)
@@ -100,7 +81,7 @@ def _of_at_least(
 
 
 def _of_institution(rule: Rule, verdict: Verdict, part: Part, what_zh: str, what_en: str) -> tuple[str, str]:
-    detail_zh, detail_en = _devices(part)
+    detail_zh, detail_en = _detail(part)
     if verdict is Verdict.COMPLIANT:
         return (
             f"已证实 {part.proven} 处{what_zh}，要求至少 {part.needed} 处。",
@@ -126,9 +107,10 @@ def _below(rule: Rule) -> tuple[str, str]:
 def _listed(parts: Sequence[Part]) -> tuple[str, str]:
     named_zh, named_en = [], []
     for part in parts[:_MOST_NAMED]:
-        zh, en = _devices(part)
-        named_zh.append(f"{part.zone.title_zh}（{zh}）" if part.zone is not None else zh)
-        named_en.append(f"{part.zone.title_en} ({en})" if part.zone is not None else en)
+        zh, en = _detail(part)
+        place_zh, place_en = _place(part)
+        named_zh.append(f"{place_zh}（{zh}）" if place_zh else zh)
+        named_en.append(f"{place_en} ({en})" if place_en else en)
     more = len(parts) - _MOST_NAMED
     if more > 0:
         named_zh.append(f"另 {more} 处")
@@ -136,12 +118,24 @@ def _listed(parts: Sequence[Part]) -> tuple[str, str]:
     return "、".join(named_zh), ", ".join(named_en)
 
 
-def _devices(part: Part) -> tuple[str, str]:
-    rows = [row for row in part.devices if row.contribution != "proven"][:_MOST_NAMED]
-    if not rows:
-        return ("无设备", "no device") if not part.devices else ("数量不足", "too few")
-    zh = "、".join(f"{row.device} {_REASONS.get(row.reason, (row.reason, ''))[0]}" for row in rows)
-    en = ", ".join(f"{row.device} {_REASONS.get(row.reason, ('', row.reason))[1]}" for row in rows)
+def _place(part: Part) -> tuple[str, str]:
+    if part.zone is not None:
+        return part.zone.title_zh, part.zone.title_en
+    return (f"{part.place} 层", f"floor {part.place}") if part.place and not part.facts else (part.place, part.place)
+
+
+def _detail(part: Part) -> tuple[str, str]:
+    """Why it is so: the devices and facts that do not prove it, the deciding ones first."""
+    said = [((row.device, row.device), row.contribution, row.reason) for row in part.devices]
+    said += [(FACTS.get(one.kind, (one.kind, one.kind)), one.contribution, one.reason) for one in part.facts]
+    said = [one for one in said if one[1] is not _PROVEN]
+    if part.verdict is Verdict.NON_COMPLIANT:
+        said.sort(key=lambda one: one[1] is not Contribution.NONE)
+    if not said:
+        return ("无设备", "no device") if not part.devices and not part.facts else ("数量不足", "too few")
+    named = list(dict.fromkeys((*name, *REASONS.get(reason, (reason, reason))) for name, _, reason in said))
+    zh = "、".join(f"{one[0]} {one[2]}" for one in named[:_MOST_NAMED])
+    en = ", ".join(f"{one[1]} {one[3]}" for one in named[:_MOST_NAMED])
     return zh, en
 
 
@@ -153,3 +147,15 @@ def of_placement(rule: Rule, purpose: str) -> tuple[str, str]:
         f"{zh}属于禁设区域：{rule.title_zh}（{cited}）。",
         f"A {en} is a forbidden zone: {rule.title_en} ({cited}).",
     )
+
+
+def _of_record(rule: Rule, verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]) -> tuple[str, str]:
+    """Every kind of requirement that is not about how many devices there are."""
+    what_zh, what_en = asked_for(rule.requirement)
+    if verdict is Verdict.COMPLIANT:
+        return f"{what_zh}：已证实。", f"{what_en}: proven."
+    zh, en = _listed(bad)
+    if verdict is Verdict.UNKNOWN:
+        return f"{what_zh}无法证实：{zh}。", f"Cannot be proven: {what_en}: {en}."
+    below_zh, below_en = _below(rule)
+    return f"{below_zh}{what_zh}，不符合：{zh}。", f"{below_en}{what_en[:1].upper()}{what_en[1:]}, not met: {en}."
