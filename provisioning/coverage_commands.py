@@ -1,4 +1,4 @@
-"""`anxinctl coverage show`: the register with its three figures, or one institution with what each rule found."""
+"""`anxinctl coverage …`: the register with its three figures or one institution with what each rule found, recordings, fire risk."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,6 +27,42 @@ def show_coverage(hub: Hub, institution: str | None, *, as_json: bool) -> None:
         _register(document)
     else:
         _subject(document)
+
+
+def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, as_json: bool) -> None:
+    """Scores of many, or of one with what each factor adds."""
+    with hub:
+        if institution is None:
+            document: Any = list(hub.items("/fire-risk", **({} if division is None else {"division": division})))
+        else:
+            document = hub.get(f"/institutions/{institution}/fire-risk")
+    if as_json:
+        show.as_json(document)
+    elif institution is None:
+        show.table(
+            ["机构\nInstitution", "风险\nRisk", "其中未知\nUnknown", "等级\nLevel", "名称\nName"],
+            (
+                [
+                    row["subject"],
+                    str(row["score"]),
+                    str(row["score"] - row["certain"]),
+                    f"{row['level_title']['zh']} {row['level_title']['en']}",
+                    f"{row['title']['zh']}\n{row['title']['en']}",
+                ]
+                for row in document
+            ),
+        )
+    else:
+        out = show.console()
+        out.print(f"{document['title']['zh']} {document['title']['en']}")
+        out.print(f"{document['sentence']['zh']}\n{document['sentence']['en']}\n")
+        show.table(
+            ["分\nPoints", "最多\nMost", "说明\nWhy"],
+            (
+                [str(one["points"]), str(one["most"]), f"{one['sentence']['zh']}\n{one['sentence']['en']}"]
+                for one in document["factors"]
+            ),
+        )
 
 
 def _register(document: Mapping[str, Any]) -> None:

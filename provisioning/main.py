@@ -485,6 +485,19 @@ def coverage_show(
     show_coverage(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
 
 
+@coverage_app.command("fire-risk")
+def coverage_fire_risk(
+    context: Context,
+    institution: Annotated[str | None, typer.Argument(help="One institution, with every point explained.")] = None,
+    division: Annotated[str | None, typer.Option(help="Only in this division and below.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fire-risk scores, the most dangerous first, or one institution's with every point explained."""
+    from provisioning.coverage_commands import show_fire_risk
+
+    show_fire_risk(connect(context.obj), institution, division, as_json=as_json or context.obj.as_json)
+
+
 @coverage_app.command("recordings")
 def coverage_recordings(
     context: Context,

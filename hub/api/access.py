@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from hub.config import Settings
 from hub.core.coverage.rules import RulePack
+from hub.core.fire_facts import Weights
 from hub.core.rights import Permission, Principal
 from hub.errors import Forbidden
 from hub.profiles import Profile
@@ -43,6 +44,8 @@ class Services:
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     """what must hold besides the database: broker sessions, leases"""
     metrics: CollectorRegistry
+    weights: Weights
+    """of the fire-risk score"""
     duty: DutyWatch | None = None
     """who knows whether all policies reach somebody; None where nobody follows it"""
     standby: Standby | None = None

@@ -18,6 +18,7 @@ from hub.api import (
     devices,
     drills,
     duty,
+    fire_risk,
     floors,
     handovers,
     maintenance,
@@ -41,6 +42,7 @@ from hub.api.guard import Guard
 from hub.api.meter import Meter
 from hub.config import Settings
 from hub.core.coverage.rules import RulePack
+from hub.fire_weights import load_weights
 from hub.profiles import Profile
 from hub.runtime.duty_watch import DutyWatch
 from hub.runtime.fanout import Fanout
@@ -65,6 +67,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     duty.router,
     policies.router,
     coverage.router,
+    fire_risk.router,
     recordings.router,
     completeness.router,
     provisioning.router,
@@ -101,7 +104,10 @@ def create_app(
     metrics: CollectorRegistry | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> FastAPI:
-    """The API over an open pool. `fanout` must be followed by its owner; `ready` names what else must hold for /readyz."""
+    """The API over an open pool. `fanout` must be followed by its owner; `ready` names what else must hold for /readyz.
+
+    Raises BadInput where the weights of the fire-risk score do not hold.
+    """
     app = FastAPI(
         title="Anxin Hub 安心",
         version="1",
@@ -125,6 +131,7 @@ def create_app(
         duty=duty,
         standby=standby,
         metrics=registry,
+        weights=load_weights(settings.rule_pack_folders()),
         **extra,
     )
     problems.install(app)

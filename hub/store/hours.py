@@ -39,6 +39,11 @@ def _opening(text: str | None) -> Opening:
         return ASSUMED
 
 
+def is_open(calendar: str | None, days: Calendar, at: Micros) -> bool:
+    """Whether an institution with this calendar (as stored; None: the assumed hours) is open at `at`."""
+    return Hours(_opening(calendar), days=days).is_open(at)
+
+
 def opened(calendar: str, days: Calendar, until: Micros, count: int) -> Iterator[tuple[Micros, Micros]]:
     """When an institution with this calendar (as stored) was open on the last `count` local days: what was over by `until`."""
     opening = _opening(calendar)

@@ -178,6 +178,11 @@ def test_the_institution_that_is_not_connected_is_listed_first(ctl: Command) -> 
 def test_the_coverage_of_one_institution_is_shown(ctl: Command) -> None:
     assert "demo-home" in ctl("coverage", "show", "demo-home").out
     assert ctl("coverage", "show", "nobody").code == 1
+    assert "demo-home" in ctl("coverage", "fire-risk").out
+    explained = ctl("coverage", "fire-risk", "demo-home").out
+    assert "Internal parameters" in explained
+    assert max(cell_len(line) for line in explained.splitlines()) <= 80
+    assert ctl("coverage", "fire-risk", "nobody").code == 1
 
 
 # bundles --------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,151 @@
+"""The fire-risk score: of one institution with every point explained, and of all in a division, the most dangerous first."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from hub.api import pages
+from hub.api.access import Conn, Hub, Reader
+from hub.api.schemas import DivisionCode, Moment, Name
+from hub.core import fire_sentences as sentences
+from hub.core.fire_facts import HARD, Weights
+from hub.core.fire_risk import Points, Risk, Seen, assess, rank
+from hub.model import Micros, to_datetime, to_micros
+from hub.store import fire_risk
+from hub.store.fire_risk import Place
+
+router = APIRouter(tags=["coverage"])
+
+
+class FireEvidence(BaseModel):
+    """One thing that adds to the score."""
+
+    thing: str = Field(description="`device:<id>`, `zone:<id>`, `check:<kind>`, or empty for the institution")
+    state: Literal["bad", "unknown"]
+    reason: str
+    title: Name
+    since: Moment | None
+
+
+class FireFactor(BaseModel):
+    """What one factor adds. The points of all factors add up to the score; `certain` of them rest on what is known."""
+
+    factor: str
+    title: Name
+    points: int
+    certain: int
+    most: int = Field(description="a hard factor raises the score to this; another adds no more than this")
+    hard: bool
+    bad: int
+    unknown: int
+    sentence: Name
+    evidence: list[FireEvidence] = Field(description="worst first, then oldest; at most 50")
+
+
+class FireRiskRow(BaseModel):
+    """The score of one institution, or of an entry of the register that is not connected."""
+
+    subject: str
+    institution: str | None
+    division: str
+    type: str
+    title: Name
+    score: int = Field(description="0 to 100; what is unknown counts as if it were bad")
+    certain: int = Field(description="the part of the score that rests on what is known")
+    level: str
+    level_title: Name
+    hard: bool = Field(description="a fire alarm that has not ended, or gas above its limit")
+    sentence: Name
+
+
+class FireRisk(FireRiskRow):
+    """The score with what it is made of. Its weights are internal parameters, no standard's."""
+
+    at: Moment
+    weights: str = Field(description="version of the weights")
+    label: Name
+    factors: list[FireFactor]
+
+
+@router.get("/institutions/{subject}/fire-risk")
+async def show_fire_risk(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    subject: Annotated[str, Path(max_length=200, description="An institution's id, or `register:<filing number>`.")],
+) -> FireRisk:
+    """The fire-risk score of one institution as of now, each point explained."""
+    now = hub.clock()
+    place, facts = await fire_risk.one(conn, who.scope, subject, hub.profiles, hub.weights.limits, now)
+    risk = assess(facts, hub.weights, to_micros(now))
+    return FireRisk(
+        **_row(place, risk, hub.weights).model_dump(),
+        at=now,
+        weights=hub.weights.version,
+        label=Name(zh=hub.weights.label_zh, en=hub.weights.label_en),
+        factors=[_factor(one, hub.weights, risk.at) for one in risk.factors],
+    )
+
+
+@router.get("/fire-risk")
+async def list_fire_risk(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    division: Annotated[DivisionCode | None, Query(description="A division and everything below it.")] = None,
+    limit: pages.Limit = 100,
+    cursor: pages.CursorParam = None,
+) -> pages.Page[FireRiskRow]:
+    """Fire-risk scores as of now, the most dangerous first: hard states, then by score."""
+    after = pages.decode(cursor, int, int, int, str)
+    now = hub.clock()
+    found = await fire_risk.many(conn, who.scope, division, hub.profiles, hub.weights.limits, now)
+    scored = [(assess(facts, hub.weights, to_micros(now)), place) for place, facts in found]
+    rest = sorted((one for one in scored if after is None or rank(one[0]) > after), key=lambda one: rank(one[0]))
+    return pages.page(rest[: limit + 1], limit, lambda one: _row(one[1], one[0], hub.weights), lambda one: rank(one[0]))
+
+
+def _row(place: Place, risk: Risk, weights: Weights) -> FireRiskRow:
+    zh, en = sentences.of_risk(risk, weights)
+    return FireRiskRow(
+        subject=place.subject,
+        institution=place.institution,
+        division=place.division,
+        type=place.type,
+        title=Name(zh=place.title_zh, en=place.title_en),
+        score=risk.score,
+        certain=risk.certain,
+        level=risk.level.id,
+        level_title=Name(zh=risk.level.title_zh, en=risk.level.title_en),
+        hard=risk.hard,
+        sentence=Name(zh=zh, en=en),
+    )
+
+
+def _factor(points: Points, weights: Weights, at: Micros) -> FireFactor:
+    weight = weights.factors[points.factor]
+    zh, en = sentences.of_factor(points, weights, at)
+    return FireFactor(
+        factor=points.factor.value,
+        title=Name(zh=weight.title_zh, en=weight.title_en),
+        points=points.points,
+        certain=points.certain,
+        most=points.most,
+        hard=points.factor in HARD,
+        bad=points.bad,
+        unknown=points.unknown,
+        sentence=Name(zh=zh, en=en),
+        evidence=[_evidence(one) for one in points.evidence],
+    )
+
+
+def _evidence(seen: Seen) -> FireEvidence:
+    zh, en = sentences.reason(seen.reason)
+    return FireEvidence(
+        thing=seen.thing,
+        state=seen.state.value,
+        reason=seen.reason,
+        title=Name(zh=zh, en=en),
+        since=None if seen.since is None else to_datetime(seen.since),
+    )

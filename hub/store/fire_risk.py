@@ -1,0 +1,153 @@
+"""The facts of the fire-risk score, as they are now: detectors, doors, measured values, alarms, attestations. Read set-wise, for many at a time."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.types.json import Jsonb
+
+from hub.core.coverage.facts import DeviceFact, ZoneFact
+from hub.core.fire_facts import DETECTING, FireFacts, Limits, LiveAlarm, Measured
+from hub.core.rights import Scope
+from hub.errors import NotFound
+from hub.model import AdminState, FunctionState, LinkState, SignalClass, to_micros
+from hub.profiles import Profile
+from hub.store import duty, hours
+from hub.store.coverage_facts import Facts
+from hub.store.pool import Connection
+from hub.store.queries import queries
+from hub.store.rows import Row, all_rows
+
+_SQL = queries("fire_risk")
+_UNITS = frozenset({"°C", "W", "%LEL"})
+_BAD = 100
+"""qualities from here on are bad"""
+_AT_ONCE = 500
+"""institutions read by one round of statements"""
+
+
+class Place(NamedTuple):
+    """A subject: an institution, or an entry of the register that is not connected (`institution` is None)."""
+
+    subject: str
+    institution: str | None
+    division: str
+    type: str
+    title_zh: str
+    title_en: str
+
+
+async def one(
+    conn: Connection, scope: Scope, subject: str, profiles: Mapping[str, Profile], limits: Limits, at: datetime
+) -> tuple[Place, FireFacts]:
+    """The facts of one subject; raises NotFound outside the scope."""
+    rows = await _places(conn, scope, None, subject)
+    if not rows:
+        raise NotFound(f"there is no institution {subject!r}")
+    [found] = await _read(conn, rows, profiles, limits, at)
+    return _place(rows[0]), found
+
+
+async def many(
+    conn: Connection, scope: Scope, division: str | None, profiles: Mapping[str, Profile], limits: Limits, at: datetime
+) -> list[tuple[Place, FireFacts]]:
+    """The facts of every subject within the scope and the division."""
+    found: list[tuple[Place, FireFacts]] = []
+    places = await _places(conn, scope, division, None)
+    for n in range(0, len(places), _AT_ONCE):
+        rows = places[n : n + _AT_ONCE]
+        found += zip(map(_place, rows), await _read(conn, rows, profiles, limits, at), strict=True)
+    return found
+
+
+async def _places(conn: Connection, scope: Scope, division: str | None, subject: str | None) -> list[Row]:
+    asked = {"scope": Jsonb(scope.as_json()), "division": division, "subject": subject}
+    return await all_rows(conn, _SQL["places"], asked)
+
+
+async def _read(
+    conn: Connection, places: Sequence[Row], profiles: Mapping[str, Profile], limits: Limits, at: datetime
+) -> list[FireFacts]:
+    """The facts of these subjects, in their order."""
+    measures = {(name, point): unit for name, one in profiles.items() for point, unit in _measured_points(one)}
+    looked = {name for name, one in profiles.items() if (DETECTING | {"access.control"}) & set(one.capabilities)}
+    asked = {
+        "keys": [row["key"] for row in places if row["key"] is not None],
+        "profiles": sorted(looked),
+        "measuring": sorted({name for name, _ in measures}),
+        "points": sorted({point for _, point in measures}),
+        "kinds": sorted(limits.checks),
+        "at": at,
+    }
+
+    async def rows(name: str) -> dict[int, list[Row]]:
+        by_key: dict[int, list[Row]] = {}
+        for row in await all_rows(conn, _SQL[name], asked):
+            by_key.setdefault(row["institution"], []).append(row)
+        return by_key
+
+    zones, devices, alarms, measured, checked = [
+        await rows(name) for name in ("zones", "devices", "alarms", "measured", "checked")
+    ]
+    async with conn.cursor() as cursor:
+        days = await duty.load_calendar(cursor)
+    listened = await Facts(conn, profiles).listened()
+    now = to_micros(at)
+    return [
+        FireFacts(row["subject"], connected=False)
+        if (key := row["key"]) is None
+        else FireFacts(
+            subject=row["subject"],
+            is_open=hours.is_open(row["calendar"], days, now),
+            zones=tuple(
+                ZoneFact(one["id"], one["purpose"], one["title_zh"], one["title_en"]) for one in zones.get(key, ())
+            ),
+            devices=tuple(_device(one, profiles, row["partition"] in listened) for one in devices.get(key, ())),
+            alarms=tuple(_alarm(one, profiles) for one in alarms.get(key, ())),
+            measured=tuple(
+                Measured(one["device"], one["kind"], unit, one["value"], to_micros(one["at"]), one["quality"] < _BAD)
+                for one in measured.get(key, ())
+                if (unit := measures.get((one["profile"], one["point"]))) is not None
+            ),
+            tested={
+                one["id"]: to_micros(one["proven_at"]) for one in devices.get(key, ()) if one["proven_at"] is not None
+            },
+            checked={one["kind"]: to_micros(one["at"]) for one in checked.get(key, ())},
+        )
+        for row in places
+    ]
+
+
+def _measured_points(profile: Profile) -> list[tuple[str, str]]:
+    """The points in units that the score understands."""
+    return [(name, point.unit) for name, point in profile.points.items() if point.unit in _UNITS]
+
+
+def _place(row: Row) -> Place:
+    return Place(*(row[name] for name in Place._fields))
+
+
+def _device(row: Row, profiles: Mapping[str, Profile], listened: bool) -> DeviceFact:
+    """With the link unknown where nobody listens: no silence is believed there, and no life."""
+    link = LinkState(row["link_state"])
+    return DeviceFact(
+        id=row["id"],
+        kind=row["kind"],
+        zone=row["zone"],
+        capabilities=frozenset(profiles[row["profile"]].capabilities),
+        admin_state=AdminState(row["admin_state"]),
+        admin_since=to_micros(row["admin_since"]),
+        link_state=link if listened or link is not LinkState.ONLINE else LinkState.UNKNOWN,
+        link_since=to_micros(row["link_since"]),
+        function_state=FunctionState(row["function_state"]),
+        function_since=to_micros(row["function_since"]),
+        last_heard_at=None if row["last_heard_at"] is None else to_micros(row["last_heard_at"]),
+    )
+
+
+def _alarm(row: Row, profiles: Mapping[str, Profile]) -> LiveAlarm:
+    profile = profiles.get(row["profile"])
+    gas = profile is not None and "gas.detect" in profile.capabilities
+    return LiveAlarm(
+        row["device"], row["definition"], SignalClass(row["signal_class"]), gas, to_micros(row["raised_at"])
+    )
