@@ -4,7 +4,7 @@
     async def things(who: Reader, conn: Conn) -> Page[Thing]: ...
 
 A route declares exactly one of `Reader`, `Acknowledger`, `Tester`, `Exerciser`, `Provisioner`, `Maintainer`, `Supervisor`,
-`Answerer`, `Administrator`; a test walks over all routes.
+`Answerer`, `Attester`, `Administrator`; a test walks over all routes.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -111,4 +111,5 @@ Provisioner = Annotated[Principal, Depends(Requires(Permission.PROVISION))]
 Maintainer = Annotated[Principal, Depends(Requires(Permission.MAINTAIN))]
 Supervisor = Annotated[Principal, Depends(Requires(Permission.SUPERVISE))]
 Answerer = Annotated[Principal, Depends(Requires(Permission.ANSWER))]
+Attester = Annotated[Principal, Depends(Requires(Permission.ATTEST))]
 Administrator = Annotated[Principal, Depends(Requires(Permission.ADMINISTER))]

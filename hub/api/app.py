@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from hub.api import (
     alarms,
     arming,
+    attestations,
     audit,
     changes,
     completeness,
@@ -32,10 +33,12 @@ from hub.api import (
     quarantine,
     receipts,
     recordings,
+    register,
     stream,
     system,
     tokens,
     why,
+    zone_plans,
 )
 from hub.api.access import Services
 from hub.api.guard import Guard
@@ -52,6 +55,9 @@ from hub.store.session import Pool
 PREFIX = "/api/v1"
 ROUTERS: tuple[APIRouter, ...] = (
     places.router,
+    register.router,
+    zone_plans.router,
+    attestations.router,
     floors.router,
     devices.router,
     device_tests.router,

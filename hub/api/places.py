@@ -9,6 +9,7 @@ from hub.api.access import Conn, Reader
 from hub.api.schemas import (
     Division,
     DivisionCode,
+    GivenMoment,
     Identifier,
     Institution,
     InstitutionDetail,
@@ -17,7 +18,7 @@ from hub.api.schemas import (
     Zone,
 )
 from hub.api.shapes import titled
-from hub.store import views
+from hub.store import register, views
 
 router = APIRouter(tags=["places"])
 
@@ -48,12 +49,20 @@ async def list_register(
     conn: Conn,
     division: DivisionFilter = None,
     connected: Annotated[bool | None, Query(description="Only those that are connected, or that are not.")] = None,
+    at: Annotated[GivenMoment | None, Query(description="As it was then; now when left out.")] = None,
     limit: pages.Limit = 100,
     cursor: pages.CursorParam = None,
 ) -> pages.Page[RegisterEntry]:
     """The institutions that must be there: the denominator of every rate."""
     after = pages.text_key(cursor)
-    rows = await views.register(conn, who.scope, limit=limit + 1, after=after, division=division, connected=connected)
+    if at is None:
+        rows = await views.register(
+            conn, who.scope, limit=limit + 1, after=after, division=division, connected=connected
+        )
+    else:
+        rows = await register.as_of(
+            conn, who.scope, at, limit=limit + 1, after=after, division=division, connected=connected
+        )
     return pages.page(rows, limit, lambda row: titled(RegisterEntry, row), lambda row: (row["filing_number"],))
 
 

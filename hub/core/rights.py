@@ -39,6 +39,8 @@ class Permission(StrEnum):
     """a regulator's own acts: issue and withdraw orders, grant and end waivers, sign zone plans, keep the register"""
     ANSWER = "answer"
     """answer for an institution: say what was done about an order"""
+    ATTEST = "attest"
+    """state what no device can say: patrols, inspections, documents, what a camera sees; sign as the second person"""
     ADMINISTER = "administer"
     """tokens and the audit log"""
 
@@ -46,12 +48,26 @@ class Permission(StrEnum):
 RIGHTS: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: frozenset(Permission),
     Role.INSTALLER: frozenset(
-        {Permission.READ, Permission.TEST, Permission.EXERCISE, Permission.PROVISION, Permission.MAINTAIN}
+        {
+            Permission.READ,
+            Permission.TEST,
+            Permission.EXERCISE,
+            Permission.PROVISION,
+            Permission.MAINTAIN,
+            Permission.ATTEST,
+        }
     ),
     Role.OPERATOR: frozenset(
-        {Permission.READ, Permission.ACKNOWLEDGE, Permission.EXERCISE, Permission.MAINTAIN, Permission.ANSWER}
+        {
+            Permission.READ,
+            Permission.ACKNOWLEDGE,
+            Permission.EXERCISE,
+            Permission.MAINTAIN,
+            Permission.ANSWER,
+            Permission.ATTEST,
+        }
     ),
-    Role.REGULATOR: frozenset({Permission.READ, Permission.SUPERVISE}),
+    Role.REGULATOR: frozenset({Permission.READ, Permission.SUPERVISE, Permission.ATTEST}),
     Role.PLATFORM: frozenset({Permission.READ}),
 }
 """The table of rights: total over the roles."""

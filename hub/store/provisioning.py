@@ -68,8 +68,7 @@ async def apply(
 
     `digest` is that of the plan that was looked at: raises Conflict when the hub would do something else by now.
     """
-    await conn.execute(_SQL["lock"], {"key": SAVING})
-    await conn.execute(_SQL["acting"], {"actor": who.name})
+    await acting(conn, who.name)
     current = await load(conn, declared)
     found = await asyncio.to_thread(core.plan, declared, current, catalogue)
     _allow(who.scope, declared, found, current)
@@ -79,6 +78,12 @@ async def apply(
         await _write(conn, found.changes, catalogue, who)
         await _note(conn, found.changes, who)
     return found
+
+
+async def acting(conn: Connection, actor: str) -> None:
+    """From here to the end of the transaction nobody else changes what is registered; `actor` stands in its histories."""
+    await conn.execute(_SQL["lock"], {"key": SAVING})
+    await conn.execute(_SQL["acting"], {"actor": actor})
 
 
 # what there is --------------------------------------------------------------------------------------------------------

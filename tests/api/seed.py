@@ -102,6 +102,18 @@ async def add_tenant(conn: AsyncConnection[Any], name: str, division: str) -> Te
         "insert into position (institution, id, zone, title_zh, title_en) values (%s, 'wall', %s, '墙', 'Wall') returning key",
         [key, zone],
     )
+    await conn.execute("update zone_plan set changed_at = %s where institution = %s", [at(-86400), key])
+    await conn.execute("insert into camera_view values (%s, %s, 0.5, false)", [position, zone])
+    await conn.execute(
+        "insert into attestation (id, institution, kind, at, done_by, recorded_by, recorded_at)"
+        " values (%s, %s, 'patrol', %s, %s, 'operator', %s)",
+        [uuid5(NAMESPACE_URL, f"patrol-{name}"), key, at(-7200), f"guard of {name}", at(-7000)],
+    )
+    await conn.execute(
+        "insert into retyping (institution, at, actor, type_before, type_after, division_before, division_after)"
+        " values (%s, %s, %s, 'home', 'comprehensive', %s, %s)",
+        [key, at(-5000), f"installer of {name}", division, division],
+    )
     edge = await _device(conn, f"{name}-edge", key, "edge", None, None)
     endpoint = await _one(
         conn,

@@ -22,6 +22,19 @@ PATHS = [
     "/institutions?limit=1",
     "/institutions/a-home",
     "/institutions/b-home",
+    "/register/imports",
+    "/register/versions?filing_number=F-b",
+    "/zone-plans",
+    "/zone-plans?limit=1&state=unsigned",
+    "/institutions/a-home/zone-plan",
+    "/institutions/b-home/zone-plan",
+    "/institutions/b-home/zone-plan/signatures",
+    "/retypings",
+    "/retypings?limit=1",
+    "/views",
+    "/views?device=b-button",
+    "/attestations",
+    "/attestations?institution=b-home",
     "/zones?limit=1",
     "/positions",
     "/devices",
@@ -97,7 +110,8 @@ async def _answers(url: str, tenant: seed.Tenant, secret: str) -> dict[str, tupl
             for path in paths:
                 answer = await client.get(path)
                 answers[path] = (answer.status_code, answer.content)
-                if answer.status_code == 200 and (following := answer.json().get("next")) is not None:
+                shown = answer.json()
+                if isinstance(shown, dict) and (following := shown.get("next")) is not None:
                     joiner = "&" if "?" in path else "?"
                     page = await client.get(f"{path}{joiner}cursor={following}")
                     answers[f"{path} page 2"] = (page.status_code, page.content)

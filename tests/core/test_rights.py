@@ -14,7 +14,7 @@ def test_platforms_only_read() -> None:
 
 
 def test_who_supervises_neither_acts_on_alarms_nor_answers_for_an_institution() -> None:
-    assert RIGHTS[Role.REGULATOR] == {Permission.READ, Permission.SUPERVISE}
+    assert RIGHTS[Role.REGULATOR] == {Permission.READ, Permission.SUPERVISE, Permission.ATTEST}
     assert {role for role in Role if Permission.SUPERVISE in RIGHTS[role]} == {Role.ADMIN, Role.REGULATOR}
     assert {role for role in Role if Permission.ANSWER in RIGHTS[role]} == {Role.ADMIN, Role.OPERATOR}
 

@@ -4,6 +4,10 @@ Two signatures (who did it and who supervises) are asked of patrols and inspecti
 """
 
 from enum import StrEnum
+from typing import NamedTuple
+
+from hub.errors import BadInput
+from hub.model import SECOND, Micros
 
 
 class AttestationKind(StrEnum):
@@ -87,3 +91,49 @@ MEASURED = {_K.EXTINGUISHERS: ("具", "pieces"), _K.STANDBY_TEST: ("小时", "ho
 
 NUMBERED = frozenset({_K.FILING_RECEIPT, _K.VIDEO_FILING, _K.FIRE_CERTIFICATE, _K.POLICE_TEST})
 """Kinds that are worth nothing without the number of the paper."""
+
+_LONGEST_AHEAD: Micros = 60 * SECOND
+"""how far a clock may be ahead of ours: what is stated has happened"""
+_EARLIEST: Micros = 946_684_800 * SECOND
+"""the year 2000"""
+MOST_ATTACHMENTS = 10
+MAX_ATTACHMENT = 1_000_000
+"""bytes of one attachment; all of one attestation fit into one request"""
+
+
+class Statement(NamedTuple):
+    """What a person states, before it is stored. `device` and `zone` are ids within the institution; `value` has the unit of its kind."""
+
+    kind: AttestationKind
+    at: Micros
+    expires_at: Micros | None = None
+    zone: str | None = None
+    device: str | None = None
+    number: str = ""
+    value: float | None = None
+    done_by: str = ""
+    note: str = ""
+
+
+def check(stated: Statement, now: Micros) -> None:
+    """Raises BadInput, naming the field, where it cannot stand as evidence."""
+
+    def refuse(field: str, reason: str) -> BadInput:
+        return BadInput(reason, field, "attestation")
+
+    kind = stated.kind
+    if not _EARLIEST <= stated.at <= now + _LONGEST_AHEAD:
+        raise refuse("at", "what is stated has happened: a time up to now, from the year 2000 on")
+    if stated.expires_at is not None and stated.expires_at <= stated.at:
+        raise refuse("expires_at", "it ends after it begins")
+    if stated.zone is not None and stated.device is not None:
+        raise refuse("zone", "it is about a zone or about a device, not both")
+    if kind in NUMBERED and not stated.number.strip():
+        raise refuse("number", f"{kind.zh} ({kind.en}) has a number")
+    if kind in MEASURED and stated.value is None:
+        zh, en = MEASURED[kind]
+        raise refuse("value", f"{kind.zh} ({kind.en}) is a value in {zh} ({en})")
+    if stated.value is not None and (kind not in MEASURED or not 0 <= stated.value <= 1e6):
+        raise refuse("value", "a value from 0 to 1,000,000, of a kind that is measured")
+    if kind in TAKES_TWO and not stated.done_by.strip():
+        raise refuse("done_by", f"say who did it: {kind.zh} ({kind.en}) takes the doer and a second person")

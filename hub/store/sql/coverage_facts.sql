@@ -102,6 +102,8 @@ select p.institution, r.id::text as id, max(p.pressed_at) as at
 from drill_press p
 join drill r on r.id = p.drill
 where p.institution = any (%(keys)s) and r.cancelled_at is null and r.ends_at <= now() and r.ends_at > now() - interval '800 days'
+  and not exists (select from attestation a where a.drill = r.id and a.institution = p.institution and not a.void
+                  and not exists (select from attestation c where c.supersedes = a.id))
 group by p.institution, r.id
 having bool_and(p.pressed_at is not null)
 order by p.institution, r.id
@@ -111,6 +113,8 @@ select w.institution, w.id::text as id, d.id::text as device, w.receipt_at as at
 from police_window w
 join device d on d.key = w.device
 where w.institution = any (%(keys)s) and w.receipt_at is not null and d.retired_at is null
+  and not exists (select from attestation a where a.police_window = w.id and not a.void
+                  and not exists (select from attestation c where c.supersedes = a.id))
 order by w.institution, w.id
 
 -- name: alarms
