@@ -7,12 +7,14 @@ Pure. Moments are microseconds, lengths are days of 86,400 s.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from statistics import median
 
+from hub.core.coverage.requirements import Bounds
+from hub.core.coverage.rules import RulePack
 from hub.model import SECOND, Micros
 
 DAY: Micros = 86_400 * SECOND
@@ -71,6 +73,33 @@ class Forecast:
     """when the whole floor is asked for: the camera's birth and the floor"""
     days_then: float | None
     """that will be held at `short_at`, and at `full_at` where nothing becomes short"""
+
+
+FloorOf = Callable[[str, str, Micros], float]
+"""How many days an institution of this division and type must hold, at that time."""
+
+
+def whole_window(division: str, institution_type: str, at: Micros) -> float:
+    """The floor where no rule says another: ninety days (standards catalogue, RET-01)."""
+    return WINDOW_DAYS
+
+
+def floor_by(packs: Sequence[RulePack]) -> FloorOf:
+    """The floor that the packs ask for: the strictest of the rules that hold there; ninety days where none does."""
+    rules = [
+        (rule, rule.requirement.minimum)
+        for pack in packs
+        for rule in pack.rules
+        if isinstance(rule.requirement, Bounds)
+        and rule.requirement.of == "recording_days"
+        and rule.requirement.minimum is not None
+    ]
+
+    def floor(division: str, institution_type: str, at: Micros) -> float:
+        asked = (least for rule, least in rules if rule.applies(division, institution_type, at))
+        return max(asked, default=WINDOW_DAYS)
+
+    return floor
 
 
 def needed_days(floor: float, installed_at: Micros, at: Micros) -> float:

@@ -13,11 +13,12 @@ from typing import NoReturn
 
 import structlog
 
+from hub.core.recordings import FloorOf, whole_window
 from hub.core.rota import local_day
 from hub.errors import Conflict, LinkDown
 from hub.model import Micros
 from hub.profiles import Profile
-from hub.store.recordings import FloorOf, Roller, open_roller, whole_window
+from hub.store.recordings import Roller, open_roller
 
 EVERY_SECONDS = 3600.0
 BATCH = 50

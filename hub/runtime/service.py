@@ -24,6 +24,7 @@ from hub.core.backoff import full_jitter
 from hub.core.canary import PROFILE as CANARY_PROFILE
 from hub.core.coverage.rules import RulePack
 from hub.core.lane import State
+from hub.core.recordings import floor_by
 from hub.engine import read_passwords
 from hub.errors import BadInput, LinkDown
 from hub.mqtt import Broker, parse_broker
@@ -183,7 +184,10 @@ class Service:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")
                 retention = housekeeping.Retention(readings=timedelta(days=self.settings.keep_readings_days))
-                tasks.create_task(recording_days.run(self._database, self.profiles), name="recording-days")
+                tasks.create_task(
+                    recording_days.run(self._database, self.profiles, floor_of=floor_by(self.packs)),
+                    name="recording-days",
+                )
                 tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
                 tasks.create_task(reader_watch.run(self._database), name="reader-watch")
             if self.roles == {Role.AUDITOR} or (Role.AUDITOR in self.roles and self.settings.heartbeat_url is not None):

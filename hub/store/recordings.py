@@ -1,6 +1,6 @@
 """The proof of recordings: rolling readings up into days of China, and the state that follows for each camera (hub.core.recordings)."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import date
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from hub.core.recordings import DAY, WINDOW_DAYS, Camera, Held, Recorder, State, states
+from hub.core.recordings import DAY, Camera, FloorOf, Held, Recorder, State, states
 from hub.core.rights import Scope
 from hub.core.rota import local_day, midnight
 from hub.model import Micros, to_datetime, to_micros
@@ -20,14 +20,6 @@ from hub.store.session import translated
 
 _SQL = queries("recordings")
 _LOCK = 0x666F6F74  # "foot": one process rolls at a time
-
-FloorOf = Callable[[str, str, Micros], float]
-"""How many days an institution of this division and type must hold, at that time."""
-
-
-def whole_window(division: str, institution_type: str, at: Micros) -> float:
-    """The floor where no rule pack says another: ninety days (standards catalogue, RET-01)."""
-    return WINDOW_DAYS
 
 
 class Roller:

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.core.coverage.requirements import Bounds
+from hub.core.coverage.rules import Basis, Force, Rule, RulePack
 from hub.core.recordings import (
     DAY,
     TOLERANCE_DAYS,
@@ -13,6 +15,7 @@ from hub.core.recordings import (
     Held,
     Outlook,
     counted_days,
+    floor_by,
     forecast,
     is_enough,
     needed_days,
@@ -127,3 +130,17 @@ def test_any_history_has_a_forecast_and_less_that_counts_is_never_better(
     assert rank[less.outlook] >= rank[whole.outlook]
     assert (less.days is None) is (whole.days is None) is (not values)
     assert less.days is None or whole.days is None or less.days <= whole.days
+
+
+def test_the_floor_is_the_strictest_that_a_rule_asks_of_this_place_and_ninety_days_where_none_does() -> None:
+    def rule(name: str, days: float, jurisdiction: str, since: int) -> Rule:
+        return Rule(
+            name, "RET-01", "d", "n", "c", Force.NORM, Basis.OBLIGATION, "V3", since, None, jurisdiction, frozenset(),
+            "录", "r", 30, Bounds("recording_days", minimum=days),
+        )  # fmt: skip
+
+    floor = floor_by([RulePack("p", "1", "p", "p", (rule("a", 30, "", 0), rule("b", 120, "1101", 10)))])
+    assert floor("140403", "private", 20) == 30
+    assert floor("110105", "private", 20) == 120
+    assert floor("110105", "private", 5) == 30
+    assert floor_by([])("110105", "private", 5) == 90
