@@ -1,35 +1,53 @@
-"""The ledger of findings. One connection, short transactions; the verdicts come from hub.core.coverage, the facts from hub.store.coverage_facts."""
+"""The ledger of findings, kept: bitemporal, append-only, chained (docs/decisions/0355, 0356). One connection, short transactions, one judge at a time.
 
+What is written follows from hub.core.coverage.ledger; the facts come from hub.store.coverage_facts. Statements do not grow in number with subjects.
+"""
+
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from psycopg.types.json import Jsonb
+import structlog
 
-from hub.core.coverage import sentences
-from hub.core.coverage.facts import InstitutionFacts
-from hub.core.coverage.findings import Finding
-from hub.core.coverage.ledger import STALE_AFTER, Held, moves, stated
-from hub.core.coverage.rules import Verdict
-from hub.model import Micros, to_datetime
+from hub.core.coverage import ledger
+from hub.core.coverage.rulebook import Rulebook
+from hub.core.coverage.snapshot import Snapshot, snapshot, steady
+from hub.model import Micros, to_datetime, to_micros
 from hub.profiles import Profile
+from hub.store import waivers
 from hub.store.coverage_facts import UNCONNECTED, Facts
+from hub.store.ledger_rows import Writing, held_of
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
 from hub.store.rows import all_rows
 from hub.store.session import translated
 
-_SQL = queries("coverage")
+_SQL = queries("coverage") | queries("ledger")
 _LOCK = 0x636F766572  # "cover": one judge writes at a time
+_log = structlog.get_logger(__name__)
+
+
+class Seen(NamedTuple):
+    """What a watch remembers of a subject: while its facts stay steady, its packs the same, and no time limit passes, nothing is to be judged."""
+
+    steady: bytes
+    packs: bytes
+    turns_at: Micros | None
+
+    def is_quiet(self, facts: bytes, packs: bytes, at: Micros) -> bool:
+        """Whether nothing that matters is different."""
+        return (self.steady, self.packs) == (facts, packs) and (self.turns_at is None or at < self.turns_at)
 
 
 class Ledger:
     """Facts and findings over an autocommit connection of its own. Every method raises LinkDown when the connection is gone."""
 
-    def __init__(self, conn: Connection, profiles: Mapping[str, Profile]) -> None:
+    def __init__(self, conn: Connection, profiles: Mapping[str, Profile], rules: Rulebook) -> None:
         self._conn = conn
         self._facts = Facts(conn, profiles)
+        self.rules = rules
+        self.seen: dict[str, Seen] = {}
 
     async def subjects(self) -> list[str]:
         """Everything that must be judged: institutions by id, then entries of the register that are not connected."""
@@ -44,91 +62,131 @@ class Ledger:
             return await self._facts.listened()
 
     @asynccontextmanager
-    async def judging(self, subjects: Sequence[str]) -> AsyncIterator["Judging"]:
-        """One transaction: the facts of `subjects` as they are now, and the place to record what follows from them."""
+    async def judging(self, subjects: Sequence[str], at: Micros) -> AsyncIterator["Judging"]:
+        """One transaction: the facts of `subjects` as they are now, and the place to record what follows from them at `at`."""
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
-                yield Judging(self._conn, await self._facts.of(subjects), subjects)
+                excused = await waivers.standing(self._conn, list(subjects), at)
+                fresh = [snapshot(one, excused) for one in await self._facts.of(subjects)]
+                judging = Judging(self._conn, self.rules, self.seen, fresh, at)
+                yield judging
+        self.seen |= judging.learnt  # only what is committed is remembered
 
     async def close_gone(self, at: Micros) -> int:
-        """Close the findings of subjects that are judged no more; how many subjects."""
+        """End the findings of subjects that are judged no more; how many subjects."""
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 gone = [row[0] for row in await (await self._conn.execute(_SQL["gone"])).fetchall()]
                 if gone:
-                    await Judging(self._conn, (), gone).record((), at)
+                    await Judging(self._conn, self.rules, {}, [], at).end(gone)
                     await self._conn.execute(_SQL["forget_checks"], {"subjects": gone})
+        for subject in gone:
+            self.seen.pop(subject, None)
         return len(gone)
+
+    async def take_over(self, at: Micros) -> None:
+        """Write down until when a watch that is gone held its findings for good."""
+        fresh_since = to_datetime(at - ledger.STALE_AFTER)
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["take_over"], {"fresh_since": fresh_since})
+
+    async def renew(self, watch: str, since: Micros, at: Micros) -> None:
+        """Say that all that was judged since `since` holds until `at`: this watch followed every change, and has none left."""
+        with translated():
+            await self._conn.execute(_SQL["renew"], {"id": watch, "since": to_datetime(since), "at": to_datetime(at)})
 
 
 class Judging:
-    """An open transaction with the facts of some subjects."""
+    """An open transaction with the facts of some subjects at a time."""
 
-    def __init__(self, conn: Connection, facts: Sequence[InstitutionFacts], subjects: Sequence[str]) -> None:
+    def __init__(
+        self, conn: Connection, rules: Rulebook, seen: Mapping[str, Seen], fresh: Sequence[Snapshot], at: Micros
+    ) -> None:
         self._conn = conn
-        self._subjects = list(subjects)
-        self.facts = facts
+        self._rules = rules
+        self._seen = seen
+        self._at = at
+        self.fresh = fresh
+        self.learnt: dict[str, Seen] = {}
+        """what may be remembered of these subjects once this is committed"""
 
-    async def record(self, findings: Sequence[Finding], at: Micros) -> int:
-        """Write what moved since these subjects were last judged, and say so in the change feed; how many verdicts moved."""
-        await self._doubt(at)
-        rows = await all_rows(self._conn, _SQL["held"], {"subjects": self._subjects})
-        held = [
-            Held(row["key"], row["subject"], row["rule"], row["basis"], Verdict(row["verdict"]), row["stated"])
-            for row in rows
+    async def record(self) -> int:
+        """Judge what must be judged, write what moved, and say in the change feed which verdicts turned; how many."""
+        loud = await self._loud()
+        moved: dict[str, ledger.Moved] = {}
+        if loud:
+            held = await held_of(self._conn, self._rules, {one.facts.subject: one for one in loud}, self._at)
+            for kept in loud:
+                subject = kept.facts.subject
+                if subject not in held:
+                    continue
+                moved[subject] = ledger.recount(held[subject], kept, self._rules.current, self._at, self._rules)
+                await asyncio.sleep(0)  # a press waits behind one institution, never behind the city
+        turned = await Writing(self._conn, self._rules).write(moved)
+        loud_subjects = {one.facts.subject for one in loud}
+        judged = [
+            one.facts.subject
+            for one in self.fresh
+            if one.facts.subject not in loud_subjects or one.facts.subject in moved
         ]
-        moved = moves(held, findings)
-        moment = to_datetime(at)
-        if moved.closes:
-            await self._conn.execute(_SQL["close"], {"keys": [row.key for row in moved.closes], "at": moment})
-        if moved.opens:
-            opened = [
-                {"subject": one.subject, "rule": one.rule.id, "verdict": one.verdict.value, **stated(one)}
-                for one in moved.opens
-            ]
-            await self._conn.execute(_SQL["open"], {"rows": Jsonb(opened), "at": moment})
-        if moved.restates:
-            restated = [{"key": key, **stated(one)} for key, one in moved.restates]
-            await self._conn.execute(_SQL["restate"], {"rows": Jsonb(restated)})
-        if moved.turned:
-            said = [_said(finding, before, moment) for finding, before in moved.turned]
-            await self._conn.execute(_SQL["say"], {"rows": Jsonb(said)})
-        judged = [one.subject for one in self.facts]
-        await self._conn.execute(_SQL["checked"], {"subjects": judged, "at": moment})
-        return len(moved.turned)
+        await self._conn.execute(_SQL["checked"], {"subjects": judged, "at": to_datetime(self._at)})
+        for kept in loud:
+            if kept.facts.subject in moved:
+                self._remember(kept)
+        return turned
 
-    async def _doubt(self, at: Micros) -> None:
-        """Where nobody judged for too long (the hub was down), what was compliant is unknown from its last check on: never green on silence."""
-        zh, en = sentences.STALE
-        since = to_datetime(at - STALE_AFTER)
-        asked = {"subjects": self._subjects, "fresh_since": since, "zh": zh, "en": en}
-        rows = await all_rows(self._conn, _SQL["unrenewed"], asked)
-        if rows:
-            await self._conn.execute(_SQL["doubt"], asked | {"keys": [row["key"] for row in rows]})
+    async def end(self, subjects: Sequence[str]) -> None:
+        """End everything of these subjects."""
+        held = await held_of(self._conn, self._rules, dict.fromkeys(subjects), self._at)
+        moved = {
+            subject: ledger.recount(one, None, self._rules.current, self._at, self._rules)
+            for subject, one in held.items()
+        }
+        await Writing(self._conn, self._rules).write(moved)
 
+    async def _loud(self) -> list[Snapshot]:
+        """Those whose ledger may have to say something else."""
+        packs = self._rules.current
+        steadies = {one.facts.subject: steady(one) for one in self.fresh}
+        fresh_since = to_datetime(self._at - ledger.STALE_AFTER)
+        asked = {"subjects": list(steadies), "fresh_since": fresh_since}
+        stale = {row["subject"] for row in await all_rows(self._conn, _SQL["stale"], asked)}
+        awake = [
+            one for one in self.fresh if not self._is_quiet(one.facts.subject, steadies) or one.facts.subject in stale
+        ]
+        subjects = {"subjects": [one.facts.subject for one in awake]}
+        standing = {row["subject"]: row for row in await all_rows(self._conn, _SQL["standing"], subjects)}
+        loud = []
+        for kept in awake:
+            row = standing[kept.facts.subject]
+            same = row["steady"] == steadies[kept.facts.subject] and row["packs"] == packs
+            if same and kept.facts.subject not in stale:
+                said = self._rules.essences(kept, self._at)
+                await asyncio.sleep(0)
+                if said == dict(zip(row["rules"] or (), row["essences"] or (), strict=True)):
+                    self._remember(kept)
+                    continue
+            loud.append(kept)
+        return loud
 
-def _said(finding: Finding, before: Verdict | None, at: datetime) -> dict[str, Any]:
-    """A row of the change feed, kind `coverage`."""
-    payload = {
-        "subject": finding.subject,
-        "rule": finding.rule.id,
-        "clause_id": finding.rule.clause_id,
-        "basis": finding.basis.value,
-        "from": None if before is None else before.value,
-        "to": finding.verdict.value,
-        "at": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "sentence": {"zh": finding.sentence_zh, "en": finding.sentence_en},
-    }
-    return {"subject": finding.subject, "payload": payload}
+    def _is_quiet(self, subject: str, steadies: Mapping[str, bytes]) -> bool:
+        seen = self._seen.get(subject)
+        return seen is not None and seen.is_quiet(steadies[subject], self._rules.current, self._at)
+
+    def _remember(self, kept: Snapshot) -> None:
+        packs = self._rules.current
+        turns_at = self._rules.next_turn(packs, kept, self._at)
+        self.learnt[kept.facts.subject] = Seen(steady(kept), packs, turns_at)
 
 
 @asynccontextmanager
-async def open_ledger(database_url: str, profiles: Mapping[str, Profile]) -> AsyncIterator[Ledger]:
+async def open_ledger(database_url: str, profiles: Mapping[str, Profile], rules: Rulebook) -> AsyncIterator[Ledger]:
     """Connect; raises LinkDown."""
     conn = await connect(database_url, "coverage", autocommit=True)
     try:
-        yield Ledger(conn, profiles)
+        yield Ledger(conn, profiles, rules)
     finally:
         await conn.close()

@@ -55,6 +55,6 @@ async def subject(conn: Connection, scope: Scope, name: str) -> Row:
     return found
 
 
-async def findings(conn: Connection, name: str, at: datetime | None) -> list[Row]:
-    """The findings of a subject that hold now, or held at `at`; obligations first."""
-    return await all_rows(conn, _SQL["findings"], {"subject": name, "at": at})
+async def findings(conn: Connection, name: str, at: datetime | None, known_at: datetime | None = None) -> list[Row]:
+    """The findings of a subject that hold now, or held at `at`, as they are known now or were known at `known_at`; obligations first."""
+    return await all_rows(conn, _SQL["findings"], {"subject": name, "at": at, "known_at": known_at})

@@ -10,13 +10,12 @@ import pytest
 
 from hub.api.app import create_app
 from hub.config import Settings
-from hub.core.coverage.judge import check
 from hub.core.rights import EVERYTHING, Role, Scope
 from hub.model import SECOND, Micros, to_datetime
 from hub.store.coverage import open_ledger
 from hub.store.pool import open_pool
 from tests.api import seed
-from tests.store.coverage_register import PACKS, PROFILES, Register
+from tests.store.coverage_register import PACKS, PROFILES, RULES, Register
 
 T0: Micros = 1_795_000_000_000_000
 VIDEO = "national-video-infant-zones"
@@ -39,10 +38,9 @@ def register(fresh_database: str) -> Iterator[Register]:
 
 
 async def judge(url: str, at: Micros) -> None:
-    async with open_ledger(url, PROFILES) as ledger:
-        async with ledger.judging(await ledger.subjects()) as judging:
-            findings = [finding for facts in judging.facts for finding in check(PACKS, facts, at)]
-            await judging.record(findings, at)
+    async with open_ledger(url, PROFILES, RULES) as ledger:
+        async with ledger.judging(await ledger.subjects(), at) as judging:
+            await judging.record()
 
 
 @asynccontextmanager

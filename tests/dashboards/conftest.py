@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from hub.core.rights import EVERYTHING, Scope
 from hub.store.pool import connect
 from hub.store.readers import drop_reader, grant_reader
+from tests.store.findings import add_finding
 
 DISTRICTS = ("140403", "140404")
 PASSWORD = "twelve letters or more"
@@ -90,15 +92,9 @@ def _seed(url: str) -> None:
                 (f"sun-{district}", "recommendation", "not_applicable"),
                 (f"register:B-{district}", "obligation", "unknown"),
             )
+            yesterday = datetime.now(UTC) - timedelta(days=1)
             for n, (subject, basis, verdict) in enumerate(findings):
-                conn.execute(
-                    "insert into finding (subject, institution, filing_number, pack, pack_version, rule, basis, citation, verdict,"
-                    " reason, sentence_zh, sentence_en, evidence, since) values (%s, %s, %s, 'national', '1', %s, %s,"
-                    " '{\"document\": \"某标准\", \"number\": \"GB 1\", \"clause\": \"4.2\"}', %s, 'r', '一句话', 'A sentence', '[]',"
-                    " now() - interval '1 day')",
-                    [subject, institution if subject.startswith("sun") else None, None if subject.startswith("sun") else f"B-{district}",
-                     f"rule-{n}", basis, verdict],
-                )  # fmt: skip
+                add_finding(conn, subject=subject, rule=f"rule-{n}", basis=basis, verdict=verdict, since=yesterday)
             conn.execute(
                 "insert into coverage_check values (%s, now()), (%s, now())",
                 [f"sun-{district}", f"register:B-{district}"],

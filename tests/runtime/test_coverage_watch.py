@@ -29,9 +29,9 @@ def register(fresh_database: str) -> Iterator[Register]:
 
 
 @asynccontextmanager
-async def watching(url: str, everything_seconds: float = 3600.0) -> AsyncIterator[CoverageWatch]:
+async def watching(url: str, round_seconds: float = 3600.0) -> AsyncIterator[CoverageWatch]:
     """A running watch that has judged everything once."""
-    watch = CoverageWatch(url, PACKS, PROFILES, everything_seconds=everything_seconds)
+    watch = CoverageWatch(url, PACKS, PROFILES, round_seconds=round_seconds)
     task = asyncio.create_task(watch.run(), name="coverage")
     try:
         await asyncio.wait_for(watch.judged_all.wait(), 20)
@@ -88,7 +88,7 @@ async def test_a_new_institution_is_judged_and_its_entry_is_not_unconnected_any_
 async def test_what_nobody_announced_is_seen_when_everything_is_judged_again(
     fresh_database: str, register: Register
 ) -> None:
-    async with watching(fresh_database, everything_seconds=0.2):
+    async with watching(fresh_database, round_seconds=0.2):
         register.do("update device_state set function_state = 'failed'")
         await eventually(lambda: verdict_is(register, VIDEO, "non_compliant"), deadline=20)
 
@@ -142,5 +142,5 @@ async def test_hundreds_of_institutions_are_judged_in_bounded_batches(fresh_data
     for n in range(230):
         register.institution(f"many-{n}")
     async with watching(fresh_database):
-        [[judged]] = register.all("select count(distinct subject) from finding where until is null")
+        [[judged]] = register.all("select count(distinct subject) from finding_now")
     assert judged == 232

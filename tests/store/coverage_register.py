@@ -7,11 +7,13 @@ import psycopg
 from hub.config import data_folder
 from hub.core.coverage.rules import RulePack
 from hub.profiles import Profile, load_profiles
+from hub.core.coverage.rulebook import Rulebook
 from hub.rulepacks import load_rule_packs
 from hub.store.leases import CLASS
 
 PROFILES: dict[str, Profile] = load_profiles([data_folder("device-profiles")])
 PACKS: tuple[RulePack, ...] = load_rule_packs([data_folder("rule-packs")])
+RULES = Rulebook(PACKS)
 
 
 class Register:
@@ -117,12 +119,16 @@ class Register:
 
     def verdicts(self, subject: str) -> dict[str, str]:
         """The open findings of a subject by rule."""
-        return dict(self.all("select rule, verdict from finding where subject = %s and until is null", subject))
+        return dict(
+            self.all(
+                "select rule, verdict from finding where subject = %s and known_to is null and true_to is null", subject
+            )
+        )
 
     def periods(self, subject: str, rule: str) -> list[tuple[str, Any, Any]]:
         """Verdict, since and until of a rule, oldest first."""
         found = self.all(
-            "select verdict, since, until from finding where subject = %s and rule = %s order by since, key",
+            "select verdict, since, until from finding_period where subject = %s and rule = %s order by since",
             subject,
             rule,
         )

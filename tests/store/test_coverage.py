@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from hub.core.coverage.judge import check
 from hub.core.coverage.rules import Basis, Verdict
 from hub.core.rights import EVERYTHING, Scope
 from hub.errors import LinkDown, NotFound
@@ -13,7 +12,7 @@ from hub.store import coverage_views
 from hub.store.coverage import Ledger, open_ledger
 from hub.store.coverage_facts import UNCONNECTED
 from hub.store.pool import connect
-from tests.store.coverage_register import PACKS, PROFILES, Register
+from tests.store.coverage_register import PROFILES, RULES, Register
 
 T0: Micros = 1_795_000_000_000_000
 VIDEO, FORBIDDEN = "national-video-infant-zones", "national-video-forbidden"
@@ -32,14 +31,13 @@ def register(fresh_database: str) -> Iterator[Register]:
 
 @pytest.fixture
 async def ledger(fresh_database: str, register: Register) -> AsyncIterator[Ledger]:
-    async with open_ledger(fresh_database, PROFILES) as opened:
+    async with open_ledger(fresh_database, PROFILES, RULES) as opened:
         yield opened
 
 
 async def judge(ledger: Ledger, at: Micros = T0) -> int:
-    async with ledger.judging(await ledger.subjects()) as judging:
-        findings = [finding for facts in judging.facts for finding in check(PACKS, facts, at)]
-        return await judging.record(findings, at)
+    async with ledger.judging(await ledger.subjects(), at) as judging:
+        return await judging.record()
 
 
 async def test_subjects_are_institutions_and_what_is_on_the_register_without_being_connected(ledger: Ledger) -> None:
@@ -48,8 +46,8 @@ async def test_subjects_are_institutions_and_what_is_on_the_register_without_bei
 
 async def test_facts_have_zones_devices_capabilities_and_the_three_axes(ledger: Ledger, register: Register) -> None:
     register.device("sun", "cam-2", "axis-camera", None, link_state="offline", function_state="failed")
-    async with ledger.judging(["sun"]) as judging:
-        [facts] = judging.facts
+    async with ledger.judging(["sun"], T0) as judging:
+        [facts] = [kept.facts for kept in judging.fresh]
     assert [(zone.id, zone.purpose, zone.title_zh) for zone in facts.zones] == [("act", "activity_room", "区域act")]
     devices = {device.id: device for device in facts.devices}
     assert devices["cam-1"].zone == "act"
@@ -64,8 +62,8 @@ async def test_facts_have_zones_devices_capabilities_and_the_three_axes(ledger: 
 async def test_a_retired_device_zone_and_position_are_no_facts(ledger: Ledger, register: Register) -> None:
     register.do("update device set retired_at = now()")
     register.do("update zone set retired_at = now()")
-    async with ledger.judging(["sun"]) as judging:
-        [facts] = judging.facts
+    async with ledger.judging(["sun"], T0) as judging:
+        [facts] = [kept.facts for kept in judging.fresh]
     assert facts.zones == ()
     assert facts.devices == ()
 
@@ -127,7 +125,8 @@ async def test_what_was_green_before_nobody_judged_for_long_is_unknown_from_then
         ("compliant", to_datetime(back), None),
     ]
     [[reason, sentence]] = register.all(
-        "select reason, sentence_zh from finding where subject = 'sun' and rule = %s and verdict = 'unknown'", VIDEO
+        "select f.reason, s.sentence_zh from finding f join statement s on s.hash = f.statement where f.subject = 'sun' and rule = %s and verdict = 'unknown'",
+        VIDEO,
     )
     assert (reason, sentence) == ("stale", "超过三分钟未重新判定，无法证实。")
     assert register.periods("sun", "national-smoke-small") == [("non_compliant", to_datetime(T0), None)]
@@ -139,7 +138,6 @@ async def test_what_turned_while_nobody_judged_is_unknown_in_between(ledger: Led
     back = T0 + 3600 * SECOND
     await judge(ledger, back)
     assert register.periods("sun", VIDEO) == [
-        ("compliant", to_datetime(T0), to_datetime(T0)),
         ("unknown", to_datetime(T0), to_datetime(back)),
         ("non_compliant", to_datetime(back), None),
     ]
@@ -172,7 +170,7 @@ async def test_other_evidence_under_the_same_verdict_restates_the_open_row(ledge
     )
     await judge(ledger, T0 + SECOND)
     assert len(register.periods("sun", VIDEO)) == 1
-    [[evidence]] = register.all("select evidence from finding where subject = 'sun' and rule = %s", VIDEO)
+    [[evidence]] = register.all("select evidence from finding_now where subject = 'sun' and rule = %s", VIDEO)
     assert evidence[0]["devices"][0]["reason"] == "degraded"
 
 
@@ -221,15 +219,14 @@ async def test_a_clock_that_went_back_makes_no_periods_that_overlap(ledger: Ledg
     first, second = to_datetime(T0 - 60 * SECOND), to_datetime(T0)
     assert register.periods("sun", VIDEO) == [
         ("compliant", first, second),
-        ("unknown", second, second),
         ("non_compliant", second, None),
     ]
 
 
 async def test_a_broken_transaction_records_nothing(ledger: Ledger, register: Register) -> None:
     with pytest.raises(RuntimeError, match="half way"):
-        async with ledger.judging(["sun"]) as judging:
-            await judging.record(check(PACKS, judging.facts[0], T0), T0)
+        async with ledger.judging(["sun"], T0) as judging:
+            await judging.record()
             raise RuntimeError("half way")
     assert register.verdicts("sun") == {}
 

@@ -17,6 +17,7 @@ from hub.runtime.housekeeping import Retention, Swept, run, sweep
 from hub.store.changes import Cursor
 from hub.store.housekeeping import Keeper, open_keeper
 from hub.testing import eventually
+from tests.store.findings import add_finding
 
 
 class Place:
@@ -154,11 +155,8 @@ async def test_what_must_be_kept_for_years_is_never_touched(place: Place, keeper
         " now() - interval '900 days', now(), now() - interval '899 days' from device"
     )
     place.do("insert into alarm_transition select id, 1, 'raise', 'normal', 'unack_active', raised_at from alarm")
-    place.do(
-        "insert into finding (subject, institution, pack, pack_version, rule, basis, citation, verdict, reason, sentence_zh,"
-        " sentence_en, evidence, since, until, closed_at) select 'sun', key, 'p', '1', 'r', 'target', '{}', 'compliant', '', '', '',"
-        " '[]', now() - interval '900 days', now() - interval '899 days', now() from institution"
-    )
+    old = datetime.now(UTC) - timedelta(days=900)
+    add_finding(place.conn, subject="sun", basis="target", since=old, until=old + timedelta(days=1))
     tables = ("audit", "event", "alarm", "alarm_transition", "finding", "device", "institution")
     await _sweep(keeper)
     assert [place.one(f"select count(*) from {table}") for table in tables] == [1] * len(tables)

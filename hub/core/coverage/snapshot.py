@@ -1,0 +1,188 @@
+"""A snapshot: what was judged, as it is kept. Facts are made of dated items, and an item holds from its own time on, whenever it became known. Pure.
+
+`steady` is what must not change without a new judgement: a device that beats, a recorder that is read again, change nothing in it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from hub.core.coverage import canonical
+from hub.core.coverage.facts import DeviceFact, InstitutionFacts
+from hub.core.coverage.waivers import Waiver
+from hub.model import LinkState, Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Facts in one order, so that equal facts are equal snapshots; and the waivers that stood or were ahead."""
+
+    facts: InstitutionFacts
+    waivers: tuple[Waiver, ...] = ()
+
+
+def snapshot(facts: InstitutionFacts, waivers: Iterable[Waiver] = ()) -> Snapshot:
+    """The facts with all their tuples in order, and the waivers of this subject among those given."""
+    own = (one for one in waivers if one.subject == facts.subject)
+    return Snapshot(
+        waivers=tuple(sorted(own, key=lambda one: one.id)),
+        facts=replace(
+            facts,
+            zones=tuple(sorted(facts.zones, key=lambda one: one.id)),
+            devices=tuple(sorted(map(_ordered, facts.devices), key=lambda one: one.id)),
+            recordings=tuple(sorted(facts.recordings, key=lambda one: (one.device, one.recorder))),
+            attestations=tuple(sorted(facts.attestations, key=lambda one: one.id)),
+            intervals=tuple(sorted(facts.intervals, key=lambda one: (one.kind, one.began_at, one.device or ""))),
+            armed_always=tuple(sorted(facts.armed_always, key=lambda one: (one.device, one.signal_class))),
+        ),
+    )
+
+
+def _ordered(device: DeviceFact) -> DeviceFact:
+    if len(device.proven) < 2 and len(device.sees) < 2 and len(device.values) < 2:
+        return device
+    return replace(
+        device,
+        proven=tuple(sorted(device.proven)),
+        sees=tuple(sorted(device.sees, key=lambda one: one.zone)),
+        values=tuple(sorted(device.values, key=lambda one: one.point)),
+    )
+
+
+def body(kept: Snapshot) -> bytes:
+    """The canonical text that is kept under its SHA-256."""
+    return canonical.text(canonical.plain(kept))
+
+
+def from_plain(document: object, where: str) -> Snapshot:
+    """A snapshot from its parsed text; raises BadInput."""
+    return canonical.read(Snapshot, document, where)
+
+
+def steady(kept: Snapshot) -> bytes:
+    """What tells whether the facts must be judged again before a time limit passes: everything but the times of mere renewals."""
+    facts = kept.facts
+    told = (
+        (facts.subject, facts.division, facts.type, facts.connected, facts.registered, facts.filing_number),
+        (facts.capacity, facts.area_m2, facts.plan, facts.zones, facts.attestations, facts.intervals),
+        (kept.waivers, [_steady_device(one) for one in facts.devices]),
+        [(one.device, one.recorder, int(one.days), one.installed_at) for one in facts.recordings],
+        [(round(one.gap_seconds / 3600), round(one.bad_seconds / 3600)) for one in facts.recordings],
+        [None if one.possible is None else int(one.possible) for one in facts.recordings],
+        [(one.device, one.signal_class, one.always) for one in facts.armed_always],
+    )
+    return hashlib.sha256(repr(told).encode()).digest()
+
+
+def _steady_device(one: DeviceFact) -> tuple[object, ...]:
+    heard = None if one.link_state is LinkState.ONLINE else one.last_heard_at
+    axes = (one.admin_state, one.admin_since, one.link_state, one.link_since, one.function_state, one.function_since)
+    seen = [(each.point, each.value) for each in one.values]
+    return (one.id, one.kind, one.zone, sorted(one.capabilities), axes, heard, one.proven, one.behind, one.sees, seen)
+
+
+class Observed(NamedTuple):
+    """One dated item of an institution's facts: it holds from `since` until a newer one of the same key."""
+
+    key: tuple[str, ...]
+    since: Micros
+    value: Any
+
+
+_AXES = ("admin", "link", "function")
+
+
+def items(facts: InstitutionFacts) -> dict[tuple[str, ...], Observed]:
+    """Every dated item by its key."""
+    found = [one for device in facts.devices for one in _items_of(device)]
+    found += [Observed(("recording", one.device, one.recorder), one.read_at, one) for one in facts.recordings]
+    found += [Observed(("attestation", one.id), one.at, one) for one in facts.attestations]
+    found += [
+        Observed(("interval", one.kind, one.device or "", str(one.began_at)), one.ended_at or one.began_at, one)
+        for one in facts.intervals
+    ]
+    found += [Observed(("arming", one.device, one.signal_class), one.at, one) for one in facts.armed_always]
+    if facts.plan is not None:
+        found.append(Observed(("plan",), max(facts.plan.signed_at or 0, facts.plan.changed_at), facts.plan))
+    return {one.key: one for one in found}
+
+
+def _items_of(device: DeviceFact) -> Iterable[Observed]:
+    for axis in _AXES:
+        yield Observed((axis, device.id), getattr(device, f"{axis}_since"), getattr(device, f"{axis}_state"))
+    for capability, at in device.proven:
+        yield Observed(("proven", device.id, capability), at, at)
+    for view in device.sees:
+        yield Observed(("view", device.id, view.zone), view.attested_at or 0, view)
+    for value in device.values:
+        yield Observed(("value", device.id, value.point), value.at, value)
+
+
+def news(before: InstitutionFacts, after: InstitutionFacts, at: Micros) -> list[Observed]:
+    """The dated items of `after` that are newer than what `before` knew under their key; one that is dated later than `at` is none yet."""
+    known = items(before)
+    return [
+        one
+        for key, one in items(after).items()
+        if one.since < at and (key not in known or (known[key].since < one.since))
+    ]
+
+
+def put(facts: InstitutionFacts, observed: Iterable[Observed]) -> InstitutionFacts:
+    """The facts with these items, each where it is newer than what stands there. Items of devices that are not there are left out."""
+    standing = items(facts)
+    best: dict[tuple[str, ...], Observed] = {}
+    for one in observed:
+        now = best.get(one.key) or standing.get(one.key)
+        if now is None or _wins(one, now):
+            best[one.key] = one
+    newer = list(best.values())
+    if not newer:
+        return facts
+    of_devices: dict[str, list[Observed]] = {}
+    for one in newer:
+        if one.key[0] in _OF_DEVICE:
+            of_devices.setdefault(one.key[1], []).append(one)
+    changed: dict[str, Any] = {
+        "devices": tuple(_put_device(device, of_devices.get(device.id, ())) for device in facts.devices)
+    }
+    for kind, field in _LISTS.items():
+        added = {one.key: one.value for one in newer if one.key[0] == kind}
+        if added:
+            kept = [one.value for key, one in standing.items() if key[0] == kind and key not in added]
+            changed[field] = (*kept, *added.values())
+    plan = next((one.value for one in newer if one.key[0] == "plan"), facts.plan)
+    return snapshot(replace(facts, plan=plan, **changed)).facts
+
+
+_OF_DEVICE = frozenset({*_AXES, "proven", "view", "value"})
+_LISTS: Mapping[str, str] = {
+    "recording": "recordings",
+    "attestation": "attestations",
+    "interval": "intervals",
+    "arming": "armed_always",
+}
+
+
+def _wins(one: Observed, standing: Observed) -> bool:
+    """Newer; of two at the same time always the same one, in whatever order they came."""
+    if one.since != standing.since:
+        return one.since > standing.since
+    if one.value == standing.value:
+        return False
+    return canonical.text(canonical.plain(one.value)) > canonical.text(canonical.plain(standing.value))
+
+
+def _put_device(device: DeviceFact, newer: Sequence[Observed]) -> DeviceFact:
+    for kind, *key, since, value in ((*one.key, one.since, one.value) for one in newer):
+        if kind in _AXES:
+            device = replace(device, **{f"{kind}_state": value, f"{kind}_since": since})
+        elif kind == "proven":
+            kept = [pair for pair in device.proven if pair[0] != key[1]]
+            device = replace(device, proven=tuple(sorted([*kept, (key[1], since)])))
+        elif kind == "view":
+            device = replace(device, sees=(*(one for one in device.sees if one.zone != key[1]), value))
+        else:
+            device = replace(device, values=(*(one for one in device.values if one.point != key[1]), value))
+    return device
