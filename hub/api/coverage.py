@@ -95,6 +95,22 @@ class DeviceEvidence(BaseModel):
     )
     since: Moment
     last_heard_at: Moment | None
+    by: str = Field("", description="how a camera counts for a zone: `view` (it declares to see it) or `zone`")
+    value: float | None = Field(None, description="what was measured: a point's value, days of recording, a share")
+    at: Moment | None = Field(None, description="when that was measured, proven or attested")
+
+
+class FactEvidence(BaseModel):
+    """Something else that the rule looked at: an attestation, a document, an interval, a day."""
+
+    kind: str
+    id: str
+    contribution: Literal["proven", "unknown", "none"]
+    reason: str
+    at: Moment | None
+    until: Moment | None
+    value: float | None
+    number: str
 
 
 class PartEvidence(BaseModel):
@@ -104,10 +120,12 @@ class PartEvidence(BaseModel):
     purpose: str | None
     title: Name | None
     verdict: VerdictName
-    needed: int
-    proven: int
-    unknown: int
+    needed: float
+    proven: float
+    unknown: float
     devices: list[DeviceEvidence]
+    place: str = Field("", description="a floor, where the rule is judged per floor")
+    facts: list[FactEvidence] = []
 
 
 class Finding(BaseModel):
@@ -122,15 +140,19 @@ class Finding(BaseModel):
     clause: str
     force: str
     basis: BasisName
+    module: str = Field(description="video, panic, access, fire, retention, privacy or other")
     confidence: str
     title: Name
     days_to_remedy: int
     verdict: VerdictName
     reason: str
+    plan_not_signed: bool = Field(
+        description="the regulator has not signed the zone plan that it stands on: compliant is not counted as such"
+    )
     sentence: Name
-    since: Moment
+    since: Moment = Field(description="since when this verdict holds")
     until: Moment | None = Field(description="null while it holds")
-    recorded_at: Moment
+    recorded_at: Moment = Field(description="since when the hub holds it so")
     parts: list[PartEvidence]
 
 
@@ -286,12 +308,15 @@ def _counts(counted: Tally) -> Counts:
     )
 
 
+_KEPT = (*("rule", "pack", "pack_version", "basis", "module", "plan_not_signed", "since", "until", "recorded_at"),)
+
+
 def _finding(row: Mapping[str, Any], stale: bool) -> Finding:
     cited = {key: value for key, value in row["citation"].items() if not key.startswith("title_")}
     doubted = stale and row["verdict"] == "compliant"
     return Finding.model_validate(
         {
-            **{key: row[key] for key in ("rule", "pack", "pack_version", "basis", "since", "until", "recorded_at")},
+            **{key: row[key] for key in _KEPT},
             **cited,
             "title": {"zh": row["citation"]["title_zh"], "en": row["citation"]["title_en"]},
             "verdict": "unknown" if doubted else row["verdict"],

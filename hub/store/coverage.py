@@ -13,7 +13,7 @@ import structlog
 from hub.core.coverage import ledger
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.snapshot import Snapshot, snapshot, steady
-from hub.model import Micros, to_datetime, to_micros
+from hub.model import Micros, to_datetime
 from hub.profiles import Profile
 from hub.store import waivers
 from hub.store.coverage_facts import UNCONNECTED, Facts

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ class Book:
         self.known_from = moved.at if not moved.is_empty else self.known_from
         return moved
 
-    def _end(self, of: dict[int, tuple[object, Micros, Micros | None]], keys: Sequence[int | None], at: Micros) -> None:
+    def _end(self, of: dict[int, tuple[Any, Micros, Micros | None]], keys: Sequence[int | None], at: Micros) -> None:
         for key in keys:
             assert key is not None
             one, since, to = of[key]

@@ -5,9 +5,9 @@ from typing import Any
 import psycopg
 
 from hub.config import data_folder
+from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.profiles import Profile, load_profiles
-from hub.core.coverage.rulebook import Rulebook
 from hub.rulepacks import load_rule_packs
 from hub.store.leases import CLASS
 

@@ -46,7 +46,7 @@ def _whole(value: object) -> object:
 
 def plain(value: Any) -> Any:
     """A value of the core as plain data."""
-    kind = type(value)
+    kind: type = type(value)
     if kind in _PLAIN:
         return value
     if kind in (tuple, list):

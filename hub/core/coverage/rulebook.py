@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hub.core.coverage import canonical, judge, waivers
 from hub.core.coverage.findings import Finding
+from hub.core.coverage.plan import plan_of
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.snapshot import Snapshot
 from hub.core.coverage.statements import essence, stated
@@ -45,9 +46,7 @@ class Rulebook:
 
     def next_turn(self, packs: bytes, kept: Snapshot, at: Micros) -> Micros | None:
         """When after `at` a verdict can be another though no fact is: a time limit, a rule's first or last day, a waiver's."""
-        rules = (rule for pack in self._packs[packs] for rule in pack.rules)
-        bounds = (moment for rule in rules for moment in (rule.since, rule.until) if moment is not None and moment > at)
-        turns = [min(bounds, default=None), waivers.next_turn(kept.waivers, at)]
+        turns = [plan_of(self._packs[packs]).next_turn(at), waivers.next_turn(kept.waivers, at)]
         return min((turn for turn in turns if turn is not None), default=None)
 
     def essences(self, kept: Snapshot, at: Micros) -> dict[str, bytes]:

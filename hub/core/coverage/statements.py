@@ -6,12 +6,12 @@ Two findings say the same when only readings and their times differ: a camera th
 from typing import Any, NamedTuple
 
 from hub.core.coverage import canonical
-from hub.core.coverage.findings import DeviceEvidence, Finding, Part
+from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Finding, Part
 from hub.core.coverage.rules import Rule
 from hub.core.coverage.snapshot import Snapshot, body
 from hub.model import Micros, to_datetime
 
-_RENEWED = frozenset({"last_heard_at", "observed_at", "read_at", "at", "age", "value", "expires_at"})
+_RENEWED = frozenset({"last_heard_at", "observed_at", "read_at", "at", "age", "value", "until"})
 """keys of the evidence that change without saying anything else: readings and their times"""
 
 
@@ -66,10 +66,10 @@ class Shelf:
         self.statements[statement] = content
         return Said(
             basis=finding.basis.value,
-            module=str(getattr(finding.rule, "module", "other")),
+            module=finding.module.value,
             verdict=finding.verdict.value,
             reason=finding.reason,
-            plan_not_signed=bool(getattr(finding, "plan_not_signed", False)),
+            plan_not_signed=finding.plan_not_signed,
             statement=statement,
             essence=essence(finding, content),
             facts=self.keep(kept),
@@ -88,8 +88,8 @@ class Shelf:
 
 def essence(finding: Finding, content: dict[str, Any]) -> bytes:
     """What tells whether a finding says something new."""
-    mark = bool(getattr(finding, "plan_not_signed", False))
-    return canonical.digest([finding.rule.id, finding.verdict.value, finding.reason, mark, _without_renewals(content)])
+    said = [finding.rule.id, finding.verdict.value, finding.reason, finding.plan_not_signed]
+    return canonical.digest([*said, _without_renewals(content)])
 
 
 def _without_renewals(content: Any) -> Any:
@@ -137,6 +137,8 @@ def _part(part: Part) -> dict[str, Any]:
         "proven": part.proven,
         "unknown": part.unknown,
         "devices": [_device(row) for row in part.devices],
+        "place": part.place,
+        "facts": [_fact(row) for row in part.facts],
     }
 
 
@@ -148,6 +150,22 @@ def _device(row: DeviceEvidence) -> dict[str, Any]:
         "reason": row.reason,
         "since": iso(row.since),
         "last_heard_at": None if row.last_heard_at is None else iso(row.last_heard_at),
+        "by": row.by,
+        "value": row.value,
+        "at": None if row.at is None else iso(row.at),
+    }
+
+
+def _fact(row: FactEvidence) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "id": row.id,
+        "contribution": row.contribution.value,
+        "reason": row.reason,
+        "at": None if row.at is None else iso(row.at),
+        "until": None if row.until is None else iso(row.until),
+        "value": row.value,
+        "number": row.number,
     }
 
 

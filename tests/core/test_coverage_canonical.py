@@ -1,0 +1,159 @@
+"""One text for one value, and back: facts and packs as they are kept."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.config import data_folder
+from hub.core.coverage import canonical
+from hub.core.coverage.facts import (
+    Arming,
+    Attestation,
+    DeviceFact,
+    InstitutionFacts,
+    Interval,
+    PlanState,
+    RecordingFact,
+    Value,
+    View,
+    ZoneFact,
+)
+from hub.core.coverage.rulebook import Packs
+from hub.core.coverage.rules import RulePack
+from hub.core.coverage.snapshot import Snapshot, body, from_plain, items, put, snapshot, steady
+from hub.core.coverage.waivers import Waiver
+from hub.errors import BadInput
+from hub.model import AdminState, FunctionState, LinkState
+from hub.rulepacks import load_rule_packs
+
+TIMES = st.integers(0, 2_000_000_000_000_000)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
+SHARES = st.floats(0, 1e9, allow_nan=False)
+DEVICES = st.builds(
+    DeviceFact,
+    id=NAMES,
+    kind=NAMES,
+    zone=st.none() | NAMES,
+    capabilities=st.frozensets(NAMES, max_size=3),
+    admin_state=st.sampled_from(AdminState),
+    admin_since=TIMES,
+    link_state=st.sampled_from(LinkState),
+    link_since=TIMES,
+    function_state=st.sampled_from(FunctionState),
+    function_since=TIMES,
+    last_heard_at=st.none() | TIMES,
+    proven=st.lists(st.tuples(NAMES, TIMES), max_size=2, unique_by=lambda one: one[0]).map(tuple),
+    behind=st.lists(NAMES, max_size=2).map(tuple),
+    sees=st.lists(st.builds(View, NAMES, SHARES, TIMES, st.booleans()), max_size=2, unique_by=lambda one: one.zone).map(
+        tuple
+    ),
+    values=st.lists(st.builds(Value, NAMES, SHARES, TIMES), max_size=2, unique_by=lambda one: one.point).map(tuple),
+)
+FACTS = st.builds(
+    InstitutionFacts,
+    subject=NAMES,
+    division=NAMES,
+    type=NAMES,
+    connected=st.booleans(),
+    zones=st.lists(st.builds(ZoneFact, NAMES, NAMES, NAMES, NAMES, NAMES, st.none() | SHARES), max_size=2).map(tuple),
+    devices=st.lists(DEVICES, max_size=3, unique_by=lambda one: one.id).map(tuple),
+    capacity=st.none() | st.integers(0, 300),
+    plan=st.none() | st.builds(PlanState, st.integers(0, 9), st.none() | TIMES, TIMES),
+    recordings=st.lists(
+        st.builds(RecordingFact, NAMES, NAMES, SHARES, SHARES, st.none() | TIMES, st.none() | TIMES, TIMES),
+        max_size=2,
+        unique_by=lambda one: (one.device, one.recorder),
+    ).map(tuple),
+    attestations=st.lists(
+        st.builds(Attestation, NAMES, NAMES, TIMES, st.none() | TIMES), max_size=2, unique_by=lambda one: one.id
+    ).map(tuple),
+    intervals=st.lists(
+        st.builds(Interval, NAMES, TIMES), max_size=2, unique_by=lambda one: (one.kind, one.began_at)
+    ).map(tuple),
+    armed_always=st.lists(
+        st.builds(Arming, NAMES, NAMES, st.booleans(), TIMES),
+        max_size=2,
+        unique_by=lambda one: (one.device, one.signal_class),
+    ).map(tuple),
+)
+
+
+@given(FACTS)
+def test_facts_come_back_equal_from_their_text_and_have_one_text(facts: InstitutionFacts) -> None:
+    kept = snapshot(facts, [Waiver("w", facts.subject, "r", 1, 2)])
+    text = body(kept)
+    again = from_plain(json.loads(text), "facts")
+    assert again == kept
+    assert body(again) == text
+    shuffled = replace(facts, devices=facts.devices[::-1], attestations=facts.attestations[::-1])
+    assert snapshot(shuffled, kept.waivers) == kept
+    assert steady(snapshot(shuffled, kept.waivers)) == steady(kept)
+
+
+@given(FACTS)
+def test_putting_what_already_stands_changes_nothing(facts: InstitutionFacts) -> None:
+    kept = snapshot(facts)
+    assert put(kept.facts, items(kept.facts).values()) == kept.facts
+
+
+def test_the_shipped_packs_come_back_equal() -> None:
+    packs = Packs(load_rule_packs([data_folder("rule-packs")]))
+    text = canonical.text(canonical.plain(packs))
+    assert canonical.read(Packs, json.loads(text)) == packs
+
+
+def test_a_field_that_has_its_default_is_in_no_text() -> None:
+    assert canonical.plain(ZoneFact("a", "b", "c", "d")) == {
+        "id": "a",
+        "purpose": "b",
+        "title_zh": "c",
+        "title_en": "d",
+    }
+
+
+@pytest.mark.parametrize(("value", "said"), [(90.0, b"90"), (0.5, b"0.5"), (1e22, b"10000000000000000000000")])
+def test_a_float_has_one_text_whatever_the_database_made_of_it(value: float, said: bytes) -> None:
+    assert canonical.text([value]) == b"[" + said + b"]"
+    assert canonical.text(json.loads(canonical.text([value]))) == b"[" + said + b"]"
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ([], "must be an object"),
+        ({"facts": {"subject": "a"}}, "facts: division is missing"),
+        ({"facts": {"subject": "a", "division": "", "type": "", "connected": 1}}, "facts.connected: must be bool"),
+        ({"facts": {"subject": "a", "division": "", "type": "", "connected": True, "more": 1}}, "unknown key 'more'"),
+        (
+            {"facts": {"subject": "a", "division": "", "type": "", "connected": True, "zones": [{}]}},
+            "facts.zones[0]: id is",
+        ),
+    ],
+)
+def test_what_is_no_snapshot_is_refused_by_its_place(document: Any, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        from_plain(document, "")
+    assert said in str(caught.value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | NAMES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["facts", "subject", "zones", "is", "packs", "rules"]) | NAMES, inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_no_document_makes_the_reader_fall_over(document: Any) -> None:
+    for kind in (Snapshot, Packs, RulePack):
+        try:
+            canonical.read(kind, document)
+        except BadInput:
+            continue
