@@ -303,6 +303,11 @@ class IndependentText(_Model):
 
 
 _DATED = ("bounds", "time_bound")
+_HOUR: Micros = 3_600_000_000
+_LEAST_AGE: dict[str, Micros] = dict.fromkeys(
+    ("at_least", "share_covered", "proven", "always_armed", "independent"), 12 * _HOUR
+) | {"bounds": 2 * _HOUR}
+"""Facts are kept with the times at which a device was last heard rounded down, so that they do not differ with every beat."""
 
 
 class RequirementText(_Model):
@@ -336,6 +341,9 @@ class RequirementText(_Model):
             return None
         if given is None and kind in _DATED:
             raise ValueError(f"evidence_max_age: {kind} needs it: how old may what it looks at be?")
+        least = _LEAST_AGE.get(kind, 0)
+        if given is not None and given < least:
+            raise ValueError(f"evidence_max_age: of {kind} not below {least // _HOUR}h; times are kept that exactly")
         if given is not None and kind == "none_in":
             raise ValueError("evidence_max_age: none_in has none; a place does not grow old")
         return given

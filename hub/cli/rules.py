@@ -1,18 +1,29 @@
-"""`anxin rules check`: are the rule packs well-formed, and does every rule tell right from wrong?
+"""`anxin rules`: are the rule packs well-formed, does every rule tell right from wrong, which contradict each other, and what does one ask?
 
-Exit codes: 0 all hold, 1 a fixture does not, 2 a file cannot be read; every line names file and rule.
+Exit codes: 0 all hold, 1 a fixture does not, two rules cannot both be met, or there is no such rule, 2 a file cannot be read; every line names file
+and rule.
 """
 
 import sys
+from collections import Counter
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hub.config import data_folder
 from hub.errors import BadInput
 
+if TYPE_CHECKING:
+    from hub.core.coverage.rules import Requirement, Rule, RulePack
+
 app = typer.Typer(help="规则包 Rule packs.", no_args_is_help=True)
+
+Folders = Annotated[list[Path] | None, typer.Argument(help="folders of rule packs; the shipped ones if none")]
+Places = Annotated[
+    list[Path] | None, typer.Option("--folder", help="a folder of rule packs; the shipped ones if none is given")
+]
 
 
 @app.callback()
@@ -20,27 +31,132 @@ def rules() -> None:
     """Rule packs: the clauses that institutions are held to, as data."""
 
 
-@app.command("check")
-def check(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(help="folders of rule packs; the shipped ones if none")
-    ] = None,
-) -> None:
-    """Load every pack and play every fixture: each rule must pass where it should and fail where it should."""
-    from hub.rulepack_fixtures import failures, load_fixtures
+def _loaded(places: list[Path]) -> "tuple[RulePack, ...]":
     from hub.rulepacks import load_rule_packs
 
-    places = folders or [data_folder("rule-packs")]
     try:
-        packs = load_rule_packs(places)
+        return load_rule_packs(places)
+    except (BadInput, OSError) as error:
+        print(f"anxin: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+@app.command("check")
+def check(folders: Folders = None) -> None:
+    """Load every pack, play every fixture, and report every two rules of which one decides.
+
+    Each rule must pass where it should and fail where it should; a floor above a ceiling that nobody decided is wrong.
+    """
+    from hub.core.coverage.overlays import conflicts
+    from hub.rulepack_fixtures import failures, load_fixtures
+
+    places = folders or [data_folder("rule-packs")]
+    packs = _loaded(places)
+    try:
         fixtures = load_fixtures(places)
     except (BadInput, OSError) as error:
         print(f"anxin: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     wrong = failures(packs, fixtures)
+    found = conflicts(packs)
+    for conflict in found:
+        if conflict.holds:
+            print(f"conflict ({conflict.kind}): {conflict.zh}\n  {conflict.en}")
+        else:
+            wrong.append(f"conflict ({conflict.kind}): {conflict.zh}\n  {conflict.en}")
     for line in wrong:
         print(line, file=sys.stderr)
     rules_held = sum(len(pack.rules) for pack in packs)
-    print(f"{len(packs)} packs, {rules_held} rules, {len(fixtures)} fixtures, {len(wrong)} wrong")
+    print(
+        f"{len(packs)} packs, {rules_held} rules, {len(fixtures)} fixtures, {len(found)} conflicts, {len(wrong)} wrong"
+    )
     if wrong:
         raise typer.Exit(1)
+
+
+@app.command("list")
+def list_rules(
+    folders: Places = None,
+    division: Annotated[str, typer.Option(help="only rules that may hold in this division")] = "",
+    type: Annotated[str, typer.Option(help="only rules that hold institutions of this type")] = "",
+) -> None:
+    """Every rule on a line: id, module, basis, force, catalogue key, whom it holds, title."""
+    packs = _loaded(folders or [data_folder("rule-packs")])
+    count: Counter[str] = Counter()
+    for pack in packs:
+        for rule in pack.rules:
+            if division and not division.startswith(rule.jurisdiction):
+                continue
+            if type and rule.institution_types and type not in rule.institution_types:
+                continue
+            count[rule.basis.value] += 1
+            where = rule.jurisdiction or "-"
+            print(
+                f"{rule.id:<40} {rule.module.value:<10} {rule.basis.value:<14} {rule.force.value:<5} {rule.clause_id:<7}"
+                f" {where:<6} {rule.title_zh} {rule.title_en}"
+            )
+    print(", ".join(f"{n} {basis}s" for basis, n in sorted(count.items())) or "no rules")
+
+
+@app.command("show")
+def show(
+    rule: Annotated[str, typer.Argument(help="the rule's id")],
+    folders: Places = None,
+) -> None:
+    """One rule: what it cites, whom it holds and since when, what it asks for, and what stands over or under it."""
+    packs = _loaded(folders or [data_folder("rule-packs")])
+    found = {one.id: (pack, one) for pack in packs for one in pack.rules}
+    if rule not in found:
+        near = ", ".join(sorted(name for name in found if rule in name)[:10])
+        print(f"anxin: there is no rule {rule!r}{f'; near it: {near}' if near else ''}", file=sys.stderr)
+        raise typer.Exit(1)
+    for line in _shown(*found[rule], packs):
+        print(line)
+
+
+def _shown(pack: "RulePack", rule: "Rule", packs: "tuple[RulePack, ...]") -> list[str]:
+    from hub.core.coverage.overlays import conflicts
+    from hub.core.coverage.wording import asked_for, period
+    from hub.model import to_datetime
+    from hub.rulepacks import CHINA
+
+    asked_zh, asked_en = asked_for(rule.requirement)
+    since = to_datetime(rule.since).astimezone(CHINA).date()
+    last = "" if rule.until is None else to_datetime(rule.until - 1).astimezone(CHINA).date()
+    age = "" if rule.evidence_max_age is None else " / ".join(period(rule.evidence_max_age))
+    ground = f" ({rule.ground_zh} {rule.ground_en})" if rule.replaces else ""
+    rows = [
+        ("rule", f"{rule.id} ({pack.id} {pack.version})"),
+        ("title", f"{rule.title_zh} {rule.title_en}"),
+        ("cites", " ".join(part for part in (rule.document, rule.number, rule.clause) if part)),
+        ("catalogue", f"{rule.clause_id}, force {rule.force.value}, basis {rule.basis.value}, {rule.confidence}"),
+        ("module", rule.module.value),
+        ("holds", f"{since} – {last}".strip(" –") + f", division {rule.jurisdiction or 'any'}"),
+        ("types", ", ".join(sorted(rule.institution_types)) or "all"),
+        ("asks", f"{asked_zh} / {asked_en}"),
+        ("requirement", _written(rule.requirement)),
+        ("evidence", age or "as the requirement and the devices' profiles say"),
+        ("to remedy", f"{rule.days_to_remedy} days"),
+        ("stands in for", rule.overrides + ground if rule.overrides else "-"),
+    ]
+    met = [one for one in conflicts(packs) if rule.id in (one.first.id, one.second.id)]
+    return [f"{name:<14} {value}" for name, value in rows] + [f"{'conflict':<14} {one.zh}; {one.en}" for one in met]
+
+
+def _written(requirement: "Requirement") -> str:
+    """Every key that differs from what is so when it is left out."""
+    given = [(one.name, getattr(requirement, one.name), one.default) for one in fields(requirement)]
+    said = [
+        f"{name}: {', '.join(sorted(value)) if isinstance(value, frozenset) else value}"
+        for name, value, usual in given
+        if value != usual
+    ]
+    return f"{type(requirement).__name__}: {'; '.join(said)}"
+
+
+@app.command("schema")
+def schema() -> None:
+    """The JSON schema of a rule pack, for editors."""
+    from hub.rulepacks_schema import text
+
+    print(text(), end="")
