@@ -1,5 +1,6 @@
 """A small register in a real database for the tests of coverage: one connected institution, one that is not."""
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -12,7 +13,19 @@ from hub.rulepacks import load_rule_packs
 from hub.store.leases import CLASS
 
 PROFILES: dict[str, Profile] = load_profiles([data_folder("device-profiles")])
-PACKS: tuple[RulePack, ...] = load_rule_packs([data_folder("rule-packs")])
+_LOOKED_AT = frozenset(
+    {
+        "national-video-infant-zones", "national-video-home-point", "national-video-forbidden", "national-smoke-small",
+        "national-smoke-rooms", "national-smoke-home-point", "wst821-panic", "internal-panic-home-point",
+        "changzhi-video", "changzhi-panic", "changzhi-access", "changzhi-smart-fire",
+    }
+)  # fmt: skip
+PACKS: tuple[RulePack, ...] = tuple(
+    replace(pack, rules=kept)
+    for pack in load_rule_packs([data_folder("rule-packs")])
+    if (kept := tuple(rule for rule in pack.rules if rule.id in _LOOKED_AT))
+)
+"""A dozen of the shipped rules that ask for nothing but devices: tests of the mechanism count findings, and packs grow."""
 RULES = Rulebook(PACKS)
 
 
