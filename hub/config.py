@@ -48,6 +48,14 @@ class Settings(BaseSettings):
     """webhooks may go to this machine: for the demo and for tests only"""
     keep_readings_days: int = Field(default=90, ge=2, le=3650)
     """how long single readings are kept; older days are dropped (hub/runtime/housekeeping.py)"""
+    order_stands_hours: int = Field(default=24, ge=1, le=720)
+    """how long a violation stands before the hub drafts an order, or reopens one (hub/core/orders.py)"""
+    order_holds_days: int = Field(default=7, ge=1, le=90)
+    """for how long the rule must be proven to hold before an order is closed"""
+    order_relapse_days: int = Field(default=30, ge=1, le=365)
+    """a violation that begins so soon after an order was closed reopens it"""
+    order_climbs_days: int = Field(default=7, ge=1, le=90)
+    """after its deadline an order rises by one more division so often"""
     data: Path | None = None
     """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
     standby_url: str = ""

@@ -519,7 +519,9 @@ class ChangeItem(BaseModel):
 
     id: str = Field(description="its place in the feed")
     at: Moment
-    kind: Literal["alarm", "device_state", "coverage", "registry", "escalation", "notification", "duty", "policy_check"]
+    kind: str = Field(
+        description="alarm, device_state, coverage, registry …: one of the kinds that the event stream names"
+    )
     institution: str | None
     data: dict[str, Any]
 

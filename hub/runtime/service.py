@@ -25,6 +25,7 @@ from hub.core.canary import PROFILE as CANARY_PROFILE
 from hub.core.coverage.rules import RulePack
 from hub.core.lane import State
 from hub.core.recordings import floor_by
+from hub.core.orders import DAY, Terms
 from hub.engine import read_passwords
 from hub.errors import BadInput, LinkDown
 from hub.mqtt import Broker, parse_broker
@@ -40,6 +41,7 @@ from hub.runtime import (
     handovers,
     housekeeping,
     memory,
+    order_clock,
     prover,
     reader_watch,
     receipts,
@@ -55,6 +57,7 @@ from hub.runtime.partitions import Partitions
 from hub.runtime.sirens import Sirens
 from hub.runtime.standby import Standby
 from hub.store import registry
+from hub.store.hub_alarms import PROFILE as HUB_PROFILE
 from hub.store.migrate import upgrade
 from hub.store.pool import connect, open_pool
 from hub.store.session import Pool
@@ -183,6 +186,10 @@ class Service:
             if Role.COVERAGE in self.roles:
                 watch = CoverageWatch(self._database, self.packs, self.profiles)
                 tasks.create_task(watch.run(), name="coverage-watch")
+                ordering = order_clock.run(
+                    self._database, terms=_terms(self.settings), profile=self.profiles.get(HUB_PROFILE)
+                )
+                tasks.create_task(ordering, name="orders")
                 retention = housekeeping.Retention(readings=timedelta(days=self.settings.keep_readings_days))
                 tasks.create_task(
                     recording_days.run(self._database, self.profiles, floor_of=floor_by(self.packs)),
@@ -273,6 +280,15 @@ class Service:
         written = await asyncio.to_thread(read_passwords, password_file)
         own = {user: written[user]} if user is not None and user in written else {}
         await broker_accounts.run(self._database, password_file, own)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(
+        stands=settings.order_stands_hours * DAY // 24,
+        holds=settings.order_holds_days * DAY,
+        relapse=settings.order_relapse_days * DAY,
+        climb=settings.order_climbs_days * DAY,
+    )
 
 
 async def _run(serving: Awaitable[None]) -> None:

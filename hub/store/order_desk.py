@@ -1,0 +1,171 @@
+"""What the hub does about orders by itself, over a connection of its own: it drafts, lapses, closes, reopens, raises, and has the alarms stand that
+tell the divisions above. One desk at a time (an advisory lock); every method raises LinkDown when the connection is gone.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta, timezone
+from typing import Any, NamedTuple
+
+from psycopg.types.json import Jsonb
+
+from hub.core import orders as core
+from hub.core.coverage.rules import Verdict
+from hub.core.order_alarms import OVERDUE, Raised, wanted
+from hub.core.orders import Event, Facts, Order, Period, State, Terms
+from hub.core.policy_alarms import MOST
+from hub.model import Micros, to_datetime, to_micros
+from hub.profiles import Profile
+from hub.store import hub_alarms
+from hub.store.orders import HUB, of_row, parents, put
+from hub.store.pool import Connection, connect
+from hub.store.queries import queries
+from hub.store.rows import Row, all_rows, one_row
+from hub.store.session import translated
+
+_SQL = queries("orders")
+_LOCK = 0x6F72646572  # "order"
+BATCH = 500
+"""drafts of one look, and orders whose periods are read at once"""
+MOST_EVENTS = 1000
+"""of one look, so that a transaction stays short"""
+_BEIJING = timezone(timedelta(hours=8))
+
+
+class Done(NamedTuple):
+    """What a look did: how many orders met with each event."""
+
+    events: Mapping[str, int]
+    more: bool
+    """one look did not do all of it: look again at once"""
+
+
+class Desk:
+    """One connection in autocommit mode; each look is one transaction."""
+
+    def __init__(self, conn: Connection, profile: Profile | None) -> None:
+        self._conn = conn
+        self._profile = profile if profile is not None and OVERDUE in profile.alarms else None
+
+    async def look(self, at: Micros, terms: Terms) -> Done:
+        """Everything that is due at `at`. Drafts come last, so that what lapses or reopens is not drafted beside it."""
+        events: dict[str, int] = {}
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["only_one"], {"key": _LOCK})
+                above = await parents(self._conn)
+                due = await self._due(at, terms)
+                for row, facts in due:
+                    for event in await self._settle(row, facts, at, terms, above):
+                        events[event] = events.get(event, 0) + 1
+                    if sum(events.values()) >= MOST_EVENTS:
+                        break
+                moved = sum(events.values())
+                drafted, more = (0, True) if moved >= MOST_EVENTS else await self._draft(at, terms)
+                if drafted:
+                    events["draft"] = drafted
+                if self._profile is not None:
+                    await self._tell(self._profile, above, at)
+        return Done(events, more)
+
+    async def _due(self, at: Micros, terms: Terms) -> list[tuple[Row, Facts]]:
+        asked: dict[str, Any] = {"at": to_datetime(at), "stood": to_datetime(at - terms.stands)}
+        asked |= {"watched": to_datetime(at - terms.holds), "relapse": _span(terms.relapse)}
+        rows = await all_rows(self._conn, _SQL["attention"], asked)
+        found = []
+        for first in range(0, len(rows), BATCH):
+            part = rows[first : first + BATCH]
+            places = [
+                {
+                    "subject": row["subject"],
+                    "rule": row["rule"],
+                    "since": (row["watched_from"] or row["drafted_at"]).isoformat(),
+                }
+                for row in part
+            ]
+            periods: dict[tuple[str, str], list[Period]] = {}
+            for one in await all_rows(self._conn, _SQL["periods"], {"asked": Jsonb(places)}):
+                until = None if one["until"] is None else to_micros(one["until"])
+                period = Period(Verdict(one["verdict"]), to_micros(one["since"]), until)
+                periods.setdefault((one["subject"], one["rule"]), []).append(period)
+            for row in part:
+                known = tuple(periods.get((row["subject"], row["rule"]), ()))
+                found.append((row, Facts(known, to_micros(row["checked_at"]))))
+        return found
+
+    async def _settle(
+        self, row: Row, facts: Facts, at: Micros, terms: Terms, above: Mapping[str, str | None]
+    ) -> Sequence[str]:
+        order, done = of_row(row), []
+        while (event := core.decide(order, facts, at, terms)) is not None:
+            raised = event is Event.RAISE
+            order = core.climbed(order, above, at, terms) if raised else core.step(order, event, at)
+            await put(self._conn, row["id"], order, event, at, HUB)
+            done.append(event.value)
+        return done
+
+    async def _draft(self, at: Micros, terms: Terms) -> tuple[int, bool]:
+        asked = {
+            "stood": to_datetime(at - terms.stands),
+            "stands": _span(terms.stands),
+            "forgotten": to_datetime(at - terms.relapse),
+            "relapse": _span(terms.relapse),
+            "limit": BATCH + 1,
+        }
+        rows = await all_rows(self._conn, _SQL["violations"], asked)
+        drafted = 0
+        for row in rows[:BATCH]:
+            last = None if row["state"] is None else _last(row)
+            violation = Period(Verdict.NON_COMPLIANT, to_micros(row["since"]), None)
+            if not core.may_draft(violation, last, at, to_micros(row["checked_at"]), terms):
+                continue
+            values = {
+                name: row[name]
+                for name in ("institution", "rule", "basis", "module", "sentence_zh", "sentence_en", "since")
+            }
+            cited = {"citation": Jsonb(row["citation"]), "days_to_remedy": row["citation"]["days_to_remedy"]}
+            made = await one_row(self._conn, _SQL["draft"], {**values, **cited, "at": to_datetime(at)})
+            if made is not None:
+                said = {"id": made["id"], "event": "draft", "at": to_datetime(at), "state": "draft", "actor": HUB}
+                words = {"note": "", "attachment": "", "raised_to": None}
+                await self._conn.execute(_SQL["add_step"], said | words)
+                await self._conn.execute(_SQL["say"], said)
+                drafted += 1
+        return drafted, len(rows) > BATCH and drafted > 0
+
+    async def _tell(self, profile: Profile, above: Mapping[str, str | None], at: Micros) -> None:
+        rows = await all_rows(self._conn, _SQL["raised"], {"limit": MOST + 1})
+        alarms = wanted([_raised(row) for row in rows], above)
+        await hub_alarms.settle(self._conn, profile, OVERDUE, alarms, at)
+
+
+def _last(row: Row) -> Order:
+    ended = None if row["ended_at"] is None else to_micros(row["ended_at"])
+    return Order(State(row["state"]), row["days_to_remedy"], to_micros(row["drafted_at"]), ended_at=ended)
+
+
+def _raised(row: Row) -> Raised:
+    order = Order(
+        State.RAISED,
+        row["days_to_remedy"],
+        to_micros(row["drafted_at"]),
+        owner=row["owner"],
+        raised_to=row["raised_to"],
+    )
+    cited = row["citation"]
+    due = row["due_at"].astimezone(_BEIJING).date().isoformat()
+    return Raised(str(row["id"]), order, row["title_zh"], row["title_en"], cited["title_zh"], cited["title_en"], due)
+
+
+def _span(span: Micros) -> timedelta:
+    return timedelta(microseconds=span)
+
+
+@asynccontextmanager
+async def open_order_desk(database_url: str, profile: Profile | None) -> AsyncIterator[Desk]:
+    """Connect; raises LinkDown."""
+    conn = await connect(database_url, "orders", autocommit=True)
+    try:
+        yield Desk(conn, profile)
+    finally:
+        await conn.close()
