@@ -14,6 +14,7 @@ import typer
 from provisioning.errors import BadManifest, Exit, HubError
 from provisioning.exercise_app import drill_app, proof_app, prove, window_app
 from provisioning.hiding_app import add_to, armed_app, maintenance_app
+from provisioning.order_app import orders_app, waivers_app
 
 if TYPE_CHECKING:
     from provisioning.client import Hub
@@ -50,6 +51,8 @@ app.add_typer(window_app, name="window")
 add_to(alarm_app)
 app.add_typer(maintenance_app, name="maintenance")
 app.add_typer(armed_app, name="armed")
+app.add_typer(orders_app, name="orders")
+app.add_typer(waivers_app, name="waivers")
 app.command("prove")(prove)
 
 
