@@ -279,7 +279,7 @@ def _row(one: _Placed, fresh_since: datetime) -> CoverageRow:
         title=Name(zh=standing.title_zh, en=standing.title_en),
         verdict=one.headline.value,
         verdicts=_named(one.verdicts),
-        findings={basis.value: _counts(_findings_of([one], basis)) for basis in Basis},
+        findings={basis.value: counts_of(_findings_of([one], basis)) for basis in Basis},
         checked_at=standing.checked_at,
         stale=_is_stale(standing.checked_at, fresh_since),
     )
@@ -287,8 +287,8 @@ def _row(one: _Placed, fresh_since: datetime) -> CoverageRow:
 
 def _figure(registered: Sequence[_Placed], basis: Basis) -> Figure:
     return Figure(
-        institutions=_counts(tally(one.verdicts[basis] for one in registered)),
-        findings=_counts(_findings_of(registered, basis)),
+        institutions=counts_of(tally(one.verdicts[basis] for one in registered)),
+        findings=counts_of(_findings_of(registered, basis)),
     )
 
 
@@ -297,7 +297,8 @@ def _findings_of(placed: Iterable[_Placed], basis: Basis) -> Tally:
     return tally(one.verdict for one in found for _ in range(one.n))
 
 
-def _counts(counted: Tally) -> Counts:
+def counts_of(counted: Tally) -> Counts:
+    """A tally as it leaves."""
     return Counts(
         compliant=counted.compliant,
         non_compliant=counted.non_compliant,

@@ -12,12 +12,15 @@ from typing import NoReturn
 import structlog
 
 from hub.core.orders import Terms
+from hub.core.rota import local_day
 from hub.model import Micros
 from hub.profiles import Profile
 from hub.runtime.reconnect import keep
 from hub.store.order_desk import Desk, open_order_desk
 
 LOOK_SECONDS = 30.0
+TAKE_SECONDS = 240.0
+"""from one snapshot of the day's roll-up to the next; the last one of a day stays"""
 _log = structlog.get_logger(__name__)
 
 
@@ -32,6 +35,7 @@ async def run(
     profile: Profile | None,
     clock: Callable[[], Micros] = _now,
     look_seconds: float = LOOK_SECONDS,
+    take_seconds: float = TAKE_SECONDS,
 ) -> NoReturn:
     """Until cancelled. `profile` says what the alarm of an overdue order is; without it nobody is paged, loudly."""
     if profile is None:
@@ -40,8 +44,14 @@ async def run(
     async def session(connected: Callable[[], None]) -> None:
         async with open_order_desk(database_url, profile) as desk:
             connected()
+            loop = asyncio.get_running_loop()
+            take_at = loop.time()
             while True:
                 more = await look(desk, clock(), terms)
+                if loop.time() >= take_at:
+                    at = clock()
+                    await desk.take(local_day(at), at)
+                    take_at = loop.time() + take_seconds
                 await asyncio.sleep(0 if more else look_seconds)
 
     await keep("orders", session)

@@ -4,7 +4,7 @@ tell the divisions above. One desk at a time (an advisory lock); every method ra
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta, timezone
+from datetime import date, timedelta, timezone
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -16,7 +16,7 @@ from hub.core.orders import Event, Facts, Order, Period, State, Terms
 from hub.core.policy_alarms import MOST
 from hub.model import Micros, to_datetime, to_micros
 from hub.profiles import Profile
-from hub.store import hub_alarms
+from hub.store import hub_alarms, rollup
 from hub.store.orders import HUB, of_row, parents, put
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
@@ -67,6 +67,13 @@ class Desk:
                 if self._profile is not None:
                     await self._tell(self._profile, above, at)
         return Done(events, more)
+
+    async def take(self, day: date, at: Micros) -> None:
+        """The roll-up's snapshot of a day."""
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["only_one"], {"key": _LOCK})
+                await rollup.take(self._conn, day, to_datetime(at))
 
     async def _due(self, at: Micros, terms: Terms) -> list[tuple[Row, Facts]]:
         asked: dict[str, Any] = {"at": to_datetime(at), "stood": to_datetime(at - terms.stands)}

@@ -4,9 +4,9 @@ A rate is compliant / (compliant + non_compliant + unknown + waived), over the r
 the denominator and never in the numerator.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hub.core.coverage.judge import worst
 from hub.core.coverage.rules import Basis, Verdict
@@ -79,3 +79,33 @@ _LISTED = (Verdict.NON_COMPLIANT, Verdict.UNKNOWN, Verdict.WAIVED, Verdict.COMPL
 def rank(connected: bool, verdict: Verdict) -> int:
     """Where an institution stands in a list: what is not connected first, then what is worst."""
     return 1 + _LISTED.index(verdict) if connected else 0
+
+
+CONNECTED_TARGET = 0.85
+"""the share of institutions that use the platform which Changzhi's plan names for its project 14 (standards catalogue, 14.2): shown beside, never judged"""
+MODULES = ("video", "panic", "access", "fire")
+"""the four modules 四大模块 of project 15"""
+
+
+class Figure(NamedTuple):
+    """A figure of a place for one basis and module: institutions by their worst finding, and the findings themselves."""
+
+    institutions: Tally
+    findings: Tally
+
+    @property
+    def unknown_rate(self) -> float | None:
+        """The share of institutions of which nothing can be said; None where nothing applies."""
+        return self.institutions.unknown / self.institutions.denominator if self.institutions.denominator else None
+
+
+EMPTY = Figure(Tally(), Tally())
+
+
+def figures(stored: Mapping[str, Sequence[int]]) -> dict[tuple[Basis, str], Figure]:
+    """The figures of a place as the store keeps them (table coverage_day), by basis and module; module "" is all of them, and there for each basis."""
+    found = {(basis, ""): EMPTY for basis in Basis}
+    for name, counts in stored.items():
+        basis, _, module = name.partition("/")
+        found[Basis(basis), module] = Figure(Tally(*map(int, counts[:5])), Tally(*map(int, counts[5:])))
+    return found
