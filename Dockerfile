@@ -18,6 +18,9 @@ COPY dashboards dashboards
 RUN /opt/anxin/bin/pip install --no-build-isolation --no-deps --no-index . && /opt/anxin/bin/anxin --help >/dev/null
 
 FROM python:3.13-slim-trixie
+# the Chinese font that PDF reports are set in
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-wqy-microhei && rm -rf /var/lib/apt/lists/*
+ENV ANXIN_REPORT_FONT=/usr/share/fonts/truetype/wqy/wqy-microhei.ttc
 # 1883 is also the user of the broker's image: both write the same password file
 RUN groupadd --gid 1883 anxin && useradd --uid 1883 --gid 1883 --no-create-home --home-dir / --shell /usr/sbin/nologin anxin
 COPY --from=build /opt/anxin /opt/anxin

@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """a violation that begins so soon after an order was closed reopens it"""
     order_climbs_days: int = Field(default=7, ge=1, le=90)
     """after its deadline an order rises by one more division so often"""
+    report_font: Path | None = None
+    """a TrueType font with Chinese characters, embedded into PDF reports; without one there are none"""
     data: Path | None = None
     """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
     standby_url: str = ""
