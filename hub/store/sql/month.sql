@@ -1,0 +1,66 @@
+-- What a monthly ledger is drawn up from, all as it was at `at` as far as it was known at `known_at`.
+
+-- name: settled
+-- one view of everything, for all statements of a ledger
+set transaction isolation level repeatable read
+
+-- name: place
+select code, title_zh, title_en from division where code = %(division)s
+
+-- name: below
+select code, title_zh, title_en from division where parent = %(division)s order by code
+
+-- name: entries
+with entry as materialized (select * from coverage_places(%(at)s, %(known_at)s, %(division)s, null)),
+standing as (
+    select s.subject, jsonb_object_agg(s.basis || '/' || s.module, to_jsonb(array[s.worst::bigint] || s.findings)) as figures
+    from coverage_standing(%(at)s, %(known_at)s, %(division)s, null, %(at)s) s group by s.subject
+), ordered as (
+    select institution, count(*) filter (where state <> 'draft') as open, count(*) filter (where state = 'raised') as raised
+    from order_states(%(at)s, %(known_at)s) group by institution
+), waived as (
+    select institution, count(*) as n from waivers_at(%(at)s, %(known_at)s) group by institution
+)
+select r.filing_number, r.title_zh, r.title_en, r.division, r.type, r.capacity, i.id::text as institution, coalesce(s.figures, '{}') as figures,
+       coalesce(o.open, 0) as open_orders, coalesce(o.raised, 0) as raised_orders, coalesce(w.n, 0) as waivers
+from entry e
+join register_as_of(%(at)s, %(known_at)s) r on r.filing_number = e.filing_number
+left join institution i on i.key = e.institution
+left join standing s on s.subject = e.subject
+left join ordered o on o.institution = e.institution
+left join waived w on w.institution = e.institution
+order by r.filing_number
+
+-- name: orders
+-- open at the end, or ended since the month began; never a draft
+select o.id::text as id, e.filing_number, i.title_zh, i.title_en, o.rule, o.citation ->> 'title_zh' as rule_zh, o.citation ->> 'title_en' as rule_en,
+       concat_ws(' ', nullif(o.citation ->> 'document', ''), nullif(o.citation ->> 'number', ''), nullif(o.citation ->> 'clause', '')) as clause,
+       s.state, g.at as issued_at, g.at + make_interval(days => o.days_to_remedy) as due_at,
+       case when s.state in ('closed', 'withdrawn') then s.at end as ended_at, coalesce(s.raised_to, '') as raised_to
+from coverage_places(%(at)s, %(known_at)s, %(division)s, null) e
+join institution i on i.key = e.institution
+join work_order o on o.institution = e.institution and o.drafted_at <= %(until)s
+join lateral (select s.state, s.at, s.raised_to from work_order_step s where s.work_order = o.id and s.at <= %(until)s order by s.n desc limit 1) s on true
+join lateral (select g.at from work_order_step g
+              where g.work_order = o.id and g.at <= %(until)s and g.event in ('issue', 'reopen') order by g.n desc limit 1) g on true
+where s.state not in ('closed', 'withdrawn') or s.at >= %(begins)s
+order by o.id
+
+-- name: waivers
+select w.id::text as id, e.filing_number, i.title_zh, i.title_en, w.rule, w.title_zh as rule_zh, w.title_en as rule_en, w.ground, w.document, w.approver,
+       w.since, case when w.ended_at <= %(until)s then least(w.ended_at, w.expires_at) else w.expires_at end as until
+from coverage_places(%(at)s, %(known_at)s, %(division)s, null) e
+join institution i on i.key = e.institution
+join waiver w on w.institution = e.institution
+where w.granted_at <= %(known_at)s and w.since < %(at)s and w.expires_at > %(begins)s
+  and (w.ended_at is null or w.ended_at > %(known_at)s or w.ended_at > %(begins)s)
+order by w.id
+
+-- name: flows
+-- orders issued, reopened, raised, closed and withdrawn, by month and by division at a level of so many digits
+select to_char(s.at at time zone '+08:00', 'YYYY-MM') as month, left(r.division, %(digits)s) as place, s.event, count(*) as n
+from work_order_step s
+join work_order o on o.id = s.work_order
+join register_entry r on r.institution = o.institution and r.removed_at is null and starts_with(r.division, %(division)s)
+where s.at >= %(begins)s and s.at < %(ends)s and s.event in ('issue', 'reopen', 'raise', 'close', 'withdraw')
+group by 1, 2, 3
