@@ -143,7 +143,10 @@ def _tell(found: Mapping[str, Any], *, as_json: bool) -> None:
             ("规则 Rule", f"{found['rule_title']['zh']} {found['rule_title']['en']}"),
             ("依据 Clause", cited),
             ("违规 Violation", f"{found['sentence']['zh']} {found['sentence']['en']}"),
-            ("状态 State", _STATES[found["state"]] + ("" if found["raised_to"] is None else f" → {found['raised_to']}")),
+            (
+                "状态 State",
+                _STATES[found["state"]] + ("" if found["raised_to"] is None else f" → {found['raised_to']}"),
+            ),
             ("期限 Due", "-" if found["due_at"] is None else show.moment(found["due_at"])),
             ("现状 Now", found["verdict"] or "不再适用 applies no more"),
         ]
@@ -152,7 +155,12 @@ def _tell(found: Mapping[str, Any], *, as_json: bool) -> None:
     show.table(
         ["时间\nAt", "事件\nEvent", "人\nBy", "内容\nNote"],
         (
-            [show.moment(step["at"]), step["event"], step["actor"], "\n".join(filter(None, (step["note"], step["attachment"])))]
+            [
+                show.moment(step["at"]),
+                step["event"],
+                step["actor"],
+                "\n".join(filter(None, (step["note"], step["attachment"]))),
+            ]
             for step in found["steps"]
         ),
     )
@@ -180,7 +188,15 @@ def waivers_list(
         show.console().print("没有豁免 No waivers.")
         return
     show.table(
-        ["编号\nWaiver", "机构\nInstitution", "规则\nRule", "理由\nGround", "批准\nApproved by", "至\nUntil", "状态\nState"],
+        [
+            "编号\nWaiver",
+            "机构\nInstitution",
+            "规则\nRule",
+            "理由\nGround",
+            "批准\nApproved by",
+            "至\nUntil",
+            "状态\nState",
+        ],
         (
             [
                 row["id"][:8],

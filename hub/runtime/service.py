@@ -24,8 +24,8 @@ from hub.core.backoff import full_jitter
 from hub.core.canary import PROFILE as CANARY_PROFILE
 from hub.core.coverage.rules import RulePack
 from hub.core.lane import State
-from hub.core.recordings import floor_by
 from hub.core.orders import DAY, Terms
+from hub.core.recordings import floor_by
 from hub.engine import read_passwords
 from hub.errors import BadInput, LinkDown
 from hub.mqtt import Broker, parse_broker

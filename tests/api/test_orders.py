@@ -10,8 +10,6 @@ import pytest
 
 from hub.api.app import create_app
 from hub.config import Settings
-from hub.core.coverage.judge import check
-from hub.core.coverage.waivers import amend
 from hub.core.escalation import Policy, Step
 from hub.core.orders import DAY, Terms
 from hub.core.rights import EVERYTHING, Role, Scope
@@ -21,9 +19,8 @@ from hub.store.hub_alarms import PROFILE
 from hub.store.order_desk import open_order_desk
 from hub.store.policies import Channel, Responder, put_policy, put_responder
 from hub.store.pool import connect, open_pool
-from hub.store.waivers import standing
 from tests.api import seed
-from tests.store.coverage_register import PACKS, PROFILES, Register
+from tests.store.coverage_register import PACKS, PROFILES, RULES, Register
 
 T0: Micros = 1_795_000_000_000_000
 HOUR = DAY // 24
@@ -58,12 +55,9 @@ class World:
 
     async def judge(self, at: Micros, seen_until: Micros | None = None) -> None:
         """Everything judged at `at`, and, as if somebody had looked all along, until `seen_until`."""
-        async with open_ledger(self.url, PROFILES) as ledger:
-            async with ledger.judging(await ledger.subjects()) as judging:
-                findings = [finding for facts in judging.facts for finding in check(PACKS, facts, at)]
-                async with await connect(self.url, "test") as conn:
-                    waivers = await standing(conn, None, at)
-                await judging.record(amend(findings, waivers, at), at)
+        async with open_ledger(self.url, PROFILES, RULES) as ledger:
+            async with ledger.judging(await ledger.subjects(), at) as judging:
+                await judging.record()
         self.register.do("update coverage_check set checked_at = %s", to_datetime(seen_until or at))
 
     async def look(self, at: Micros) -> dict[str, int]:
