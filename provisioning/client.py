@@ -71,6 +71,11 @@ class Hub:
         """Put `content` as it is at `path`."""
         self._send("PUT", path, content=content, headers={"Content-Type": "application/octet-stream"})
 
+    def post_bytes(self, path: str, content: bytes, **parameters: Any) -> Any:
+        """Hand `content` as it is to the hub."""
+        headers = {"Content-Type": "application/octet-stream"}
+        return self._send("POST", path, params=parameters, content=content, headers=headers)
+
     def delete(self, path: str) -> None:
         """Take away what is at `path`."""
         self._ask("DELETE", path)

@@ -78,7 +78,7 @@ def _register(document: Mapping[str, Any]) -> None:
         ["机构\nInstitution", "名称\nName", "义务\nObligation", "目标\nTarget", "建议\nRecommend."],
         (
             [
-                row["institution"] or f"未接入 not connected\n{row['filing_number']}",
+                _named(row),
                 f"{row['title']['zh']}\n{row['title']['en']}",
                 *(row["verdicts"][basis] for basis in _BASES),
             ]
@@ -88,12 +88,19 @@ def _register(document: Mapping[str, Any]) -> None:
     )
 
 
+def _named(row: Mapping[str, Any]) -> str:
+    if row["institution"] is None:
+        return f"未接入 not connected\n{row['filing_number']}"
+    return str(row["institution"]) + ("" if row["registered"] else "\n不在名册 not registered")
+
+
 def _subject(document: Mapping[str, Any]) -> None:
     out = show.console()
     checked = show.moment(document["checked_at"]) + (" (过时 stale)" if document["stale"] else "")
     show.pairs(
         [
             ("机构 Institution", f"{document['subject']} {document['title']['zh']} {document['title']['en']}"),
+            ("备案号 Filing number", document["filing_number"] or "不在名册 not registered"),
             *((title, document["verdicts"][basis]) for basis, title in _BASES.items()),
             ("判定时间 Checked", checked),
         ]

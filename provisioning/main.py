@@ -15,6 +15,7 @@ from provisioning.errors import BadManifest, Exit, HubError
 from provisioning.exercise_app import drill_app, proof_app, prove, window_app
 from provisioning.hiding_app import add_to, armed_app, maintenance_app
 from provisioning.order_app import orders_app, waivers_app
+from provisioning.register_app import attest_app, plan_app, register_app, view_app
 
 if TYPE_CHECKING:
     from provisioning.client import Hub
@@ -48,6 +49,10 @@ app.add_typer(floor_app, name="floor")
 app.add_typer(proof_app, name="proof")
 app.add_typer(drill_app, name="drill")
 app.add_typer(window_app, name="window")
+app.add_typer(register_app, name="register")
+app.add_typer(plan_app, name="zone-plan")
+app.add_typer(view_app, name="view")
+app.add_typer(attest_app, name="attest")
 add_to(alarm_app)
 app.add_typer(maintenance_app, name="maintenance")
 app.add_typer(armed_app, name="armed")

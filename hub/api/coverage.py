@@ -65,6 +65,7 @@ class CoverageRow(BaseModel):
     subject: str = Field(description="the institution's id, or `register:<filing number>`")
     institution: str | None
     filing_number: str | None = Field(description="null where it is not on the register: then it is in no figure")
+    registered: bool
     connected: bool
     division: str
     type: str
@@ -162,6 +163,7 @@ class SubjectCoverage(BaseModel):
     subject: str
     institution: str | None
     filing_number: str | None
+    registered: bool = Field(description="false where it is not on the register: then it is in no figure")
     division: str
     type: str
     title: Name
@@ -228,6 +230,7 @@ async def show_coverage(
         subject=subject,
         institution=row["institution"],
         filing_number=row["filing_number"],
+        registered=row["filing_number"] is not None,
         division=row["division"],
         type=row["type"],
         title=Name(zh=row["title_zh"], en=row["title_en"]),
@@ -273,6 +276,7 @@ def _row(one: _Placed, fresh_since: datetime) -> CoverageRow:
         subject=standing.subject,
         institution=standing.institution,
         filing_number=standing.filing_number,
+        registered=standing.filing_number is not None,
         connected=standing.institution is not None,
         division=standing.division,
         type=standing.type,

@@ -23,7 +23,7 @@ from hub.core.coverage.facts import (
     ZoneFact,
 )
 from hub.core.rota import Calendar
-from hub.model import AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
+from hub.model import SECOND, AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
 from hub.store import duty, hours, leases, recordings
 from hub.store.pool import Connection
@@ -33,6 +33,9 @@ from hub.store.rows import Row, all_rows
 _SQL = queries("coverage_facts")
 _KINDS = [kind.value for kind in AttestationKind]
 _OPEN_DAYS = 8
+_HOUR: Micros = 3600 * SECOND
+_HEARD_WITHIN: Micros = 6 * _HOUR
+"""What moves with every beat is told so coarsely, always too old, never too new: facts that are the same are kept once."""
 _log = structlog.get_logger(__name__)
 
 UNCONNECTED = "register:"
@@ -164,12 +167,13 @@ class Facts:
             link_since=to_micros(row["link_since"]),
             function_state=FunctionState(row["function_state"]),
             function_since=to_micros(row["function_since"]),
-            last_heard_at=None if row["last_heard_at"] is None else to_micros(row["last_heard_at"]),
+            last_heard_at=_heard(row),
             proven=() if proven is None else (("", proven),),
             behind=tuple(_behind(row, institution)),
             sees=tuple(map(_view, read.views.get(row["id"], ()))),
             values=tuple(
-                Value(one["point"], one["value"], to_micros(one["at"])) for one in read.values.get(row["id"], ())
+                Value(one["point"], one["value"], _down(to_micros(one["at"]), _HOUR))
+                for one in read.values.get(row["id"], ())
             ),
         )
 
@@ -212,6 +216,18 @@ def _unconnected(row: Row) -> InstitutionFacts:
         filing_number=row["filing_number"],
         capacity=row["capacity"],
     )
+
+
+def _down(at: Micros, step: Micros) -> Micros:
+    return at - at % step
+
+
+def _heard(row: Row) -> Micros | None:
+    """When it was heard last: to the microsecond where it is silent."""
+    if row["last_heard_at"] is None:
+        return None
+    at = to_micros(row["last_heard_at"])
+    return _down(at, _HEARD_WITHIN) if row["link_state"] == LinkState.ONLINE else at
 
 
 def _zone(row: Row) -> ZoneFact:
