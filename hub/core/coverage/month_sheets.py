@@ -17,7 +17,7 @@ BEIJING = timezone(timedelta(hours=8))
 Cell = str | int | float | None
 """a number is a count or, where it is a float, a rate from 0 to 1; None is an empty cell"""
 
-_FIGURES: dict[tuple[Basis, str], tuple[str, str]] = {
+FIGURES: dict[tuple[Basis, str], tuple[str, str]] = {
     (Basis.OBLIGATION, ""): ("法定义务", "Obligations"),
     (Basis.TARGET, ""): ("全覆盖目标", "Full coverage"),
     (Basis.TARGET, "video"): ("视频", "Video"),
@@ -85,7 +85,7 @@ def _summary(month: Month) -> Sheet:
         ("接入率", "Rate"),
     ]
     for figure in COLUMNS:
-        zh, en = _FIGURES[figure]
+        zh, en = FIGURES[figure]
         headings += [(f"{zh}率", en)]
     headings += [("未知率", "Unknown"), ("豁免", "Waivers"), ("未结整改", "Open orders"), ("已上报", "Raised")]
     rows = [_summary_row(line) for line in summary(month)]
@@ -116,7 +116,7 @@ def _entries(month: Month) -> Sheet:
         ("类型", "Type"),
         ("托位", "Places"),
         ("接入", "Connected"),
-        *(_FIGURES[figure] for figure in COLUMNS),
+        *(FIGURES[figure] for figure in COLUMNS),
         ("不达标项", "Violations"),
         ("未知项", "Unknown"),
         ("豁免", "Waivers"),

@@ -4,6 +4,9 @@
 -- one view of everything, for all statements of a ledger
 set transaction isolation level repeatable read
 
+-- name: patiently
+set local statement_timeout = '60s'
+
 -- name: place
 select code, title_zh, title_en from division where code = %(division)s
 
@@ -56,11 +59,20 @@ where w.granted_at <= %(known_at)s and w.since < %(at)s and w.expires_at > %(beg
   and (w.ended_at is null or w.ended_at > %(known_at)s or w.ended_at > %(begins)s)
 order by w.id
 
+-- name: year
+-- the last snapshot of each month
+select distinct on (c.place, date_trunc('month', c.day)) to_char(c.day, 'YYYY-MM') as month, c.day, c.place, d.title_zh, d.title_en, c.register, c.connected,
+       c.oldest_check, c.stale, c.open_orders, c.raised_orders, c.waivers, c.taken_at, c.figures
+from coverage_day c join division d on d.code = c.place
+where c.kind = 'division' and c.place = any (%(places)s) and c.day between %(first)s and %(last)s
+order by c.place, date_trunc('month', c.day), c.day desc
+
 -- name: flows
--- orders issued, reopened, raised, closed and withdrawn, by month and by division at a level of so many digits
-select to_char(s.at at time zone '+08:00', 'YYYY-MM') as month, left(r.division, %(digits)s) as place, s.event, count(*) as n
+-- what happened to orders, by month
+select to_char(s.at at time zone interval '8 hours', 'YYYY-MM') as month, p.place, s.event, count(*)::int as n
 from work_order_step s
 join work_order o on o.id = s.work_order
-join register_entry r on r.institution = o.institution and r.removed_at is null and starts_with(r.division, %(division)s)
+join register_entry r on r.institution = o.institution and r.removed_at is null
+join unnest(%(places)s::text[]) as p(place) on starts_with(r.division, p.place)
 where s.at >= %(begins)s and s.at < %(ends)s and s.event in ('issue', 'reopen', 'raise', 'close', 'withdraw')
 group by 1, 2, 3

@@ -1,0 +1,126 @@
+"""The monthly ledger 月度台账 of a division, and the figures of a year. The same division, month and `known_at` give the same bytes."""
+
+import asyncio
+import threading
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from hub.api.access import Hub, Reader, Services
+from hub.api.problems import documented
+from hub.api.schemas import DivisionCode, GivenMoment
+from hub.core.coverage import month as core
+from hub.core.coverage.month_sheets import sheets, title
+from hub.core.coverage.rollup import figures
+from hub.core.coverage.year_sheets import Counted, year_sheet
+from hub.core.rights import Principal
+from hub.errors import NotFound
+from hub.model import to_datetime, to_micros
+from hub.reports import csv, pdf, xlsx
+from hub.store import month as store
+from hub.store import rollup
+from hub.store.session import transaction
+
+router = APIRouter(prefix="/ledgers", tags=["coverage"])
+MonthName = Annotated[str, Path(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="Like 2026-10.")]
+Year = Annotated[int, Path(ge=2000, le=2098)]
+MonthKind = Literal["xlsx", "pdf", "json"]
+YearKind = Literal["xlsx", "csv"]
+MEDIA = {
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pdf": "application/pdf",
+    "csv": "text/csv; charset=utf-8",
+}
+_AT_ONCE = threading.BoundedSemaphore(2)
+"""documents that are made at one time: each takes a processor for seconds"""
+
+
+@router.get("/{division}/months/{month}.{kind}", response_class=Response, responses=documented(409))
+async def show_month(
+    who: Reader,
+    hub: Hub,
+    division: DivisionCode,
+    month: MonthName,
+    kind: MonthKind,
+    known_at: Annotated[
+        GivenMoment | None,
+        Query(description="As it was known then; what was known a minute and a half ago when left out."),
+    ] = None,
+) -> Response:
+    """The ledger of a division: every entry of its register once, the figures, orders and waivers. It needs a scope over all of the division."""
+    return await month_document(hub, who, division, month, kind, known_at)
+
+
+@router.get("/{division}/years/{year}.{kind}", response_class=Response)
+async def show_year(who: Reader, hub: Hub, division: DivisionCode, year: Year, kind: YearKind) -> Response:
+    """The figures of each month of a year, as they were last counted in it, of a division and what is directly below it."""
+    return await year_document(hub, who, division, year, kind)
+
+
+async def month_document(
+    hub: Services, who: Principal, division: str, month: str, kind: str, known_at: datetime | None
+) -> Response:
+    """What the route answers; the console calls it too."""
+    _require(who, division)
+    known = None if known_at is None else to_micros(known_at)
+    async with transaction(hub.pool) as conn:
+        await store.begin(conn)
+        drawn = await store.draw_up(conn, division, month, known, to_micros(hub.clock()))
+    if kind == "json":
+        return JSONResponse({**core.document(drawn), "sha256": core.digest(drawn)})
+    made = await _made(_month_bytes, drawn, kind, hub)
+    return _file(made, f"anxin-{division}-{month}.{kind}", kind)
+
+
+def _month_bytes(drawn: core.Month, kind: str, hub: Services) -> bytes:
+    named, tables = title(drawn), sheets(drawn)
+    if kind == "pdf":
+        return pdf.document(named, tables, core.digest(drawn), hub.settings.report_font)
+    return xlsx.workbook(named, tables, to_datetime(drawn.known_at))
+
+
+async def year_document(hub: Services, who: Principal, division: str, year: int, kind: str) -> Response:
+    """What the route answers; the console calls it too."""
+    _require(who, division)
+    async with transaction(hub.pool) as conn:
+        await store.begin(conn)
+        rows, happened = await store.year(conn, division, year)
+    counted = [
+        Counted(
+            **{name: row[name] for name in ("month", "day", "register", "connected", "waivers", "open_orders")},
+            taken_at=to_micros(row["taken_at"]),
+            code=row["place"],
+            title=row["title_zh"] or row["title_en"],
+            figures=figures(row["figures"]),
+        )
+        for row in rows
+    ]
+    sheet = year_sheet(year, counted, {(row["month"], row["place"], row["event"]): row["n"] for row in happened})
+    latest = max((row["taken_at"] for row in rows), default=hub.clock())
+    named = (f"{division} {year} 年度考核数据", f"{division} {year}: figures for the annual assessment")
+    made = csv.table(sheet) if kind == "csv" else await _made(xlsx.workbook, named, [sheet], latest)
+    return _file(made, f"anxin-{division}-{year}.{kind}", kind)
+
+
+def _require(who: Principal, division: str) -> None:
+    if not rollup.sees_all(who.scope, division):
+        raise NotFound(f"no division {division}")
+
+
+async def _made(make: Any, *given: Any) -> bytes:
+    """In a thread, a few at one time: a ledger may take seconds, and alarms do not wait behind it."""
+    if not _AT_ONCE.acquire(blocking=False):
+        raise HTTPException(503, "other reports are being made: try again in a moment")
+    try:
+        found: bytes = await asyncio.to_thread(make, *given)
+    finally:
+        _AT_ONCE.release()
+    return found
+
+
+def _file(made: bytes, name: str, kind: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(made, media_type=MEDIA[kind], headers=headers)
