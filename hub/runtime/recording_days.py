@@ -21,6 +21,8 @@ from hub.profiles import Profile
 from hub.store.recordings import Roller, open_roller
 
 EVERY_SECONDS = 3600.0
+FIRST_SECONDS = 15.0
+"""After a start the first looks come soon, each after twice the time of the one before: what was just commissioned is not unknown for an hour."""
 BATCH = 50
 """Institutions rolled up in one transaction."""
 BACK_DAYS, FAR_BACK_DAYS = 1, 14
@@ -47,6 +49,7 @@ async def run(
     while True:
         try:
             async with open_roller(database_url, profiles) as roller:
+                pause = min(FIRST_SECONDS, every_seconds)
                 while True:
                     at = clock()
                     if await roller.is_alone():
@@ -55,7 +58,8 @@ async def run(
                         looked_far = local_day(at)
                         _log.info("recordings.rolled", batches=rolled, days=back + 1)
                     failures = 0
-                    await asyncio.sleep(every_seconds)
+                    await asyncio.sleep(pause)
+                    pause = min(every_seconds, 2 * pause)
         except (LinkDown, Conflict) as error:
             failures += 1
             if failures == 1:

@@ -103,7 +103,10 @@ async def test_what_recorders_and_cameras_said_becomes_days_that_count_with_a_da
         assert await roller.is_alone()
         await roll(roller, NOON, 14, batch=1)
         before = site.states()
-        await roll(roller, NOON, 14)  # the same again is the same
+        assert site.one("select count(*) from change where kind = 'registry'") == 1
+        await roll(roller, NOON, 14)  # the same again is the same, and a little more is not said anew
+        await roll(roller, NOON + DAY // 288, 1)
+        assert site.one("select count(*) from change where kind = 'registry'") == 1
     found = site.states()
     assert {key: replace_times(row) for key, row in before.items()} == {
         key: replace_times(row) for key, row in found.items()
@@ -157,6 +160,7 @@ async def test_a_camera_that_was_out_of_service_or_swapped_is_not_young_again_an
         assert (found["cam"]["outlook"], found["cam"]["needed_days"]) == ("short", 90.0)
         site.do("update device_state set admin_state = 'out_of_service'")
         await roll(roller, NOON, 1)
+        assert site.one("select count(*) from change where kind = 'registry'") == 2
     assert site.states() == {}
 
 

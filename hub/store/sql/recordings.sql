@@ -70,6 +70,8 @@ where device = any (%(devices)s) and day > %(day)s - 90 and day <= %(day)s and b
 group by device
 
 -- name: put
+-- A row is said anew when it matters, or after six hours: what rules are judged by is kept for ever, and must not move with every hour.
+with said as (
 insert into recording_state as t
 select d.key, d.institution, r.key, x.days, x.possible, x.gap_seconds, x.bad_seconds, x.read_at, x.installed_at, x.floor_days, x.outlook,
        x.counted_days, x.needed_days, x.a_day, x.short_at, x.full_at, x.days_then, %(at)s
@@ -84,10 +86,23 @@ on conflict (device) do update set
     floor_days = excluded.floor_days, outlook = excluded.outlook, counted_days = excluded.counted_days, needed_days = excluded.needed_days,
     a_day = excluded.a_day, short_at = excluded.short_at, full_at = excluded.full_at, days_then = excluded.days_then,
     updated_at = excluded.updated_at
+where (t.recorder, t.outlook, t.floor_days, t.installed_at, t.days is null, t.possible is null)
+      is distinct from (excluded.recorder, excluded.outlook, excluded.floor_days, excluded.installed_at, excluded.days is null, excluded.possible is null)
+   or abs(t.days - excluded.days) >= 0.5 or abs(t.possible - excluded.possible) >= 0.5
+   or abs(t.gap_seconds - excluded.gap_seconds) >= 600 or abs(t.bad_seconds - excluded.bad_seconds) >= 600
+   or excluded.read_at >= t.read_at + interval '6 hours' or (t.read_at is null) <> (excluded.read_at is null)
+returning institution
+)
+insert into change (kind, institution, payload)
+select distinct 'registry', i.key, jsonb_build_object('institution', i.id, 'recordings', true) from said join institution i on i.key = said.institution
 
 -- name: forget
 -- what is no longer in service, or no longer recorded by itself
-delete from recording_state s where s.institution = any (%(institutions)s) and not s.device = any (%(kept)s)
+with gone as (
+    delete from recording_state s where s.institution = any (%(institutions)s) and not s.device = any (%(kept)s) returning institution
+)
+insert into change (kind, institution, payload)
+select distinct 'registry', i.key, jsonb_build_object('institution', i.id, 'recordings', true) from gone join institution i on i.key = gone.institution
 
 -- name: facts
 select s.institution, d.id::text as device, r.id::text as recorder, s.days, s.possible, s.gap_seconds, s.bad_seconds, s.read_at, s.installed_at
