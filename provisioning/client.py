@@ -84,6 +84,11 @@ class Hub:
         """What the hub says of `path` where that is no JSON: a page, a table."""
         return self._answer("GET", path).text
 
+    def content(self, path: str, **parameters: Any) -> bytes:
+        """A document as it is; parameters that are None are left out."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self._answer("GET", path, params=given).content
+
     def items(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page."""
         cursor: str | None = None

@@ -1,6 +1,7 @@
-"""The command line of orders and waivers: `anxinctl orders …`, `anxinctl waivers …`."""
+"""The command line of orders, waivers and ledgers: `anxinctl orders …`, `anxinctl waivers …`, `anxinctl ledger …`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from provisioning.errors import Exit, HubError
 
 orders_app = typer.Typer(help="整改 Orders: list, show, issue, answer, withdraw.", no_args_is_help=True)
 waivers_app = typer.Typer(help="豁免 Waivers: list, grant, end.", no_args_is_help=True)
+ledger_app = typer.Typer(help="台账 Ledgers of a division: month, year.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
@@ -249,3 +251,52 @@ def waivers_end(
         full = _full_id(hub, "/waivers", waiver, "waivers")
         hub.delete(f"/waivers/{full}")
     print(f"{full[:8]}: 已终止 ended")
+
+
+Place = Annotated[str, typer.Option("--division", help="Whose ledger.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Where to write it; anxin-DIVISION-PERIOD.FORMAT if left out.")
+]
+Format = Annotated[str, typer.Option("--format", help="xlsx, pdf or json; of a year xlsx or csv.")]
+
+
+@ledger_app.command("month")
+def ledger_month(
+    context: typer.Context,
+    month: Annotated[str, typer.Argument(help="Like 2026-10.")],
+    division: Place,
+    format: Format = "xlsx",
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="RFC 3339: as it was known then; what is known now if left out.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """月度台账 Write the ledger of a division and month. The same month as known at the same time is the same file."""
+    path = f"/ledgers/{division}/months/{month}.{format}"
+    _write(context, path, output or Path(f"anxin-{division}-{month}.{format}"), known_at=known_at)
+
+
+@ledger_app.command("year")
+def ledger_year(
+    context: typer.Context,
+    year: Annotated[int, typer.Argument(help="Like 2026.")],
+    division: Place,
+    format: Format = "xlsx",
+    output: Output = None,
+) -> None:
+    """年度考核 Write the figures of each month of a year, of a division and of what is below it."""
+    path = f"/ledgers/{division}/years/{year}.{format}"
+    _write(context, path, output or Path(f"anxin-{division}-{year}.{format}"))
+
+
+def _write(context: typer.Context, path: str, output: Path, **parameters: str | None) -> None:
+    from provisioning.main import connect
+
+    hub = connect(context.obj)
+    with hub:
+        found = hub.content(path, **parameters)
+    try:
+        output.write_bytes(found)
+    except OSError as error:
+        raise HubError(f"{output}: {error.strerror}", Exit.BAD_INPUT) from None
+    print(f"{output}: {len(found)} bytes")

@@ -1,10 +1,13 @@
 """Orders and waivers over a real database: who may do what, what the facts do, and whom an overdue order reaches."""
 
+import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import openpyxl
 import psycopg
 import pytest
 
@@ -13,7 +16,7 @@ from hub.config import Settings
 from hub.core.escalation import Policy, Step
 from hub.core.orders import DAY, Terms
 from hub.core.rights import EVERYTHING, Role, Scope
-from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime
+from hub.model import SECOND, Micros, Priority, SignalClass, to_datetime, to_micros
 from hub.store.coverage import open_ledger
 from hub.store.hub_alarms import PROFILE
 from hub.store.order_desk import open_order_desk
@@ -259,3 +262,54 @@ async def test_a_rule_that_stops_to_apply_leaves_its_order_to_a_person(world: Wo
     assert "close" not in await world.look(T0 + 20 * DAY)
     assert (await world.order())["verdict"] is None
     assert (await world.look(T0 + 31 * DAY)).get("raise") == 1
+
+
+async def test_figures_and_ledgers_are_for_whoever_sees_all_of_a_division(world: World) -> None:
+    await world.judge(T0, T0 + 40 * DAY)
+    world.now = T0 + DAY
+    world.register.do("update register_version set since = '2026-01-01'")
+    month = f"{to_datetime(T0 + DAY // 3):%Y-%m}"
+    for who, path, status in (
+        ("city", "/rollup/divisions/1404", 200),
+        ("keeper", "/rollup/divisions/1404", 200),
+        ("neighbour", "/rollup/divisions/140403", 404),
+        ("keeper", "/rollup/divisions/1404/trend", 404),
+        ("city", "/rollup/divisions/1404/trend?days=3", 200),
+        ("province", "/rollup/divisions", 200),
+        ("province", "/rollup/groups", 200),
+        ("city", "/rollup/groups/none", 404),
+        ("keeper", f"/ledgers/1404/months/{month}.json", 404),
+        ("county", f"/ledgers/1404/months/{month}.xlsx", 404),
+        ("city", f"/ledgers/1404/months/{month}.pdf", 422),  # this hub names no font
+        ("city", "/ledgers/1404/months/2026-13.xlsx", 422),
+        ("city", "/ledgers/1404/months/2199-01.xlsx", 422),
+        ("county", "/ledgers/1404/years/2026.csv", 404),
+    ):
+        found = await world.ask(who, "GET", path, status=status)
+        if path == "/rollup/divisions/1404" and who == "city":
+            assert found["place"]["register_entries"] == 2
+            assert found["place"]["connected_rate"] == 0.5
+            assert found["place"]["connected_target"] == 0.85
+            assert found["place"]["target"]["all"]["institutions"]["unknown"] == 1
+            assert set(found["place"]["target"]["modules"]) >= {"video", "panic", "access", "fire"}
+        if path == "/rollup/divisions/1404" and who == "keeper":
+            assert found["place"]["register_entries"] == 1, "over what lies within the scope"
+    real = to_micros(datetime.now(UTC))
+    world.now = real + 200 * SECOND  # what was judged was recorded by the clock of the wall
+    known = to_datetime(real + 10 * SECOND).isoformat()
+    headers = {"Authorization": f"Bearer {world.tokens['city']}"}
+    transport = httpx.ASGITransport(world.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub/api/v1", headers=headers) as client:
+        here = f"/ledgers/1404/months/{to_datetime(real + DAY // 3):%Y-%m}"
+        books = [(await client.get(f"{here}.xlsx", params={"known_at": known})).content for _ in range(2)]
+        as_json = (await client.get(f"{here}.json", params={"known_at": known})).json()
+        year = await client.get("/ledgers/1404/years/2026.csv")
+        late = await client.get(f"{here}.xlsx", params={"known_at": to_datetime(world.now).isoformat()})
+    assert books[0] == books[1]
+    rows = [
+        row[0].value for row in openpyxl.load_workbook(io.BytesIO(books[0]))["名册明细 Entries"].iter_rows(min_row=4)
+    ]
+    assert rows == ["CZ-1", "CZ-2"] == [entry["filing_number"] for entry in as_json["entries"]]
+    assert len(as_json["sha256"]) == 64
+    assert year.content.startswith(b"\xef\xbb\xbf")
+    assert late.status_code == 422
