@@ -14,8 +14,8 @@ import typer
 from provisioning.errors import BadManifest, Exit, HubError
 from provisioning.exercise_app import drill_app, proof_app, prove, window_app
 from provisioning.hiding_app import add_to, armed_app, maintenance_app
-from provisioning.register_app import attest_app, plan_app, register_app, view_app
 from provisioning.order_app import ledger_app, orders_app, waivers_app
+from provisioning.register_app import attest_app, plan_app, register_app, view_app
 
 if TYPE_CHECKING:
     from provisioning.client import Hub
