@@ -53,8 +53,12 @@ class Given(NamedTuple):
     supersedes: UUID | None = None
 
 
-async def record(conn: Connection, who: Principal, given: Given, now: datetime, id: UUID | None = None) -> UUID | None:
+async def record(
+    conn: Connection, who: Principal, given: Given, now: datetime, id: UUID | None = None, *, by: str = "api"
+) -> UUID | None:
     """Store what a person states, in the caller's transaction; None where `id` is there already (a file that is imported again).
+
+    `by`: through what, for the audit log.
 
     Raises BadInput for what cannot stand, NotFound outside the scope, Conflict for a drill or a window that proves nothing here.
     """
@@ -79,7 +83,7 @@ async def record(conn: Connection, who: Principal, given: Given, now: datetime, 
         return None
     for n, one in enumerate(given.attachments, 1):
         await conn.execute(_SQL["attach"], {"attestation": made, "n": n, **one._asdict()})
-    detail = {"institution": given.institution, "kind": stated.kind.value}
+    detail = {"institution": given.institution, "kind": stated.kind.value, "by": by}
     action = "attestation.record" if given.supersedes is None else "attestation.correct"
     await audit.record(conn, who.name, action, f"attestation:{made}", detail)
     await _say(conn, place["key"], given.institution, made)
@@ -156,7 +160,7 @@ async def correct(conn: Connection, who: Principal, id: UUID, given: Given, now:
     return made
 
 
-async def withdraw(conn: Connection, who: Principal, id: UUID, note: str, now: datetime) -> UUID:
+async def withdraw(conn: Connection, who: Principal, id: UUID, note: str, now: datetime, *, by: str = "api") -> UUID:
     """Say that it never was. It stays on record with who said so."""
     row = await _locked(conn, who.scope, id)
     made = uuid4()
@@ -164,7 +168,7 @@ async def withdraw(conn: Connection, who: Principal, id: UUID, note: str, now: d
     said = {"key": row["key"], "kind": row["kind"], "at": row["at"], "number": "", "done_by": "", "note": note}
     given = {**nothing, **said, "id": made, "supersedes": id, "void": True}
     await conn.execute(_SQL["put"], {**given, "actor": who.name, "now": now})
-    detail = {"institution": row["institution"], "kind": row["kind"]}
+    detail = {"institution": row["institution"], "kind": row["kind"], "by": by}
     await audit.record(conn, who.name, "attestation.withdraw", f"attestation:{id}", detail)
     await _say(conn, row["key"], row["institution"], made)
     return made
@@ -179,7 +183,7 @@ async def _locked(conn: Connection, scope: Scope, id: UUID) -> Row:
     return row
 
 
-async def second(conn: Connection, who: Principal, id: UUID, now: datetime) -> None:
+async def second(conn: Connection, who: Principal, id: UUID, now: datetime, *, by: str = "api") -> None:
     """The second signature. Raises NotFound, or Conflict where it is signed, corrected, or recorded by the same person."""
     row = await _locked(conn, who.scope, id)
     if row["second"] is not None:
@@ -187,7 +191,7 @@ async def second(conn: Connection, who: Principal, id: UUID, now: datetime) -> N
     if who.name in (row["recorded_by"], row["done_by"]):
         raise Conflict("the second person is another one than the first")
     await conn.execute(_SQL["sign"], {"id": id, "actor": who.name, "now": now})
-    detail = {"institution": row["institution"], "kind": row["kind"]}
+    detail = {"institution": row["institution"], "kind": row["kind"], "by": by}
     await audit.record(conn, who.name, "attestation.second", f"attestation:{id}", detail)
     await _say(conn, row["key"], row["institution"], id)
 

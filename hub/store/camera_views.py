@@ -51,7 +51,9 @@ async def listed(
     return await all_rows(conn, _SQL["list"], {"scope": Jsonb(scope.as_json()), **asked, **keys})
 
 
-async def attest(conn: Connection, who: Principal, device: DeviceKey, seen: Mapping[str, Seen], at: datetime) -> None:
+async def attest(
+    conn: Connection, who: Principal, device: DeviceKey, seen: Mapping[str, Seen], at: datetime, *, by: str = "api"
+) -> None:
     """A person saw on the picture of `device` what is declared. Raises Conflict where what they saw is something else, or nothing is declared.
 
     What is seen in truth is declared by a manifest first: so what is attested and what stands in the plan are one.
@@ -65,6 +67,6 @@ async def attest(conn: Connection, who: Principal, device: DeviceKey, seen: Mapp
         raise Conflict(f"what was seen is not what is declared for {', '.join(differing)}: declare it anew first")
     await conn.execute(_SQL["attest"], {"device": device.key, "at": at, "actor": who.name})
     said = {zone: one._asdict() for zone, one in seen.items()}
-    await audit.record(conn, who.name, "view.attest", f"device:{device.id}", {"views": said})
+    await audit.record(conn, who.name, "view.attest", f"device:{device.id}", {"views": said, "by": by})
     payload = {"institution": device.institution, "views": device.id}
     await conn.execute(_SQL["say"], {"institution": device.institution_key, "payload": Jsonb(payload)})

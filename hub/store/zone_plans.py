@@ -58,7 +58,7 @@ async def _document(conn: Connection, key: int) -> dict[str, Any]:
     return document(zones, floors)
 
 
-async def sign(conn: Connection, who: Principal, institution: str, seen: str, note: str) -> UUID:
+async def sign(conn: Connection, who: Principal, institution: str, seen: str, note: str, *, by: str = "api") -> UUID:
     """Sign the plan whose digest the caller has seen, in the caller's transaction.
 
     Raises NotFound, or Conflict where there is no plan, where it is another one by now, or where this one is signed already.
@@ -77,7 +77,7 @@ async def sign(conn: Connection, who: Principal, institution: str, seen: str, no
     id = uuid4()
     signed = {"id": id, "key": key, "digest": seen, "plan": Jsonb(made), "version": locked["version"]}
     await conn.execute(_SQL["sign"], {**signed, "note": note, "actor": who.name})
-    detail = {"digest": seen, "version": locked["version"]}
+    detail = {"digest": seen, "version": locked["version"], "by": by}
     await audit.record(conn, who.name, "zone-plan.sign", f"institution:{institution}", detail)
     await conn.execute(_SQL["say"], {"key": key, "payload": Jsonb({"institution": institution, "zone_plan": "signed"})})
     return id

@@ -11,7 +11,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from psycopg import AsyncConnection
 
-from hub.core.rights import Permission
+from hub.core.rights import EVERYTHING, Permission
+from hub.store import zone_plans
 from tests.api import seed
 
 READ = Permission.READ
@@ -52,6 +53,8 @@ PAGES: Mapping[str, tuple[Shown, ...]] = {
     "/institutions/{institution}/floors/{floor}": (Shown("/institutions/{institution}/floors/1"),),
     "/coverage": (Shown("/coverage", whole=True), Shown("/coverage?division={division}", whole=True)),
     "/coverage/{subject}": (Shown("/coverage/{institution}"), Shown("/coverage/{institution}?at=2026-11-21T16:00:00")),
+    "/attestations": (Shown("/attestations", whole=True), Shown("/attestations?institution={institution}", whole=True)),
+    "/attestations/{attestation:uuid}/attachments/{n:int}": (Shown("/attestations/{attestation}/attachments/1"),),
     "/devices/{device}": (Shown("/devices/{device}"), Shown("/devices/{edge}")),
     "/duty": (Shown("/duty", whole=True),),
     "/drills": (Shown("/drills", whole=True),),
@@ -86,6 +89,15 @@ ACTIONS: Mapping[str, Done] = {
     "/institutions/{institution}/armed": Done(
         "/institutions/{institution}/armed", {"mode": "armed"}, Permission.MAINTAIN
     ),
+    "/institutions/{institution}/plan": Done(
+        "/institutions/{institution}/plan", {"digest": "{digest}"}, Permission.SUPERVISE
+    ),
+    "/attestations": Done("/attestations", {"institution": "{institution}", "kind": "sign"}, Permission.ATTEST),
+    "/attestations/{attestation:uuid}/second": Done("/attestations/{attestation}/second", {}, Permission.ATTEST),
+    "/attestations/{attestation:uuid}/withdraw": Done(
+        "/attestations/{attestation}/withdraw", {"note": "x"}, Permission.ATTEST
+    ),
+    "/devices/{device}/views": Done("/devices/{device}/views", {"seen": "nap:0.5:0"}, Permission.ATTEST),
     "/devices/{device}/test": Done("/devices/{device}/test", {}, Permission.TEST),
     "/duty/{rota}/handover": Done(
         "/duty/{rota}/handover", {"giver": "{post}", "taker": "{post}", "note": "x"}, answers=(403, 404)
@@ -137,7 +149,9 @@ def filled(text: str, ids: Ids) -> str:
 
 def foreign(ids: Ids) -> list[str]:
     """What must not be shown to whom this tenant does not exist."""
-    return [value for name, value in ids.items() if name not in ("name", "division")] + [f"operator of {ids['name']}"]
+    return [value for name, value in ids.items() if name not in ("name", "division", "digest")] + [
+        f"operator of {ids['name']}"
+    ]
 
 
 async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, str]:
@@ -188,6 +202,12 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
         "insert into arming (institution, mode, since, before, actor, reason) values (%s, 'armed', %s, 'auto', %s, '')",
         [tenant.key, now, f"armer of {name}"],
     )
+    attestation = uuid5(NAMESPACE_URL, f"patrol-{name}")
+    await conn.execute(
+        "insert into attestation_attachment values (%s, 1, %s, sha256('x'), '', 'x', null)",
+        [attestation, f"picture of {name}"],
+    )
+    digest = (await zone_plans.plan(conn, EVERYTHING, tenant.institution)).digest
     rota = f"{name}-rota"
     await conn.execute(
         "insert into rota (id, title_zh, title_en, institution) values (%s, '岗', 'Post', %s)", [rota, tenant.key]
@@ -205,6 +225,8 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
         "device": tenant.button,
         "edge": f"{name}-edge",
         "alarm": str(tenant.alarm),
+        "attestation": str(attestation),
+        "digest": digest,
     }
     made = [
         f"{what} of {name}" for what in ("declarer", "asker", "reason", "reference", "booker", "work", "maker", "armer")

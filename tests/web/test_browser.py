@@ -84,7 +84,10 @@ def every_page(hub: Hub, alarm: str) -> list[str]:
     """Every page of the console, of tenant a."""
     names = {**hub.names, "alarm": alarm}
     shown = [
-        page for pages in PAGES.values() for page in pages if "floors" not in page.at and "report.csv" not in page.at
+        page
+        for pages in PAGES.values()
+        for page in pages
+        if not any(part in page.at for part in ("floors", "report.csv", "attachments"))
     ]
     return [f"/console{filled(page.at, names)}" for page in shown if page.at != "/waiting"]
 

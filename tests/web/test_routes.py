@@ -13,6 +13,7 @@ from tests.web.routes import ACTIONS, PAGES, PUBLIC, Done, filled, foreign, furn
 SCRIPT = {"x_console": "1"}
 TABLES = (
     *("alarm_transition", "arming", "audit", "device_test", "drill", "drill_mark", "duty_handover", "handover"),
+    *("attestation", "attestation_second", "zone_plan_signature"),
     *("maintenance_window", "notification", "police_window", "proof", "shelving_asked", "change"),
 )
 """what a form of the console may write to"""
@@ -157,6 +158,7 @@ async def test_what_every_form_is_for_happens_once_and_is_in_the_audit_log(conso
     rows = await console.rows("select action, detail ->> 'by' from audit where action <> 'console.login' order by key")
     assert {by for _, by in rows} == {"console"}
     assert [action for action, _ in rows] == [
-        *("alarm.acknowledge", "institution.arm", "device.test", "drill.declare", "drill.cancel", "drill.record"),
+        *("alarm.acknowledge", "institution.arm", "zone-plan.sign", "attestation.record", "attestation.second"),
+        *("attestation.withdraw", "view.attest", "device.test", "drill.declare", "drill.cancel", "drill.record"),
         *("proof.ask", "window.book", "window.receipt", "maintenance.make", "maintenance.end"),
     ]
