@@ -5,17 +5,17 @@ time and connections, without a grant on any table of the hub, and without what 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from psycopg import errors, sql
+from psycopg import Error, conninfo, errors, sql
 from psycopg.types.json import Jsonb
 
 from hub.core.rights import Scope
 from hub.errors import BadInput, Conflict, Forbidden, NotFound
 from hub.store import audit
-from hub.store.pool import Connection
+from hub.store.pool import Connection, connect
 from hub.store.queries import queries
 from hub.store.rows import all_rows, one_row
 from hub.store.session import translated
@@ -23,9 +23,14 @@ from hub.store.session import translated
 _SQL = queries("readers")
 _ROLE = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _OURS = frozenset({"anxin_boards", "anxin_reader"})
-VIEWS = ("division", "subject", "finding", "coverage", "device", "alarm", "reading_hour")
+VIEWS = (
+    "division", "subject", "device", "alarm", "reading_hour", "place", "zone", "device_state", "verdict", "statement",
+    "history", "part", "rollup", "day", "work_order", "waiver", "response", "drill", "proof", "attestation", "recording", "stream", "hub",
+)  # fmt: skip
 """What every reader may select from, all in schema `dash`. A view that is not named here is closed."""
-FUNCTIONS = ("institutions()", "divisions()", "entries()")
+FUNCTIONS = (
+    "institutions()", "divisions()", "entries()", "everything()", "territory()", "moment(text)", "known(text)",
+)  # fmt: skip
 """What the views call, and the policies under them; they answer for the role that asks."""
 SETTINGS = (
     "alter role {} set default_transaction_read_only = on",
@@ -148,3 +153,18 @@ async def end_overdue(conn: Connection, seconds: float = OVERDUE_SECONDS) -> Seq
     with translated():
         rows = await all_rows(conn, _SQL["overdue"], {"seconds": seconds})
     return [row["role"] for row in rows if row["ended"]]
+
+
+async def try_queries(url: str, role: str, password: str, queries: Iterable[tuple[str, str]]) -> list[str]:
+    """Run each (name, SQL) as the role; what failed, by its name and PostgreSQL's message. Raises LinkDown where the role does not get in."""
+    failed: list[str] = []
+    conn = await connect(conninfo.make_conninfo(url, user=role, password=password), "dashboards-check", autocommit=True)
+    async with conn:
+        for name, text in queries:
+            try:
+                await conn.execute(text.encode(), prepare=False)
+            except Error as error:
+                failed.append(f"{name}: {error.diag.message_primary or type(error).__name__}")
+                if conn.broken:
+                    break
+    return failed

@@ -13,6 +13,7 @@ import pytest
 from hub.core.rights import EVERYTHING, Scope
 from hub.store.pool import connect
 from hub.store.readers import drop_reader, grant_reader
+from tests.dashboards.seeded import seed_district
 from tests.store.findings import add_finding
 
 DISTRICTS = ("140403", "140404")
@@ -99,6 +100,7 @@ def _seed(url: str) -> None:
                 "insert into coverage_check values (%s, now()), (%s, now())",
                 [f"sun-{district}", f"register:B-{district}"],
             )
+            seed_district(conn, district)
 
 
 @pytest.fixture(scope="module")

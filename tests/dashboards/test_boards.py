@@ -1,172 +1,357 @@
 """The boards: well formed, up to date, and every query of theirs runs as the read-only role on the real database."""
 
-import itertools
+import copy
 import json
 import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
-from dashboards.__main__ import GENERATED, stale, texts
-from dashboards.boards import BASES, BOARDS
-from dashboards.panels import SOURCE, WIDTH
+from dashboards.__main__ import GENERATED
+from dashboards.boards import boards
+from dashboards.checks import faults
+from dashboards.files import stale, texts, write
+from dashboards.panels import BASES, NO_TILES, SOURCE, UNKNOWN
+from dashboards.queries import expand, relative, sent
 from tests.dashboards.conftest import DISTRICTS, Readers
-from tests.dashboards.grafana import expand, relative
+from tests.store.findings import add_finding
 
 TREE = Path(__file__).parents[2]
-MADE: dict[str, dict[str, Any]] = {one["uid"]: one for one in (make() for make in BOARDS)}
-PANELS = [(uid, panel) for uid, one in MADE.items() for panel in one["panels"]]
-NAMES = [f"{uid}-{panel['id']}" for uid, panel in PANELS]
-UNITS = {"short", "percent", "s", "dateTimeAsLocal"}
+MADE: dict[str, dict[str, Any]] = {one["uid"]: one for one in boards()}
+CHINESE = [uid for uid in MADE if not uid.endswith("-en")]
 MINE, OTHER = DISTRICTS
-CHOSEN = {"division": "all", "institution": "all", "device": f"d-0-{MINE}"}
-RANGES = ("now-1h", "now-24h", "now-30d")
+CHOSEN = {
+    "division": "all", "institution": f"sun-{MINE}", "device": f"d-0-{MINE}", "zone": "nap", "basis": "obligation", "rule": "all", "as_of": "", "known_at": "",
+}  # fmt: skip
+LOOKS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("now-30d", {}),
+    ("now-1h", {"division": MINE, "institution": "all", "basis": "target"}),
+    ("now-90d", {"division": "1404", "as_of": "2026-03-01", "known_at": "2026-04-01 08:00", "rule": "rule-turned"}),
+    ("now-24h", {"division": "it's none", "institution": "none", "device": "none", "zone": "none"}),
+)
+"""Ranges and choices under which every query runs."""
 
 
-def _run(readers: Readers, who: str, sql: str, since: str = "now-24h", **chosen: str) -> tuple[list[str], list[Any]]:
-    now = datetime.now(UTC)
-    text = expand(sql, relative(since, now), now, {**CHOSEN, **chosen})
-    with readers.connect(who) as conn:
-        cursor = conn.execute(text.encode())
+class Asked:
+    """Queries as one role, over one connection."""
+
+    def __init__(self, conn: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._conn = conn
+
+    def rows(self, sql: str, since: str = "now-30d", **chosen: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        now = datetime.now(UTC)
+        cursor = self._conn.execute(expand(sql, relative(since, now), now, {**CHOSEN, **chosen}).encode())
         assert cursor.description is not None
         return [one.name for one in cursor.description], cursor.fetchall()
 
+    def records(self, sql: str, since: str = "now-30d", **chosen: str) -> list[dict[str, Any]]:
+        names, rows = self.rows(sql, since, **chosen)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def everything(readers: Readers) -> Iterator[Asked]:
+    with readers.connect("all") as conn:
+        yield Asked(conn)
+
+
+@pytest.fixture(scope="module")
+def county(readers: Readers) -> Iterator[Asked]:
+    with readers.connect(MINE) as conn:
+        yield Asked(conn)
+
+
+# ---- as files, and as Grafana's JSON ----
+
 
 def test_what_is_generated_is_up_to_date() -> None:
-    assert stale(GENERATED) == []
+    assert stale(GENERATED, boards()) == []
 
 
 def test_a_file_that_differs_is_missing_or_should_not_be_there_is_stale(tmp_path: Path) -> None:
-    first, *rest = texts()
+    first, *rest = texts(boards())
     for name in rest:
         (tmp_path / name).write_text("{}")
-    (tmp_path / "gone.json").write_text("{}")
-    assert stale(tmp_path) == sorted([first, *rest, "gone.json"])
+    (tmp_path / "anxin-gone.json").write_text("{}")
+    assert stale(tmp_path, boards()) == sorted([first, *rest, "anxin-gone.json"])
+    assert write(tmp_path, boards()) == len(MADE)
+    assert stale(tmp_path, boards()) == []
 
 
-@pytest.mark.parametrize("uid", MADE)
-def test_a_board_is_well_formed(uid: str) -> None:
-    one = MADE[uid]
-    ids = [panel["id"] for panel in one["panels"]]
-    assert len(set(ids)) == len(ids)
-    assert json.loads(json.dumps(one)) == one
-    titles = (
-        [panel["title"] for panel in one["panels"]] + [one["title"]] + [v["label"] for v in one["templating"]["list"]]
+def test_there_is_a_board_for_everything_that_the_regulator_asks_in_both_languages() -> None:
+    wanted = (
+        "coverage map modules clauses institution zone orders alarms responses drills recordings devices hub".split()
     )
-    for title in titles:
-        assert re.match(r"[^ ]*[\u4e00-\u9fff]", title), f"{title}: Chinese first"
-        assert re.search(r"[A-Za-z]{4}", title), f"{title}: English second"
+    assert set(MADE) == {f"anxin-{name}" for name in wanted} | {f"anxin-{name}-en" for name in wanted}
+
+
+def test_nothing_is_wrong_with_the_boards() -> None:
+    assert faults(list(MADE.values())) == []
+    assert [json.loads(json.dumps(one)) for one in MADE.values()] == list(MADE.values())
+
+
+def _mark(board: dict[str, Any], value: str, color: str) -> None:
+    for panel in board["panels"]:
+        for override in panel["fieldConfig"]["overrides"]:
+            for one in override["properties"]:
+                if one["id"] == "mappings" and value in one["value"][0].get("options", {}):
+                    one["value"][0]["options"][value]["color"] = color
+
+
+SPOILT: dict[str, Callable[[dict[str, Any]], object]] = {
+    "overlap": lambda b: b["panels"][1]["gridPos"].update(x=0),
+    "leaves the grid": lambda b: b["panels"][1]["gridPos"].update(x=23),
+    "one id": lambda b: b["panels"][1].update(id=1),
+    "other language": lambda b: b["panels"][0].update(title="Register"),
+    "no variable": lambda b: b["templating"]["list"].pop(),
+    "not a view of dash": lambda b: b["panels"][0]["targets"][0].update(rawSql="select 1 as age, 2 as complete from public.device"),
+    "neither age nor completeness": lambda b: b["panels"][0]["targets"][0].update(rawSql="select count(*) from dash.subject"),
+    "another data source": lambda b: b["panels"][0].update(datasource={"type": "x", "uid": "y"}),
+    "unit": lambda b: b["panels"][0]["fieldConfig"]["defaults"].update(unit="furlongs"),
+    "green where there is nothing": lambda b: b["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"][0].update(color="green"),
+    "no value is not grey": lambda b: b["panels"][0]["fieldConfig"]["defaults"]["mappings"][0]["options"]["result"].update(color="green"),
+    "kind pie": lambda b: b["panels"][0].update(type="pie"),
+    "not one of ours": lambda b: b.update(uid="Other Board"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", SPOILT)
+def test_a_spoilt_board_is_found_out(fault: str) -> None:
+    spoilt = copy.deepcopy(list(MADE.values()))
+    SPOILT[fault](spoilt[0])
+    found = faults(spoilt)
+    assert any(fault in one for one in found), found
+
+
+def test_a_green_unknown_and_a_link_that_leads_nowhere_are_found_out() -> None:
+    spoilt = copy.deepcopy(MADE)
+    _mark(spoilt["anxin-institution"], "unknown", "green")
+    assert any("unknown is not grey" in one for one in faults(list(spoilt.values())))
+    gone = [one for uid, one in copy.deepcopy(MADE).items() if uid != "anxin-zone"]
+    assert any("leads nowhere" in one for one in faults(gone))
+
+
+def test_no_tile_server_is_asked_unless_one_is_named() -> None:
+    def basemap(made: dict[str, Any]) -> dict[str, Any]:
+        (found,) = [panel["options"]["basemap"] for panel in made["panels"] if panel["type"] == "geomap"]
+        return dict(found)
+
+    assert basemap(MADE["anxin-map"])["config"]["url"] == NO_TILES
+    assert NO_TILES.startswith("data:image/")
+    assert "http" not in json.dumps(list(MADE.values()))
+    named = {one["uid"]: one for one in boards("https://tiles.example.org/{z}/{x}/{y}.png")}
+    assert basemap(named["anxin-map"])["config"]["url"] == "https://tiles.example.org/{z}/{x}/{y}.png"
+
+
+# ---- every query, as the role ----
 
 
 @pytest.mark.parametrize("uid", MADE)
-def test_panels_do_not_overlap_and_stay_within_the_grid(uid: str) -> None:
-    places = [panel["gridPos"] for panel in MADE[uid]["panels"]]
-    for place in places:
-        assert 0 <= place["x"] < place["x"] + place["w"] <= WIDTH
-    for a, b in itertools.combinations(places, 2):
-        apart = (
-            a["x"] + a["w"] <= b["x"]
-            or b["x"] + b["w"] <= a["x"]
-            or a["y"] + a["h"] <= b["y"]
-            or b["y"] + b["h"] <= a["y"]
-        )
-        assert apart, (a, b)
+def test_every_query_runs_as_the_reader_for_several_ranges_and_choices(everything: Asked, uid: str) -> None:
+    shown = {panel["id"]: panel for panel in MADE[uid]["panels"]}
+    for since, chosen in LOOKS if uid in CHINESE else LOOKS[:1]:
+        for where, shape, sql in sent(MADE[uid]):
+            names, rows = everything.rows(sql, since, **chosen)
+            assert len(set(names)) == len(names), where
+            if shape == "choice":
+                assert names == ["__text", "__value"], where
+                continue
+            panel = shown[int(where.split()[1])]
+            if shape == "time_series":
+                times = [row[names.index("time")] for row in rows]
+                assert times == sorted(times), where
+                continue
+            assert {"age", "complete"} <= set(names), where
+            for row in rows:
+                age, complete = row[names.index("age")], row[names.index("complete")]
+                assert age is None or age >= -5, (where, age)
+                assert complete is None or 0 <= complete <= 100, (where, complete)
+            if panel["type"] == "stat":
+                assert [names, len(rows)] == [["value", "age", "complete"], 1], where
+            if panel["type"] in ("table", "geomap"):
+                titled = {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]}
+                assert set(names) - titled <= {"latitude", "longitude", "institution", "division"}, (
+                    f"{where}: every column has a title"
+                )
 
 
-@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=NAMES)
-def test_a_panel_reads_the_provisioned_source_and_only_known_variables_and_units(
-    uid: str, panel: dict[str, Any]
-) -> None:
-    known = {variable["name"] for variable in MADE[uid]["templating"]["list"]}
-    assert panel["datasource"] == SOURCE
-    for target in panel["targets"]:
-        assert target["datasource"] == SOURCE
-        assert set(re.findall(r"\$\{(\w+)\}", target["rawSql"])) <= known
-        assert set(re.findall(r"from (\S+)", target["rawSql"])) <= {f"dash.{view}" for view in ("subject", "coverage", "finding", "device", "alarm", "reading_hour")} | {"now()"}  # fmt: skip
-    shown = [panel["fieldConfig"]["defaults"]]
-    shown += [{p["id"]: p["value"] for p in o["properties"]} for o in panel["fieldConfig"]["overrides"]]
-    assert {one["unit"] for one in shown if "unit" in one} <= UNITS
-
-
-@pytest.mark.parametrize("since", RANGES)
-@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=NAMES)
-def test_every_query_runs_as_the_reader_for_several_ranges_and_choices(
-    readers: Readers, uid: str, panel: dict[str, Any], since: str
-) -> None:
-    (target,) = panel["targets"]
-    for chosen in ({}, {"division": MINE}, {"institution": f"sun-{MINE}"}, {"division": "it's none"}):
-        names, rows = _run(readers, "all", target["rawSql"], since, **chosen)
-        assert len(set(names)) == len(names)
-        if panel["type"] == "stat":
-            assert [len(row) for row in rows] == [1]
-        if panel["type"] == "table":
-            shown = {override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"]}
-            assert shown == set(names), "every column has a title"
-        if target["format"] == "time_series":
-            times = [row[names.index("time")] for row in rows]
-            assert times == sorted(times)
-
-
-@pytest.mark.parametrize(("uid", "panel"), PANELS, ids=NAMES)
-def test_a_reader_of_one_district_is_shown_nothing_of_another(
-    readers: Readers, uid: str, panel: dict[str, Any]
-) -> None:
-    (target,) = panel["targets"]
-    _, rows = _run(readers, MINE, target["rawSql"], "now-30d", device=f"d-0-{OTHER}")
-    assert OTHER not in str(rows)
-    if "device = '${device}'" in target["rawSql"]:
-        assert rows == []
-
-
-@pytest.mark.parametrize("uid", MADE)
-def test_the_choices_are_those_within_the_readers_scope(readers: Readers, uid: str) -> None:
-    for variable in MADE[uid]["templating"]["list"]:
-        names, rows = _run(readers, MINE, variable["query"])
-        assert names == ["__text", "__value"]
-        assert MINE in str(rows)
-        assert OTHER not in str(rows)
+@pytest.mark.parametrize("uid", CHINESE)
+def test_a_reader_of_one_district_is_shown_nothing_of_another(county: Asked, everything: Asked, uid: str) -> None:
+    for where, _, sql in sent(MADE[uid]):
+        for chosen in (
+            {},
+            {"institution": f"sun-{OTHER}", "device": f"d-0-{OTHER}"},
+            {"division": OTHER, "institution": "all"},
+        ):
+            _, rows = county.rows(sql, "now-90d", **chosen)
+            assert OTHER not in str(rows), where
+    shown = [str(everything.rows(sql, "now-90d", institution="all")[1]) for _, _, sql in sent(MADE[uid])]
+    if uid not in ("anxin-institution", "anxin-zone", "anxin-modules"):
+        assert any(OTHER in one for one in shown), "as the role of everything it is there"
 
 
 # ---- what the boards say ----
 
 
-def _panel(uid: str, title: str) -> str:
+def _sql(uid: str, title: str) -> str:
     (found,) = [panel for panel in MADE[uid]["panels"] if panel["title"].startswith(title)]
     return str(found["targets"][0]["rawSql"])
 
 
-def test_the_register_and_who_is_not_connected_are_counted(readers: Readers) -> None:
-    counted = [_run(readers, MINE, _panel("anxin-coverage", title))[1] for title in ("名册", "已接入", "未接入")]
-    assert counted == [[(2,)], [(1,)], [(1,)]]
+def _value(asked: Asked, uid: str, title: str, **chosen: str) -> Any:
+    (row,) = asked.records(_sql(uid, title), **chosen)
+    return row["value"]
 
 
-def test_the_three_figures_are_never_mixed(readers: Readers) -> None:
-    # one district: obligations 1 of 2 and an unknown of the unconnected one, its target 1 of 1, no recommendation applies
-    figures = {}
-    for basis, title in BASES.items():
-        (((rate,),),) = [_run(readers, MINE, _panel("anxin-coverage", f"{title}: "))[1]]
-        figures[basis] = None if rate is None else round(float(rate), 1)
-    assert figures == {"obligation": 33.3, "target": 100.0, "recommendation": None}
+def test_the_register_is_counted_by_the_totals_of_the_day(county: Asked) -> None:
+    assert [_value(county, "anxin-coverage", title) for title in ("名册", "已接入", "判定过时")] == [4, 3, 1]
+    (row,) = county.records(_sql("anxin-coverage", "名册"))
+    assert 60 <= row["age"] < 600
+    assert row["complete"] == 50.0, "two of four were judged lately"
 
 
-def test_the_unconnected_stand_first_and_findings_cite_their_clause(readers: Readers) -> None:
-    names, rows = _run(readers, MINE, _panel("anxin-coverage", "按机构"))
-    assert [row[names.index("connected")] for row in rows] == ["no", "yes"]
-    names, rows = _run(readers, MINE, _panel("anxin-coverage", "判定"))
-    assert [row[names.index("verdict")] for row in rows] == ["unknown", "non_compliant"]
-    assert {tuple(row[names.index(key)] for key in ("document", "number", "clause")) for row in rows} == {
-        ("某标准", "GB 1", "4.2")
-    }
+def test_the_three_figures_are_never_mixed_and_unknown_counts_against_them(county: Asked) -> None:
+    for words, _ in BASES.values():
+        assert float(_value(county, "anxin-coverage", f"{words.zh}：")) == 25.0
+    assert _value(county, "anxin-coverage", "名册", as_of="2001-01-01") is None, (
+        "where nothing is known there is no figure"
+    )
 
 
-def test_what_waits_for_a_person_is_counted_with_its_age(readers: Readers) -> None:
-    (((waiting,),),) = [_run(readers, MINE, _panel("anxin-alarms", "待接警"))[1]]
-    (((age,),),) = [_run(readers, MINE, _panel("anxin-alarms", "最久未接警"))[1]]
-    assert waiting == 3
-    assert 300 <= float(age) < 360
+def test_the_unconnected_stand_first_with_what_is_unknown(county: Asked) -> None:
+    rows = county.records(_sql("anxin-coverage", "机构"))
+    assert [row["connected"] for row in rows] == ["no", "yes"]
+    assert [(row["non_compliant"], row["unknown"], row["compliant"]) for row in rows] == [(0, 1, 0), (1, 1, 1)]
+
+
+def test_a_past_day_shows_what_held_then_and_what_was_known_then(county: Asked) -> None:
+    def verdict(**chosen: str) -> list[str]:
+        found = county.records(_sql("anxin-institution", "判定"), **chosen)
+        return [row["verdict"] for row in found if row["clause"] == "4.2" and MINE in row["sentence"]]
+
+    china = datetime.now(UTC) + timedelta(hours=8)
+    past = (china - timedelta(days=45)).strftime("%Y-%m-%d %H:%M")
+    assert verdict() == ["unsigned"], "it holds, on a plan that nobody signed"
+    assert verdict(as_of=past) == ["non_compliant"]
+    assert verdict(as_of=(china - timedelta(days=90)).strftime("%Y-%m-%d")) == []
+    assert verdict(as_of=past, known_at=past) == [], "the hub did not know it then"
+
+
+def test_what_was_held_green_while_nobody_looked_is_grey_as_known_then_too(readers: Readers, county: Asked) -> None:
+    now = datetime.now(UTC)
+    with psycopg.connect(readers.url, autocommit=True) as conn:
+        # compliant as known until ten hours ago; then the hub, back again, learnt that nobody had looked for the two hours before
+        row: dict[str, Any] = {
+            "subject": f"sun-{MINE}",
+            "seen": now - timedelta(hours=12),
+            "back": now - timedelta(hours=10),
+        }
+        add_finding(conn, subject=row["subject"], rule="rule-blind", verdict="compliant", since=now - timedelta(days=3))
+        conn.execute("alter table finding disable trigger user")
+        conn.execute("update finding set known_from = true_from, known_to = %(back)s where rule = 'rule-blind'", row)
+        conn.execute("alter table finding enable always trigger finding_kept")
+        conn.execute("alter table finding enable always trigger finding_whole")
+        add_finding(
+            conn,
+            subject=row["subject"],
+            rule="rule-blind",
+            verdict="compliant",
+            since=now - timedelta(days=3),
+            until=row["seen"],
+        )
+        add_finding(
+            conn,
+            subject=row["subject"],
+            rule="rule-blind",
+            verdict="unknown",
+            since=row["seen"],
+            until=row["back"],
+            sentence=("没有人看", "Nobody looked"),
+        )
+        conn.execute("alter table finding disable trigger user")
+        conn.execute("update finding set reason = 'stale' where rule = 'rule-blind' and verdict = 'unknown'")
+        conn.execute("alter table finding enable always trigger finding_kept")
+        conn.execute("alter table finding enable always trigger finding_whole")
+
+    def verdict(hours: float, known: float | None) -> list[str]:
+        def said(back: float) -> str:
+            return (now + timedelta(hours=8) - timedelta(hours=back)).strftime("%Y-%m-%d %H:%M:%S")
+
+        found = county.records(
+            _sql("anxin-clauses", "判定").replace("where verdict in", "where true or verdict in"),
+            rule="rule-blind",
+            as_of=said(hours),
+            known_at="" if known is None else said(known),
+        )
+        return [one["verdict"] for one in found]
+
+    assert verdict(13, None) == verdict(13, 12.5) == ["compliant"]
+    assert verdict(11, None) == ["unknown"]
+    assert verdict(11, 11) == ["unknown"], "no green while nobody looked, whenever one looks at it"
+
+
+def test_a_verdict_that_nobody_renews_is_grey_on_every_board(readers: Readers, county: Asked) -> None:
+    with psycopg.connect(readers.url, autocommit=True) as conn:
+        conn.execute("update coverage_check set checked_at = now() - interval '1 hour'")
+        try:
+            assert float(_value(county, "anxin-institution", "义务：")) == 0.0
+            (row,) = county.records(_sql("anxin-map", "地图"))
+            assert row["rate"] == -1.0, "the map has a colour of its own for what is not known"
+            assert row["age"] >= 3600
+            verdicts = {row["verdict"] for row in county.records(_sql("anxin-institution", "判定"))}
+            assert "compliant" not in verdicts
+            clauses = county.records(_sql("anxin-clauses", "按条款"))
+            assert sum(row["compliant"] for row in clauses) == 0
+        finally:
+            conn.execute("update coverage_check set checked_at = now()")
+    assert float(_value(county, "anxin-institution", "义务：")) > 0
+
+
+def test_the_colour_of_unknown_is_grey_and_only_full_coverage_is_green() -> None:
+    (shown,) = [panel for panel in MADE["anxin-map"]["panels"] if panel["type"] == "geomap"]
+    steps = shown["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [(step["color"], step["value"]) for step in steps] == [
+        (UNKNOWN, None), ("red", 0), ("orange", 80), ("green", 100),
+    ]  # fmt: skip
+
+
+def test_clauses_are_cited_and_who_breaks_one_is_listed(county: Asked) -> None:
+    rows = {row["rule"]: row for row in county.records(_sql("anxin-clauses", "按条款"))}
+    assert {(row["document"], row["number"], row["clause"]) for row in rows.values()} == {("某标准", "GB 1", "4.2")}
+    assert (rows["rule-turned"]["unknown"], rows["rule-turned"]["compliant"]) == (1, 0), (
+        "a plan that nobody signed is no green"
+    )
+    broken = county.records(_sql("anxin-clauses", "判定"), rule="rule-1")
+    assert [(row["verdict"], row["institution"]) for row in broken] == [("non_compliant", f"sun-{MINE}")]
+
+
+def test_what_waits_for_a_person_is_counted_with_its_age(county: Asked) -> None:
+    assert _value(county, "anxin-alarms", "待接警", institution="all") == 3
+    assert 300 <= _value(county, "anxin-alarms", "最久未接警", institution="all") < 400
+
+
+def test_who_was_never_reached_makes_no_figure_better(county: Asked) -> None:
+    (row,) = county.records(_sql("anxin-responses", "火警与一键报警 50 % 接警"), institution="all")
+    assert (row["value"], row["complete"]) == (None, 0.0), (
+        "three presses that nobody took: no figure, and nothing of it is there"
+    )
+
+
+def test_orders_drills_attestations_and_recordings_are_counted(county: Asked) -> None:
+    counted = [_value(county, "anxin-orders", title, institution="all") for title in ("未办结", "已逾期", "有效豁免")]
+    assert counted == [1, 1, 1]
+    assert _value(county, "anxin-drills", "演练应按", institution="all") == 50.0
+    assert _value(county, "anxin-drills", "已过有效期", institution="all") == 1
+    assert _value(county, "anxin-drills", "通路验证", institution="all") == 100.0
+    (row,) = county.records(_sql("anxin-recordings", "不足"), institution="all")
+    assert (row["value"], row["complete"]) == (1, 50.0)
+    (press, missed) = county.records(_sql("anxin-drills", "演练：应按"), institution="all")
+    assert (press["taken"] or missed["taken"], sorted([press["complete"], missed["complete"]])) == (40, [0, 50])
 
 
 def test_provisioning_names_the_source_and_the_folder_that_compose_mounts() -> None:
@@ -194,3 +379,10 @@ def test_macros_are_expanded_as_grafana_does() -> None:
         made("$__fill(x)")
     with pytest.raises(KeyError):
         made("${y}")
+
+
+def test_an_argument_of_a_macro_holds_no_bracket_as_grafana_reads_none() -> None:
+    for one in MADE.values():
+        for where, _, sql in sent(one):
+            for arguments in re.findall(r"\$__\w+\(([^)]*)\)", sql):
+                assert "(" not in arguments, where

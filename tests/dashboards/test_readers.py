@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import errors
 from typer.testing import CliRunner
 
 from hub.api.coverage import STALE_AFTER
@@ -21,7 +22,11 @@ def _all(readers: Readers, who: str, query: str) -> list[tuple[object, ...]]:
         return conn.execute(query.encode()).fetchall()
 
 
-@pytest.mark.parametrize("view", VIEWS)
+PLACELESS = {"statement", "hub"}
+"""Views that tell of no place: what rules cite, and the hub itself."""
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in PLACELESS])
 def test_a_role_of_one_district_sees_its_own_and_nothing_of_another(readers: Readers, view: str) -> None:
     mine, other = DISTRICTS
     everything = str(_all(readers, "all", f"select * from dash.{view}"))
@@ -46,20 +51,61 @@ def test_a_role_has_limits_on_time_and_connections(readers: Readers) -> None:
 # ---- what the views say ----
 
 
+def test_the_hub_itself_is_shown_to_who_sees_all_of_it(readers: Readers) -> None:
+    assert _all(readers, DISTRICTS[0], "select * from dash.hub") == []
+    assert {row[0] for row in _all(readers, "all", "select part from dash.hub")} >= {
+        "lane",
+        "outbox",
+        "uncovered",
+        "quarantine",
+    }
+
+
+def test_a_total_of_a_division_that_holds_others_is_not_shown(readers: Readers) -> None:
+    assert {row[0] for row in _all(readers, DISTRICTS[0], "select division from dash.rollup")} == {DISTRICTS[0]}
+    assert {row[0] for row in _all(readers, DISTRICTS[0], "select division from dash.day")} == {DISTRICTS[0]}
+    assert {row[0] for row in _all(readers, "all", "select division from dash.day")} == {*DISTRICTS, "1404"}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("2026-03-01", "2026-03-01T15:59:59.999999+00:00"),
+        (" 2026-03-01 09:30 ", "2026-03-01T01:30:00+00:00"),
+        ("2026-03-01T09:30:15", "2026-03-01T01:30:15+00:00"),
+    ],
+)
+def test_a_day_means_its_end_in_china_and_a_time_is_one_of_china(readers: Readers, said: str, meant: str) -> None:
+    rows = _all(readers, DISTRICTS[0], f"select dash.moment('{said}'), dash.known('{said}')")
+    assert rows == [(datetime.fromisoformat(meant),) * 2]
+
+
+def test_nothing_typed_is_now_and_the_future_is_now_too(readers: Readers) -> None:
+    said = "select dash.moment(t) = now() from unnest(array['', 'now', ' ', '2999-01-01', '2999-01-01 00:00']) t"
+    assert {row[0] for row in _all(readers, DISTRICTS[0], said)} == {True}
+    with pytest.raises(errors.DataError):
+        _all(readers, DISTRICTS[0], "select dash.moment('last week')")
+
+
 def test_what_is_not_connected_is_a_subject_without_institution(readers: Readers) -> None:
     rows = _all(readers, DISTRICTS[0], "select subject, connected from dash.subject order by connected")
     assert rows == [(f"register:B-{DISTRICTS[0]}", False), (f"sun-{DISTRICTS[0]}", True)]
 
 
-def test_obligation_target_and_recommendation_are_counted_apart(readers: Readers) -> None:
+def test_obligation_target_and_recommendation_stand_apart_and_an_unsigned_plan_is_no_compliance(
+    readers: Readers,
+) -> None:
     rows = _all(
-        readers, DISTRICTS[0],
-        "select basis, compliant, non_compliant, unknown, waived, not_applicable from dash.coverage where connected order by basis",
-    )  # fmt: skip
+        readers,
+        DISTRICTS[0],
+        "select basis, verdict, count(*) from dash.verdict where connected group by 1, 2 order by 1, 2",
+    )
     assert rows == [
-        ("obligation", 1, 1, 0, 0, 0),
-        ("recommendation", 0, 0, 0, 0, 1),
-        ("target", 1, 0, 0, 0, 0),
+        ("obligation", "compliant", 1),
+        ("obligation", "non_compliant", 1),
+        ("obligation", "unsigned", 1),
+        ("recommendation", "not_applicable", 1),
+        ("target", "compliant", 1),
     ]
 
 
@@ -67,10 +113,10 @@ def test_a_verdict_that_nobody_renewed_is_unknown_and_turns_when_the_api_turns_i
     def verdicts(age: timedelta) -> set[object]:
         with psycopg.connect(readers.url) as conn:
             conn.execute("update coverage_check set checked_at = now() - %s", [age])
-        query = "select verdict from dash.finding where connected and verdict in ('compliant', 'unknown')"
+        query = "select verdict from dash.verdict where connected and verdict in ('compliant', 'unsigned', 'unknown')"
         return {row[0] for row in _all(readers, DISTRICTS[0], query)}
 
-    assert verdicts(STALE_AFTER - timedelta(seconds=30)) == {"compliant"}
+    assert verdicts(STALE_AFTER - timedelta(seconds=30)) == {"compliant", "unsigned"}
     assert verdicts(STALE_AFTER + timedelta(seconds=1)) == {"unknown"}
 
 

@@ -4,8 +4,9 @@ After the cases of grafana/grafana, pkg/tsdb/grafana-postgresql-datasource/macro
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 _MACRO = re.compile(r"\$__(\w+)\(([^)]*)\)")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -46,3 +47,33 @@ def expand(sql: str, since: datetime, until: datetime, variables: Mapping[str, s
     if "$" in text:
         raise ValueError(f"something was not expanded: {text}")
     return text
+
+
+def sent(board: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Every query of a board: where it stands, its shape (`table`, `time_series` or `choice`), and its SQL."""
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            yield f"variable {variable['name']}", "choice", variable["query"]
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            yield f"panel {panel['id']} {panel['title']} {target['refId']}", target["format"], target["rawSql"]
+
+
+RANGES = ("now-1h", "now-30d", "now-180d")
+SELECTIONS: tuple[Mapping[str, str], ...] = (
+    {},
+    {"institution": "none", "zone": "none", "device": "none", "division": "99", "basis": "target", "rule": "none"},
+    {"as_of": "2026-03-01", "known_at": "2026-04-01 08:00"},
+)
+_FIRST: Mapping[str, str] = {"division": "all", "institution": "all", "rule": "all", "basis": "obligation"}
+
+
+def trials(boards: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Every query of every board, for several ranges and selections: where it stands, and the SQL that reaches the database."""
+    now = datetime.now(UTC)
+    for board in boards:
+        for where, _, sql in sent(board):
+            for since, chosen in zip(RANGES, SELECTIONS, strict=True):
+                names = {variable["name"]: "" for variable in board["templating"]["list"]}
+                text = expand(sql, relative(since, now), now, {**names, **_FIRST, **chosen})
+                yield f"{board['uid']}, {where}, {since}", text

@@ -1,0 +1,135 @@
+"""Devices and the hub itself: whether what everything else stands on is there."""
+
+from collections.abc import Sequence
+
+from dashboards.alarms import HEARD, LISTENED
+from dashboards.choices import HERE, IN_DIVISION, INSTITUTION, TIME, TO_INSTITUTION, variables
+from dashboards.panels import CAUSES, FUNCTIONS, LINKS, NEUTRAL, NONE_WANTED, Json, Words, board, column, stat, table
+
+_NAMED = {
+    "title": column(Words("托育机构", "Institution"), link=TO_INSTITUTION),
+    "institution": column(Words("标识", "Identifier"), hidden=True),
+}
+
+
+def devices() -> Json:
+    """Devices by their three axes, and each that is not online or not well."""
+    in_service = f"admin_state = 'in_service' and {HERE}"
+    figures = [
+        stat(
+            title,
+            f"select (select count(*) from dash.device_state where {in_service} and {condition}) as value, l.* from {LISTENED} l",
+            width=4,
+            steps=NONE_WANTED if wanted_none else NEUTRAL,
+        )
+        for title, condition, wanted_none in (
+            (Words("在用", "In service"), "true", False),
+            (Words("在线", "Online"), "link_state = 'online'", False),
+            (Words("离线", "Offline"), "link_state = 'offline'", True),
+            (Words("未知", "Unknown"), "link_state = 'unknown'", True),
+            (Words("故障", "Failed"), "function_state = 'failed'", True),
+            (Words("功能未证实", "Unproven"), "function_state = 'unproven'", True),
+        )
+    ]
+    by_kind = table(
+        Words("按种类", "By kind"),
+        f"""select kind, count(*) as devices, count(*) filter (where link_state = 'online') as online, count(*) filter (where link_state = 'offline') as offline,
+                   count(*) filter (where link_state = 'unknown') as unknown, count(*) filter (where function_state = 'failed') as failed,
+                   count(*) filter (where function_state = 'unproven') as unproven, {HEARD}
+            from dash.device_state where {in_service} group by kind order by count(*) filter (where link_state <> 'online') desc, kind""",
+        height=9,
+        columns={
+            "kind": column(Words("种类", "Kind")),
+            "devices": column(Words("在用", "In service"), width=100),
+            "online": column(Words("在线", "Online"), width=100),
+            "offline": column(Words("离线", "Offline"), width=100, steps=NONE_WANTED),
+            "unknown": column(Words("未知", "Unknown"), width=100),
+            "failed": column(Words("故障", "Failed"), width=100, steps=NONE_WANTED),
+            "unproven": column(Words("未证实", "Unproven"), width=100),
+        },
+    )
+    down = table(
+        Words("不在线或有故障的设备", "Devices that are not online, or faulty"),
+        f"""select d.link_state, d.link_since, d.link_cause, d.function_state, d.institution_@lang as title, d.institution, d.zone_@lang as zone, d.device, d.kind,
+                   d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age, case d.link_state when 'online' then 100.0 else 0.0 end as complete
+            from (select device from dash.device_state
+                  where {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded')) order by link_state, device limit 500) s
+            join dash.device d on d.device = s.device
+            order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since""",
+        height=14,
+        columns={
+            "link_state": column(Words("连接", "Link"), words=LINKS, width=100),
+            "link_since": column(Words("自", "Since"), unit=TIME, width=170),
+            "link_cause": column(Words("原因", "Cause"), words=CAUSES, width=130),
+            "function_state": column(Words("功能", "Function"), words=FUNCTIONS, width=100),
+            **_NAMED,
+            "zone": column(Words("区域", "Zone"), width=140),
+            "device": column(Words("设备", "Device")),
+            "kind": column(Words("种类", "Kind"), width=140),
+            "last_heard_at": column(Words("最后通信", "Last heard"), unit=TIME, width=170),
+        },
+    )  # fmt: skip
+    return board(
+        "anxin-devices",
+        Words("设备健康", "Device health"),
+        [figures, [by_kind], [down]],
+        variables=variables(INSTITUTION),
+        refresh="30s",
+    )
+
+
+def hub() -> Json:
+    """The hub itself (for roles that see everything), and the edges of the scope."""
+    parts: Sequence[tuple[Words, str, str, str, Sequence[Json]]] = (
+        (Words("最久未监听的通道", "Lane that listened longest ago"), "lane", "max(value)", "s", [{"color": "text", "value": None}, {"color": "red", "value": 30}]),
+        (Words("待发通知", "Pages waiting to be sent"), "outbox", "max(value)", "short", [{"color": "text", "value": None}, {"color": "red", "value": 100}]),
+        (Words("无策略可用的告警", "Alarms that no policy covers"), "uncovered", "max(value)", "short", NONE_WANTED),
+        (Words("24 小时隔离的消息", "Refused messages of 24 h"), "quarantine", "max(value)", "short", NONE_WANTED),
+        (Words("策略检查的错误", "Errors of the policies' check"), "policies", "max(value)", "short", NONE_WANTED),
+        (Words("最近一次心跳验证", "Latest canary"), "canary", "max(value)", "s", [{"color": "text", "value": None}, {"color": "red", "value": 120}]),
+    )  # fmt: skip
+    figures = [
+        stat(
+            title,
+            f"select {figure} as value, extract(epoch from now() - min(at))::float8 as age, case when count(*) = 0 then null else 100.0 end as complete from dash.hub where part = '{part}'",
+            width=4,
+            unit=unit,
+            steps=steps,
+        )
+        for title, part, figure, unit, steps in parts
+    ]
+    lanes = table(
+        Words("通道：最近监听", "Lanes: listened last"),
+        """select name, value as seconds, at, value as age, case when value < 30 then 100.0 else 0.0 end as complete
+           from dash.hub where part = 'lane' order by value desc, name""",
+        height=9,
+        width=8,
+        columns={
+            "name": column(Words("通道与分区", "Lane and partition")),
+            "seconds": column(Words("距今", "Ago"), unit="s", width=90),
+            "at": column(Words("时间", "At"), unit=TIME, width=170),
+        },
+    )
+    edges = table(
+        Words("边缘网关与直连设备：最近消息", "Edges and devices of their own: latest message"),
+        f"""select client, lane, title_@lang as title, institution, newest_at, beat_at, drop_items, extract(epoch from now() - updated_at)::float8 as age,
+                   case when updated_at > now() - interval '2 minutes' then 100.0 else 0.0 end as complete
+            from dash.stream where {IN_DIVISION} order by updated_at limit 500""",
+        height=9,
+        width=16,
+        columns={
+            "client": column(Words("客户端", "Client")),
+            "lane": column(Words("通道", "Lane"), width=80),
+            **_NAMED,
+            "newest_at": column(Words("最新读数", "Newest reading"), unit=TIME, width=170),
+            "beat_at": column(Words("最近心跳", "Latest beat"), unit=TIME, width=170),
+            "drop_items": column(Words("声明丢弃", "Declared dropped"), width=110, steps=NONE_WANTED),
+        },
+    )
+    return board(
+        "anxin-hub",
+        Words("平台自身", "The hub itself"),
+        [figures, [lanes, edges]],
+        variables=variables(),
+        refresh="30s",
+    )
