@@ -28,7 +28,7 @@ from hub.runtime.fanout import Fanout
 from hub.runtime.standby import Standby
 from hub.store import access as tokens
 from hub.store.pool import Connection
-from hub.store.session import Pool, transaction
+from hub.store.session import Pool, transaction, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ async def _connection(hub: Hub) -> AsyncIterator[Connection]:
 Conn = Annotated[Connection, Depends(_connection, scope="function")]
 """One transaction per request: committed before the response leaves, rolled back on any error."""
 
+ANSWER = 4.0
+"""seconds that the database has to say who asks; a frozen one would hold a request for ever"""
 _bearer = HTTPBearer(
     auto_error=False,
     scheme_name="token",
@@ -79,12 +81,14 @@ _bearer = HTTPBearer(
 )
 
 
+async def _authenticated(hub: Services, secret: str) -> Principal | None:
+    async with transaction(hub.pool) as conn:
+        return await tokens.authenticate(conn, secret, hub.clock())
+
+
 async def principal(hub: Hub, shown: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Principal:
     """Who holds the token of this request; 401 otherwise, without saying why."""
-    found = None
-    if shown is not None:
-        async with transaction(hub.pool) as conn:
-            found = await tokens.authenticate(conn, shown.credentials, hub.clock())
+    found = None if shown is None else await within(ANSWER, _authenticated(hub, shown.credentials))
     if found is None:
         raise HTTPException(401, "a valid token is needed", {"WWW-Authenticate": 'Bearer realm="anxin"'})
     return found

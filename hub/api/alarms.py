@@ -20,6 +20,7 @@ from hub.api.alarm_schemas import (
     PriorityName,
     SignalClassName,
 )
+from hub.api.beside import BesideRoute, Taken
 from hub.api.devices import Since, Until
 from hub.api.places import DivisionFilter, InstitutionFilter
 from hub.api.problems import documented
@@ -34,6 +35,7 @@ from hub.store import alarms, audit, hidings, views
 from hub.store.pool import Connection
 
 router = APIRouter(prefix="/alarms", tags=["alarms"])
+acknowledging = APIRouter(prefix="/alarms", tags=["alarms"], route_class=BesideRoute)
 
 AlarmId = Annotated[UUID, Path(description="The alarm's id.")]
 
@@ -104,11 +106,11 @@ async def show_alarm(who: Reader, conn: Conn, hub: Hub, alarm: AlarmId) -> Alarm
     return await _detail(conn, hub, who, alarm)
 
 
-@router.post("/{alarm}/acknowledge", responses=documented(409))
+@acknowledging.post("/{alarm}/acknowledge", responses={202: {"model": Taken}, **documented(409)})
 async def acknowledge_alarm(
     who: Acknowledger, conn: Conn, hub: Hub, alarm: AlarmId, asked: AlarmNote | None = None
 ) -> AlarmDetail:
-    """Own it: the escalation stops. It does not mean that the alarm is verified."""
+    """Own it: the escalation stops. It does not mean that the alarm is verified. 202: of a fire or panic, while the database does not answer."""
     return await _act(conn, hub, who, alarm, AlarmEvent.ACKNOWLEDGE, "" if asked is None else asked.note)
 
 

@@ -69,6 +69,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     drills.router,
     proofs.router,
     alarms.router,
+    alarms.acknowledging,
     why.router,
     handovers.router,
     notifications.router,

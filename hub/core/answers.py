@@ -20,14 +20,17 @@ MOST = 20
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Who took the alarm, when, and by what: a page's signed link. `over_at`: since when it stands no more, and why."""
+    """Who took the alarm, when, and by what: a page's signed link, or (`notification` None) a token or a login. `over_at`: since when it stands no
+    more, and why."""
 
     alarm: UUID
     actor: str
     at: Micros
-    notification: UUID
+    notification: UUID | None
     over_at: Micros | None = None
     why: str = ""
+    note: str = ""
+    """what the person wrote beside it"""
 
 
 def lapses_at(answer: Answer, alarm: Alarm, lapse_after: Micros | None) -> Micros:

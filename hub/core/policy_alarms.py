@@ -66,7 +66,7 @@ def wanted(
     broken = {one.policy for one in findings if one.code == "gap"}
     found = []
     for (policy, home), said in sorted(grouped.items()):
-        division, plan = _where(duty, home, broken, parents)
+        division, plan = told_at(duty, home, broken, parents)
         found.append(Wanted(division, UNREACHED, policy, *_words(said), plan))
     # alarms of uncovered institutions of several divisions may have gone up to one
     merged: dict[tuple[str, str], Wanted] = {}
@@ -105,7 +105,7 @@ def _cut(text: str) -> str:
     return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
 
 
-def _where(duty: Duty, home: str, broken: set[str], parents: Mapping[str, str | None]) -> tuple[str, Plan | None]:
+def told_at(duty: Duty, home: str, broken: set[str], parents: Mapping[str, str | None]) -> tuple[str, Plan | None]:
     """The nearest division from `home` upwards whose policy for such an alarm reaches somebody at every hour; else `home` and who is left."""
     division: str | None = home
     seen: set[str] = set()

@@ -52,7 +52,11 @@ class Answers:
             raise Conflict(f"the alarm is already acknowledged (by {before.actor})")
         self._given[answer.alarm] = (*self.of(answer.alarm), answer)[-MOST:]
         self._heard[answer.alarm] = now
-        _log.warning("standby.acknowledged", alarm=str(answer.alarm), notification=str(answer.notification))
+        _log.warning(
+            "standby.acknowledged",
+            alarm=str(answer.alarm),
+            by="name" if answer.notification is None else str(answer.notification),
+        )
         return self._journal.answer(answer)
 
     def is_after(self, answer: Answer, at: Micros, heard: float) -> bool:

@@ -33,7 +33,13 @@ from hub.store.canary import Aviary, Nest, open_aviary
 EVERY = 30.0
 LIMIT = 20.0
 """seconds a round: from one press to the next, and until which all must have come back"""
-DEAF = 20.0
+DEAF = 15.0
+ASKED = 5.0
+"""seconds that a watched URL, or the outside, may take to answer"""
+LOOKED = 5.0
+"""seconds of the last look of a round, at the database"""
+OUTSIDE = 65.0
+"""seconds without a beat after which whoever watches outside is to alarm (docs/operations.md): two rounds, or one and all that it may take"""
 BODY = 65_536
 """bytes of a request to the sink at most"""
 SWEEP_ROUNDS = 20
@@ -192,10 +198,14 @@ class Auditor:
         try:
             async with asyncio.timeout(self._timing.limit):
                 missing = await self._canaries(aviary, mqtt, nests)
-                unattended, deaf = await look(self._database_url, self._timing.deaf)
-                silent = [url for url in self._watched() if not await _answers(url)]
                 if self.watch.rounds % SWEEP_ROUNDS == 0:
                     await _sweep(aviary)
+                urls = self._watched()
+                answered = await asyncio.gather(*map(_answers, urls))
+                silent = [url for url, well in zip(urls, answered, strict=True) if not well]
+                # last, since what it sees may be old already: what a beat vouches for is never older than a part of 90 s
+                async with asyncio.timeout(LOOKED):
+                    unattended, deaf = await look(self._database_url, self._timing.deaf)
         except TimeoutError:
             return "the database or the broker did not answer in time"
         self.watch.missing, self.watch.unattended, self.watch.unanswered = len(missing), len(unattended), len(silent)
@@ -253,9 +263,9 @@ async def _sweep(aviary: Aviary) -> None:
 
 
 async def _answers(url: str) -> bool:
-    """Whether a URL answers with 2xx within five seconds; a URL may hold a token and is never logged."""
+    """Whether a URL answers with 2xx within `ASKED` seconds; a URL may hold a token and is never logged."""
     try:
-        async with asyncio.timeout(5.0), httpx.AsyncClient(follow_redirects=False) as http:
+        async with asyncio.timeout(ASKED), httpx.AsyncClient(follow_redirects=False) as http:
             return (await http.get(url)).is_success
     except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError):
         return False

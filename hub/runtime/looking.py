@@ -37,6 +37,8 @@ ANSWER = 3.0
 """seconds after which a database that does not answer is cut off and asked anew"""
 WHOLE = 5.0
 """seconds after which a connection has served: one that ends earlier is the same failure again (a database that answers and takes nothing)"""
+COMING = 5.0
+"""seconds after its return that the database is given for the messages of an outage before it is told who took what they raised"""
 ORPHANED = 300.0
 """seconds with an answering database after which a page without an alarm is let go, loudly"""
 _log = structlog.get_logger(__name__)
@@ -120,7 +122,7 @@ class Looker:
             while True:
                 now = loop.time()
                 if now - people_at >= self._timing.people:
-                    known.people = await ask(source.people(), ANSWER)
+                    known.people = await ask(source.people(known.steady()), ANSWER)
                     people_at = now
                     await asyncio.to_thread(known.cache.save, "people", known.people)
                 if now - places_at >= PLACES or self._moved.is_set():
@@ -146,6 +148,7 @@ class Looker:
             ask = partial(_within, source.conn)
             saved: Open | None = None
             saved_at = -PLACES
+            back = loop.time()
             while True:
                 began = loop.time()
                 found = await ask(source.open(known.partitions, known.steady()), ANSWER)
@@ -158,11 +161,19 @@ class Looker:
                     await asyncio.to_thread(known.cache.save, "open", found)
                 self.ready.set()
                 for pursuit in [*chains.pursuits.values()]:
-                    await self._hand_over(source, pursuit, ask)
+                    # a press that comes after its own acknowledgement would be a new cry for help
+                    if loop.time() - back > COMING or not self._comes(pursuit):
+                        await self._hand_over(source, pursuit, ask)
                 await asyncio.sleep(CALM)  # who changes something all the time is looked at twice a second
                 busy = chains.pursuits or chains.window.count
                 if "anxin_registry" in await source.wait(0.0 if busy else self._timing.refresh):
                     self._moved.set()
+
+    def _comes(self, pursuit: Pursuit) -> bool:
+        """Whether somebody has taken the alarm here, and messages of its place are still on their way into the database."""
+        partition = self._known.partition_of(pursuit.alarm)
+        waits = partition is not None and self._chains.window.waits(partition)
+        return waits and bool(self._chains.answers.of(pursuit.alarm.id))
 
     async def _hand_over(
         self,

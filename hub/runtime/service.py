@@ -42,6 +42,7 @@ from hub.runtime import (
     housekeeping,
     memory,
     order_clock,
+    own_alarms,
     prover,
     reader_watch,
     receipts,
@@ -59,7 +60,7 @@ from hub.runtime.standby import Standby
 from hub.store import registry
 from hub.store.hub_alarms import PROFILE as HUB_PROFILE
 from hub.store.migrate import upgrade
-from hub.store.pool import connect, open_pool
+from hub.store.pool import connect, make_pool
 from hub.store.session import Pool
 
 STANDBY_AGE = 60.0
@@ -134,14 +135,22 @@ class Service:
             if Role.PAGING in self.roles:
                 self.standby = self._stand_by(broker)
                 tasks.create_task(self.standby.run(), name="standby")
-            await self._await_database(migrate)
+            self.fanout = Fanout(self._database)
+            self.pool = make_pool(self._database)
+
+            def serve() -> None:
+                """Once. Before the database answers: signed links, and a clear word to everybody else; the pool is not open yet."""
+                if Role.API in self.roles and not served:
+                    served.append(tasks.create_task(_run(serve_api(self)), name="api"))
+
+            served: list[asyncio.Task[None]] = []
+            await self._await_database(migrate, away=serve)
             if self.standby is not None:
                 self.standby.migrated.set()
                 if self.settings.data is None:
                     why = "ANXIN_DATA names no folder: a hub restarted in an outage pages nobody"
                     _log.warning("standby.in_memory", reason=why)
-            self.fanout = Fanout(self._database)
-            self.pool = await stack.enter_async_context(open_pool(self._database))
+            await stack.enter_async_context(self.pool)
             tasks.create_task(self.duty.run(), name="duty-watch")
             tasks.create_task(memory.run(), name="memory")
             if Role.INGEST in self.roles:
@@ -178,6 +187,8 @@ class Service:
                     self._database, profiles=self.profiles, allow_loopback=self.settings.allow_loopback
                 )
                 tasks.create_task(handing, name="handovers")
+                own = own_alarms.run(self._database, profiles=self.profiles)
+                tasks.create_task(own, name="own-alarms")
                 asking = receipts.run(self._database, allow_loopback=self.settings.allow_loopback)
                 tasks.create_task(asking, name="receipts")
                 blindness = BlindnessWatch(self._database, self.profiles)
@@ -203,7 +214,7 @@ class Service:
                 tasks.create_task(in_thread(auditor.run), name="auditor")
             if Role.API in self.roles:
                 tasks.create_task(self.fanout.follow(), name="fanout")
-                tasks.create_task(_run(serve_api(self)), name="api")
+                serve()
             _log.info("service.started", roles=sorted(role.value for role in self.roles))
 
     def _stand_by(self, broker: Broker) -> Standby:
@@ -246,8 +257,9 @@ class Service:
         local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
         return (f"http://{local}:{self.api_port}/readyz",)
 
-    async def _await_database(self, migrate: bool) -> None:
-        """The database, at its newest revision. While it is away at the start the standby, where it has a plan on disk, pages already."""
+    async def _await_database(self, migrate: bool, away: Callable[[], None]) -> None:
+        """The database, at its newest revision. While it is `away` at the start the standby, where it has a plan on disk, pages already, and its
+        pages' links are served, here or by the process that asks it."""
         attempt = 0
         while True:
             try:
@@ -257,11 +269,14 @@ class Service:
                     await (await connect(self._database, "setup")).close()
                 return
             except LinkDown as error:
-                if self.standby is None or self.settings.data is None:
+                asks = self.settings.standby_url if Role.API in self.roles else ""
+                waits = asks if self.standby is None else self.settings.data
+                if not waits:
                     raise
                 attempt += 1
                 if attempt == 1:
                     _log.error("service.database_away", reason=str(error))
+                    away()
                 await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
 
     async def _owned(self) -> Sequence[int]:

@@ -32,6 +32,7 @@ from hub.core.standby import (
     Window,
     as_known,
     due_rows,
+    hastened,
     is_pursued,
     moved_on,
     renewed,
@@ -122,6 +123,9 @@ class Standby:
         self._looker = Looker(database_url, self.known, self, timing)
         self.listening = False
         self._watched = 0.0
+        self._calls: dict[UUID, float | None] = {}
+        """alarms that stood at the last look and were pressed again since (when we heard it, monotonic; None: it was seen to): whether somebody
+        had taken them in between only the database knows"""
 
     # what others ask -------------------------------------------------------------------------------------------------
 
@@ -224,7 +228,8 @@ class Standby:
                 yield from (alarm.id for alarm in base[0].alarms.values())
 
     def looked(self, began: float) -> None:
-        """What is open was read anew: what was confirmed before is in it."""
+        """What is open was read anew: what was confirmed before is in it, and so is who took what before."""
+        self._calls = {id_: heard for id_, heard in self._calls.items() if heard is not None and heard >= began}
         for partition in self.window.looked(began):
             self._judge_anew(partition)
 
@@ -247,6 +252,7 @@ class Standby:
                     await self._judge(partition, [])
             await self._let_lapse()
             self._take_up()
+            self._hasten()
             await self._pursue_all()
             self.pager.send(tasks, loop.time())
             if self.age > OLD and loop.time() - said_old > OLD:
@@ -278,6 +284,10 @@ class Standby:
         for some in parts or [[]]:  # delays run out without any message
             for alarm in judge.take([one.message for one in some], self._clock()):
                 self._begin(alarm)
+            if some:
+                for id_, raised_at in judge.raised.items():
+                    if self.known.is_shown(id_) and not self._told_since(id_, raised_at):
+                        self._calls.setdefault(id_, some[-1].since)
             for answer in self.answers.all_standing():
                 at = judge.raised.get(answer.alarm)
                 if at is not None and self.answers.is_after(answer, at, some[-1].since if some else 0.0):
@@ -334,6 +344,25 @@ class Standby:
                 _log.warning("standby.escalation", alarm=str(alarm.id), round=running.round)
                 self.pursuits[alarm.id] = pursuit
 
+    def _told_since(self, id_: UUID, at: Micros) -> bool:
+        """Whether a page of it went out from here after `at`, or is under way."""
+        pages = self.pager.pages(id_)
+        return pages is None or any(page.tried and page.tried[-1].at >= at for page in pages)
+
+    def _hasten(self) -> None:
+        """What was pressed again just as the database fell silent: in the moment between its last answer and the press somebody may have taken the
+        alarm, and then the press is a new cry for help. Its next step goes out now, once in an outage."""
+        if not self.is_blind:
+            return
+        for id_ in [id_ for id_, heard in self._calls.items() if heard is not None]:
+            self._calls[id_] = None
+            running = next((one for one in self.known.open.running if one.alarm.id == id_), None)
+            pursuit = self.pursuits.get(id_)
+            if pursuit is None and running is not None and is_pursued(running.alarm, self._clock()):
+                pursuit = self.known.pursuit(running, redo_pending=True)
+            if pursuit is not None and self.answers.standing(id_) is None:
+                self.pursuits[id_] = hastened(pursuit, self.known.steady())
+
     # answering -----------------------------------------------------------------------------------------------------------
 
     @property
@@ -359,17 +388,24 @@ class Standby:
         page = Page(key, 0, 0, 0, responder, "", self.known.steady(), "sent", ())
         return Held(alarm, self.known.letter(alarm, page), self.answers.standing(alarm.id))
 
-    async def acknowledge(self, key: UUID, held: Held) -> Answer:
-        """The responder of this page has the alarm: no further step goes out. Raises Conflict where somebody was quicker."""
-        alarm, owed = held.alarm, list[tuple[Pursuit, list[Page]]]()
+    def owed(self, id_: UUID) -> Alarm | None:
+        """An alarm whose chain the database does not know (yet), or is silent about; None: ask the database."""
+        pursuit = self.pursuits.get(id_)
+        if pursuit is not None:
+            return None if self.known.is_shown(id_) and not self.is_blind else pursuit.alarm
+        running = (one.alarm for one in self.known.open.running if one.alarm.id == id_)
+        return next(running, None) if self.is_blind else None
+
+    async def acknowledge(self, alarm: Alarm, actor: str, notification: UUID | None, note: str = "") -> Answer:
+        """Somebody has the alarm, by a page's link or by name: no further step goes out. Raises Conflict where somebody was quicker."""
+        owed = list[tuple[Pursuit, list[Page]]]()
         if alarm.id not in self.pursuits:
             running = next((one for one in self.known.open.running if one.alarm.id == alarm.id), None)
             if running is None:
                 raise Conflict("the database answers again: press once more")
             self.pursuits[alarm.id] = self.known.pursuit(running, redo_pending=True)
             owed = [(self.pursuits[alarm.id], [])]
-        actor = f"{held.letter.responder_title.zh} [{held.letter.responder}]"
-        answer = Answer(alarm.id, actor, self.known.steady(), key)
+        answer = Answer(alarm.id, actor, self.known.steady(), notification, note=note)
         # both stand before anything is waited for: a hand-over meanwhile takes both along
         giving = self.answers.give(answer, asyncio.get_running_loop().time())
         await asyncio.gather(giving, self.journal.owe(owed))
@@ -414,6 +450,8 @@ class Standby:
             for pursuit, pages in owed:
                 # at once, so that a hand-over meanwhile leaves out none; sent after the journal has it
                 self.pager.owe(pursuit.alarm.id, pages)
+                if pages and pursuit.alarm.id in self._calls:
+                    self._calls[pursuit.alarm.id] = None  # somebody is told after it anyway
             await self.journal.owe(owed)
 
     def _word(self, alarm_id: UUID, page: Page) -> tuple[Channel, Letter]:

@@ -8,12 +8,14 @@ import hmac
 import re
 import secrets
 import string
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from hub.core.rights import Principal, Role, Scope
+from hub.core.rights import RIGHTS, Permission, Principal, Role, Scope
 from hub.errors import BadInput, Forbidden, NotFound
 from hub.store import audit
 from hub.store.pool import Connection
@@ -22,6 +24,7 @@ from hub.store.rows import Row, all_rows, one_row
 
 _SQL = queries("access")
 _SECRET = re.compile(r"hub_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
+_LOGIN = re.compile(r"[A-Za-z0-9_-]{43}")
 _DIVISION = re.compile(r"[0-9]{2,12}")
 MAX_NAME = 100
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -109,6 +112,50 @@ async def authenticate(conn: Connection, secret: str, now: datetime) -> Principa
         return None
     await conn.execute(_SQL["touch"], {"id": row["id"], "now": now})
     return Principal(row["id"], row["name"], Role(row["role"]), Scope.from_json(row["scope"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """Who may act on alarms, and by which secret: its SHA-256, which opens nothing."""
+
+    kind: Literal["token", "login"]
+    digest: bytes
+    who: Principal
+    until: datetime | None
+
+
+MOST_BEARERS = 2_000
+"""tokens, and as many logins, that are known while the database is away"""
+
+
+async def bearers(conn: Connection, now: datetime) -> tuple[Bearer, ...]:
+    """Everybody who may act on alarms now, by a token or a login; of very many those who were here last."""
+    roles = [role.value for role in Role if Permission.ACKNOWLEDGE in RIGHTS[role]]
+    rows = await all_rows(conn, _SQL["bearers"], {"roles": roles, "now": now, "limit": MOST_BEARERS})
+    return tuple(
+        Bearer(
+            row["kind"],
+            bytes(row["digest"]),
+            Principal(row["id"], row["name"], Role(row["role"]), Scope.from_json(row["scope"])),
+            row["until"],
+        )
+        for row in rows
+    )
+
+
+def recognised(
+    known: Iterable[Bearer], kind: Literal["token", "login"], secret: str, now: datetime
+) -> Principal | None:
+    """Who of those shows this secret; None for one that is not among them: it may be good all the same."""
+    found = _SECRET.fullmatch(secret) if kind == "token" else _LOGIN.fullmatch(secret)
+    if found is None:
+        return None
+    shown = _digest(found[found.re.groups])  # a login's secret is all of it
+    for one in known:
+        holds = one.kind == kind and (one.until is None or one.until > now)
+        if holds and hmac.compare_digest(one.digest, shown) and (kind == "login" or one.who.token == found[1]):
+            return one.who
+    return None
 
 
 async def holder(conn: Connection, token_id: str, now: datetime) -> Principal | None:

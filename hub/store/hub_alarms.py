@@ -1,21 +1,25 @@
-"""Alarms of the hub about its own duty in the database: raised and cleared so that those stand that are wanted, and no others."""
+"""Alarms of the hub about its own duty in the database: what they are made of, and that those stand that are wanted, and no others."""
 
 from collections.abc import Mapping, Sequence
 
 from psycopg.types.json import Jsonb
 
 from hub.core.alarms import AlarmEvent, announcement, open_alarm, step
+from hub.core.own_alarms import MOST, RefusedFrom, Unverified
 from hub.core.policy_alarms import PLACE_TYPE, Wanted, place_of
 from hub.errors import Conflict
 from hub.model import Micros, to_datetime
 from hub.profiles import Profile
 from hub.store import alarms, escalation
+from hub.store.intervals import to_interval
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
 
 _SQL = queries("hub_alarms")
 PROFILE = "anxin-duty"
+_LOOKED_AT = 20_000
+"""rows of quarantine, the newest: a flood of garbage must not hold this up"""
 _ACTIVE = ("unack_active", "ack_active")
 
 
@@ -27,6 +31,23 @@ async def homes(conn: Connection) -> dict[str, str | None]:
 async def parents(conn: Connection) -> dict[str, str | None]:
     """Each division's own, None at the top."""
     return {row["code"]: row["parent"] for row in await all_rows(conn, _SQL["divisions"])}
+
+
+async def unverified(conn: Connection, after: Micros) -> list[Unverified]:
+    """Hand-overs of the last day that nobody has written down as received for so long."""
+    rows = await all_rows(conn, _SQL["unverified"], {"after": to_interval(after), "limit": MOST})
+    return [
+        Unverified(row["division"], row["alarm"], row["authority"], (row["title_zh"], row["title_en"])) for row in rows
+    ]
+
+
+async def refused(conn: Connection, within: Micros) -> list[RefusedFrom]:
+    """Clients before fire or panic devices of which messages of the urgent lane were not understood within that time."""
+    given = {"within": to_interval(within), "rows": _LOOKED_AT, "limit": MOST}
+    rows = await all_rows(conn, _SQL["refused"], given)
+    return [
+        RefusedFrom(row["division"], row["client"], row["code"], (row["title_zh"], row["title_en"])) for row in rows
+    ]
 
 
 async def settle(

@@ -11,8 +11,9 @@ from hub.core.alarms import Alarm
 from hub.core.commissioning import Trial
 from hub.core.escalation import Plan, Policy
 from hub.core.rota import Calendar, Rota
-from hub.model import Lane, Micros, to_micros
+from hub.model import Lane, Micros, to_datetime, to_micros
 from hub.store import escalation, lanes, registry
+from hub.store.access import Bearer, bearers
 from hub.store.bell import Bell
 from hub.store.duty import load_calendar, load_rotas
 from hub.store.escalation import Cursor
@@ -57,6 +58,8 @@ class People:
     rotas: dict[str, Rota] = field(default_factory=dict)
     calendar: Calendar = field(default_factory=Calendar)
     link_key: bytes = b""
+    bearers: tuple[Bearer, ...] = ()
+    """who may act on alarms by a token or a login"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +115,14 @@ class Source:
                 await asyncio.sleep(0)
         return found
 
-    async def people(self) -> People:
-        """Policies and responders as they stand."""
+    async def people(self, now: Micros) -> People:
+        """Policies and responders as they stand, and who may answer; `now` by our own clock."""
         async with self.transaction() as cur:
             policies, responders = await load_policies(cur), await load_responders(cur)
             rotas, calendar = await load_rotas(cur), await load_calendar(cur)
-        return People(policies, responders, rotas, calendar, await link_key(self.conn))
+        with translated():
+            known = await link_key(self.conn), await bearers(self.conn, to_datetime(now))
+        return People(policies, responders, rotas, calendar, *known)
 
     async def open(self, partitions: int, now: Micros) -> Open:
         """Alarms, escalations and tests as they stand; `now` by our own clock."""

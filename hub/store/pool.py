@@ -52,11 +52,11 @@ def cut(conn: Connection) -> None:
         line.shutdown(socket.SHUT_RDWR)
 
 
-@asynccontextmanager
-async def open_pool(database_url: str, size: int = 8) -> AsyncIterator[AsyncConnectionPool[Connection]]:
-    """The API's pool: at most `size` connections, a caller waits at most 5 s for one."""
+def make_pool(database_url: str, size: int = 8) -> AsyncConnectionPool[Connection]:
+    """The API's pool: at most `size` connections, a caller waits at most 5 s for one. Not open yet: `async with` opens it, and who asks before
+    that is told that the database is away."""
     kwargs: dict[str, Any] = {"application_name": "anxin-api", **_TIMEOUTS}
-    async with AsyncConnectionPool(
+    return AsyncConnectionPool(
         database_url,
         kwargs=kwargs,
         min_size=1,
@@ -65,5 +65,11 @@ async def open_pool(database_url: str, size: int = 8) -> AsyncIterator[AsyncConn
         timeout=5,
         reconnect_timeout=1,
         check=AsyncConnectionPool.check_connection,
-    ) as pool:
+    )
+
+
+@asynccontextmanager
+async def open_pool(database_url: str, size: int = 8) -> AsyncIterator[AsyncConnectionPool[Connection]]:
+    """`make_pool`, open."""
+    async with make_pool(database_url, size) as pool:
         yield pool

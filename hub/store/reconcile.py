@@ -87,12 +87,15 @@ async def _put_answer(cur: Cursor, alarm: UUID, answer: Answer) -> None:
             over_at, why = to_micros(row[0]), PRESSED_AGAIN
     try:
         async with conn.transaction():
-            await alarms.act(conn, alarm, AlarmEvent.ACKNOWLEDGE, answer.actor, NOTE, answer.at)
+            said = f"{NOTE}: {answer.note}" if answer.note else NOTE
+            await alarms.act(conn, alarm, AlarmEvent.ACKNOWLEDGE, answer.actor, said[: alarms.MAX_NOTE], answer.at)
     except Conflict as error:
         if f"(by {answer.actor})" not in str(error):  # not this one, handed over for the second time
             await alarms.add_note(conn, alarm, answer.actor, f"{NOTE}: {error}", answer.at)
         return
-    known = {"notification": str(answer.notification), "by": "link", "beside": True}
+    known: dict[str, Any] = {"notification": str(answer.notification), "by": "link", "beside": True}
+    if answer.notification is None:
+        known = {"note": answer.note, "by": "name", "beside": True}
     await audit.record(conn, answer.actor, "alarm.acknowledge", f"alarm:{alarm}", known)
     if over_at is not None:
         with suppress(Conflict):  # it has ended with the acknowledgement

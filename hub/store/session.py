@@ -1,7 +1,9 @@
 """One transaction of the pool, with the database's errors turned into ours. For the API and whoever else may simply fail."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import psycopg
 from psycopg import errors
@@ -11,6 +13,7 @@ from hub.errors import BadInput, Conflict, LinkDown
 from hub.store.pool import LOST, Connection
 
 Pool = AsyncConnectionPool[Connection]
+T = TypeVar("T")
 
 
 @contextmanager
@@ -45,6 +48,19 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     with translated():
         async with pool.connection() as conn:
             yield conn
+
+
+async def within(seconds: float, work: Awaitable[T]) -> T:
+    """What `work` gives within the time; else raises LinkDown, and the work ends by itself: a frozen server hears no cancelling."""
+    asking = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({asking}, timeout=seconds)
+    finally:
+        asking.add_done_callback(lambda late: late.cancelled() or late.exception())
+        asking.cancel()
+    if not done:
+        raise LinkDown(f"database: no answer within {seconds:g} s")
+    return asking.result()
 
 
 async def is_reachable(pool: Pool) -> bool:

@@ -17,7 +17,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hub.core.rights import Permission
 from hub.errors import AnxinError, BadInput, Conflict, Forbidden, LinkDown, NotFound
 from hub.web import (
-    acting,
     alarms,
     arming,
     attesting,
@@ -33,6 +32,7 @@ from hub.web import (
     maintenance,
     noise,
     proofs,
+    taking,
     testing,
     why,
 )
@@ -138,7 +138,7 @@ ROUTES = (
     Route("/alarms", page(alarms.show_history)),
     Route("/alarms/{alarm:uuid}", page(alarms.show_alarm)),
     Route("/alarms/{alarm:uuid}/why", page(why.show)),
-    Route("/alarms/{alarm:uuid}/{verb}", action(acting.act), methods=["POST"]),
+    Route("/alarms/{alarm:uuid}/{verb}", taking.press, methods=["POST"]),
     Route("/institutions", page(institutions.show_all)),
     Route("/institutions/{institution}", page(institutions.show)),
     Route("/institutions/{institution}/floors/{floor}", page(institutions.show_floor)),

@@ -21,12 +21,14 @@ from hub.core.rights import Permission, Principal
 from hub.errors import BadInput, Forbidden
 from hub.store import sessions
 from hub.store.pool import Connection
-from hub.store.session import transaction
+from hub.store.session import transaction, within
 from hub.web.rendering import render
 
 COOKIE = "anxin_session"
 MAX_FORM = 20_000
 """bytes of a form; a note has at most 2,000 characters"""
+LONGEST = 15.0
+"""seconds for a page, the pool's patience among them; a database that is frozen would hold it for ever"""
 SCRIPTED = "x-console"
 """the header with which our own script asks: it is answered in JSON and never sent elsewhere"""
 
@@ -82,6 +84,10 @@ def action(act: Page, permission: Permission = Permission.ACKNOWLEDGE, *, fields
 
 
 async def _answer(request: Request, handle: Page, permission: Permission, form: Mapping[str, str]) -> Response:
+    return await within(LONGEST, _in_transaction(request, handle, permission, form))
+
+
+async def _in_transaction(request: Request, handle: Page, permission: Permission, form: Mapping[str, str]) -> Response:
     hub = services(request)
     secret = request.cookies.get(COOKIE, "")
     async with transaction(hub.pool) as conn:

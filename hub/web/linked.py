@@ -3,9 +3,7 @@
 Opening, previewing and scanning (GET, HEAD) change nothing. See docs/decisions/0270-signed-links.md.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +13,7 @@ from hub.errors import Conflict, LinkDown
 from hub.model import to_micros
 from hub.store import alarms, audit, sessions
 from hub.store.pool import Connection
-from hub.store.session import transaction
+from hub.store.session import transaction, within
 from hub.store.sessions import Linked
 from hub.web import standby_links
 from hub.web.acting import refusal
@@ -27,7 +25,6 @@ from hub.web.words import word
 
 ANSWER = 3.0
 """seconds after which a database that does not answer is given up: somebody is waiting with a telephone in the hand"""
-T = TypeVar("T")
 
 
 async def show(request: Request) -> Response:
@@ -61,19 +58,6 @@ async def _of_database(
 async def _in_transaction(request: Request, answer: Callable[[Request, Connection], Awaitable[Response]]) -> Response:
     async with transaction(services(request).pool) as conn:
         return await answer(request, conn)
-
-
-async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives within the time; else raises LinkDown, and the work ends by itself: a frozen server hears no cancelling."""
-    asking = asyncio.ensure_future(work)
-    try:
-        done, _ = await asyncio.wait({asking}, timeout=seconds)
-    finally:
-        asking.add_done_callback(lambda late: late.cancelled() or late.exception())
-        asking.cancel()
-    if not done:
-        raise LinkDown(f"database: no answer within {seconds:g} s")
-    return asking.result()
 
 
 async def _show(request: Request, conn: Connection) -> Response:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hub.api.beside import forward
 from hub.core.answers import Answer, taken
 from hub.core.links import opened
 from hub.errors import Conflict
@@ -25,8 +25,7 @@ from hub.web.throttle import Throttle
 from hub.web.words import word
 
 _PART = re.compile(r"[A-Za-z0-9_-]{1,40}")
-FORWARD = 8.0
-"""seconds that the process with the standby may take"""
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 def link_holds(request: Request, key: bytes) -> UUID | Response:
@@ -82,7 +81,8 @@ def _held(request: Request) -> tuple[Standby, Held, UUID] | None:
 async def _take(request: Request, standby: Standby, found: Held, key: UUID) -> Response:
     said = word("done.acknowledge")
     try:
-        answer: Answer | None = await standby.acknowledge(key, found)
+        actor = f"{found.letter.responder_title.zh} [{found.letter.responder}]"
+        answer: Answer | None = await standby.acknowledge(found.alarm, actor, key)
     except Conflict as error:
         answer = standby.answers.standing(found.alarm.id)
         said = word("refused.already_acknowledged") if answer is not None else (word("refused")[0], str(error))
@@ -122,17 +122,9 @@ def as_row(found: Held) -> Mapping[str, Any]:
 
 async def _forward(request: Request) -> Response | None:
     """Ask the process that has the standby, as this request asks; it checks the link itself."""
-    to = services(request).settings.standby_url.rstrip("/")
-    if not to or not all(_PART.fullmatch(str(part)) for part in request.path_params.values()):
+    if not all(_PART.fullmatch(str(part)) for part in request.path_params.values()):
         return None
-    headers = {"origin": to, "content-type": "application/x-www-form-urlencoded"}
-    try:
-        async with httpx.AsyncClient(timeout=FORWARD, follow_redirects=False) as http:
-            given = await http.request(request.method, to + request.url.path, headers=headers)
-    except httpx.HTTPError:
-        return None
-    kind = given.headers.get("content-type", "text/html; charset=utf-8")
-    return None if given.status_code >= 500 else Response(given.content, given.status_code, media_type=kind)
+    return await forward(request, request.url.path, FORM)
 
 
 __all__ = ["acknowledge_away", "acknowledge_held", "as_row", "away", "held", "link_holds"]

@@ -12,7 +12,18 @@ from hub.core.draft import Draft
 from hub.core.escalation import Plan, Step, round_of
 from hub.core.intake import take_in
 from hub.core.lane import Key, Message, State
-from hub.core.standby import Judge, Pursuit, Window, as_known, due_rows, is_pursued, moved_on, with_done, with_pursued
+from hub.core.standby import (
+    Judge,
+    Pursuit,
+    Window,
+    as_known,
+    due_rows,
+    hastened,
+    is_pursued,
+    moved_on,
+    with_done,
+    with_pursued,
+)
 from hub.model import SECOND, AdminState, Lane, Sample, Series
 from hub.registry import Client, Device, Registry
 from tests.runtime.city import profiles
@@ -257,3 +268,27 @@ def test_a_draft_that_only_judges_does_not_grow() -> None:
     assert isinstance(draft, Draft)
     rows = (draft.readings, draft.events, draft.transitions, draft.changes, draft.runs, draft.tallies, draft.confirm)
     assert [len(one) for one in rows] == [0] * len(rows)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 60), st.integers(0, 3)), min_size=1, max_size=4),
+    st.integers(0, 2000),
+)
+def test_a_chain_that_is_hastened_has_its_next_step_now_keeps_its_order_and_repeats_nothing(
+    drawn: list[tuple[int, int, int]], passed: int
+) -> None:
+    steps = tuple(Step(n, "duty", "hook", d * SECOND, e * SECOND, t) for n, (d, e, t) in enumerate(drawn, 1))
+    alarm, _ = step(open_alarm("button-1", "click", "", BUTTON.alarms["click"], NOW, NOW), AlarmEvent.RAISE, NOW)
+    pursuit = Pursuit(alarm, "all", 1, Plan(600 * SECOND, None, steps), 1, 1, NOW)
+    now = NOW + passed * SECOND
+    for row, _ in due_rows(pursuit, now):
+        pursuit = with_done(pursuit, row)
+    before = due_rows(moved_on(pursuit, now), now + 10_000 * SECOND)
+    hastened_ = hastened(pursuit, now)
+    assert due_rows(hastened_, now)
+    after = due_rows(hastened_, now + 10_000 * SECOND)
+    assert [row for row, _ in after] == [row for row, _ in before]
+    moved = {was - due for (_, was), (_, due) in zip(before, after, strict=True)}
+    assert len(moved) == 1
+    assert moved.pop() >= 0  # never later than it would have been
+    assert hastened(hastened_, now) == hastened_

@@ -235,9 +235,9 @@ class Centre:
 
 @asynccontextmanager
 async def centre(
-    database: str, mqtt_url: str, folder: Path, roles: Iterable[Role] = tuple(Role), **more: Any
+    database: str, mqtt_url: str, folder: Path, roles: Iterable[Role] = tuple(Role), *, away: bool = False, **more: Any
 ) -> AsyncIterator[Centre]:
-    """The composition root as it is, over the city; it must not end by itself."""
+    """The composition root as it is, over the city; it must not end by itself. `away`: its database is, and it is ready as far as it can be."""
     given = {"data": folder / "data", "api_port": 0, "allow_loopback": True, "public_url": "http://hub.example", **more}
     settings = Settings(database_url=SecretStr(database), mqtt_url=SecretStr(mqtt_url), **given)
     service = Service(settings, frozenset(roles), None)
@@ -250,7 +250,10 @@ async def centre(
     async def ready() -> bool:
         if one.task.done():
             one.task.result()
-        return port.exists() and port.read_text() != "" and all((await service.ready()).values())
+        takes = port.exists() and port.read_text() != ""
+        if away:
+            return takes and (service.standby is None or (service.standby.listening and service.standby.ready.is_set()))
+        return takes and all((await service.ready()).values())
 
     try:
         await eventually(ready, 40)

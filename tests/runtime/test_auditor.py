@@ -1,7 +1,9 @@
 """The kill matrix: whatever single part dies, hangs or lies, the outside heartbeat stops; and it comes back when the part does."""
 
 import asyncio
+import inspect
 import os
+import re
 import signal
 import threading
 import time
@@ -16,15 +18,17 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from hub.config import Settings
 from hub.core.canary import PROFILE
 from hub.engine import Engine
-from hub.model import Lane
+from hub.model import SECOND, Lane
 from hub.mqtt import parse_broker
 from hub.notify import Outcome, Receipt
-from hub.runtime import deliverer, escalator
+from hub.runtime import auditor, deliverer, escalator, ingest, standby
 from hub.runtime.apart import in_thread
 from hub.runtime.auditor import Auditor, Timing
 from hub.runtime.partitions import Partitions
+from hub.store.escalation import unattended
 from hub.store.migrate import upgrade
 from hub.testing import eventually
 from tests.runtime.city import fetch, profiles, seed
@@ -161,6 +165,29 @@ def one_partition(url: str) -> None:
     with psycopg.connect(url) as conn:
         conn.execute("update hub_setting set value = '1' where name = 'partitions'")
         conn.execute("update institution set partition = 0")
+
+
+def test_with_the_real_periods_whatever_dies_is_noticed_outside_within_ninety_seconds_and_a_hub_that_is_well_is_left_alone() -> (
+    None
+):
+    """The worst case of each way, by the constants: how old what a beat vouches for may be when it arrives, and how long the outside waits."""
+    beat = auditor.ASKED  # the heartbeat's own request
+    overdue = inspect.signature(unattended).parameters["grace"].default / SECOND
+    vouched = {
+        "the canary's way": auditor.LIMIT + beat,
+        "a lane that stands still": auditor.DEAF + auditor.LOOKED + beat,
+        "an alarm without a next step": overdue + auditor.LOOKED + beat,
+        "the standby's loop": standby.ROUND + auditor.ASKED + auditor.LOOKED + beat,
+        "the auditor itself": beat,
+    }
+    assert {name: age + auditor.OUTSIDE for name, age in vouched.items() if age + auditor.OUTSIDE > 90.0} == {}
+    assert auditor.EVERY + auditor.LIMIT + beat < auditor.OUTSIDE  # one beat early, the next as late as it can be
+    assert auditor.DEAF >= 3 * 10 * ingest.TICK  # a lane says with every tenth tick that it listens
+    assert Timing() == (auditor.EVERY, auditor.LIMIT, auditor.DEAF)
+    assert auditor.EVERY == Settings.model_fields["canary_seconds"].default
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    period, grace = re.findall(r"Period (\d+) s, grace (\d+) s: whatever single part dies", text)[0]
+    assert float(period) + float(grace) == auditor.OUTSIDE
 
 
 @asynccontextmanager

@@ -90,7 +90,7 @@ async def test_a_database_that_is_away_is_said_and_not_hidden(console: Console) 
         await console.app.state.services.pool.close()
         answer = await visitor.http.get("/console/")
         assert answer.status_code == 503
-        assert "画面不可信" in answer.text
+        assert "请用其中的链接接警；其余请用电话确认" in answer.text
         assert (await visitor.http.get("/console/", headers={"x-console": "1"})).json()["zh"]
 
 

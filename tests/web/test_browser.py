@@ -214,6 +214,7 @@ async def test_a_hub_that_is_itself_blind_says_which_part(hub: Hub, log_in: LogI
     async with hub.conn.transaction():  # a database that takes every question and answers none
         await hub.conn.execute("lock table lane_watch in access exclusive mode")
         await expect(page.locator("#lost-parts")).to_have_text("(database)")
+        await expect(page.locator("#lost")).to_contain_text("can acknowledge by its link")
     await expect(page.locator("#lost")).to_be_hidden()
 
 

@@ -5,6 +5,26 @@ values (%(id)s, %(name)s, %(kind)s, %(role)s, %(scope)s, %(secret_sha256)s, %(cr
 -- name: by_id
 select id, name, role, scope, secret_sha256, expires_at, revoked_at from token where id = %(id)s
 
+-- name: bearers
+-- Who may act on alarms, by a token or by a login that holds now: those that were used last.
+(
+    select 'token' as kind, t.secret_sha256 as digest, t.id, t.name, t.role, t.scope, t.expires_at as until
+    from token t
+    where t.role = any (%(roles)s) and t.revoked_at is null and (t.expires_at is null or t.expires_at > %(now)s)
+    order by t.last_used_at desc nulls last, t.id
+    limit %(limit)s
+)
+union all
+(
+    select 'login', s.id, t.id, t.name, t.role, t.scope, least(s.expires_at, t.expires_at)
+    from web_session s join token t on t.id = s.token
+    where t.role = any (%(roles)s) and t.revoked_at is null and (t.expires_at is null or t.expires_at > %(now)s)
+      and s.ended_at is null and s.expires_at > %(now)s
+    order by s.created_at desc, s.id
+    limit %(limit)s
+)
+order by kind, id, digest
+
 -- name: touch
 update token set last_used_at = %(now)s
 where id = %(id)s and (last_used_at is null or last_used_at <= %(now)s - interval '1 minute')

@@ -41,3 +41,34 @@ on conflict (alarm) do update set zh = excluded.zh, en = excluded.en, plan = exc
 
 -- name: announce
 insert into change (kind, institution, payload) values ('alarm', %(institution)s, %(payload)s)
+
+-- name: unverified
+select i.division, h.alarm, h.authority::text as authority, i.title_zh, i.title_en
+from handover h join alarm a on a.id = h.alarm join institution i on i.key = a.institution
+where h.received_at is null and h.begun_at <= hub_clock() - %(after)s and h.begun_at > hub_clock() - interval '1 day'
+order by h.begun_at
+limit %(limit)s
+
+-- name: refused
+-- Whole messages of the urgent lane that could not be read, of clients before devices that raise fire or panic.
+select i.division, q.client, q.code, i.title_zh, i.title_en
+from (
+    select l.client, min(l.code) as code
+    from (
+        select client, code, n, stream, source from quarantine
+        where received_at > now() - %(within)s
+        order by received_at desc
+        limit %(rows)s
+    ) l
+    where l.client is not null and (l.n is null or l.n = -1 or l.code = 'mqtt-size')
+      and (l.stream like '%%-urgent' or l.source like '%%/up/urgent')
+    group by l.client
+) q
+join device d on d.id = q.client and d.retired_at is null
+join institution i on i.key = d.institution
+where exists (
+    select from device u left join endpoint n on n.key = u.endpoint left join device e on e.key = n.edge
+    where u.lane = 'urgent' and u.retired_at is null and u.institution = d.institution and coalesce(e.id, u.id) = q.client
+)
+order by q.client
+limit %(limit)s

@@ -65,6 +65,8 @@ export class Live {
 
   judge({ now, blind }) {
     this.onBeat(now);
+    // the database may be away for the look of this page, too: then that is why
+    if (blind.includes("database")) this.lose("database"); else this.find("database");
     if (blind.length) { this.lose("hub"); document.getElementById("lost-parts").textContent = `(${blind.join(", ")})`; }
     else { this.find("hub"); document.getElementById("lost-parts").textContent = ""; }
   }
@@ -77,7 +79,8 @@ export class Live {
   find(why) { this.reasons.delete(why); this.show(); }
 
   show() {
-    const why = this.reasons.has("login") ? "login" : ["network", "look", "wait"].some((one) => this.reasons.has(one)) ? "network" : this.reasons.has("hub") ? "hub" : "";
+    const order = [["login", "login"], ["network", "network"], ["database", "database"], ["look", "network"], ["wait", "network"], ["hub", "hub"]];
+    const why = order.find(([reason]) => this.reasons.has(reason))?.[1] ?? "";
     const lost = why !== "";
     this.banner.hidden = !lost;
     document.body.classList.toggle("stale", lost);
