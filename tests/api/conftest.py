@@ -13,10 +13,14 @@ from psycopg import AsyncConnection
 
 from hub.api.app import create_app
 from hub.config import Settings
+from hub.core.coverage.rules import Basis, Force
 from hub.core.rights import EVERYTHING, Role, Scope
 from hub.runtime.fanout import Fanout
 from hub.store.pool import open_pool
 from tests.api import seed
+from tests.core.coverage_city import EACH_ZONE, pack, rule
+
+PACKS = (pack(rule(EACH_ZONE, Force.POL, Basis.TARGET, id="waivable")),)
 
 
 @dataclass
@@ -69,7 +73,7 @@ async def opened(filled: Filled) -> AsyncIterator[City]:
     settings = Settings.model_validate({"database_url": filled.url, "mqtt_url": "mqtt://127.0.0.1"})
     async with await seed.connect(filled.url) as conn, open_pool(filled.url, 4) as pool:
         fanout = Fanout(filled.url)
-        app = create_app(settings, pool, seed.PROFILES, (), fanout=fanout, clock=lambda: seed.at(3600))
+        app = create_app(settings, pool, seed.PROFILES, PACKS, fanout=fanout, clock=lambda: seed.at(3600))
         yield City(filled.url, app, conn, filled.a, filled.b, dict(filled.tokens))
 
 

@@ -42,6 +42,9 @@ class Done:
 PUBLIC = {("/login", "GET"), ("/login", "POST"), ("/static/{digest}/{name}", "GET"), ("/events", "GET")}
 """asked without a login, or (the stream) asking for it in its own way: tests of their own hold them"""
 
+APART = {("/ledgers/{division}/{period}.{kind}", "GET")}
+"""asked with a scope over a whole division, which no keeper has: a test of its own holds it"""
+
 PAGES: Mapping[str, tuple[Shown, ...]] = {
     "/": (Shown("/", whole=True), Shown("/?institution={institution}", whole=True)),
     "/waiting": (Shown("/waiting", whole=True),),
@@ -74,6 +77,14 @@ PAGES: Mapping[str, tuple[Shown, ...]] = {
     "/proofs/{proof:uuid}": (Shown("/proofs/{proof}"),),
     "/tests": (Shown("/tests", whole=True),),
     "/maintenance": (Shown("/maintenance", whole=True), Shown("/maintenance?institution={institution}", whole=True)),
+    "/orders": (
+        Shown("/orders", whole=True),
+        Shown("/orders?view=open", whole=True),
+        Shown("/orders?institution={institution}", whole=True),
+    ),
+    "/orders/{order:uuid}": (Shown("/orders/{order}"),),
+    "/waivers": (Shown("/waivers", whole=True), Shown("/waivers?institution={institution}", whole=True)),
+    "/ledgers": (Shown("/ledgers", whole=True), Shown("/ledgers?division={division}", whole=True)),
     "/noise": (
         Shown("/noise", whole=True),
         Shown("/noise?days=30", whole=True),
@@ -130,6 +141,15 @@ ACTIONS: Mapping[str, Done] = {
         "/police-windows/{window}/receipt", {"number": "x", "text": "x"}, Permission.EXERCISE
     ),
     "/police-windows/{window:uuid}/cancel": Done("/police-windows/{window}/cancel", {}, Permission.EXERCISE),
+    "/orders/{order:uuid}/issue": Done("/orders/{draft}/issue", {"note": "x"}, Permission.SUPERVISE),
+    "/orders/{order:uuid}/answer": Done("/orders/{order}/answer", {"text": "x"}, Permission.ANSWER),
+    "/orders/{order:uuid}/withdraw": Done("/orders/{order}/withdraw", {"note": "x"}, Permission.SUPERVISE),
+    "/waivers": Done(
+        "/waivers",
+        {"institution": "{institution}", "rule": "waivable", "ground": "x", "expires_at": "2026-11-22T17:30:00"},
+        Permission.SUPERVISE,
+    ),
+    "/waivers/{waiver:uuid}/end": Done("/waivers/{waiver}/end", {}, Permission.SUPERVISE),
     "/maintenance": Done(
         "/maintenance",
         {"institution": "{institution}", "over": "", "until": "2026-11-22T17:30:00", "reason": "x"},
@@ -157,7 +177,8 @@ def foreign(ids: Ids) -> list[str]:
 async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, str]:
     """Everything that the console shows and the seed lacks, for one tenant; returns how all of it is named."""
     name, now = tenant.name, seed.at(3600)
-    ids = {kind: str(uuid5(NAMESPACE_URL, f"{kind}-{name}")) for kind in ("drill", "proof", "window", "maintenance")}
+    kinds = ("drill", "proof", "window", "maintenance", "order", "draft", "waiver")
+    ids = {kind: str(uuid5(NAMESPACE_URL, f"{kind}-{name}")) for kind in kinds}
     (position,) = await _row(conn, "select key from position where institution = %s and id = 'wall'", [tenant.key])
     await conn.execute(
         "insert into drill (id, title_zh, title_en, institution, starts_at, ends_at, declared_by, declared_at)"
@@ -208,6 +229,13 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
         [attestation, f"picture of {name}"],
     )
     digest = (await zone_plans.plan(conn, EVERYTHING, tenant.institution)).digest
+    await _order(conn, tenant, ids["draft"], "draft")
+    await _order(conn, tenant, ids["order"], "issued")
+    await conn.execute(
+        "insert into waiver (id, institution, rule, force, basis, title_zh, title_en, ground, approver, granted_at, since, expires_at)"
+        " values (%s, %s, 'other', 'POL', 'target', '规则', 'Rule', %s, %s, %s, %s, %s)",
+        [ids["waiver"], tenant.key, f"ground of {name}", f"approver of {name}", now, now, now + timedelta(days=9)],
+    )
     rota = f"{name}-rota"
     await conn.execute(
         "insert into rota (id, title_zh, title_en, institution) values (%s, '岗', 'Post', %s)", [rota, tenant.key]
@@ -229,7 +257,11 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
         "digest": digest,
     }
     made = [
-        f"{what} of {name}" for what in ("declarer", "asker", "reason", "reference", "booker", "work", "maker", "armer")
+        f"{what} of {name}"
+        for what in (
+            *("declarer", "asker", "reason", "reference", "booker", "work", "maker", "armer", "finding", "remark"),
+            *("ground", "approver"),
+        )
     ]
     return {
         **ids,
@@ -241,6 +273,29 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
         "rota": rota,
         "post": f"{name}-duty",
     }
+
+
+async def _order(conn: AsyncConnection[Any], tenant: seed.Tenant, id: str, state: str) -> None:
+    """An order with its steps: a draft, or one that was issued."""
+    now, cited = (
+        seed.at(3600),
+        '{"title_zh": "规则", "title_en": "Rule", "document": "d", "number": "n", "clause": "c", "force": "POL"}',
+    )
+    issued = state != "draft"
+    await conn.execute(
+        "insert into work_order (id, institution, rule, basis, module, citation, sentence_zh, sentence_en, violation_since, days_to_remedy, state,"
+        " drafted_at, issued_at, issued_by, owner, due_at, watched_from)"
+        " values (%s, %s, %s, 'target', 'panic', %s, %s, '', %s, 30, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            *(id, tenant.key, f"rule-{state}", cited, f"finding of {tenant.name}", now, state, now),
+            *((now, "issuer", tenant.division, now + timedelta(days=30), now) if issued else [None] * 5),
+        ],
+    )
+    for n, event in enumerate(("draft", "issue")[: 1 + issued], 1):
+        await conn.execute(
+            "insert into work_order_step (work_order, n, at, event, state, actor, note) values (%s, %s, %s, %s, %s, 'hub', %s)",
+            [id, n, now, event, state, f"remark of {tenant.name}"],
+        )
 
 
 async def _row(conn: AsyncConnection[Any], statement: str, values: list[Any]) -> Any:

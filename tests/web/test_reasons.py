@@ -20,6 +20,14 @@ WHERE = (
         "store/hidings.py",
         "store/handovers.py",
     ),
+    *(
+        "core/orders.py",
+        "core/coverage/waivers.py",
+        "store/orders.py",
+        "store/waivers.py",
+        "api/waivers.py",
+        "web/orders.py",
+    ),
     *("web/fields.py", "web/declaring.py", "web/testing.py", "web/proofs.py", "web/asking.py"),
 )
 FUNCTIONS = {"core/opening.py": "check_armed", "core/exercises.py": "check_drill"}

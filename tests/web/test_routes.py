@@ -8,20 +8,21 @@ import re
 from hub.core.rights import RIGHTS, Permission, Role
 from hub.web.app import LINKED, ROUTES
 from tests.web.conftest import Console
-from tests.web.routes import ACTIONS, PAGES, PUBLIC, Done, filled, foreign, furnish
+from tests.web.routes import ACTIONS, APART, PAGES, PUBLIC, Done, filled, foreign, furnish
 
 SCRIPT = {"x_console": "1"}
 TABLES = (
     *("alarm_transition", "arming", "audit", "device_test", "drill", "drill_mark", "duty_handover", "handover"),
     *("attestation", "attestation_second", "zone_plan_signature"),
-    *("maintenance_window", "notification", "police_window", "proof", "shelving_asked", "change"),
+    *("maintenance_window", "notification", "police_window", "proof", "shelving_asked", "change", "waiver"),
+    "work_order_step",
 )
 """what a form of the console may write to"""
 
 
 def _known() -> set[tuple[str, str]]:
     asked = {(path, "GET") for path in PAGES} | {(path, "POST") for path in ACTIONS}
-    return asked | PUBLIC
+    return asked | PUBLIC | APART
 
 
 def test_every_route_of_the_console_stands_in_the_table_of_the_tests() -> None:
@@ -160,5 +161,24 @@ async def test_what_every_form_is_for_happens_once_and_is_in_the_audit_log(conso
     assert [action for action, _ in rows] == [
         *("alarm.acknowledge", "institution.arm", "zone-plan.sign", "attestation.record", "attestation.second"),
         *("attestation.withdraw", "view.attest", "device.test", "drill.declare", "drill.cancel", "drill.record"),
-        *("proof.ask", "window.book", "window.receipt", "maintenance.make", "maintenance.end"),
+        *("proof.ask", "window.book", "window.receipt"),
+        *("order.issue", "order.answer", "order.withdraw", "waiver.grant", "waiver.end"),
+        *("maintenance.make", "maintenance.end"),
     ]
+
+
+async def test_a_ledger_is_taken_by_whoever_sees_all_of_its_division(console: Console) -> None:
+    at = "/console/ledgers/1404/2026.csv"
+    async with console.visitor() as nobody:
+        assert (await nobody.http.get(at)).status_code == 303
+    async with console.visitor("regulator-a") as keeper:
+        assert (await keeper.http.get(at)).status_code == 404
+        assert (await keeper.http.get("/console/ledgers/140403/2026-10.xlsx")).status_code == 404
+    async with console.visitor("regulator") as regulator:
+        assert "/console/ledgers/14/2026-11.xlsx" in (await regulator.http.get("/console/ledgers")).text
+        taken = await regulator.http.get(at)
+        assert (taken.status_code, taken.content[:3]) == (200, b"\xef\xbb\xbf")
+        taken = await regulator.http.get("/console/ledgers/1404/2026-11.xlsx")
+        assert (taken.status_code, taken.content[:2]) == (200, b"PK")
+        for wrong in ("1404/2026-13.xlsx", "1404/2026-10.csv", "1404/2026-11.pdf", "1404/2026.pdf", "x/2026-10.xlsx"):
+            assert (await regulator.http.get(f"/console/ledgers/{wrong}")).status_code in (404, 422), wrong
