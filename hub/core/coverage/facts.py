@@ -179,6 +179,11 @@ class Contribution(StrEnum):
     NONE = "none"
 
 
+_ADMIN = {state: state.value for state in AdminState}
+_FUNCTION = {state: state.value for state in FunctionState}
+"""`.value` of an enum costs more than all the rest of `contribution`"""
+
+
 def contribution(device: DeviceFact) -> tuple[Contribution, str, Micros]:
     """What the device contributes, a word for why, and since when.
 
@@ -186,7 +191,7 @@ def contribution(device: DeviceFact) -> tuple[Contribution, str, Micros]:
     offline, unheard or unproven is unknown, never proven.
     """
     if device.admin_state is not AdminState.IN_SERVICE:
-        return Contribution.NONE, device.admin_state.value, device.admin_since
+        return Contribution.NONE, _ADMIN[device.admin_state], device.admin_since
     if device.function_state is FunctionState.FAILED:
         return Contribution.NONE, "failed", device.function_since
     if device.link_state is LinkState.OFFLINE:
@@ -195,4 +200,4 @@ def contribution(device: DeviceFact) -> tuple[Contribution, str, Micros]:
         return Contribution.UNKNOWN, "link_unknown", device.link_since
     if device.function_state is FunctionState.UNPROVEN:
         return Contribution.UNKNOWN, "unproven", device.function_since
-    return Contribution.PROVEN, device.function_state.value, device.function_since
+    return Contribution.PROVEN, _FUNCTION[device.function_state], device.function_since

@@ -3,10 +3,21 @@
 Knows nothing of rules. Everything asked twice is kept, so that eighty rules cost little more than the questions in which they differ.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
-from hub.core.coverage.facts import Contribution, DeviceFact, InstitutionFacts, ZoneFact, contribution
+from hub.core.coverage.attestations import AttestationKind
+from hub.core.coverage.facts import (
+    Attestation,
+    Contribution,
+    DeviceFact,
+    InstitutionFacts,
+    Interval,
+    RecordingFact,
+    ZoneFact,
+    contribution,
+)
 from hub.core.coverage.findings import DeviceEvidence
 from hub.model import SECOND, AdminState, Micros
 
@@ -49,6 +60,13 @@ def rows_of(devices: Iterable[DeviceEvidence]) -> Rows:
     return Rows(listed, proven, unknown)
 
 
+@lru_cache(maxsize=1_024)
+def video_and_other(matched: frozenset[str]) -> tuple[bool, bool]:
+    """Whether there is a capability of video among these, and whether there is another one."""
+    video = sum(one.startswith("video.") for one in matched)
+    return video > 0, video < len(matched)
+
+
 class Index:
     """What the kinds of requirements ask of the facts. Made for one `check` and thrown away."""
 
@@ -62,6 +80,40 @@ class Index:
         self._having: dict[frozenset[str], tuple[DeviceFact, ...]] = {}
         self._rows: dict[tuple[frozenset[str], Micros | None], Rows] = {}
         self._by_zone: dict[tuple[frozenset[str], Micros | None, Micros | None], dict[str, Rows]] = {}
+
+    @cached_property
+    def attestations(self) -> dict[str, list[Attestation]]:
+        """By kind."""
+        found: dict[str, list[Attestation]] = {}
+        for one in self.facts.attestations:
+            found.setdefault(one.kind, []).append(one)
+        return found
+
+    @cached_property
+    def intervals(self) -> dict[str, list[Interval]]:
+        """By kind."""
+        found: dict[str, list[Interval]] = {}
+        for one in self.facts.intervals:
+            found.setdefault(one.kind, []).append(one)
+        return found
+
+    @cached_property
+    def recordings(self) -> dict[str, list[RecordingFact]]:
+        """By device."""
+        found: dict[str, list[RecordingFact]] = {}
+        for one in self.facts.recordings:
+            found.setdefault(one.device, []).append(one)
+        return found
+
+    @cached_property
+    def holds(self) -> Sequence[Attestation]:
+        """Legal holds that have begun and not expired."""
+        at = self.at
+        return [
+            one
+            for one in self.attestations.get(AttestationKind.LEGAL_HOLD, ())
+            if one.at <= at and (one.expires_at is None or at < one.expires_at)
+        ]
 
     def zones_of(self, purposes: frozenset[str]) -> tuple[ZoneFact, ...]:
         """The zones of these purposes, by id."""
@@ -117,7 +169,7 @@ class Index:
     def _placed(
         self, device: DeviceFact, row: DeviceEvidence, matched: frozenset[str], views_within: Micros | None
     ) -> Iterable[DeviceEvidence]:
-        video = any(one.startswith("video.") for one in matched)
+        video, other = video_and_other(matched)
         if not video:
             return (row,)
         if not device.sees:
@@ -133,7 +185,7 @@ class Index:
                 one = one._replace(contribution=_C.UNKNOWN, reason="view_stale")
             known = rows.get(view.zone)
             rows[view.zone] = one if known is None else better(known, one)
-        if any(not one.startswith("video.") for one in matched) and device.zone is not None:
+        if other and device.zone is not None:
             rows[device.zone] = row._replace(by="zone")  # a camera's button is where the camera hangs
         return rows.values()
 
@@ -156,11 +208,11 @@ class Index:
     def places(self, device: DeviceFact, capabilities: frozenset[str]) -> frozenset[str] | None:
         """The zones that the device counts for, by their ids; None where nobody recorded where it is."""
         matched = capabilities & device.capabilities
-        video = any(one.startswith("video.") for one in matched)
+        video, other = video_and_other(matched)
         if not (video and device.sees):
             return None if device.zone is None else frozenset({device.zone})
         seen = frozenset(view.zone for view in device.sees if not view.masked and 0 < view.share <= 1)
-        if device.zone is not None and any(not one.startswith("video.") for one in matched):
+        if device.zone is not None and other:
             return seen | {device.zone}
         return seen
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from hub.core.coverage.facts import Contribution, DeviceFact, ZoneFact
+from hub.core.coverage.facts import Contribution, DeviceFact, View, ZoneFact
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
 from hub.core.coverage.index import INSTALLED_NOT, NO_ROWS, Index, Rows, fresh
 from hub.core.coverage.judged import Judged, no_zone, worst
@@ -157,7 +157,8 @@ def _shares(
             bare = row if row.contribution is _C.NONE else row._replace(contribution=_C.UNKNOWN, reason="no_views")
             yield device.zone, bare._replace(by="zone"), 0.0, 0.0 if row.contribution is _C.NONE else 1.0
         return
-    for view in sorted(device.sees, key=lambda one: (one.zone, one.share, one.masked, one.attested_at or 0)):
+    views = device.sees if len(device.sees) == 1 else sorted(device.sees, key=_by_zone)
+    for view in views:
         if view.masked or not 0 < view.share <= 1:
             continue
         one = row._replace(zone=view.zone, by="view", value=view.share, at=view.attested_at)
@@ -167,6 +168,10 @@ def _shares(
             one = one._replace(contribution=_C.UNKNOWN, reason="view_stale")
         sure = view.share if one.contribution is _C.PROVEN else 0.0
         yield view.zone, one, sure, view.share if one.contribution is _C.UNKNOWN else 0.0
+
+
+def _by_zone(view: View) -> tuple[str, float, bool, Micros]:
+    return view.zone, view.share, view.masked, view.attested_at or 0
 
 
 def _share_part(asked: ShareCovered, zone: ZoneFact, seen: Sequence[tuple[DeviceEvidence, float, float]]) -> Part:

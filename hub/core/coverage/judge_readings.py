@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from hub.core.coverage.attestations import AttestationKind
 from hub.core.coverage.facts import Arming, Contribution, DeviceFact, RecordingFact, Value
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
 from hub.core.coverage.index import SKEW, Index, fresh, rows_of
@@ -74,9 +73,12 @@ def _meant(
     for device in devices:
         if device.admin_state is not AdminState.IN_SERVICE:
             continue
+        if not zones:
+            yield device, True
+            continue
         places = index.places(device, capabilities)
-        if not zones or places is None or places & inside:
-            yield device, not zones or places is not None
+        if places is None or places & inside:
+            yield device, places is not None
 
 
 def _values(asked: Bounds, greatest_age: Micros | None, index: Index) -> Iterable[DeviceEvidence]:
@@ -115,12 +117,12 @@ def _newest(one: Value) -> tuple[Micros, float]:
 
 
 def _recordings(asked: Bounds, greatest_age: Micros | None, index: Index) -> Iterable[DeviceEvidence]:
-    by_device: dict[str, list[RecordingFact]] = {}
-    for fact in index.facts.recordings:
-        by_device.setdefault(fact.device, []).append(fact)
-    recorded = [one for one in index.devices if one.id in by_device or one.capabilities & asked.capabilities]
-    if asked.zones:  # where a recorder hangs says nothing of what it records
-        recorded = [one for one in recorded if one.capabilities & asked.capabilities]
+    by_device = index.recordings
+    recorded: Sequence[DeviceFact] = index.having(asked.capabilities)
+    if not asked.zones:  # where a recorder hangs says nothing of what it records
+        known = {device.id for device in recorded}
+        if not by_device.keys() <= known:
+            recorded = [one for one in index.devices if one.id in by_device or one.id in known]
     for device, placed in _meant(index, recorded, asked.zones, asked.capabilities):
         if not placed:
             yield _row(device, (_C.UNKNOWN, "unplaced", None, None))
@@ -141,10 +143,12 @@ def _recorded(
         return _C.UNKNOWN, "stale", _days(newest), newest.read_at
     said: list[_Said] = []
     if asked.minimum is not None:
-        said.append(max((_floor(asked.minimum, asked.gaps, one) for one in believed), key=_rank))
+        floors = [_floor(asked.minimum, asked.gaps, one) for one in believed]
+        said.append(floors[0] if len(floors) == 1 else max(floors, key=_rank))
     if asked.maximum is not None:
-        said.append(min((_ceiling(asked.maximum, one, held) for one in believed), key=_rank))
-    return min(said, key=lambda one: _WORSE[one[0]])
+        ceilings = [_ceiling(asked.maximum, one, held) for one in believed]
+        said.append(ceilings[0] if len(ceilings) == 1 else min(ceilings, key=_rank))
+    return said[0] if len(said) == 1 else min(said, key=lambda one: _WORSE[one[0]])
 
 
 def _rank(said: _Said) -> tuple[int, float, Micros, str]:
@@ -163,7 +167,10 @@ def _floor(minimum: float, gaps: Micros, fact: RecordingFact) -> _Said:
     """
     value, at = round(_days(fact), 1), fact.read_at
     possible = fact.days if fact.possible is None else fact.possible
-    if not all(math.isfinite(one) and one >= 0 for one in (fact.days, fact.gap_seconds, fact.bad_seconds, possible)):
+    inf = math.inf  # what is not a number compares with nothing
+    if not (
+        0 <= fact.days < inf and 0 <= fact.gap_seconds < inf and 0 <= fact.bad_seconds < inf and 0 <= possible < inf
+    ):
         return _C.UNKNOWN, "no_value", None, at
     needed = minimum
     if fact.installed_at is not None:
@@ -200,14 +207,9 @@ def _ceiling(maximum: float, fact: RecordingFact, held: bool) -> _Said:
 
 
 def _held(device: DeviceFact, index: Index) -> bool:
-    """Whether somebody stated a legal hold, still in force, for this device, its zone or the whole institution."""
-    at = index.at
+    """Whether somebody stated a legal hold, in force now, for this device, its zone or the whole institution."""
     return any(
-        one.kind == AttestationKind.LEGAL_HOLD
-        and one.at <= at
-        and (one.expires_at is None or at < one.expires_at)
-        and (one.device == device.id if one.device is not None else one.zone in (None, device.zone))
-        for one in index.facts.attestations
+        one.device == device.id if one.device is not None else one.zone in (None, device.zone) for one in index.holds
     )
 
 

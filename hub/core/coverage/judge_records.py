@@ -38,7 +38,7 @@ class _Asked(NamedTuple):
 
 def attested(asked: Attested, greatest_age: Micros | None, index: Index) -> Judged:
     """At least n attestations of the kind, where and when they are asked for."""
-    found = [one for one in index.facts.attestations if one.kind == asked.kind]
+    found = index.attestations.get(asked.kind, [])
     if asked.each_open_day:
         return _each_open_day(asked, found, index)
     terms = _Asked(
@@ -54,6 +54,9 @@ def attested(asked: Attested, greatest_age: Micros | None, index: Index) -> Judg
 
 def _each_zone(asked: Attested, terms: _Asked, found: Sequence[Attestation], index: Index) -> Judged:
     zones: Sequence[ZoneFact] = index.zones_of(asked.zones) if asked.zones else index.zones
+    by_zone: dict[str | None, list[Attestation]] = {}
+    for one in found:
+        by_zone.setdefault(one.zone, []).append(one)
     unplaced: list[DeviceEvidence] = []
     if asked.where:
         there: set[str] = set()
@@ -66,10 +69,7 @@ def _each_zone(asked: Attested, terms: _Asked, found: Sequence[Attestation], ind
             else:
                 unplaced.append(DeviceEvidence(device.id, None, _C.UNKNOWN, "unplaced", device.admin_since))
         zones = [zone for zone in zones if zone.id in there]
-    parts = tuple(
-        _enough(asked, terms, zone, zone.area_m2, [one for one in found if one.zone == zone.id], index.at)
-        for zone in zones
-    )
+    parts = tuple(_enough(asked, terms, zone, zone.area_m2, by_zone.get(zone.id, ()), index.at) for zone in zones)
     if unplaced:
         parts = (*parts, Part(None, _V.UNKNOWN, asked.n, 0, len(unplaced), tuple(unplaced)))
     if not parts:
@@ -178,8 +178,8 @@ def _each_open_day(asked: Attested, found: Sequence[Attestation], index: Index) 
     days = sorted(
         {
             _day(one.began_at)
-            for one in index.facts.intervals
-            if one.kind == OPEN and one.ended_at is not None and one.ended_at <= at and at - one.ended_at <= within
+            for one in index.intervals.get(OPEN, ())
+            if one.ended_at is not None and one.ended_at <= at and at - one.ended_at <= within
         }
     )
     if not found:
@@ -211,7 +211,7 @@ def documents(asked: Documents, greatest_age: Micros | None, index: Index) -> Ju
     terms = _Asked(asked.within, greatest_age, False, asked.number_required, None, None, None)
     rows: list[FactEvidence] = []
     for kind in sorted(asked.kinds):
-        found = _rows(terms, [one for one in index.facts.attestations if one.kind == kind], None, index.at)
+        found = _rows(terms, index.attestations.get(kind, ()), None, index.at)
         rows.append(found[0] if found else _silence(kind, asked.missing, 1, None).facts[0])
     sure = sum(row.contribution is _C.PROVEN for row in rows)
     if any(row.contribution is _C.NONE for row in rows):
@@ -226,9 +226,7 @@ def time_bound(asked: TimeBound, greatest_age: Micros | None, index: Index) -> J
     """How long it took, of all that ended (or ought to have) within the evidence's greatest age."""
     kind = asked.interval
     rows = [
-        row
-        for one in index.facts.intervals
-        if one.kind == kind and (row := _took(asked, one, greatest_age, index.at)) is not None
+        row for one in index.intervals.get(kind, ()) if (row := _took(asked, one, greatest_age, index.at)) is not None
     ]
     if not rows:
         nothing = (FactEvidence(kind, "", _C.UNKNOWN, "never_measured"),)

@@ -126,17 +126,33 @@ def _place(part: Part) -> tuple[str, str]:
 
 def _detail(part: Part) -> tuple[str, str]:
     """Why it is so: the devices and facts that do not prove it, the deciding ones first."""
-    said = [((row.device, row.device), row.contribution, row.reason) for row in part.devices]
-    said += [(FACTS.get(one.kind, (one.kind, one.kind)), one.contribution, one.reason) for one in part.facts]
-    said = [one for one in said if one[1] is not _PROVEN]
-    if part.verdict is Verdict.NON_COMPLIANT:
-        said.sort(key=lambda one: one[1] is not Contribution.NONE)
+    said: list[tuple[Contribution, str, str, str]] = [
+        (row.contribution, row.reason, row.device, row.device)
+        for row in part.devices
+        if row.contribution is not _PROVEN
+    ]
+    for one in part.facts:
+        if one.contribution is not _PROVEN:
+            zh, en = FACTS.get(one.kind, (one.kind, one.kind))
+            said.append((one.contribution, one.reason, zh, en))
     if not said:
         return ("无设备", "no device") if not part.devices and not part.facts else ("数量不足", "too few")
-    named = list(dict.fromkeys((*name, *REASONS.get(reason, (reason, reason))) for name, _, reason in said))
-    zh = "、".join(f"{one[0]} {one[2]}" for one in named[:_MOST_NAMED])
-    en = ", ".join(f"{one[1]} {one[3]}" for one in named[:_MOST_NAMED])
-    return zh, en
+    if part.verdict is Verdict.NON_COMPLIANT:
+        said.sort(key=_unknown)
+    named_zh: dict[str, None] = {}
+    named_en: dict[str, None] = {}
+    for _, reason, zh, en in said:
+        why_zh, why_en = REASONS.get(reason, (reason, reason))
+        named_zh[f"{zh} {why_zh}"] = None
+        named_en[f"{en} {why_en}"] = None
+        if len(named_zh) == _MOST_NAMED:
+            break
+    return "、".join(named_zh), ", ".join(named_en)
+
+
+def _unknown(said: tuple[Contribution, str, str, str]) -> bool:
+    """What breaks the rule comes before what is only not known."""
+    return said[0] is not Contribution.NONE
 
 
 def of_placement(rule: Rule, purpose: str) -> tuple[str, str]:
