@@ -22,9 +22,9 @@ def _listed(given: object) -> object:
 def _zones(given: object) -> object:
     """Purposes, with the names of sets (`infant_zones`) replaced by what they hold."""
     names = _listed(given)
-    if not isinstance(names, list):
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return names
-    return sorted({one for name in names for one in ZONE_SETS.get(str(name), [name])})
+    return sorted({one for name in names for one in ZONE_SETS.get(name, [name])})
 
 
 _ONE_OR_MORE = str | list[str]

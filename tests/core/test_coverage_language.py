@@ -36,7 +36,7 @@ def evidence(part: Part) -> list[DeviceEvidence | FactEvidence]:
 
 
 @given(drawn.requirement, drawn.greatest_age, drawn.facts, st.randoms(use_true_random=False))
-def test_the_order_of_facts_and_a_second_look_change_nothing(
+def test_the_order_of_facts_and_a_second_look_change_nothing_and_what_is_not_connected_is_unknown(
     asked: Requirement, age: Micros | None, of: InstitutionFacts, dice: random.Random
 ) -> None:
     def shuffled(things: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -64,6 +64,7 @@ def test_the_order_of_facts_and_a_second_look_change_nothing(
     assert finding.sentence_en.endswith((".", "judged."))
     assert finding.verdict is not Verdict.WAIVED
     assert finding.plan_not_signed == (stands_on_zones(asked) and not of.plan_signed)
+    assert judged(asked, replace(of, connected=False), age).verdict is Verdict.UNKNOWN
 
 
 @given(drawn.requirement, drawn.greatest_age, drawn.facts)
@@ -87,11 +88,14 @@ def test_green_has_evidence_that_proves_it_and_red_has_evidence_that_breaks_it(
 
 
 @given(counted, drawn.greatest_age, drawn.facts)
-def test_when_every_device_goes_silent_nothing_that_is_counted_is_compliant(
+def test_what_is_counted_is_never_compliant_when_all_is_silent_nor_greener_for_a_smaller_greatest_age(
     asked: Requirement, age: Micros | None, of: InstitutionFacts
 ) -> None:
     silent = replace(of, devices=tuple(replace(one, link_state=LinkState.OFFLINE) for one in of.devices))
     assert judged(asked, silent, age).verdict is not Verdict.COMPLIANT
+    verdicts = [judged(asked, of, limit).verdict for limit in (drawn.HOUR, DAY, 30 * DAY)]
+    ranks = [_GREEN[one] for one in verdicts if one in _GREEN]
+    assert ranks == sorted(ranks)
 
 
 @given(drawn.requirement, drawn.facts)
@@ -116,16 +120,6 @@ def test_a_device_more_is_never_worse_and_one_less_never_better(
         assert after is before
 
 
-@given(drawn.requirement, drawn.facts)
-def test_an_older_greatest_age_never_makes_it_less_green_and_a_younger_never_greener(
-    asked: Requirement, of: InstitutionFacts
-) -> None:
-    verdicts = [judged(asked, of, age).verdict for age in (drawn.HOUR, DAY, 30 * DAY)]
-    if isinstance(asked, AtLeast | ShareCovered | Independent):
-        ranks = [_GREEN[one] for one in verdicts if one in _GREEN]
-        assert ranks == sorted(ranks)
-
-
 @given(drawn.requirement, drawn.greatest_age, drawn.facts, st.floats(0, 1, exclude_max=True))
 def test_between_two_turns_no_verdict_turns(
     asked: Requirement, age: Micros | None, of: InstitutionFacts, share: float
@@ -141,11 +135,6 @@ def test_between_two_turns_no_verdict_turns(
         if turn is None:
             return
         at = turn
-
-
-@given(drawn.requirement, drawn.facts)
-def test_what_is_not_connected_is_unknown_in_every_kind(asked: Requirement, of: InstitutionFacts) -> None:
-    assert judged(asked, replace(of, connected=False)).verdict is Verdict.UNKNOWN
 
 
 def test_a_rule_that_comes_into_effect_is_a_turn_and_rules_of_another_time_may_be_asked_for() -> None:

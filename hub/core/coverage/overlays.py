@@ -269,7 +269,9 @@ def _between(one: Rule, two: Rule) -> Iterator[Conflict]:
     first, second = one.requirement, two.requirement
     if isinstance(first, Bounds) and isinstance(second, Bounds) and _same_measure(first, second):
         yield from _bounds(one, first, two, second)
-    elif isinstance(first, AtLeast) and isinstance(second, AtLeast) and _same_count(first, second):
+    if one.basis is not two.basis:
+        return  # each belongs to a figure of its own: the smaller number of the one is not decided by the other
+    if isinstance(first, AtLeast) and isinstance(second, AtLeast) and _same_count(first, second):
         more, less = (one, two) if first.n > second.n else (two, one)
         yield _strictest(more, less, str(max(first.n, second.n)), str(min(first.n, second.n)))
     elif isinstance(first, ShareCovered) and isinstance(second, ShareCovered) and _same_share(first, second):
@@ -290,7 +292,7 @@ def prohibited(upper: Rule, lower: Rule) -> frozenset[str]:
 
 
 def _overridden(upper: Rule, lower: Rule) -> Conflict:
-    how_zh, how_en = ("替代", "replaces") if upper.replaces else ("严于", "is stricter than")
+    how_zh, how_en = ("替代", "replaces") if upper.replaces else ("从严代替", "tightens and stands in for")
     ground_zh = f"，依据：{upper.ground_zh}" if upper.replaces else ""
     ground_en = f"; ground: {upper.ground_en}" if upper.replaces else ""
     return Conflict(
@@ -315,7 +317,7 @@ def _strictest(more: Rule, less: Rule, high: str, low: str) -> Conflict:
 
 
 def _bounds(one: Rule, first: Bounds, two: Rule, second: Bounds) -> Iterator[Conflict]:
-    for name, stricter in (("minimum", max), ("maximum", min)):
+    for name, stricter in (("minimum", max), ("maximum", min)) if one.basis is two.basis else ():
         a, b = getattr(first, name), getattr(second, name)
         if a is not None and b is not None and a != b:
             more, less = (one, two) if stricter(a, b) == a else (two, one)
@@ -336,10 +338,8 @@ def _empty(floor: Rule, ceiling: Rule, said: str) -> Conflict:
     return Conflict("bounds", floor, ceiling, holds, zh, en + (f"{holds} holds" if holds else "a person must decide"))
 
 
-def yields_to(rule: Rule, other: Rule) -> bool:
-    """Whether `rule` is not judged where `other` holds too: overridden, or a bound of lesser basis that nobody could meet beside the other's."""
-    if other.overrides == rule.id:
-        return True
+def outranked(rule: Rule, other: Rule) -> bool:
+    """Whether `rule` is a bound of lesser basis that nobody could meet beside the other's: then it is not judged where both hold."""
     if RANK[rule.basis] >= RANK[other.basis]:
         return False
     mine, theirs = rule.requirement, other.requirement

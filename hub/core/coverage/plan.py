@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from hub.core.coverage.overlays import prohibited, yields_to
+from hub.core.coverage.overlays import outranked, prohibited
 from hub.core.coverage.rules import AtLeast, Independent, Requirement, Rule, RulePack, ShareCovered
 from hub.model import Micros
 
@@ -56,11 +56,9 @@ class Plan:
     def _work_out(self, division: str, institution_type: str, at: Micros) -> tuple[Planned, ...]:
         held = [(pack, rule) for pack, rule in self._rules if rule.applies(division, institution_type, at)]
         rules = [rule for _, rule in held]
-        return tuple(
-            _planned(pack, rule, rules)
-            for pack, rule in held
-            if not any(yields_to(rule, other) for other in rules if other is not rule)
-        )
+        out = {rule.id for rule in rules if any(outranked(rule, other) for other in rules)}
+        out |= {rule.overrides for rule in rules if rule.overrides and rule.id not in out}
+        return tuple(_planned(pack, rule, rules) for pack, rule in held if rule.id not in out)
 
 
 def _planned(pack: RulePack, rule: Rule, others: Sequence[Rule]) -> Planned:
