@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from hub.runtime.fanout import KINDS
 from hub.store.changes import open_feed
 from tests.api import seed
 from tests.api.conftest import City
@@ -69,3 +70,11 @@ async def test_a_place_that_is_no_longer_kept_is_gone(city: City, problem: Probl
         assert problem(answer)["code"] == "gone"
         assert answer.status_code == 410
         assert problem(await client.get("/changes?cursor=nonsense"))["errors"][0]["pointer"] == "query/cursor"
+
+
+async def test_a_change_of_every_kind_that_the_feed_knows_is_shown(city: City) -> None:
+    start = await poll(city)
+    for kind in KINDS:
+        await seed.say(city.conn, city.a.key, kind)
+    page = await poll(city, cursor=start["next"])
+    assert [item["kind"] for item in page["items"]] == list(KINDS)
