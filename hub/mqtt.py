@@ -31,6 +31,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import SecretStr
 
+from hub import packets
 from hub import user_properties as quick
 from hub.errors import AccessDenied, BadInput, DriverError, LinkDown
 
@@ -49,6 +50,8 @@ ANSWER_TIMEOUT = 10.0
 """Seconds that the broker has to answer CONNECT, SUBSCRIBE or PUBLISH."""
 LEAVE_TIMEOUT = 2.0
 
+_FIRST_MID = 1024
+"""numbers below it paho gives itself, for what it subscribes"""
 _HEADROOM = 64
 """Bytes of a PUBLISH packet beside topic, payload and user properties, generously."""
 
@@ -162,7 +165,7 @@ def _paho(client: aiomqtt.Client) -> paho.Client:
 class Session:
     """A live connection; `session()` makes it. One task takes messages; any task may publish."""
 
-    def __init__(self, broker: Broker, client: aiomqtt.Client, receive_maximum: int) -> None:
+    def __init__(self, broker: Broker, client: aiomqtt.Client, receive_maximum: int, *, five: bool = True) -> None:
         self.resumed = False
         """the broker had kept this client's session"""
         self.discarded = 0
@@ -181,7 +184,9 @@ class Session:
         self._largest_packet: int | None = None
         self._down: str | None = None
         self._refused: DriverError | BadInput | None = None
+        self._mids = itertools.cycle(range(_FIRST_MID, 65_536))
         self._hook()
+        self._wire = packets.Wire(self._inner, self._arrive, self._answer) if five else None
 
     # ---- what paho calls, in the loop's thread ----
 
@@ -213,6 +218,11 @@ class Session:
         inner.on_publish = self._on_publish
 
     def _on_message(self, client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:
+        user = tuple(getattr(message.properties, "UserProperty", ()))
+        about = bytes(message.payload), user, message.retain, message.qos, message.mid
+        self._arrive(packets.Published(message.topic, *about))
+
+    def _arrive(self, message: packets.Published) -> None:
         if len(self._queue) >= self._queue_limit:
             if message.qos == 0:
                 if self.discarded == 0:
@@ -223,12 +233,13 @@ class Session:
                 return
             self._fail("the broker sends more than the Receive Maximum allows")
             return
-        user = tuple(getattr(message.properties, "UserProperty", ()))
-        handle = (message.qos, message.mid, self._connection)
-        self._queue.append(Incoming(message.topic, bytes(message.payload), user, message.retain, *handle))
+        self._queue.append(Incoming(*message, self._connection))
         self._arrived.set()
 
     def _on_publish(self, client: paho.Client, data: Any, mid: int, reason: ReasonCode, props: Properties) -> None:
+        self._answer(mid, reason)
+
+    def _answer(self, mid: int, reason: ReasonCode) -> None:
         waiter = self._pending.pop(mid, None)
         self._room.set()
         if isinstance(waiter, asyncio.Future):
@@ -257,6 +268,11 @@ class Session:
             self._fail(f"the connection ended{'' if cause is None else f' ({cause})'}")
 
     # ---- what the hub calls ----
+
+    def flush(self) -> None:
+        """Send what was written now, not with the end of this turn of the loop."""
+        if self._wire is not None:
+            self._wire.flush()
 
     async def subscribe(self, topic: str, qos: Literal[0, 1] = 1) -> None:
         """Subscribe to a topic or filter; raises AccessDenied when the broker refuses, BadInput for a malformed filter."""
@@ -303,6 +319,9 @@ class Session:
         """Acknowledge to the broker, in the order of arrival. False: this connection is gone or never had them, they come again."""
         if self._down is not None or any(message.connection != self._connection for message in messages):
             return False
+        if self._wire is not None:
+            self._write(packets.acknowledge(message.mid for message in messages if message.qos == 1))
+            messages = tuple(message for message in messages if message.qos > 1)
         return all(self._inner.ack(message.mid, message.qos) == paho.MQTT_ERR_SUCCESS for message in messages)
 
     def abort(self) -> None:
@@ -377,6 +396,12 @@ class Session:
         size = len(topic.encode()) + sum(5 + len(k.encode()) + len(v.encode()) for k, v in user_properties)
         return max(0, self._largest_packet - size - _HEADROOM)
 
+    def _write(self, data: bytes) -> None:
+        """Send whole packets with all that is written in this turn of the loop."""
+        assert self._wire is not None
+        if data and self._wire.write(data):
+            asyncio.get_running_loop().call_soon(self._wire.flush)
+
     def _send(self, topic: str, payload: bytes, qos: int, retain: bool, user_properties: UserProperties) -> int:
         where = f"topic {topic!r}"
         try:
@@ -384,17 +409,29 @@ class Session:
             if room is not None and len(payload) > room:
                 reason = f"{len(payload)} bytes, the broker takes packets of {self._largest_packet}"
                 raise BadInput(reason, where, code="mqtt-size")
+            if not topic or "\0" in topic:
+                raise BadInput("an empty topic, or NUL in it", where, code="mqtt")
+            if self._wire is not None and qos == 1:
+                return self._send_quickly(topic.encode(), payload, retain, user_properties)
             properties: Properties | None = None
             if user_properties:
                 properties = quick.written(user_properties)
-            if not topic or "\0" in topic:
-                raise BadInput("an empty topic, or NUL in it", where, code="mqtt")
             info = self._inner.publish(topic, payload, qos, retain, properties)
         except ValueError:  # also a lone surrogate, which UTF-8 cannot hold
             raise BadInput("not a topic, or not Unicode text", where, code="mqtt") from None
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise LinkDown(f"{self._broker}: {paho.error_string(info.rc)}")
         return info.mid
+
+    def _send_quickly(self, topic: bytes, payload: bytes, retain: bool, user_properties: UserProperties) -> int:
+        """Raises ValueError for what is no topic, LinkDown without a connection."""
+        if b"+" in topic or b"#" in topic or len(topic) > 65_535:
+            raise ValueError("a wildcard in it, or too long")
+        if self._inner.socket() is None:
+            raise LinkDown(f"{self._broker}: not connected")
+        mid = next(mid for mid in self._mids if mid not in self._pending)
+        self._write(packets.publish(topic, payload, mid, quick.packed(user_properties), retain=retain))
+        return mid
 
     def _check(self) -> None:
         if self._down is not None:
@@ -455,7 +492,7 @@ async def session(
         socket_options=_socket_options(keepalive),
         logger=_QUIET,
     )
-    live = Session(broker, client, receive_maximum)
+    live = Session(broker, client, receive_maximum, five=five)
     try:
         await _enter(client, broker, live._ended)
         watcher = asyncio.create_task(live._watch(), name=f"mqtt-{client_id}")
@@ -463,6 +500,7 @@ async def session(
             yield live
         finally:
             live._fail("the session was left")
+            live.flush()
             if live.discarded:
                 log.warning("mqtt.discarded", broker=str(broker), messages=live.discarded)
             client.timeout = LEAVE_TIMEOUT

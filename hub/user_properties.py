@@ -30,11 +30,11 @@ class UserPropertiesOnly(Properties):
 
     def unpack(self, buffer: bytes) -> tuple[Properties, int]:
         """What stands at the beginning of `buffer`, and how long that is; paho's errors for what is malformed."""
-        found = _read(buffer)
-        if found is None:
+        found = pairs_at(buffer, 0)
+        if found is None or not found[0]:
             return super().unpack(buffer)  # type: ignore[no-untyped-call,no-any-return]
         pairs, length = found
-        object.__setattr__(self, "UserProperty", pairs)
+        object.__setattr__(self, "UserProperty", list(pairs))
         return self, length
 
 
@@ -52,18 +52,23 @@ class _Written(UserPropertiesOnly):
 
 def written(pairs: tuple[tuple[str, str], ...]) -> Properties:
     """These user properties for a PUBLISH; raises ValueError (UnicodeEncodeError among them) where a text cannot be sent."""
-    packed = bytearray()
+    return _Written(packed(pairs))
+
+
+def packed(pairs: tuple[tuple[str, str], ...]) -> bytes:
+    """The same as they stand in the packet, with their length before them."""
+    made = bytearray()
     for key, value in pairs:
-        packed.append(_USER_PROPERTY)
+        made.append(_USER_PROPERTY)
         for text in (key, value):
             raw = text.encode()
             if len(raw) > 65_535:
                 raise ValueError("a user property of more than 65,535 bytes")
-            packed += _short.pack(len(raw)) + raw
-    return _Written(_length(len(packed)) + bytes(packed))
+            made += _short.pack(len(raw)) + raw
+    return variable_length(len(made)) + bytes(made)
 
 
-def _length(number: int) -> bytes:
+def variable_length(number: int) -> bytes:
     """A variable byte integer."""
     made = bytearray()
     while True:
@@ -73,12 +78,13 @@ def _length(number: int) -> bytes:
             return bytes(made)
 
 
-def _read(buffer: bytes) -> tuple[list[tuple[str, str]], int] | None:
-    """The pairs and the length of all properties; None where paho has to look."""
-    if not buffer or buffer[0] >= 128:  # longer than the hub's are, or nothing
+def pairs_at(buffer: bytes, at: int) -> tuple[tuple[tuple[str, str], ...], int] | None:
+    """The pairs of the properties that begin at `at`, and where those end; None where paho has to look."""
+    if at >= len(buffer) or buffer[at] >= 128:  # longer than the hub's are, or nothing
         return None
-    at, end = 1, 1 + buffer[0]
-    if end > len(buffer) or end == 1:
+    end = at + 1 + buffer[at]
+    at += 1
+    if end > len(buffer):
         return None
     pairs: list[tuple[str, str]] = []
     while at < end:
@@ -96,7 +102,7 @@ def _read(buffer: bytes) -> tuple[list[tuple[str, str]], int] | None:
                 return None
             texts.append(raw.decode())
         pairs.append((texts[0], texts[1]))
-    return pairs, end
+    return tuple(pairs), end
 
 
 def install() -> None:

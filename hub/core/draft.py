@@ -196,6 +196,7 @@ class Draft:
         if self.beside is not None:
             self.beside.settle()
         state = self.state
+        state.moved += self._moves()
         self._settle_rests()
         if self.look_from is not None:
             state.look_from = self.look_from
@@ -234,6 +235,14 @@ class Draft:
         for name, streamed in self.streams.items():
             if streamed.newest_at is not None:
                 state.lags[name] = followed(state.lags.get(name), streamed.newest_at, self.now)
+
+    def _moves(self) -> bool:
+        """Whether anything changes by which messages are judged: more than who rests."""
+        return bool(
+            self.streams or self.live or self.latest or self.watches or self.alarms or self.beats or self.marks or self.edge_gaps
+            or self.faults or self.gone or self.tests or self.passed or self.expired or self.pressed or self.armed or self.gates
+            or self.skews or self.clocks
+        )  # fmt: skip
 
     def _settle_rests(self) -> None:
         """Who was looked at rests; behind whom anything moved is stirred. To be heard again stirs nobody who is online."""

@@ -138,6 +138,8 @@ class State:
     """the client with which the next tick begins, where one cannot look at all"""
     stirred: set[str] = field(default_factory=set)
     """clients behind which something happened since they were looked at"""
+    moved: int = 0
+    """counts every change of what a message is judged by: what was judged before is to be judged again"""
 
     def rests_by(self, registry: Registry) -> dict[str, Rest]:
         """The rests that hold by this registry: of clients behind which nothing was changed."""
@@ -152,6 +154,7 @@ class State:
         """Others wrote to the states of these devices: `fresh` is what the store says of them now, and of everything that is kept by stream,
         test or alarm. All else stays.
         """
+        self.moved += 1
         _replace(self.latest, fresh.latest, devices)
         _replace(self.watches, fresh.watches, devices)
         for device in devices:

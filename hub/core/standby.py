@@ -6,7 +6,7 @@ identities that the normal path will compute when it comes to the same messages.
 steps and rounds are those of `hub.core.escalation`. Nothing here is a commit: the edge keeps its messages and the hub judges them again.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from uuid import UUID
@@ -17,6 +17,7 @@ from hub.core.escalation import Due, Plan, last_resort, next_round, round_of
 from hub.core.intake import take_message
 from hub.core.judging import run_timer
 from hub.core.lane import Key, Message, State, Streamed
+from hub.core.news import may_raise
 from hub.model import LIFE_SAFETY, SECOND, Micros
 from hub.registry import Registry
 
@@ -44,6 +45,8 @@ class Window:
         self._streams: dict[str, dict[int, Waiting]] = {}
         self._fresh: dict[str, set[int]] = {}
         """what was not judged yet"""
+        self.quiet: set[tuple[str, int]] = set()
+        """what by itself can raise no fire or panic, as far as somebody looked (`Judge.is_quiet`)"""
         self.upto: dict[str, int] = {}
         """the highest confirmation heard of each stream"""
         self.count = 0
@@ -112,6 +115,12 @@ class Window:
             if next(iter(waiting.values())).partition == partition:
                 self._fresh[stream] = set(waiting)
 
+    def of_clients(self, clients: Container[str]) -> Iterator[Waiting]:
+        """All that waits of these clients, each stream in order."""
+        for waiting in self._streams.values():
+            if next(iter(waiting.values())).message.client in clients:
+                yield from (waiting[seq] for seq in sorted(waiting))
+
     def waits(self, partition: int) -> bool:
         """Whether anything of the partition is unconfirmed."""
         return any(next(iter(waiting.values())).partition == partition for waiting in self._streams.values())
@@ -123,6 +132,7 @@ class Window:
 
     def _drop(self, stream: str, seq: int) -> None:
         waiting = self._streams[stream].pop(seq)
+        self.quiet.discard((stream, seq))
         self.count -= 1
         self.bytes -= len(waiting.message.payload)
         fresh = self._fresh.get(stream)
@@ -174,6 +184,8 @@ class Judge:
         self._draft = Draft(state, registry, 0)
         self._held = [key for key, watch in state.watches.items() if watch.holds]
         self._found: set[UUID] = set()
+        self._loud: set[str] = set(self._concerned(state))
+        """clients of which every message counts: a fire or panic condition holds behind them, an alarm stands, a test runs"""
         self.raised: dict[UUID, Micros] = {}
         """what the messages taken last have raised, each alarm at its latest time, whether or not it stood already"""
 
@@ -201,6 +213,40 @@ class Judge:
         return [
             alarm for alarm in fresh if draft.registry.devices[alarm.device].key > 0
         ]  # a canary proves the path, not this
+
+    def sift(self, waiting: Sequence[Waiting], window: Window) -> list[Waiting]:
+        """What of this has to be judged: all of clients behind which something is, nothing of the others.
+
+        A province's beats that wait say that all is well. Of a client of which nothing else is known they raise nothing, whatever is judged
+        before and after them, and each is looked at once (`Window.quiet`). The first message that says otherwise takes with it all that
+        waits of its client, so that what is judged of a client is always everything, in order.
+        """
+        woken: set[str] = set()
+        for one in waiting:
+            client, place = one.message.client, (one.message.stream, one.message.seq)
+            if client in self._loud or client in woken or place in window.quiet:
+                continue
+            if not self.is_quiet(one.message):
+                woken.add(client)
+            elif one.confirmed is None:
+                window.quiet.add(place)
+        self._loud |= woken
+        found = {(one.message.stream, one.message.seq): one for one in window.of_clients(woken)} if woken else {}
+        for one in waiting:
+            if one.message.client in self._loud:
+                found.setdefault((one.message.stream, one.message.seq), one)
+        return [found[place] for place in sorted(found)] if woken else [*found.values()]
+
+    def is_quiet(self, message: Message) -> bool:
+        """Whether nothing in the message meets the condition of a fire or panic; where in doubt something does."""
+        return not may_raise(message, self.registry, self._draft.now, LIFE_SAFETY, {})
+
+    def _concerned(self, state: State) -> Iterator[str]:
+        names = [*state.tests, *(key.device for key in state.alarms), *(key.device for key in self._held)]
+        for name in names:
+            device = self.registry.devices.get(name)
+            if device is not None:
+                yield device.client
 
     def standing(self) -> list[Alarm]:
         """The alarms of the state that it judges over."""

@@ -1,6 +1,6 @@
-"""What ingest does with a batch beside judging it: cutting it up, naming its samples, the note on who is not registered."""
+"""What ingest does with a batch beside judging it: naming its samples, the note on who is not registered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hub.core import wire
@@ -10,6 +10,7 @@ from hub.core.rows import Quarantined
 from hub.errors import BadInput
 from hub.model import Lane
 from hub.mqtt import Incoming
+from hub.registry import Registry
 from hub.runtime.refusals import Place
 
 
@@ -22,20 +23,6 @@ def has_rows(draft: Draft) -> bool:
     )  # fmt: skip
 
 
-def in_batches(incoming: Sequence[Incoming], limit: int) -> Iterator[list[Incoming]]:
-    """Cut into runs of at most `limit` payload bytes, in order; a message that is larger goes alone."""
-    batch: list[Incoming] = []
-    size = 0
-    for item in incoming:
-        if batch and size + len(item.payload) > limit:
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += len(item.payload)
-    if batch:
-        yield batch
-
-
 def samples_of(messages: Sequence[Message], refused: frozenset[Place]) -> list[Place]:
     """Every sample of the messages by its place, but those that were refused already."""
     places = []
@@ -46,6 +33,16 @@ def samples_of(messages: Sequence[Message], refused: frozenset[Place]) -> list[P
             continue
         places += [(message.stream, message.seq, n) for n, _ in up.samples]
     return [place for place in places if place not in refused]
+
+
+def known_of(registry: Registry, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Messages of clients that may speak, and those of others."""
+    known: list[Message] = []
+    unknown: list[Message] = []
+    for message in messages:
+        client = registry.clients.get(message.client)
+        (known if client is not None and not client.revoked else unknown).append(message)
+    return known, unknown
 
 
 def unregistered(message: Message) -> Quarantined:

@@ -20,15 +20,17 @@ from hub.core.blindness import Cause
 from hub.core.draft import Draft
 from hub.core.intake import take_in
 from hub.core.lane import Message, State
-from hub.core.news import is_news
+from hub.core.news import may_raise
 from hub.core.quota import Quota, let_through
 from hub.core.rows import Quarantined
 from hub.core.supervision import tick
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
-from hub.model import Lane, Micros
-from hub.mqtt import Broker, Incoming, Session, session
+from hub.model import Lane, Micros, SignalClass
+from hub.mqtt import RECEIVE_MAXIMUM, Broker, Incoming, Session, session
 from hub.registry import Registry
-from hub.runtime.batches import addressed, has_rows, in_batches, samples_of, unregistered
+from hub.runtime.backlog import Backlog
+from hub.runtime.batches import addressed, has_rows, known_of, samples_of, unregistered
+from hub.runtime.foresight import Foresight
 from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.lane_memory import LaneMemory
@@ -38,10 +40,6 @@ from hub.runtime.strangers import Strangers
 from hub.store import blindness, lane_commit, lanes
 from hub.store.pool import LOST
 
-TAKE = 500
-"""messages a batch at most; the knee of COPY lies at 500 to 1,000 rows"""
-TAKE_BYTES = 262_144
-"""payload bytes a batch at most (a larger message goes alone): some thousand samples, judged within 0.1 s and committed far within `ANSWER`"""
 TICK = 0.5
 """seconds between two looks at what time alone changes"""
 STALL = 5.0
@@ -51,6 +49,7 @@ STEP = 2.0
 ANSWER = 20.0
 """seconds after which a database that does not answer is given up and asked anew"""
 SESSION_EXPIRY = 86_400
+_ANY = frozenset(SignalClass)
 
 Refused = frozenset[tuple[str, int, int]]
 _log = structlog.get_logger(__name__)
@@ -121,12 +120,7 @@ class LaneIngest:
                     if attempt:
                         _log.info("ingest.broker_back", lane=self.name)
                     attempt = 0
-                    ended = 0.0
-                    while True:
-                        taken = await gather(mqtt, TAKE, ended + PAUSE, self._news())
-                        for batch in in_batches(taken, TAKE_BYTES):
-                            await self._take(mqtt, batch)
-                        ended = asyncio.get_running_loop().time()
+                    await self._serve(mqtt)
             except (LinkDown, AccessDenied) as error:
                 attempt += 1
                 self.listening = False
@@ -136,18 +130,36 @@ class LaneIngest:
                     _log.warning("ingest.broker_lost", lane=self.name, error=str(error))
                 await asyncio.sleep(full_jitter(attempt, 0.25, 3.0, random.random()))
 
-    def _news(self) -> Callable[[Sequence[Incoming]], bool]:
-        """Of messages that come one after the other: whether any of them cannot wait. In the bulk lane every one can."""
-        draft: Draft | None = None
+    async def _serve(self, mqtt: Session) -> None:
+        """Take what comes, batch by batch, until the connection ends."""
+        backlog, ended = Backlog(self._may_raise), 0.0
+        while True:
+            foresight = self._foresight()
+            if len(backlog):
+                backlog.add(await mqtt.take(RECEIVE_MAXIMUM, 0.0))
+            else:
+                backlog.add(await gather(mqtt, RECEIVE_MAXIMUM, ended + PAUSE, foresight.is_news))
+            batch = backlog.next()
+            if self.lane is Lane.URGENT:
+                with self.shared.turns.urgent():
+                    await self._take(mqtt, [*batch.values()], foresight)
+            else:
+                await self.shared.turns.bulk()
+                await self._take(mqtt, [*batch.values()], foresight)
+            mqtt.settle(*backlog.done(batch))
+            crash.point("after-settle")
+            ended = asyncio.get_running_loop().time()
 
-        def found(came: Sequence[Incoming]) -> bool:
-            nonlocal draft
-            messages, strays, _ = addressed(came, self.lane)
-            known, unknown = self._known(messages)
-            draft = draft or Draft(self._memory.state, self.shared.registry, self._clock())
-            return bool(strays or unknown) or is_news(draft, known)
+    def _foresight(self) -> Foresight:
+        return Foresight(self._memory.state, self.shared.registry, self.lane, self._clock)
 
-        return found if self.lane is Lane.URGENT else lambda came: False
+    def _may_raise(self, item: Incoming) -> bool:
+        """Whether a message may raise an alarm; nothing in the bulk lane is so urgent that it may go before others."""
+        if self.lane is Lane.BULK:
+            return False
+        messages, _, _ = addressed([item], self.lane)
+        about = self.shared.registry, self._clock(), _ANY, self._memory.state.watches
+        return any(may_raise(message, *about) for message in messages)
 
     def _topics(self) -> Sequence[str]:
         """The lane's own topic; the bulk lane also hears what is no topic of this protocol, so that it does not vanish unseen."""
@@ -167,13 +179,14 @@ class LaneIngest:
             self._hearing.begin(self._listening_since)
         self._tests_asked.set()
 
-    async def _take(self, mqtt: Session, incoming: Sequence[Incoming]) -> None:
+    async def _take(self, mqtt: Session, incoming: Sequence[Incoming], foresight: Foresight) -> None:
+        """Judge and commit a batch, and confirm what is committed."""
         crash.point("received")
-        messages, strays, states = addressed(incoming, self.lane)
+        messages, strays, states = foresight.addressed(incoming)
         for client, state in states:
             self.shared.note_state(client, state, self._clock())
         if messages or strays:
-            draft = await self._commit(messages, strays)
+            draft = await self._commit(messages, strays, foresight)
             crash.point("after-commit")
             for (client, lane, stream), upto in draft.confirm.items():
                 topic = str(wire.Topic(self.shared.number, client, "down", lane))
@@ -186,15 +199,13 @@ class LaneIngest:
                 except BadInput as error:  # the broker refused an earlier confirmation: the edge asks again
                     _log.warning("ingest.confirm_refused", lane=self.name, error=str(error))
             crash.point("after-confirm")
-        mqtt.settle(*incoming)
-        crash.point("after-settle")
 
     # judging and committing --------------------------------------------------------------------------------------
 
-    async def _commit(self, messages: Sequence[Message], strays: Sequence[Quarantined]) -> Draft:
+    async def _commit(self, messages: Sequence[Message], strays: Sequence[Quarantined], foresight: Foresight) -> Draft:
         """Judge and write a batch, however often that takes; returns the draft that was committed."""
         async with self._lock:
-            draft = await self._commit_held(messages, strays)
+            draft = await self._commit_held(messages, strays, foresight)
         while draft is None:
             async with self._both():
                 if self._other is not None:
@@ -215,7 +226,9 @@ class LaneIngest:
             finally:
                 self._other = None
 
-    async def _commit_held(self, messages: Sequence[Message], strays: Sequence[Quarantined]) -> Draft | None:
+    async def _commit_held(
+        self, messages: Sequence[Message], strays: Sequence[Quarantined], foresight: Foresight | None = None
+    ) -> Draft | None:
         """The same under the lock; None where the other lane's state is needed and not held."""
         refused: Refused = frozenset()
         while True:
@@ -223,8 +236,10 @@ class LaneIngest:
             if self._other is not None:
                 await self._other._memory.follow()
             now = self._clock()
-            known, unknown = self._known(messages)
-            draft = self._judge(known, now, refused)
+            known, unknown = known_of(self.shared.registry, messages)
+            foreseen = None if foresight is None else foresight.over(self._memory.state, self.shared.registry, known)
+            draft = self._judge(known, now, refused) if foreseen is None else foreseen
+            foresight = None  # what is judged again is judged anew
             if draft.crosses and self._other is None and len(self.shared.lanes) > 1:
                 return None
             if await self._is_news(draft, unknown):
@@ -248,15 +263,6 @@ class LaneIngest:
     def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> Draft:
         other = None if self._other is None else self._other._memory.state
         return take_in(self._memory.state, self.shared.registry, messages, now, refused, other)
-
-    def _known(self, messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
-        clients = self.shared.registry.clients
-        known: list[Message] = []
-        unknown: list[Message] = []
-        for message in messages:
-            client = clients.get(message.client)
-            (known if client is not None and not client.revoked else unknown).append(message)
-        return known, unknown
 
     async def _is_news(self, draft: Draft, unknown: Sequence[Message]) -> bool:
         """Whether somebody unknown spoke who may have been registered a moment ago: load the registry and judge again, once each."""
@@ -410,6 +416,7 @@ class LaneIngest:
                 if self.listening:
                     self._hearing.begin(now)
             self._listening_since = now
+            self._memory.state.moved += 1
             self._memory.state.beats.clear()  # what was heard by a clock that is no more says nothing
             for client, at in self.shared.clients.items():
                 self.shared.clients[client] = min(at, now - 1)

@@ -65,6 +65,9 @@ class Known:
         self.seen: set[UUID] = set()
         """alarms that a look has shown, now or before, while somebody may still take them for standing"""
         self.partitions = 1
+        self._registries: dict[int, Registry] = {}
+        self._made_of: Mapping[str, Place] = {}
+        self._made_for = 0
         self.answered: float | None = None
         """when the database answered last, monotonic seconds"""
 
@@ -120,6 +123,21 @@ class Known:
 
     def stored(self, partition: int) -> tuple[State, Registry]:
         """State and registry as far as they are known: what is open, and what is in a test."""
+        registry = self._registry(partition)
+        alarms = {Key(a.device, a.definition, a.instance): a for a in self.open.alarms.get(partition, ())}
+        tests = {test.device: test for test in self.open.tests if test.device in registry.devices}
+        return State(alarms=alarms, tests=tests), registry
+
+    def _registry(self, partition: int) -> Registry:
+        """Made once of what is known of the places: what is open moves with every confirmation, and they are some ten thousand."""
+        if self._made_of is not self.places or self.partitions != self._made_for:
+            self._made_of, self._made_for, self._registries = self.places, self.partitions, {}
+        made = self._registries.get(partition)
+        if made is None:
+            made = self._registries[partition] = self._make_registry(partition)
+        return made
+
+    def _make_registry(self, partition: int) -> Registry:
         devices: dict[str, Device] = {}
         clients: dict[str, Client] = {}
         for place in self.places.values():
@@ -130,9 +148,7 @@ class Known:
             about = (place.key, place.id, place.institution, place.institution_key, profile, Lane.URGENT, admin)
             devices[place.id] = Device(*about, place.client, False, "", "")
             clients[place.client] = Client(place.client, place.institution, partition, place.client, place.revoked)
-        alarms = {Key(a.device, a.definition, a.instance): a for a in self.open.alarms.get(partition, ())}
-        tests = {test.device: test for test in self.open.tests if test.device in devices}
-        return State(alarms=alarms, tests=tests), Registry(self.partitions, devices, clients)
+        return Registry(self.partitions, devices, clients)
 
     # telling -----------------------------------------------------------------------------------------------------------
 

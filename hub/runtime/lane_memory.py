@@ -67,6 +67,7 @@ class LaneMemory:
 
     async def lose(self, error: str) -> None:
         """The database has gone: be back when it is there again, with the state as it then stands."""
+        self.state.moved += 1
         self._counters.database_losses += 1
         self._hearing.lose(Cause.DATABASE, self._clock())
         _log.warning("ingest.database_lost", lane=self._name, error=" ".join(error.split())[:200])
@@ -104,6 +105,7 @@ class LaneMemory:
         knows it.
         """
         before, self.judged_by = self.state, registry
+        before.moved += 1
         tests = before.tests
         if changed is None:
             self.state, self.series = loaded.state, loaded.series
@@ -128,6 +130,7 @@ class LaneMemory:
 
     async def follow(self) -> None:
         """Where devices of this lane were changed, retired or registered again, others wrote to their states: load them."""
+        self.state.moved += self.state.premises is not self._shared.said
         self.state.premises = self._shared.said
         if self.conn is None:
             return
@@ -151,6 +154,7 @@ class LaneMemory:
         try:
             if await alarms.clear_retired(self.conn, self._shared.number, self._lane, self._clock()):
                 self.state.alarms = await lanes.load_alarms(self.conn, self._shared.number, self._lane)
+                self.state.moved += 1
         except LOST as error:
             _log.warning("ingest.retired_alarms_left", lane=self._name, error=" ".join(str(error).split())[:200])
 
@@ -187,6 +191,7 @@ class LaneMemory:
         self.state.shelved = await lanes.load_shelved(self.conn, self._shared.number, self._lane)
         found = await lanes.load_exercises(self.conn, self._shared.number, self._lane)
         self.state.presses, self.state.drills, self.state.probes = found
+        self.state.moved += 1
 
 
 def _end(lost: Connection, writing: "asyncio.Future[None]") -> None:

@@ -21,6 +21,7 @@ from hub.registry import Registry
 from hub.runtime.apart import apart
 from hub.runtime.ingest import LaneIngest
 from hub.runtime.shared import Clock, Shared, wall_clock
+from hub.runtime.turns import Turns
 from hub.store import hours
 from hub.store import registry as stored
 from hub.store.leases import try_lease
@@ -54,7 +55,8 @@ class Partitions:
         self._wanted = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self.leased = False
-        self.shared = {n: Shared(n, Registry(0), reload=self.reload) for n in numbers}
+        turns = Turns()
+        self.shared = {n: Shared(n, Registry(0), reload=self.reload, turns=turns) for n in numbers}
         self.lanes = [
             LaneIngest(shared, lane, database_url, broker, clock) for shared in self.shared.values() for lane in Lane
         ]

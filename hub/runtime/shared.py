@@ -10,6 +10,7 @@ from hub.core import wire
 from hub.core.premises import Said
 from hub.model import Lane, Micros
 from hub.registry import Registry
+from hub.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from hub.runtime.ingest import LaneIngest
@@ -49,6 +50,8 @@ class Shared:
     reload: Callable[[], "asyncio.Future[None]"] = field(default=lambda: asyncio.get_running_loop().create_future())
     """ask for a fresh registry; the future ends when one that was loaded after the call is there"""
     lanes: "dict[Lane, LaneIngest]" = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
+    """of all lanes of the process"""
     sessions: dict[str, str] = field(default_factory=dict)
     """the newest session of each client that said that one began"""
     deaths: dict[str, Micros] = field(default_factory=dict)

@@ -278,7 +278,8 @@ class Standby:
         if base is not None and any(one.confirmed is not None for one in waiting):
             self._begin_committed(partition, judge)
         clients = judge.registry.clients
-        known = [one for one in waiting if one.message.client in clients and not clients[one.message.client].revoked]
+        spoke = [one for one in waiting if one.message.client in clients and not clients[one.message.client].revoked]
+        known = judge.sift(spoke, self.window)
         # one by one where somebody has taken an alarm: a press that came after that is a new cry for help
         parts = [[one] for one in known] if any(self.answers.all_standing()) else [known]
         for some in parts or [[]]:  # delays run out without any message

@@ -1,6 +1,8 @@
 """The standby's core: nothing unconfirmed is overlooked or judged twice, and what it raises is what the normal path will raise."""
 
+import itertools
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -161,6 +163,64 @@ def test_whatever_came_before_it_raises_exactly_what_the_normal_path_will_raise(
         draft.settle()
     assert len(found) == len(normal)
     assert {alarm.id for alarm in found} == set(normal)
+
+
+CLIENTS = {f"edge-{n}": f"button-{n}" for n in (1, 2, 3)}
+CITY = Registry(
+    8,
+    {name: replace(device(name, n), client=client) for n, (client, name) in enumerate(CLIENTS.items(), 1)},
+    {client: Client(client, "garden", 0, client, False) for client in CLIENTS},
+)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(CLIENTS)), samples), max_size=12),
+    st.lists(st.integers(0, 12), max_size=3).map(sorted),
+    st.sampled_from([None, *CLIENTS.values()]),
+)
+def test_what_is_sifted_raises_exactly_what_all_of_it_raises(
+    said: list[tuple[str, list[Sample]]], cuts: list[int], standing: str | None
+) -> None:
+    """Messages that say that all is well are left out, and nothing changes by that: no alarm, no time, no occurrence."""
+    state = State()
+    if standing is not None:
+        normal = open_alarm(standing, "panic", "", BUTTON.alarms["panic"], NOW - SECOND, NOW)
+        stands, _ = step(normal, AlarmEvent.RAISE, NOW - SECOND)
+        state.alarms = {Key(standing, "panic", ""): stands}
+    seqs = dict.fromkeys(CLIENTS, 0)
+    messages: list[Message] = []
+    for client, some in said:
+        seqs[client] += 1
+        own = [one._replace(series=one.series._replace(device=CLIENTS[client])) for one in some]
+        stream = STREAMS[sorted(CLIENTS).index(client)]
+        messages.append(message(seqs[client], *own, stream=stream)._replace(client=client))
+    whole, sifted, window = Judge(state, CITY), Judge(state, CITY), Window()
+    judged = 0
+    for since, until in itertools.pairwise([0, *cuts, len(messages)]):
+        for one in messages[since:until]:
+            window.add(0, one, 0.0)
+        for again in (False, True):  # what is judged anew is the same
+            if again:
+                window.again(0)
+            waiting = window.overdue(9.0, 1.0).get(0, [])
+            found = sifted.sift(waiting, window)
+            judged += len(found)
+            raised = sifted.take([one.message for one in found], NOW + SECOND)
+            expected = whole.take([one.message for one in waiting], NOW + SECOND)
+            assert sorted(raised) == sorted(expected)
+            assert sifted.raised == whole.raised
+    loud = {one.client for one in messages if not sifted.is_quiet(one)} | {c for c in CLIENTS if CLIENTS[c] == standing}
+    assert (judged == 0) == (not any(one.client in loud for one in messages))
+
+
+@given(samples, st.integers(0, 3600))
+def test_what_is_quiet_raises_nothing_however_long_it_waits(some: list[Sample], later: int) -> None:
+    judge, one = Judge(State(), REGISTRY), message(1, *some)
+    if judge.is_quiet(one):
+        assert judge.take([one], NOW) == []
+        assert judge.take([], NOW + later * SECOND) == []
+    else:  # and what is not is a press, or holds
+        assert any(sample.series.point == "press" or sample.raw is True for sample in some)
 
 
 def test_what_was_committed_before_the_outage_raises_nothing_when_it_is_sent_again() -> None:

@@ -324,7 +324,7 @@ async def test_being_cancelled_while_taking_is_clean(broker: OwnBroker) -> None:
 async def test_the_private_door_into_aiomqtt_and_both_of_its_calls_are_still_there() -> None:
     """When this fails, aiomqtt or paho has changed: read hub/mqtt.py's first lines, and whether aiomqtt settles by hand now."""
     inner = aiomqtt.Client("x")._client
-    for name in ("manual_ack_set", "ack", "publish", "socket"):
+    for name in ("manual_ack_set", "ack", "publish", "socket", "loop_read", "_sock_recv", "_packet_queue"):
         assert callable(getattr(inner, name))
     for name in ("on_connect", "on_message", "on_publish", "connect_timeout"):
         assert hasattr(inner, name)

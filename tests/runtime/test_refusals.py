@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from hub.core.quota import KEPT, MINUTE, Quota, let_through
 from hub.core.rows import Quarantined
-from hub.mqtt import Incoming
-from hub.runtime.batches import in_batches
 from hub.runtime.refusals import Fits, Place, find_refused
 from hub.runtime.strangers import Strangers
 
@@ -50,17 +48,6 @@ def test_a_search_that_loses_the_database_names_nobody() -> None:
         return None
 
     assert asyncio.run(find_refused(PLACES, lost)) == frozenset()
-
-
-# cutting up -----------------------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.integers(0, 300), max_size=60))
-def test_a_batch_is_never_larger_than_its_limit_unless_it_is_one_message(sizes: list[int]) -> None:
-    incoming = [Incoming(str(n), bytes(size), (), False, 1, n, 1) for n, size in enumerate(sizes)]
-    batches = list(in_batches(incoming, 256))
-    assert [item for batch in batches for item in batch] == incoming
-    assert all(len(batch) == 1 or sum(len(item.payload) for item in batch) <= 256 for batch in batches)
 
 
 # quarantine and lookups -----------------------------------------------------------------------------------------------
