@@ -259,7 +259,7 @@ class Draft:
         moved.update(self.passed.values(), (device for device, _ in self.expired.values()))
         for name, live in self.live.items():
             before = state.live.get(name)
-            if before is None or not _only_heard(before, live):
+            if before is None or not only_heard(before, live):
                 moved.add(name)
         for name in moved:
             device = self.registry.devices.get(name)
@@ -283,7 +283,7 @@ class Draft:
         self.changes.append(Change("alarm", device.institution_key, said))
 
 
-def _only_heard(before: Live, live: Live) -> bool:
+def only_heard(before: Live, live: Live) -> bool:
     """Whether nothing moved but the last time that a device which is online was heard, and forward."""
     return (
         live.link.state is LinkState.ONLINE

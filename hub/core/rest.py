@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hub.core.liveness import Beat, Verdict, is_fresh
 from hub.model import LinkState, Micros
 
-LONGEST: Micros = 10_000_000
+LONGEST: Micros = 30_000_000
 _NEVER: Micros = 1 << 62
 
 

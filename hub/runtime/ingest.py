@@ -40,8 +40,10 @@ from hub.runtime.strangers import Strangers
 from hub.store import blindness, lane_commit, lanes
 from hub.store.pool import LOST
 
-TICK = 0.5
+TICK = {Lane.URGENT: 0.5, Lane.BULK: 1.0}
 """seconds between two looks at what time alone changes"""
+LOOK = 5.0
+"""seconds between two looks at what people asked for; at once where somebody said so"""
 STALL = 5.0
 """seconds without a look at the time after which silence proves nothing: the process or its database stood still"""
 STEP = 2.0
@@ -350,8 +352,8 @@ class LaneIngest:
         rounds = 0
         while True:
             rounds += 1
-            await self._tick(look=self._tests_asked.is_set() or rounds % 10 == 0)
-            await asyncio.sleep(TICK)
+            await self._tick(look=self._tests_asked.is_set() or rounds * TICK[self.lane] % LOOK == 0)
+            await asyncio.sleep(TICK[self.lane])
 
     async def _tick(self, *, look: bool) -> None:
         """One look at silence, delays and tests; whatever moved is committed like a batch."""

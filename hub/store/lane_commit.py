@@ -17,7 +17,9 @@ import psycopg
 from psycopg import errors
 from psycopg.types.json import Jsonb
 
-from hub.core.draft import Draft
+from hub.core.draft import Draft, only_heard
+from hub.core.lane import Live
+from hub.core.normalise import Latest
 from hub.core.rows import HOUR, Tally
 from hub.errors import Conflict
 from hub.model import SECOND, Micros, Reading, Series, to_datetime
@@ -117,9 +119,8 @@ async def _write(
 
 async def _begin(cur: Cursor, draft: Draft, series: SeriesKeys) -> SeriesKeys:
     """Lock the devices, move the streams, and name what has no key yet: returns those. Raises Overtaken."""
-    missing = sorted(
-        {name for name in draft.latest if name not in series} | {r.series for r in draft.readings} - series.keys()
-    )
+    spoken = (*draft.latest, *(reading.series for reading in draft.readings))
+    missing = sorted({name for name in spoken if name not in series})
     streams = _streams(draft)
     answers = await together(cur, *_locks(draft), *_new_series(draft, missing), *streams)
     if streams and answers[-1].touched != len(draft.streams):
@@ -133,8 +134,10 @@ async def _begin(cur: Cursor, draft: Draft, series: SeriesKeys) -> SeriesKeys:
 
 
 def _locks(draft: Draft) -> list[Asked]:
-    """Lanes that touch the same rows take them in the same order, or they deadlock."""
-    keys = sorted({draft.registry.devices[device].key for device in draft.live})
+    """Lanes that touch the same rows take them in the same order, or they deadlock. Who was only heard is written in order anyhow."""
+    keys = sorted(
+        {draft.registry.devices[device].key for device, live in draft.live.items() if not _heard(draft, device, live)}
+    )
     return [Asked(_SQL["lock_device_states"], [keys])] if keys else []
 
 
@@ -145,13 +148,19 @@ def _new_series(draft: Draft, missing: Sequence[Series]) -> list[Asked]:
     return [Asked(_SQL["series"], [keys, [m.point for m in missing], [m.instance for m in missing]])]
 
 
+def _heard(draft: Draft, device: str, live: Live) -> bool:
+    """Whether nothing is to be written of a device but that it was heard."""
+    before = draft.state.live.get(device)
+    return before is not None and only_heard(before, live)
+
+
 def _streams(draft: Draft) -> list[Asked]:
     if not draft.streams:
         return []
     rows = list(draft.streams.values())
     columns: list[list[Any]] = [list(draft.streams), [r.client for r in rows], [r.lane for r in rows]]
-    columns += [[r.upto for r in rows], [_moment(r.newest_at) for r in rows], [r.counted for r in rows]]
-    columns += [[r.given for r in rows], [_moment(r.beat_at) for r in rows], [_moment(r.drop_from) for r in rows]]
+    columns += [[r.upto for r in rows], [r.newest_at for r in rows], [r.counted for r in rows]]
+    columns += [[r.given for r in rows], [r.beat_at for r in rows], [r.drop_from for r in rows]]
     return [Asked(_SQL["move_streams"], [*columns, [r.drop_items for r in rows]])]
 
 
@@ -218,12 +227,26 @@ def _quarantine_time(at: Micros | None) -> datetime | None:
 def _points(draft: Draft, series: SeriesKeys) -> list[Asked]:
     if not draft.latest:
         return []
-    rows = sorted((series[name], latest) for name, latest in draft.latest.items())
-    received = to_datetime(draft.now)
-    columns: list[list[Any]] = [[key for key, _ in rows], [to_datetime(latest.at) for _, latest in rows]]
-    columns += [[received] * len(rows), [latest.value for _, latest in rows], [latest.text for _, latest in rows]]
-    columns += [[int(latest.quality) for _, latest in rows], [to_datetime(latest.changed_at) for _, latest in rows]]
-    return [Asked(_SQL["point_states"], [*columns, [to_datetime(latest.stored_at) for _, latest in rows]])]
+    received, before = to_datetime(draft.now), draft.state.latest
+    again, rows = list[tuple[int, Micros]](), list[tuple[int, Latest]]()
+    for name, latest in draft.latest.items():
+        known = before.get(name)
+        if known is not None and latest[1:] == known[1:]:
+            again.append((series[name], latest.at))  # the same was read again, and is not worth a row
+        else:
+            rows.append((series[name], latest))
+    again.sort()
+    rows.sort()
+    asked = []
+    if again:
+        asked.append(Asked(_SQL["points_again"], [received, [key for key, _ in again], [at for _, at in again]]))
+    if rows:
+        columns: list[list[Any]] = [[key for key, _ in rows], [latest.at for _, latest in rows]]
+        columns += [[latest.value for _, latest in rows], [latest.text for _, latest in rows]]
+        columns += [[int(latest.quality) for _, latest in rows], [latest.changed_at for _, latest in rows]]
+        columns += [[latest.stored_at for _, latest in rows]]
+        asked.append(Asked(_SQL["point_states"], [received, *columns]))
+    return asked
 
 
 def _conditions(draft: Draft) -> list[Asked]:
@@ -238,14 +261,25 @@ def _conditions(draft: Draft) -> list[Asked]:
 
 
 def _devices(draft: Draft) -> list[Asked]:
-    if not draft.live:
-        return []
-    lives = sorted((draft.registry.devices[device].key, live) for device, live in draft.live.items())
-    columns: list[list[Any]] = [[key for key, _ in lives], [_moment(live.heard) for _, live in lives]]
-    columns += [[live.link.state for _, live in lives], [live.link.cause for _, live in lives]]
-    columns += [[to_datetime(live.link_since) for _, live in lives], [live.function for _, live in lives]]
-    columns += [[live.function_reason for _, live in lives]]
-    return [Asked(_SQL["device_states"], [*columns, [to_datetime(live.function_since) for _, live in lives]])]
+    heard, lives = list[tuple[int, Micros | None]](), list[tuple[int, Live]]()
+    for device, live in draft.live.items():
+        key = draft.registry.devices[device].key
+        if _heard(draft, device, live):
+            heard.append((key, live.heard))
+        else:
+            lives.append((key, live))
+    heard.sort()
+    lives.sort()
+    asked = []
+    if heard:
+        asked.append(Asked(_SQL["heard"], [[key for key, _ in heard], [at for _, at in heard]]))
+    if lives:
+        columns: list[list[Any]] = [[key for key, _ in lives], [_moment(live.heard) for _, live in lives]]
+        columns += [[live.link.state for _, live in lives], [live.link.cause for _, live in lives]]
+        columns += [[to_datetime(live.link_since) for _, live in lives], [live.function for _, live in lives]]
+        columns += [[live.function_reason for _, live in lives]]
+        asked.append(Asked(_SQL["device_states"], [*columns, [to_datetime(live.function_since) for _, live in lives]]))
+    return asked
 
 
 def _clocks(draft: Draft) -> list[Asked]:

@@ -79,7 +79,8 @@ async def settle(stand: Stand, kills: int, seed: int, patience: float = RECOVERY
             if last is None or replace(report, paged=0) != replace(last, paged=0):
                 moved_at = loop.time()
             last = report
-            if report.owed == 0 and loop.time() - moved_at > 1.0:
+            # a page that went out between the two looks is in one of them only: it is looked at again
+            if report.owed == 0 and not report.mispaged and loop.time() - moved_at > 1.0:
                 return report
         if loop.time() - moved_at > patience:
             if last is None:

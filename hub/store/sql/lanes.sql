@@ -47,9 +47,13 @@ on conflict (device, point, instance) do update set point = excluded.point
 returning key, device, point, instance
 
 -- name: move_streams
+-- times as microseconds: whole numbers are written and read in a tenth of the time
 insert into stream (stream, client, lane, upto, newest_at, counted, given, beat_at, drop_from, drop_items)
-select * from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[], %s::bigint[], %s::bigint[],
-                     %s::timestamptz[], %s::timestamptz[], %s::bigint[]) order by 1
+select t.stream, t.client, t.lane, t.upto, timestamptz 'epoch' + t.newest * interval '1 microsecond', t.counted, t.given,
+       timestamptz 'epoch' + t.beat * interval '1 microsecond', timestamptz 'epoch' + t.dropped * interval '1 microsecond', t.items
+from unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+            %s::bigint[], %s::bigint[]) as t(stream, client, lane, upto, newest, counted, given, beat, dropped, items)
+order by 1
 on conflict (stream) do update set upto = excluded.upto, newest_at = excluded.newest_at, counted = excluded.counted,
     given = excluded.given, beat_at = excluded.beat_at, drop_from = excluded.drop_from, drop_items = excluded.drop_items,
     updated_at = now()
@@ -129,11 +133,21 @@ on conflict do nothing
 
 -- name: point_states
 insert into point_state (series, at, received_at, value, text, quality, changed_at, stored_at)
-select * from unnest(%s::int[], %s::timestamptz[], %s::timestamptz[], %s::float8[], %s::text[], %s::smallint[],
-                     %s::timestamptz[], %s::timestamptz[]) order by 1
+select t.series, timestamptz 'epoch' + t.at * interval '1 microsecond', %s, t.value, t.text, t.quality,
+       timestamptz 'epoch' + t.changed * interval '1 microsecond', timestamptz 'epoch' + t.stored * interval '1 microsecond'
+from unnest(%s::int[], %s::bigint[], %s::float8[], %s::text[], %s::smallint[], %s::bigint[], %s::bigint[])
+    as t(series, at, value, text, quality, changed, stored)
+order by 1
 on conflict (series) do update set at = excluded.at, received_at = excluded.received_at, value = excluded.value,
     text = excluded.text, quality = excluded.quality, changed_at = excluded.changed_at, stored_at = excluded.stored_at
 where point_state.at <= excluded.at
+
+-- name: points_again
+-- the value that stands was read again
+update point_state p set at = n.at, received_at = %s
+from (select t.series, timestamptz 'epoch' + t.at * interval '1 microsecond' as at
+      from unnest(%s::int[], %s::bigint[]) as t(series, at) order by 1) n
+where p.series = n.series and p.at <= n.at
 
 -- name: conditions
 insert into alarm_condition (device, definition, instance, holds, since, judged_at)
@@ -153,6 +167,12 @@ update device_state s set last_heard_at = coalesce(n.heard, s.last_heard_at), li
 from (select * from unnest(%s::int[], %s::timestamptz[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],
                            %s::timestamptz[])
         as t(device, heard, link, cause, link_since, function, reason, function_since) order by 1) n
+where s.device = n.device
+
+-- name: heard
+update device_state s set last_heard_at = n.heard
+from (select t.device, timestamptz 'epoch' + t.heard * interval '1 microsecond' as heard
+      from unnest(%s::int[], %s::bigint[]) as t(device, heard) order by 1) n
 where s.device = n.device
 
 -- name: lock_device_states
