@@ -182,7 +182,7 @@ def test_with_the_real_periods_whatever_dies_is_noticed_outside_within_ninety_se
     }
     assert {name: age + auditor.OUTSIDE for name, age in vouched.items() if age + auditor.OUTSIDE > 90.0} == {}
     assert auditor.EVERY + auditor.LIMIT + beat < auditor.OUTSIDE  # one beat early, the next as late as it can be
-    assert auditor.DEAF >= 3 * 10 * ingest.TICK  # a lane says with every tenth tick that it listens
+    assert auditor.DEAF >= 3 * ingest.LOOK  # a lane says with every look that it listens
     assert Timing() == (auditor.EVERY, auditor.LIMIT, auditor.DEAF)
     assert auditor.EVERY == Settings.model_fields["canary_seconds"].default
     text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
