@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from hub.api import coverage
+from hub.api import coverage, fire_risk
 from hub.api.coverage import Finding, SubjectCoverage
 from hub.core.coverage.rules import Basis, Verdict
 from hub.errors import BadInput
@@ -50,6 +50,7 @@ async def show(ask: Asked) -> Response:
         found=found,
         bases=[(basis, _of(found, basis)) for basis in Basis],
         recordings=held,
+        risk=await fire_risk.show_fire_risk(ask.who, ask.conn, ask.hub, subject) if at is None else None,
         at=at,
         now=ask.hub.clock(),
     )

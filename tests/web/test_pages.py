@@ -142,12 +142,17 @@ async def test_the_timeline_shows_every_step_notification_and_receipt(console: C
     assert "去看" in page
 
 
-async def test_the_institutions_page_shows_axes_readings_and_telephones(console: Console) -> None:
+async def test_the_institutions_pages_show_axes_readings_telephones_and_the_fire_risk_of_now(console: Console) -> None:
     await console.city.conn.execute(
         """update institution set contacts = '[{"title_zh": "园长", "title_en": "Head", "phone": "0355 207 1234"}]' where id = 'a-home'"""
     )
     async with console.visitor("operator-a") as visitor:
         page = (await visitor.http.get("/console/institutions/a-home")).text
+        cover = (await visitor.http.get("/console/coverage/a-home")).text
+        past = (await visitor.http.get("/console/coverage/a-home?at=2026-11-21T16:00:00")).text
+    for word in ('id="fire-risk"', "内部参数", "其中未知", "计分", "unknown)"):
+        assert word in cover, word
+    assert 'id="fire-risk"' not in past, "the score is of now: no past day has one"
     assert 'href="tel:03552071234"' in page
     for word in ("在用", "在线", "正常", "99.5", "armed", "<polyline"):
         assert word in page, word

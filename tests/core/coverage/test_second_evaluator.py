@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ forces = st.sampled_from([(Force.NORM, Basis.OBLIGATION), (Force.POL, Basis.TARG
 beside = st.none() | st.tuples(coverage_random.none_in | coverage_random.bounds, forces)
 
 
+@pytest.mark.timeout(3600)  # for ten thousand on a busy machine; four hundred take a second
 def test_judge_and_second_evaluator_agree_on_every_shipped_rule_of_random_institutions() -> None:
     seen: Counter[tuple[str, str]] = Counter()
     for seed in range(MANY):
@@ -43,6 +45,7 @@ def test_judge_and_second_evaluator_agree_on_every_shipped_rule_of_random_instit
         assert all(sum(seen[rule, word] for rule in rules) > 100 for word in WORDS)
 
 
+@pytest.mark.timeout(3600)
 @given(coverage_random.requirement, coverage_random.facts, coverage_random.greatest_age, forces, beside)
 def test_judge_and_second_evaluator_agree_on_requirements_of_every_kind_and_on_rules_that_meet(
     asked: Requirement,
