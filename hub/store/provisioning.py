@@ -20,7 +20,7 @@ from hub.core.rights import Principal, Scope
 from hub.errors import Conflict, Forbidden, NotFound
 from hub.model import Lane, to_micros
 from hub.registry import partition_of
-from hub.store import alarms, audit, camera_views, duty, policies
+from hub.store import alarms, audit, camera_views, duty, policies, register_keeping
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -66,12 +66,14 @@ async def apply(
 ) -> core.Plan:
     """Plan again under the lock and write it, unless it has errors. Raises Forbidden for what lies beyond the scope of `who`.
 
-    `digest` is that of the plan that was looked at: raises Conflict when the hub would do something else by now.
+    Entries of the register that a regulator keeps are changed by whoever supervises. `digest` is that of the plan that was looked at: raises
+    Conflict when the hub would do something else by now.
     """
     await acting(conn, who.name)
     current = await load(conn, declared)
     found = await asyncio.to_thread(core.plan, declared, current, catalogue)
     _allow(who.scope, declared, found, current)
+    await register_keeping.check(conn, found.changes, who)
     if digest is not None and digest != core.digest(found.changes):
         raise Conflict("the hub has changed since the plan was made: plan again")
     if not found.errors and found.changes:

@@ -65,6 +65,14 @@ def test_a_regulators_day_at_the_terminal(
     assert "不在名册" in ctl("coverage", "show").out
     assert "不在名册" in ctl("coverage", "show", "sun").out
 
+    ours = tmp_path / "ours.yaml"
+    ours.write_text(
+        'register:\n  - {filing_number: CZ-9, division: "1404", type: private, title: {zh: 甲, en: A}}\n', "utf-8"
+    )
+    forbidden = ctl("apply", "-f", ours, "--yes")
+    assert (forbidden.code, "kept by its regulator" in forbidden.err) == (4, True), forbidden
+    assert ctl("apply", "-f", ours, "--yes", who="admin").code == 0
+
     # the zone plan
     assert "未签" in ctl("zone-plan", "list", "--state", "unsigned").out
     assert ctl("zone-plan", "sign", "sun", "--yes").code == 4

@@ -109,6 +109,7 @@ async def test_what_people_stated_is_told_without_their_names(conn: Connection, 
     zone = "(select key from zone where id = 'act')"
     receipt = state(7, "filing_receipt", ", number, zone, expires_at", f", 'N-1', {zone}, now() + interval '1 y'")
     old = state(8, "patrol", ", recorded_at", ", now() - interval '90 d'")
+    assert len((await facts(conn)).attestations) == 5
     register.do("insert into drill (id, title_zh, title_en, institution, starts_at, ends_at, declared_by, declared_at)"
                 " select %s, 'x', 'x', key, now() - interval '3 h', now() - interval '2 h', 'x', now() from institution where id = 'sun'",
                 "00000000-0000-0000-0000-00000000000d")  # fmt: skip
@@ -130,6 +131,7 @@ async def test_what_people_stated_is_told_without_their_names(conn: Connection, 
     )
     found = await facts(conn)
     by_id = {one.id: one for one in found.attestations}
+    assert len(by_id) == len(found.attestations)  # each counts once
     drill, window = "drill:00000000-0000-0000-0000-00000000000d", "window:00000000-0000-0000-0000-00000000000f"
     assert set(by_id) == {signed, alone, right, receipt, old, drill, window}
     assert (by_id[signed].seconded, by_id[alone].seconded) == (True, False)

@@ -72,22 +72,25 @@ order by d.id, r.point
 
 -- name: hidden
 -- alarms that somebody or something keeps from people now; by the class of what is hidden
-select distinct d.id::text as device, a.signal_class
+select d.id::text as device, a.signal_class
+from alarm a
+join device d on d.key = a.device
+where a.shelved_until > now() and a.institution = any (%(keys)s) and d.retired_at is null
+union
+select d.id::text, a.signal_class
 from device d
-join alarm a on a.device = d.key
-where d.institution = any (%(keys)s) and d.retired_at is null
-  and ((a.shelved_until is not null and a.shelved_until > now())
-       or (a.ended_at is null and (a.suppressed_by is not null or (a.held_until is not null and a.held_until > now()))))
+join alarm a on a.device = d.key and a.ended_at is null
+where d.institution = any (%(keys)s) and d.retired_at is null and (a.suppressed_by is not null or a.held_until > now())
 
 -- name: attestations
 -- What stands: neither corrected nor withdrawn. Of each kind the newest, patrols of two months: older ones are asked for by no rule.
 select k.institution, a.id::text as id, a.kind, a.at, a.expires_at, z.id::text as zone, d.id::text as device, a.number, a.value,
        s.attestation is not null as seconded
 from unnest(%(keys)s::int[]) as k(institution)
-cross join unnest(%(kinds)s::text[]) as kind
+cross join unnest(%(kinds)s::text[]) as w(asked)
 cross join lateral (
     select * from attestation a
-    where a.institution = k.institution and a.kind = kind and (kind <> 'patrol' or a.at > now() - interval '62 days')
+    where a.institution = k.institution and a.kind = w.asked and (w.asked <> 'patrol' or a.at > now() - interval '62 days')
       and not a.void and not exists (select from attestation c where c.supersedes = a.id)
     order by a.at desc limit 600
 ) a
