@@ -1,9 +1,11 @@
-"""`anxin rules check` on the shipped packs, and on ones that are wrong."""
+"""`anxin rules` on the shipped packs, and on ones that are wrong."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from hub.cli.main import app
@@ -33,3 +35,61 @@ def test_a_pack_that_is_broken_is_refused_by_name(tmp_path: Path, old: str, new:
     result = RUNNER.invoke(app, ["rules", "check", str(tmp_path / "packs")])
     assert result.exit_code == code
     assert said in result.output
+
+
+def test_conflicts_are_reported_with_both_rules_and_what_holds() -> None:
+    result = RUNNER.invoke(app, ["rules", "check"])
+    said = [line for line in result.output.splitlines() if "beijing-retention" in line and "tightens" in line]
+    assert said
+    assert "national-retention (" in said[0]
+    assert "第三十二条" in said[0]
+
+
+def test_a_floor_above_a_ceiling_of_the_same_basis_is_left_to_a_person(tmp_path: Path) -> None:
+    def rule(name: str, **limits: int) -> dict[str, object]:
+        asked = {"of": "recording_days", "capability": "video.live", **limits}
+        return {
+            "id": name, "clause_id": "RET-01", "module": "retention", "document": "文", "clause": name, "force": "NORM",
+            "basis": "obligation", "confidence": "V3", "effective_from": "2024-01-01", "days_to_remedy": 7,
+            "title": {"zh": "题", "en": "title"}, "evidence_max_age": "2d", "requirement": {"bounds": asked},
+        }  # fmt: skip
+
+    pack = {
+        "pack": "p",
+        "version": "2026.11.1",
+        "title": {"zh": "包", "en": "pack"},
+        "rules": [rule("a", min=90), rule("b", max=60)],
+    }
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(pack))
+    result = RUNNER.invoke(app, ["rules", "check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "a floor above a ceiling (90 > 60): a (文 a) and b (文 b); a person must decide" in result.output
+
+
+def test_a_rule_is_shown_with_what_it_cites_asks_and_stands_in_for() -> None:
+    result = RUNNER.invoke(app, ["rules", "show", "beijing-retention"])
+    assert result.exit_code == 0
+    for said in (
+        "stands in for  national-retention",
+        "division 11",
+        "录像保存天数不低于 90",
+        "at least 90",
+        "conflict",
+    ):
+        assert said in result.output, result.output
+    unknown = RUNNER.invoke(app, ["rules", "show", "retention"])
+    assert unknown.exit_code == 1
+    assert "beijing-retention" in unknown.output
+
+
+def test_rules_are_listed_by_division_and_type_and_the_three_bases_are_counted() -> None:
+    beijing = RUNNER.invoke(app, ["rules", "list", "--division", "1101", "--type", "private"])
+    assert "beijing-retention" in beijing.output
+    assert "changzhi-video" not in beijing.output
+    assert "obligations" in beijing.output.splitlines()[-1]
+    assert "linan" not in RUNNER.invoke(app, ["rules", "list", "--division", "1101"]).output
+
+
+def test_the_schema_is_json_for_editors() -> None:
+    printed = RUNNER.invoke(app, ["rules", "schema"])
+    assert json.loads(printed.output)["title"] == "Anxin rule pack"

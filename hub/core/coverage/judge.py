@@ -17,7 +17,6 @@ from hub.core.coverage.judge_records import attested, documents, time_bound
 from hub.core.coverage.judged import Judged
 from hub.core.coverage.judged import worst as worst
 from hub.core.coverage.plan import Planned, plan_of
-from hub.core.coverage.requirements import stands_on_zones
 from hub.core.coverage.rules import (
     AlwaysArmed,
     AtLeast,
@@ -81,7 +80,7 @@ def _judge(planned: Planned, index: Index, plan_signed: bool) -> Finding:
         judged = _required(planned.requirement, rule.evidence_max_age, index)
     verdict, reason, parts = judged
     zh, en = sentences.of(rule, verdict, reason, parts)
-    unsigned = not plan_signed and stands_on_zones(rule.requirement)
+    unsigned = planned.on_zones and not plan_signed
     return Finding(
         index.facts.subject, planned.pack.id, planned.pack.version, rule, verdict, reason, parts, zh, en, unsigned
     )

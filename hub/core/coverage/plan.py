@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from hub.core.coverage.overlays import outranked, prohibited
+from hub.core.coverage.requirements import stands_on_zones
 from hub.core.coverage.rules import AtLeast, Independent, Requirement, Rule, RulePack, ShareCovered
 from hub.model import Micros
 
@@ -23,6 +24,8 @@ class Planned(NamedTuple):
     requirement: Requirement
     prohibited: bool
     """nothing of its zones is left"""
+    on_zones: bool
+    """it stands on the zone plan"""
 
 
 class Plan:
@@ -62,14 +65,14 @@ class Plan:
 
 
 def _planned(pack: RulePack, rule: Rule, others: Sequence[Rule]) -> Planned:
-    asked = rule.requirement
+    asked, on_zones = rule.requirement, stands_on_zones(rule.requirement)
     if not isinstance(asked, AtLeast | ShareCovered | Independent):
-        return Planned(pack, rule, asked, False)
+        return Planned(pack, rule, asked, False, on_zones)
     out = frozenset[str]().union(*(prohibited(other, rule) for other in others))
     if not out:
-        return Planned(pack, rule, asked, False)
+        return Planned(pack, rule, asked, False, on_zones)
     left = asked.zones - out
-    return Planned(pack, rule, replace(asked, zones=left), not left)
+    return Planned(pack, rule, replace(asked, zones=left), not left, on_zones)
 
 
 _plans: dict[tuple[int, ...], tuple[tuple[RulePack, ...], Plan]] = {}
