@@ -100,8 +100,8 @@ async def list_fire_risk(
     """Fire-risk scores as of now, the most dangerous first: hard states, then by score."""
     after = pages.decode(cursor, int, int, int, str)
     now = hub.clock()
-    found = await fire_risk.many(conn, who.scope, division, hub.profiles, hub.weights.limits, now)
-    scored = [(assess(facts, hub.weights, to_micros(now)), place) for place, facts in found]
+    found = fire_risk.many(conn, who.scope, division, hub.profiles, hub.weights.limits, now)
+    scored = [(assess(facts, hub.weights, to_micros(now)), place) async for place, facts in found]
     rest = sorted((one for one in scored if after is None or rank(one[0]) > after), key=lambda one: rank(one[0]))
     return pages.page(rest[: limit + 1], limit, lambda one: _row(one[1], one[0], hub.weights), lambda one: rank(one[0]))
 

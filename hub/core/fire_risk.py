@@ -156,8 +156,10 @@ def _detectors(facts: FireFacts, limits: Limits, at: Micros) -> Iterator[Seen]:
 
 def _working(device: DeviceFact) -> Seen:
     what, reason, since = contribution(device)
-    state = {Contribution.PROVEN: State.GOOD, Contribution.UNKNOWN: State.UNKNOWN, Contribution.NONE: State.BAD}[what]
-    return Seen(f"device:{device.id}", state, reason, since)
+    return Seen(f"device:{device.id}", _STATE_OF[what], reason, since)
+
+
+_STATE_OF = {Contribution.PROVEN: State.GOOD, Contribution.UNKNOWN: State.UNKNOWN, Contribution.NONE: State.BAD}
 
 
 def _rooms(facts: FireFacts, limits: Limits, at: Micros) -> Iterator[Seen]:

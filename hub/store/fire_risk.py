@@ -1,6 +1,6 @@
 """The facts of the fire-risk score, as they are now: detectors, doors, measured values, alarms, attestations. Read set-wise, for many at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from hub.core.coverage.facts import DeviceFact, ZoneFact
 from hub.core.fire_facts import DETECTING, FireFacts, Limits, LiveAlarm, Measured
 from hub.core.rights import Scope
+from hub.core.rota import Calendar
 from hub.errors import NotFound
 from hub.model import AdminState, FunctionState, LinkState, SignalClass, to_micros
 from hub.profiles import Profile
@@ -22,7 +23,7 @@ _SQL = queries("fire_risk")
 _UNITS = frozenset({"°C", "W", "%LEL"})
 _BAD = 100
 """qualities from here on are bad"""
-_AT_ONCE = 500
+_AT_ONCE = 200
 """institutions read by one round of statements"""
 
 
@@ -44,20 +45,25 @@ async def one(
     rows = await _places(conn, scope, None, subject)
     if not rows:
         raise NotFound(f"there is no institution {subject!r}")
-    [found] = await _read(conn, rows, profiles, limits, at)
+    [found] = await _read(conn, rows, profiles, limits, await _days(conn), at)
     return _place(rows[0]), found
 
 
 async def many(
     conn: Connection, scope: Scope, division: str | None, profiles: Mapping[str, Profile], limits: Limits, at: datetime
-) -> list[tuple[Place, FireFacts]]:
-    """The facts of every subject within the scope and the division."""
-    found: list[tuple[Place, FireFacts]] = []
+) -> AsyncIterator[tuple[Place, FireFacts]]:
+    """The facts of every subject within the scope and the division, read some hundred at a time: nobody else waits for the whole."""
     places = await _places(conn, scope, division, None)
+    days = await _days(conn)
     for n in range(0, len(places), _AT_ONCE):
         rows = places[n : n + _AT_ONCE]
-        found += zip(map(_place, rows), await _read(conn, rows, profiles, limits, at), strict=True)
-    return found
+        for row, facts in zip(rows, await _read(conn, rows, profiles, limits, days, at), strict=True):
+            yield _place(row), facts
+
+
+async def _days(conn: Connection) -> Calendar:
+    async with conn.cursor() as cursor:
+        return await duty.load_calendar(cursor)
 
 
 async def _places(conn: Connection, scope: Scope, division: str | None, subject: str | None) -> list[Row]:
@@ -66,7 +72,12 @@ async def _places(conn: Connection, scope: Scope, division: str | None, subject:
 
 
 async def _read(
-    conn: Connection, places: Sequence[Row], profiles: Mapping[str, Profile], limits: Limits, at: datetime
+    conn: Connection,
+    places: Sequence[Row],
+    profiles: Mapping[str, Profile],
+    limits: Limits,
+    days: Calendar,
+    at: datetime,
 ) -> list[FireFacts]:
     """The facts of these subjects, in their order."""
     measures = {(name, point): unit for name, one in profiles.items() for point, unit in _measured_points(one)}
@@ -89,8 +100,6 @@ async def _read(
     zones, devices, alarms, measured, checked = [
         await rows(name) for name in ("zones", "devices", "alarms", "measured", "checked")
     ]
-    async with conn.cursor() as cursor:
-        days = await duty.load_calendar(cursor)
     listened = await Facts(conn, profiles).listened()
     now = to_micros(at)
     return [
