@@ -4,12 +4,11 @@ Knows nothing of rules and findings: those are hub.core.coverage's and hub.store
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import structlog
 
-from hub.core.coverage.attestations import AttestationKind
+from hub.core.coverage.attestations import DOCUMENTS, NUMBERED, AttestationKind
 from hub.core.coverage.facts import (
     Arming,
     Attestation,
@@ -32,6 +31,8 @@ from hub.store.rows import Row, all_rows
 
 _SQL = queries("coverage_facts")
 _KINDS = [kind.value for kind in AttestationKind]
+_NUMBERED = NUMBERED | DOCUMENTS
+"""kinds whose number is that of a paper; what somebody writes there for another kind may be anything, also a name"""
 _OPEN_DAYS = 8
 _HOUR: Micros = 3600 * SECOND
 _HEARD_WITHIN: Micros = 6 * _HOUR
@@ -70,6 +71,7 @@ class Facts:
         self._profiles = profiles
         self._points = sorted(points)
         self._missing: set[str] = set()
+        self._classes: dict[str, Mapping[SignalClass, bool]] = {}
 
     async def listened(self) -> frozenset[int]:
         """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
@@ -182,21 +184,20 @@ class Facts:
         profile = self._profile(row)
         if profile is None:
             return
-        for name, always in _classes(profile).items():
+        classes = self._classes.get(profile.profile)
+        if classes is None:
+            classes = self._classes[profile.profile] = _classes(profile)
+        for name, always in classes.items():
             shown = (row["id"], name.value) not in hidden
             yield Arming(row["id"], name.value, always and shown, to_micros(row["admin_since"]))
 
 
-@lru_cache(maxsize=4096)
-def _classes_of(definitions: tuple[tuple[SignalClass, bool], ...]) -> Mapping[SignalClass, bool]:
-    found: dict[SignalClass, bool] = {}
-    for name, always in definitions:
-        found[name] = found.get(name, True) and always
-    return found
-
-
 def _classes(profile: Profile) -> Mapping[SignalClass, bool]:
-    return _classes_of(tuple((one.signal_class, one.when is None) for one in profile.alarms.values()))
+    """The signal classes that a device of the profile raises, and whether every definition of the class is on at every hour."""
+    found: dict[SignalClass, bool] = {}
+    for one in profile.alarms.values():
+        found[one.signal_class] = found.get(one.signal_class, True) and one.when is None
+    return found
 
 
 def _by(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
@@ -296,7 +297,7 @@ def _attestation(row: Row) -> Attestation:
         None if expires is None else to_micros(expires),
         row["zone"],
         row["device"],
-        row["number"],
+        row["number"] if row["kind"] in _NUMBERED else "",
         row["value"],
         row["seconded"],
     )

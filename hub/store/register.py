@@ -3,6 +3,7 @@
 A list is the regulator's: it is taken in by whoever may supervise over its whole division. Every list is kept by its file's SHA-256.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
@@ -55,7 +56,7 @@ async def propose(conn: Connection, who: Principal, division: str, sent: File) -
     titles = {row["code"]: (row["title_zh"], row["title_en"]) for row in await all_rows(conn, _SQL["titles"])}
     if division not in titles:
         raise BadInput(f"there is no division {division!r}", "query/division", "register")
-    found = core.listed(sent.lines, titles, division)
+    found = await asyncio.to_thread(core.listed, sent.lines, titles, division)
     asked = {"division": division, "numbers": [entry.filing_number for entry in found.entries]}
     current = {row["filing_number"]: Entry(**row) for row in await all_rows(conn, _SQL["current"], asked)}
     taken = core.strangers(found, current, division)
@@ -64,7 +65,7 @@ async def propose(conn: Connection, who: Principal, division: str, sent: File) -
         kept = tuple(entry for entry in found.entries if entry.filing_number not in outside)
         bad = found.bad_rows + len(found.entries) - len(kept)
         found = found._replace(entries=kept, problems=(*found.problems, *taken), bad_rows=bad)
-    return Proposal(found, core.plan(found, current, division))
+    return Proposal(found, await asyncio.to_thread(core.plan, found, current, division))
 
 
 async def take_in(

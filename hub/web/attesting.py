@@ -88,6 +88,8 @@ async def record(ask: Asked) -> Response:
     institution = text(ask.form, "institution", least=1, most=IDENTIFIER)
     kind = AttestationKind(choice(ask.form, "kind", list(_KINDS)))
     over, _, name = ask.form.get("over", "").partition(":")
+    if over not in ("", "zone", "device") or bool(over) is not bool(name):
+        raise BadInput("this is one of zone, device", "over", "validation")
     now = ask.hub.clock()
     at, expires = moment(ask.form, "at") or now, moment(ask.form, "expires_at")
     stated = Statement(

@@ -83,6 +83,7 @@ TAKES_TWO = frozenset({_K.PATROL, _K.INSPECTION})
 
 DOCUMENTS = frozenset(
     {_K.FILING_RECEIPT, _K.VIDEO_FILING, _K.FIRE_CERTIFICATE, _K.EMERGENCY_PLAN, _K.IMPACT_ASSESSMENT, _K.CONSENT_RULE}
+    | {_K.FIRE_PLAN, _K.LINKED_TO_POLICE}
 )
 """Kinds that are a document: their number or date is what counts."""
 
