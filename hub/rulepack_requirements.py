@@ -37,7 +37,7 @@ Word = Annotated[str, Field(pattern=_WORD)]
 Kinds = Annotated[tuple[AttestationKind, ...], BeforeValidator(_listed, json_schema_input_type=_ONE_OR_MORE)]
 Classes = Annotated[tuple[SignalClass, ...], BeforeValidator(_listed, json_schema_input_type=_ONE_OR_MORE)]
 Amount = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
-Area = Annotated[float, Field(allow_inf_nan=False, gt=0, le=1e6)]
+Area = Annotated[float, Field(allow_inf_nan=False, ge=0.1, le=1e6)]
 Period = Annotated[Duration, Field(gt=0)]
 AnyPeriod = Period | None
 

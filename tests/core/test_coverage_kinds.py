@@ -133,6 +133,7 @@ def test_so_many_for_the_children_that_may_be_there() -> None:
     assert verdict(asked, some(*copies(2), capacity=60)) is GREEN
     assert verdict(asked, some(*copies(2), capacity=61)) is RED
     assert verdict(asked, some(*copies(2))) is UNKNOWN
+    assert verdict(AtLeast(SMOKE, 1, "institution", per_m2=0.1), some(*copies(2), area_m2=1.7e308)) is UNKNOWN
 
 
 def test_the_area_of_an_institution_is_its_own_or_the_sum_of_its_zones() -> None:
@@ -331,7 +332,9 @@ def test_a_button_that_a_schedule_may_switch_off_is_not_always_armed() -> None:
     assert verdict(asked, some(*two)) is NONE
     assert verdict(replace(asked, must_exist=True), some(*two)) is UNKNOWN
     more = replace(asked, classes=frozenset({"panic", "fire"}), must_exist=True)
-    assert verdict(more, some(*two, armed_always=(on,))) is UNKNOWN
+    lacking = finding(more, some(*two, armed_always=(on,)))
+    assert lacking.verdict is UNKNOWN
+    assert lacking.sentence_zh.endswith("无法证实：火警 没有这类在用设备。")
 
 
 # attested, documents, time_bound

@@ -44,7 +44,8 @@ def multiple(amount: float | None, per: float) -> int | None:
     """How many times `per` is begun in `amount`; None where nobody gave an amount that can be."""
     if amount is None or not math.isfinite(amount) or amount <= 0:
         return None
-    return max(1, math.ceil(amount / per - _EPSILON))
+    times = amount / per
+    return max(1, math.ceil(times - _EPSILON)) if math.isfinite(times) else None
 
 
 def _part(zone: ZoneFact | None, n: int, rows: Rows, times: int | None = 1, lacking: str = "", place: str = "") -> Part:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from hub.core.coverage.facts import Arming, Contribution, DeviceFact, RecordingFact, Value
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
 from hub.core.coverage.index import SKEW, Index, fresh, rows_of
-from hub.core.coverage.judged import Judged, no_device, no_zone
+from hub.core.coverage.judged import Judged, no_device, no_zone, worst
 from hub.core.coverage.requirements import DAY
 from hub.core.coverage.rules import AlwaysArmed, Bounds, Proven, Verdict
 from hub.model import AdminState, FunctionState, Micros
@@ -260,9 +260,12 @@ def always_armed(asked: AlwaysArmed, greatest_age: Micros | None, index: Index) 
         said = (_armed(device, one, greatest_age, index) for one in found[name])
         rows.append(_row(device, min(said, key=lambda one: (_WORSE[one[0]], one[1], one[3] or 0))))
     judged = every(rows, asked.must_exist)
-    if asked.must_exist and classes < asked.classes and judged.verdict is _V.COMPLIANT:
-        return Judged(_V.UNKNOWN, "no_such_device", judged.parts)
-    return judged
+    lacking = sorted(asked.classes - classes) if asked.must_exist and rows else []
+    if not lacking:
+        return judged
+    missing = tuple(FactEvidence(name, "", _C.UNKNOWN, "no_such_device") for name in lacking)
+    parts = (*judged.parts, Part(None, _V.UNKNOWN, len(lacking), 0, 0, (), "", missing))
+    return Judged(worst(part.verdict for part in parts), "judged", parts)
 
 
 def _armed(device: DeviceFact, arming: Arming, greatest_age: Micros | None, index: Index) -> _Said:

@@ -77,6 +77,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "no_number": ("缺编号", "no number"),
     "stated": ("有记录", "recorded"),
     "too_few": ("次数不足", "too few"),
+    "no_such_device": ("没有这类在用设备", "no such device in service"),
     "no_calendar": ("开放日历未知", "opening days not known"),
     "never_measured": ("从无测得", "never measured"),
     "not_arrived": ("未到达", "never arrived"),
@@ -91,15 +92,13 @@ FACTS: dict[str, tuple[str, str]] = {
     "floor": ("楼层", "floor"),
     "entrance": ("出入口", "entrance"),
     "open": ("开放日", "opening day"),
-} | {kind.value: (kind.zh, kind.en) for kind in AttestationKind}
-
-
-_CLASSES = {
     "fire": ("火警", "fire"),
     "panic": ("一键报警", "panic"),
     "intrusion": ("入侵", "intrusion"),
     "access": ("门禁", "access"),
-}
+} | {kind.value: (kind.zh, kind.en) for kind in AttestationKind}
+
+
 _STAGES = {
     "detector": ("探测器", "detector"),
     "press": ("按键", "press"),
@@ -149,8 +148,8 @@ def asked_for(requirement: Requirement) -> tuple[str, str]:
         case ShareCovered():
             zh, en = capabilities(requirement.capabilities)
             return (
-                f"{zh}覆盖面积不少于 {requirement.share:.0%}",
-                f"{en} over at least {requirement.share:.0%} of each zone",
+                f"{zh}覆盖面积不少于 {_percent(requirement.share)}",
+                f"{en} over at least {_percent(requirement.share)} of each zone",
             )
         case Bounds():
             return _bounds(requirement)
@@ -164,7 +163,7 @@ def asked_for(requirement: Requirement) -> tuple[str, str]:
             zh, en = _named(requirement.kinds, FACTS, "、", ", ")
             return f"文件齐备（{zh}）", f"documents ({en})"
         case AlwaysArmed():
-            zh, en = _named(requirement.classes, _CLASSES, "、", ", ")
+            zh, en = _named(requirement.classes, FACTS, "、", ", ")
             return f"{zh}信号全天设防", f"{en} signals always armed"
         case TimeBound():
             return _time_bound(requirement)
@@ -175,6 +174,11 @@ def asked_for(requirement: Requirement) -> tuple[str, str]:
                 f"{zh}不少于 {requirement.n} 处且{of_zh}互相独立",
                 f"at least {requirement.n} with {en}, no two behind the same {of_en}",
             )
+
+
+def _percent(share: float) -> str:
+    """Not rounded up to what it is not."""
+    return f"{round(share * 100, 6):g}%"
 
 
 def _bounds(asked: Bounds) -> tuple[str, str]:
@@ -202,6 +206,8 @@ def _time_bound(asked: TimeBound) -> tuple[str, str]:
     to_zh, to_en = _STAGES.get(asked.end, (asked.end, asked.end))
     in_zh, in_en = period(asked.within)
     share_zh, share_en = (
-        ("", "") if asked.quantile is None else (f"（{asked.quantile:.0%}）", f" ({asked.quantile:.0%} of the times)")
+        ("", "")
+        if asked.quantile is None
+        else (f"（{_percent(asked.quantile)}）", f" ({_percent(asked.quantile)} of the times)")
     )
     return f"{from_zh}至{to_zh}不超过 {in_zh}{share_zh}", f"{from_en} to {to_en} within {in_en}{share_en}"
