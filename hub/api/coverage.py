@@ -14,6 +14,7 @@ from hub.core.coverage import ledger, sentences
 from hub.core.coverage.judge import worst
 from hub.core.coverage.rollup import Tally, headline, rank, tally
 from hub.core.coverage.rules import Basis, Verdict
+from hub.errors import BadInput
 from hub.store import coverage_views
 from hub.store.coverage_views import Standing
 
@@ -168,6 +169,7 @@ class SubjectCoverage(BaseModel):
     type: str
     title: Name
     at: Moment
+    known_at: Moment | None = Field(None, description="as known at this time; null: as known now")
     checked_at: Moment | None
     stale: bool
     verdict: VerdictName
@@ -209,22 +211,32 @@ async def list_coverage(
 
 
 @router.get("/coverage/{subject}")
+@router.get("/institutions/{subject}/coverage")
 async def show_coverage(
     who: Reader,
     conn: Conn,
     hub: Hub,
     subject: Annotated[str, Path(max_length=200, description="An institution's id, or `register:<filing number>`.")],
     at: Annotated[GivenMoment | None, Query(description="A past time; now when left out.")] = None,
+    known_at: Annotated[
+        GivenMoment | None,
+        Query(description="As it was known at this time, whatever was learnt since; as it is known now when left out."),
+    ] = None,
 ) -> SubjectCoverage:
-    """The findings of one subject with their evidence, as they are now or as they were held at a past time."""
+    """The findings of one subject with their evidence: at `at`, as known at `known_at`. The same question has the same answer next year."""
     row = await coverage_views.subject(conn, who.scope, subject)
     now = hub.clock()
-    held = await coverage_views.findings(conn, subject, at)
-    stale = _is_stale(row["checked_at"], (now if at is None else at) - STALE_AFTER)
-    if at is not None:
+    asked = at_and_known(at, known_at, now)
+    held = await coverage_views.findings(conn, subject, *asked)
+    if known_at is not None:
+        doubts = [bool(one["doubted"]) for one in held]
+        stale = any(doubts)
+    else:
+        stale = _is_stale(row["checked_at"], (now if at is None else at) - STALE_AFTER)
         # a period that has ended was judged to its end; one that is open holds only as far as somebody looked
-        stale = stale and any(one["until"] is None for one in held)
-    findings = [_finding(one, stale and one["until"] is None) for one in held]
+        stale = stale and (at is None or any(one["until"] is None for one in held))
+        doubts = [stale and one["until"] is None for one in held]
+    findings = [_finding(one, doubt) for one, doubt in zip(held, doubts, strict=True)]
     verdicts = _verdicts_of(((Basis(one.basis), Verdict(one.verdict)) for one in findings), judged=bool(findings))
     return SubjectCoverage(
         subject=subject,
@@ -234,13 +246,27 @@ async def show_coverage(
         division=row["division"],
         type=row["type"],
         title=Name(zh=row["title_zh"], en=row["title_en"]),
-        at=now if at is None else at,
+        at=asked[0] or now,
+        known_at=known_at,
         checked_at=row["checked_at"],
         stale=stale,
         verdict=headline(verdicts).value,
         verdicts=_named(verdicts),
         findings=findings,
     )
+
+
+def at_and_known(
+    at: datetime | None, known_at: datetime | None, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Both times of a question; raises BadInput where it asks what nobody could know then."""
+    if known_at is None:
+        return at, None
+    if known_at > now:
+        raise BadInput("nobody knows yet what will be known then", "known_at", code="validation")
+    if at is not None and at > known_at:
+        raise BadInput("lies after known_at: nothing was known of it then", "at", code="validation")
+    return known_at if at is None else at, known_at
 
 
 def _place(standing: Standing) -> _Placed:

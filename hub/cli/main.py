@@ -2,7 +2,7 @@
 
 import typer
 
-from hub.cli import centre, dashboards, demo, discover, edge, profile, register, rules, simulate
+from hub.cli import centre, dashboards, demo, discover, edge, evidence, profile, register, rules, simulate
 
 app = typer.Typer(
     name="anxin",
@@ -20,6 +20,7 @@ app.command("migrate")(centre.migrate)
 app.add_typer(centre.token_app, name="token")
 app.add_typer(rules.app, name="rules")
 app.add_typer(register.app, name="register")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(profile.app, name="profile")
 app.add_typer(dashboards.dashboards_app, name="dashboards")
 

@@ -6,6 +6,7 @@ What is written follows from hub.core.coverage.ledger; the facts come from hub.s
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import NamedTuple
 
 import structlog
@@ -13,9 +14,10 @@ import structlog
 from hub.core.coverage import ledger
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.snapshot import Snapshot, snapshot, steady
+from hub.core.coverage.turns import points
 from hub.model import Micros, to_datetime
 from hub.profiles import Profile
-from hub.store import waivers
+from hub.store import evidence, waivers
 from hub.store.coverage_facts import UNCONNECTED, Facts
 from hub.store.ledger_rows import Writing, held_of
 from hub.store.pool import Connection, connect
@@ -45,7 +47,7 @@ class Ledger:
 
     def __init__(self, conn: Connection, profiles: Mapping[str, Profile], rules: Rulebook) -> None:
         self._conn = conn
-        self._facts = Facts(conn, profiles)
+        self._facts = Facts(conn, profiles, points(rules.packs))
         self.rules = rules
         self.seen: dict[str, Seen] = {}
 
@@ -85,6 +87,13 @@ class Ledger:
         for subject in gone:
             self.seen.pop(subject, None)
         return len(gone)
+
+    async def take_digest(self, at: Micros) -> date | None:
+        """The digest over all chains of the day before, once a day; the day, None where it is taken already."""
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["lock"], {"key": _LOCK})
+                return await evidence.take_digest(self._conn, at)
 
     async def take_over(self, at: Micros) -> None:
         """Write down until when a watch that is gone held its findings for good."""

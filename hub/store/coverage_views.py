@@ -58,3 +58,8 @@ async def subject(conn: Connection, scope: Scope, name: str) -> Row:
 async def findings(conn: Connection, name: str, at: datetime | None, known_at: datetime | None = None) -> list[Row]:
     """The findings of a subject that hold now, or held at `at`, as they are known now or were known at `known_at`; obligations first."""
     return await all_rows(conn, _SQL["findings"], {"subject": name, "at": at, "known_at": known_at})
+
+
+async def digests(conn: Connection, limit: int) -> list[Row]:
+    """The latest daily digests over all chains, the newest first."""
+    return await all_rows(conn, _SQL["digests"], {"limit": limit})

@@ -4,9 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.core.coverage import canonical, judge, waivers
+from hub.core.coverage import canonical, judge, turns, waivers
 from hub.core.coverage.findings import Finding
-from hub.core.coverage.plan import plan_of
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.snapshot import Snapshot
 from hub.core.coverage.statements import essence, stated
@@ -29,6 +28,7 @@ class Rulebook:
         self.body = canonical.text(canonical.plain(used))
         self.current = canonical.sha256(self.body)
         self._packs = {self.current: used.packs}
+        self.packs = used.packs
 
     def knows(self, packs: bytes) -> bool:
         """Whether these packs were learnt."""
@@ -46,8 +46,8 @@ class Rulebook:
 
     def next_turn(self, packs: bytes, kept: Snapshot, at: Micros) -> Micros | None:
         """When after `at` a verdict can be another though no fact is: a time limit, a rule's first or last day, a waiver's."""
-        turns = [plan_of(self._packs[packs]).next_turn(at), waivers.next_turn(kept.waivers, at)]
-        return min((turn for turn in turns if turn is not None), default=None)
+        both = [turns.next_turn(self._packs[packs], kept.facts, at), waivers.next_turn(kept.waivers, at)]
+        return min((turn for turn in both if turn is not None), default=None)
 
     def essences(self, kept: Snapshot, at: Micros) -> dict[str, bytes]:
         """By rule of today's packs, what tells whether it says something new (hub.core.coverage.statements)."""

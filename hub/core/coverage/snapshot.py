@@ -111,6 +111,8 @@ def items(facts: InstitutionFacts) -> dict[tuple[str, ...], Observed]:
 def _items_of(device: DeviceFact) -> Iterable[Observed]:
     for axis in _AXES:
         yield Observed((axis, device.id), getattr(device, f"{axis}_since"), getattr(device, f"{axis}_state"))
+    if device.last_heard_at is not None:
+        yield Observed(("heard", device.id), device.last_heard_at, device.last_heard_at)
     for capability, at in device.proven:
         yield Observed(("proven", device.id, capability), at, at)
     for view in device.sees:
@@ -156,7 +158,7 @@ def put(facts: InstitutionFacts, observed: Iterable[Observed]) -> InstitutionFac
     return snapshot(replace(facts, plan=plan, **changed)).facts
 
 
-_OF_DEVICE = frozenset({*_AXES, "proven", "view", "value"})
+_OF_DEVICE = frozenset({*_AXES, "heard", "proven", "view", "value"})
 _LISTS: Mapping[str, str] = {
     "recording": "recordings",
     "attestation": "attestations",
@@ -178,6 +180,8 @@ def _put_device(device: DeviceFact, newer: Sequence[Observed]) -> DeviceFact:
     for kind, *key, since, value in ((*one.key, one.since, one.value) for one in newer):
         if kind in _AXES:
             device = replace(device, **{f"{kind}_state": value, f"{kind}_since": since})
+        elif kind == "heard":
+            device = replace(device, last_heard_at=since)
         elif kind == "proven":
             kept = [pair for pair in device.proven if pair[0] != key[1]]
             device = replace(device, proven=tuple(sorted([*kept, (key[1], since)])))

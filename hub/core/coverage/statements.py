@@ -3,13 +3,14 @@
 Two findings say the same when only readings and their times differ: a camera that was heard again says nothing new.
 """
 
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from hub.core.coverage import canonical
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Finding, Part
 from hub.core.coverage.rules import Rule
 from hub.core.coverage.snapshot import Snapshot, body
-from hub.model import Micros, to_datetime
+from hub.model import Micros, to_datetime, to_micros
 
 _RENEWED = frozenset({"last_heard_at", "observed_at", "read_at", "at", "age", "value", "until"})
 """keys of the evidence that change without saying anything else: readings and their times"""
@@ -172,3 +173,11 @@ def _fact(row: FactEvidence) -> dict[str, Any]:
 def iso(at: Micros) -> str:
     """A time as it is written in statements and in the chain."""
     return to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def micros(written: str) -> Micros:
+    """The time that `iso` wrote; raises ValueError for anything else."""
+    at = to_micros(datetime.strptime(written, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC))
+    if iso(at) != written:
+        raise ValueError(f"no time: {written!r}")
+    return at

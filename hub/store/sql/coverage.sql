@@ -64,9 +64,17 @@ from (
 ) found
 
 -- name: findings
--- what holds now, or held at a time, as it is known or was known then
-select rule, pack, pack_version, basis, module, citation, verdict, reason, plan_not_signed, sentence_zh, sentence_en, evidence, since, true_to as until,
-       true_from, recorded_at
-from finding_as_of(coalesce(%(at)s::timestamptz, 'infinity'), coalesce(%(known_at)s::timestamptz, 'infinity'))
-where subject = %(subject)s
-order by array_position(array['obligation', 'target', 'recommendation'], basis), rule
+-- what holds now, or held at a time, as it is known or was known then. `doubted`: at that time nobody had judged for three minutes, and so what
+-- stood as compliant was shown as unknown; it is what the ledger recorded as soon as somebody judged again
+select f.rule, f.pack, f.pack_version, f.basis, f.module, f.citation, f.verdict, f.reason, f.plan_not_signed, f.sentence_zh, f.sentence_en, f.evidence,
+       f.since, f.true_to as until, f.true_from, f.recorded_at,
+       f.verdict = 'compliant' and f.true_to is null and exists (
+           select from finding d
+           where d.subject = f.subject and d.rule = f.rule and d.reason = 'stale' and d.known_from > %(known_at)s::timestamptz
+             and d.true_from < %(at)s::timestamptz - interval '180 s' and (d.true_to is null or d.true_to > %(at)s::timestamptz)) as doubted
+from finding_as_of(coalesce(%(at)s::timestamptz, 'infinity'), coalesce(%(known_at)s::timestamptz, 'infinity')) f
+where f.subject = %(subject)s
+order by array_position(array['obligation', 'target', 'recommendation'], f.basis), f.rule
+
+-- name: digests
+select day, taken_at, subjects, root, previous, hash, signature, key_id from coverage_digest order by day desc limit %(limit)s
