@@ -211,7 +211,7 @@ async def list_coverage(
 
 
 @router.get("/coverage/{subject}")
-@router.get("/institutions/{subject}/coverage")
+@router.get("/institutions/{subject}/coverage", operation_id="show_institution_coverage")
 async def show_coverage(
     who: Reader,
     conn: Conn,
