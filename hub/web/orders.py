@@ -176,11 +176,11 @@ async def show_ledgers(ask: Asked) -> Response:
     """The divisions whose ledgers the reader may take, with the last months; or, where one is chosen, its document."""
     query = ask.request.query_params
     division = query.get("division") or None
-    places = [
-        place
-        for place in await rollup.places(ask.conn, ask.who.scope, division)
-        if rollup.sees_all(ask.who.scope, place["code"])
-    ]
+    scope = ask.who.scope
+    begins = [division] if division is not None or scope.everything else list(scope.divisions)
+    found = {row["code"]: row for code in begins for row in await rollup.places(ask.conn, scope, code)}
+    inside = [row for _, row in sorted(found.items()) if rollup.sees_all(scope, row["code"])]
+    places = inside if division is not None or scope.everything else [row for row in inside if row["code"] in begins]
     today = local_day(to_micros(ask.hub.clock()))
     months = [f"{today.year - (today.month <= n):04}-{(today.month - n - 1) % 12 + 1:02}" for n in range(12)]
     return render(

@@ -174,6 +174,8 @@ async def test_a_ledger_is_taken_by_whoever_sees_all_of_its_division(console: Co
     async with console.visitor("regulator-a") as keeper:
         assert (await keeper.http.get(at)).status_code == 404
         assert (await keeper.http.get("/console/ledgers/140403/2026-10.xlsx")).status_code == 404
+    async with console.visitor("reader-b") as county:
+        assert "/console/ledgers/140404/2026-11.xlsx" in (await county.http.get("/console/ledgers")).text
     async with console.visitor("regulator") as regulator:
         assert "/console/ledgers/14/2026-11.xlsx" in (await regulator.http.get("/console/ledgers")).text
         taken = await regulator.http.get(at)
