@@ -110,7 +110,7 @@ async def _stay(json_file: Path | None, port: int) -> int:
 
     with _folder() as folder:
         async with running(folder, _say, port) as city:
-            steps = await play(city, _say, CHAPTERS[:3])
+            steps = await play(city, _say, CHAPTERS[:4])
             if not all(step.ok for step in steps):
                 return 1
             if json_file is not None:

@@ -71,9 +71,10 @@ class City:
             raise StepFailed(f"GET {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
 
-    async def post(self, path: str, body: Any = None) -> Any:
-        """POST below /api/v1; raises StepFailed for anything but success."""
-        answer = await self.http.post(f"{self.api}/api/v1{path}", json=body)
+    async def post(self, path: str, body: Any = None, *, token: str = "") -> Any:
+        """POST below /api/v1, with another token where one is given; raises StepFailed for anything but success."""
+        own = {"authorization": f"Bearer {token}"} if token else None
+        answer = await self.http.post(f"{self.api}/api/v1{path}", json=body, headers=own)
         if answer.is_error:
             raise StepFailed(f"POST {path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
@@ -105,12 +106,13 @@ class City:
         """Let a simulated device do something."""
         await self.devices.ask({"device": device, "do": do, "args": args})
 
-    async def ctl(self, *arguments: str, expect: int = 0) -> str:
-        """Run `anxinctl`; its standard output. Raises StepFailed when it ends with another code."""
+    async def ctl(self, *arguments: str, expect: int = 0, token: str = "") -> str:
+        """Run `anxinctl`, with another token where one is given; its standard output. Raises StepFailed when it ends with another code."""
+        own = {"ANXIN_TOKEN": token} if token else {}
         process = await asyncio.create_subprocess_exec(
             tool("anxinctl"),
             *arguments,
-            env={**os.environ, **self.variables, "COLUMNS": "80"},
+            env={**os.environ, **self.variables, **own, "COLUMNS": "80"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

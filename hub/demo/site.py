@@ -46,16 +46,12 @@ class Secrets:
 def plan(folder: Path, broker: str, known: Secrets) -> dict[str, Any]:
     """The first line for the simulators; `broker` is the institutions' own (mqtt://user:password@host:port)."""
     user = [[known.snmp_user, known.snmp_auth_key, known.snmp_priv_key]]
-    cameras = ("center-cam-activity", "center-cam-reception", "center-cam-toilet", "point-cam", "home-cam")
+    cameras = ("center-cam-activity", "center-cam-reception", "center-cam-toilet", "point-cam")
     smokes = ("center-smoke-activity", "center-smoke-reception", "point-smoke", "home-smoke")
     devices: dict[str, dict[str, Any]] = {name: {"kind": "snmp", "users": user, "values": _CAMERA} for name in cameras}
-    devices["center-cam-entrance"] = {
-        "kind": "onvif",
-        "user": known.onvif_user,
-        "password": known.onvif_password,
-        "days": 92,
-        "gap_hours": 2,
-    }
+    recording = {"kind": "onvif", "user": known.onvif_user, "password": known.onvif_password, "days": 92}
+    devices["center-cam-entrance"] = {**recording, "gap_hours": 2}
+    devices["home-cam"] = recording
     devices["center-recorder"] = {"kind": "snmp", "users": user, "values": _RECORDER}
     devices["center-ups"] = {"kind": "snmp", "community": known.snmp_community, "values": _POWER}
     for name in smokes:

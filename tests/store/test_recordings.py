@@ -166,3 +166,17 @@ async def test_a_camera_that_was_out_of_service_or_swapped_is_not_young_again_an
 
 def replace_times(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "updated_at"}
+
+
+async def test_what_was_read_before_a_camera_was_in_service_is_said_anew_at_once(
+    site: Site, fresh_database: str, profiles: dict[str, Profile]
+) -> None:
+    site.device("nvr", "onvif-recorder", 400)
+    site.device("cam", "rtsp-camera", 0.01)
+    site.read("nvr", "days", 0.02, 92.0)
+    async with open_roller(fresh_database, profiles) as roller:
+        await roll(roller, NOON, 1)
+        assert site.states()["cam"]["read_at"] < site.states()["cam"]["installed_at"]
+        site.read("nvr", "days", 0.0, 92.0)
+        await roll(roller, NOON, 1)
+    assert site.states()["cam"]["read_at"] > site.states()["cam"]["installed_at"]

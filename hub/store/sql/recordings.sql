@@ -90,7 +90,7 @@ where (t.recorder, t.outlook, t.floor_days, t.installed_at, t.days is null, t.po
       is distinct from (excluded.recorder, excluded.outlook, excluded.floor_days, excluded.installed_at, excluded.days is null, excluded.possible is null)
    or abs(t.days - excluded.days) >= 0.5 or abs(t.possible - excluded.possible) >= 0.5
    or abs(t.gap_seconds - excluded.gap_seconds) >= 600 or abs(t.bad_seconds - excluded.bad_seconds) >= 600
-   or excluded.read_at >= t.read_at + interval '6 hours' or (t.read_at is null) <> (excluded.read_at is null)
+   or excluded.read_at >= t.read_at + interval '6 hours' or t.read_at < t.installed_at or (t.read_at is null) <> (excluded.read_at is null)
 returning institution
 )
 insert into change (kind, institution, payload)
