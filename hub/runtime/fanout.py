@@ -18,7 +18,7 @@ from hub.store.changes import Change, Cursor, Feed, open_feed
 
 KINDS = (
     *("alarm", "device_state", "coverage", "registry", "escalation", "notification", "handover"),
-    *("armed", "blindness", "drill", "duty", "maintenance", "order", "policy_check", "proof", "waiver"),
+    *("armed", "blindness", "drill", "duty", "maintenance", "order", "policy_check", "proof", "retyping", "waiver"),
 )
 """What the feed speaks of (column `kind` of table `change`); a test holds the statements that write it to this."""
 QUEUE = 1000
