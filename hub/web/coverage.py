@@ -6,8 +6,9 @@ from starlette.responses import Response
 
 from hub.api import coverage, fire_risk
 from hub.api.coverage import Finding, SubjectCoverage
+from hub.api.fire_risk import FireRisk
 from hub.core.coverage.rules import Basis, Verdict
-from hub.errors import BadInput
+from hub.errors import BadInput, NotFound
 from hub.store import recordings
 from hub.web import fields
 from hub.web.asking import Asked
@@ -50,10 +51,18 @@ async def show(ask: Asked) -> Response:
         found=found,
         bases=[(basis, _of(found, basis)) for basis in Basis],
         recordings=held,
-        risk=await fire_risk.show_fire_risk(ask.who, ask.conn, ask.hub, subject) if at is None else None,
+        risk=await _risk(ask, subject) if at is None else None,
         at=at,
         now=ask.hub.clock(),
     )
+
+
+async def _risk(ask: Asked, subject: str) -> FireRisk | None:
+    """None of a subject that has only a past: retired, or connected meanwhile."""
+    try:
+        return await fire_risk.show_fire_risk(ask.who, ask.conn, ask.hub, subject)
+    except NotFound:
+        return None
 
 
 def _of(found: SubjectCoverage, basis: Basis) -> list[Finding]:

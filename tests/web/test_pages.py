@@ -150,9 +150,13 @@ async def test_the_institutions_pages_show_axes_readings_telephones_and_the_fire
         page = (await visitor.http.get("/console/institutions/a-home")).text
         cover = (await visitor.http.get("/console/coverage/a-home")).text
         past = (await visitor.http.get("/console/coverage/a-home?at=2026-11-21T16:00:00")).text
+        await console.city.conn.execute("update institution set retired_at = now() where id = 'a-home'")
+        retired = await visitor.http.get("/console/coverage/a-home")
     for word in ('id="fire-risk"', "内部参数", "其中未知", "计分", "unknown)"):
         assert word in cover, word
     assert 'id="fire-risk"' not in past, "the score is of now: no past day has one"
+    assert retired.status_code == 200
+    assert 'id="fire-risk"' not in retired.text, "what is retired has a past and no score"
     assert 'href="tel:03552071234"' in page
     for word in ("在用", "在线", "正常", "99.5", "armed", "<polyline"):
         assert word in page, word
