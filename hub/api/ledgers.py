@@ -1,12 +1,13 @@
 """The monthly ledger 月度台账 of a division, and the figures of a year. The same division, month and `known_at` give the same bytes."""
 
 import asyncio
+import json
 import threading
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from hub.api.access import Hub, Reader, Services
@@ -32,6 +33,7 @@ YearKind = Literal["xlsx", "csv"]
 MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
+    "json": "application/json",
     "csv": "text/csv; charset=utf-8",
 }
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -69,14 +71,14 @@ async def month_document(
     async with transaction(hub.pool) as conn:
         await store.begin(conn)
         drawn = await store.draw_up(conn, division, month, known, to_micros(hub.clock()))
-    if kind == "json":
-        return JSONResponse({**core.document(drawn), "sha256": core.digest(drawn)})
     made = await _made(_month_bytes, drawn, kind, hub)
     return _file(made, f"anxin-{division}-{month}.{kind}", kind)
 
 
 def _month_bytes(drawn: core.Month, kind: str, hub: Services) -> bytes:
     named, tables = title(drawn), sheets(drawn)
+    if kind == "json":
+        return json.dumps({**core.document(drawn), "sha256": core.digest(drawn)}, ensure_ascii=False).encode()
     if kind == "pdf":
         return pdf.document(named, tables, core.digest(drawn), hub.settings.report_font)
     return xlsx.workbook(named, tables, to_datetime(drawn.known_at))

@@ -23,9 +23,9 @@ class Raised(NamedTuple):
     """the day on which it was due, as people write it"""
 
 
-def wanted(raised: Sequence[Raised], parents: Mapping[str, str | None]) -> list[Wanted]:
-    """An alarm for each order and each division that it was raised to, the longest overdue first; of what is beyond the bound the last one says how
-    many there are.
+def wanted(raised: Sequence[Raised], parents: Mapping[str, str | None], total: int) -> list[Wanted]:
+    """An alarm for each order and each division that it was raised to, the longest overdue first; where there are more than the bound the last one says
+    how many orders are overdue (`total`) at all.
     """
     found = [
         Wanted(
@@ -38,9 +38,11 @@ def wanted(raised: Sequence[Raised], parents: Mapping[str, str | None]) -> list[
         for one in raised
         for division in reached(one.order, parents)
     ]
-    more = len(found) - MOST
-    if more <= 0:
+    if len(found) <= MOST and total <= len(raised):
         return found
-    last = found[MOST - 1]
-    zh, en = f"（另有 {more} 项逾期整改未单独告警）", f" ({more} more have no alarm of their own)"
-    return [*found[: MOST - 1], last._replace(zh=last.zh + zh, en=last.en + en)]
+    *first, last = found[:MOST]
+    zh, en = (
+        f"（逾期整改共 {total} 项，其余未单独告警）",
+        f" ({total} orders are overdue, not all have an alarm of their own)",
+    )
+    return [*first, last._replace(zh=last.zh + zh, en=last.en + en)]

@@ -217,9 +217,7 @@ def owner_of(scope: Scope, division: str, parents: Mapping[str, str | None]) -> 
 
 def may_withdraw(order: Order, scope: Scope) -> bool:
     """What was raised is withdrawn only by somebody whose scope covers the division that it was raised to."""
-    if order.state is not State.RAISED or scope.everything:
-        return True
-    return any(order.raised_to.startswith(prefix) for prefix in scope.divisions)
+    return order.state is not State.RAISED or scope.oversees(order.raised_to)
 
 
 def may_draft(violation: Period, last: Order | None, at: Micros, checked_at: Micros, terms: Terms) -> bool:

@@ -91,6 +91,10 @@ class Scope:
             or any(group in groups for group in self.groups)
         )
 
+    def oversees(self, division: str) -> bool:
+        """True where all of a division lies within this scope: who supervises there. No institution and no group supervises itself."""
+        return self.everything or any(division.startswith(prefix) for prefix in self.divisions)
+
     def as_json(self) -> dict[str, Any]:
         """The shape in which SQL takes a scope (`institutions_in_scope(jsonb)`)."""
         return {

@@ -26,6 +26,8 @@ MOST_ROWS = 3000
 """of all tables together: a hundred pages; a larger ledger is taken as XLSX, or per division below"""
 _ABSENT = "〓"
 """stands for a character that the font does not have: said, not left out"""
+_MOST_LETTERS = 400
+"""of a cell: a row must fit a page"""
 _MARGIN = 10 * mm
 
 
@@ -95,7 +97,7 @@ def _table(sheet: Sheet, font: str, width: float) -> LongTable:
     rows = [[Paragraph(_text(_shown(value), font), body) for value in row] for row in sheet.rows]
     if not rows:
         rows = [[Paragraph(_text("无 none", font), body), *([""] * (len(head) - 1))]]
-    made = LongTable([head, *rows], colWidths=[width * one / whole for one in sheet.widths], repeatRows=1)
+    made = LongTable([head, *rows], colWidths=[width * one / whole for one in sheet.widths], repeatRows=1, splitInRow=1)
     made.setStyle(
         TableStyle(
             [
@@ -115,4 +117,5 @@ def _table(sheet: Sheet, font: str, width: float) -> LongTable:
 def _shown(value: Cell) -> str:
     if value is None:
         return ""
-    return f"{value:.1%}" if isinstance(value, float) else str(value)
+    text = f"{value:.1%}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…（全文见 XLSX）"

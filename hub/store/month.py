@@ -2,6 +2,7 @@
 been looked at (hub.store.rollup.sees_all).
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -71,7 +72,7 @@ async def draw_up(conn: Connection, division: str, month: str, known_at: Micros 
 
 
 async def _reconcile(conn: Connection, month: Month) -> None:
-    lines = summary(month)
+    lines = await asyncio.to_thread(summary, month)
     at, known = to_datetime(month.at), to_datetime(month.known_at)
     codes = [line.place.code for line in lines]
     whole = month.division.code

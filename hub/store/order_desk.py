@@ -141,8 +141,8 @@ class Desk:
         return drafted, len(rows) > BATCH and drafted > 0
 
     async def _tell(self, profile: Profile, above: Mapping[str, str | None], at: Micros) -> None:
-        rows = await all_rows(self._conn, _SQL["raised"], {"limit": MOST + 1})
-        alarms = wanted([_raised(row) for row in rows], above)
+        rows = await all_rows(self._conn, _SQL["raised"], {"limit": MOST})
+        alarms = wanted([_raised(row) for row in rows], above, rows[0]["total"] if rows else 0)
         await hub_alarms.settle(self._conn, profile, OVERDUE, alarms, at)
 
 

@@ -15,7 +15,7 @@ from hub.model import Micros, to_datetime, to_micros
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
-from hub.store.waivers import require_person
+from hub.store.waivers import require_overseer, require_person
 
 _SQL = queries("orders")
 MOST_ANSWERS = 100
@@ -84,6 +84,7 @@ async def issue(conn: Connection, who: Principal, id: UUID, note: str, now: date
     """
     await require_person(conn, who)
     row = await _locked(conn, who.scope, id)
+    require_overseer(who, row["division"])
     owner = core.owner_of(who.scope, row["division"], await parents(conn))
     changed = core.step(of_row(row), Event.ISSUE, to_micros(now), owner=owner)
     await put(conn, id, changed, Event.ISSUE, to_micros(now), who.name, note, issued_by=who.name)
@@ -103,6 +104,7 @@ async def withdraw(conn: Connection, who: Principal, id: UUID, note: str, now: d
     """Withdraw one, with the reason. What was raised is withdrawn only from the level that it was raised to. Raises NotFound, Forbidden, Conflict."""
     await require_person(conn, who)
     row = await _locked(conn, who.scope, id)
+    require_overseer(who, row["division"])
     found = of_row(row)
     changed = core.step(found, Event.WITHDRAW, to_micros(now))
     if not core.may_withdraw(found, who.scope):

@@ -18,7 +18,7 @@ _TAKING = "set local statement_timeout = '60s'"
 
 def sees_all(scope: Scope, division: str) -> bool:
     """Whether everything of a division lies within the scope, so that its snapshots may be read."""
-    return scope.everything or any(division.startswith(prefix) for prefix in scope.divisions)
+    return scope.oversees(division)
 
 
 async def places(conn: Connection, scope: Scope, division: str | None) -> list[Row]:

@@ -63,6 +63,12 @@ async def require_person(conn: Connection, who: Principal) -> None:
         raise Forbidden("this is done by a named person, not by a service")
 
 
+def require_overseer(who: Principal, division: str) -> None:
+    """Raises Forbidden where the scope does not cover the division: an institution issues no order to itself, and waives nothing for itself."""
+    if not who.scope.oversees(division):
+        raise Forbidden("this is done by who supervises the division, not by the institution itself")
+
+
 async def grant(
     conn: Connection,
     who: Principal,
@@ -81,6 +87,7 @@ async def grant(
     place = await one_row(conn, _SQL["place"], {"scope": Jsonb(who.scope.as_json()), "institution": institution})
     if place is None:
         raise NotFound(f"no institution {institution}")
+    require_overseer(who, place["division"])
     times = {"since": since, "expires_at": expires_at, "institution": place["key"], "rule": rule.id}
     beside = await one_row(conn, _SQL["overlapping"], times)
     if beside is None or beside["n"]:
@@ -101,8 +108,9 @@ async def grant(
 
 async def end(conn: Connection, who: Principal, id: UUID, now: datetime) -> None:
     """End one before its expiry: what it excused is a violation again at once. Raises NotFound, Forbidden, Conflict where it is over."""
-    await waiver(conn, who.scope, id, now)
+    row = await waiver(conn, who.scope, id, now)
     await require_person(conn, who)
+    require_overseer(who, row["division"])
     if await one_row(conn, _SQL["end"], {"id": id, "actor": who.name, "now": now}) is None:
         raise Conflict("the waiver is over")
     await conn.execute(_SQL["say"], {"id": id})

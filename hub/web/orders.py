@@ -61,7 +61,7 @@ async def show(ask: Asked) -> Response:
     id: UUID = ask.request.path_params["order"]
     row = await orders.order(ask.conn, ask.who.scope, id)
     state = State(row["state"])
-    supervises = ask.may(Permission.SUPERVISE)
+    supervises = ask.may(Permission.SUPERVISE) and ask.who.scope.oversees(row["division"])
     return render(
         "order.html",
         ask=ask,

@@ -175,13 +175,13 @@ def font(browser_program: Browser) -> Path:
 
 
 def test_a_pdf_is_the_same_for_the_same_content_and_has_its_font_with_it(font: Path) -> None:
-    odd = replace(MONTH, waivers=(replace(WAIVER, ground="改造中\U00020bb7 <b>&"),))
+    odd = replace(MONTH, waivers=(replace(WAIVER, ground="改造中\U00020bb7 <b>&" * 200, document="文" * 200),))
     made = pdf.document(title(odd), sheets(odd), digest(odd), font)
     assert made == pdf.document(title(odd), sheets(odd), digest(odd), font)
     assert made.startswith(b"%PDF-")
     assert b"/FontFile2" in made
     assert b"/ToUnicode" in made
-    assert made.count(b"/Type /Page\n") == len(sheets(odd))
+    assert made.count(b"/Type /Page\n") >= len(sheets(odd))
 
 
 def test_a_pdf_without_a_font_or_with_too_many_rows_is_refused_with_what_to_do(font: Path) -> None:

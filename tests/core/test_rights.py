@@ -61,3 +61,10 @@ def test_a_principal_may_what_its_role_may(role: Role, permission: Permission) -
 )
 def test_a_scope_is_the_union_of_its_parts(scope: Scope, covered: bool) -> None:
     assert scope.covers("here", "140403", ("chain",)) is covered
+
+
+def test_only_a_scope_over_the_division_oversees_it() -> None:
+    assert EVERYTHING.oversees("140403")
+    assert Scope(divisions=("14",)).oversees("140403")
+    for scope in (Scope(divisions=("140403001",)), Scope(institutions=("here",)), Scope(groups=("chain",))):
+        assert not scope.oversees("140403")

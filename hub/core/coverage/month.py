@@ -7,18 +7,19 @@ same four give the same content, and `digest` names it. Nothing in it depends on
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from hub.core.coverage.rollup import Figure, Tally
+from hub.core.coverage.rollup import Figure, Tally, tally
 from hub.core.coverage.rules import Basis, Verdict
 from hub.core.rota import midnight
 from hub.errors import BadInput
 from hub.model import Micros, to_datetime
 
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
+_NOTHING = (0, 0, 0, 0, 0)
 RANKED = (Verdict.NON_COMPLIANT, Verdict.UNKNOWN, Verdict.WAIVED, Verdict.COMPLIANT, Verdict.NOT_APPLICABLE)
 """the worst first, as the store numbers them from 1"""
 COLUMNS: tuple[tuple[Basis, str], ...] = (
@@ -170,15 +171,11 @@ def _line(place: Place, entries: Sequence[Entry]) -> Line:
     )
 
 
-def _figure(entries: Iterable[Entry], basis: Basis, module: str) -> Figure:
-    institutions = dict.fromkeys(Verdict, 0)
-    findings = dict.fromkeys(Verdict, 0)
-    for entry in entries:
-        institutions[entry.verdict(basis, module)] += 1
-        for name, n in asdict(entry.tally(basis, module)).items():
-            findings[Verdict(name)] += n
-    whole, single = ({verdict.value: n for verdict, n in counts.items()} for counts in (institutions, findings))
-    return Figure(Tally(**whole), Tally(**single))
+def _figure(entries: Sequence[Entry], basis: Basis, module: str) -> Figure:
+    name = f"{basis.value}/{module}"
+    found = [entry.findings.get(name, _NOTHING) for entry in entries]
+    sums = [sum(counts[place] for counts in found) for place in range(5)]
+    return Figure(tally(entry.verdict(basis, module) for entry in entries), Tally(*sums))
 
 
 def differences(

@@ -113,7 +113,8 @@ order by p.subject, p.rule, p.since
 
 -- name: raised
 -- what was raised and is not done, the longest first
-select o.id, i.id::text as institution, i.title_zh, i.title_en, o.owner, o.raised_to, o.due_at, o.citation, o.state, o.days_to_remedy, o.drafted_at
+select o.id, i.id::text as institution, i.title_zh, i.title_en, o.owner, o.raised_to, o.due_at, o.citation, o.state, o.days_to_remedy, o.drafted_at,
+       count(*) over () as total
 from work_order o join institution i on i.key = o.institution and i.retired_at is null
 where o.state = 'raised'
 order by o.due_at, o.id

@@ -24,7 +24,7 @@ limit %(limit)s
 
 -- name: place
 -- locked, so that two people do not grant the same waiver beside each other
-select i.key from institution i
+select i.key, i.division from institution i
 where i.key in (select s.key from institutions_in_scope(%(scope)s::jsonb) s) and i.id = %(institution)s and i.retired_at is null and i.partition >= 0
 for update
 
