@@ -18,8 +18,10 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 60
 """what stands further to the right is not looked at"""
 MAX_CELL = 2_000
-_MAX_UNPACKED = 64 * 1024 * 1024
+_MAX_UNPACKED = 32 * 1024 * 1024
 _MAX_MEMBERS = 1_000
+_HEAD = 10
+"""lines by which the delimiter is told: a list may begin with a title"""
 _EXACT = 10**15
 """Excel keeps 15 digits of a number: of a longer one the last digits are lost already."""
 _ZIP = b"PK\x03\x04"
@@ -64,8 +66,8 @@ def _text(data: bytes) -> str:
 
 def _csv(data: bytes) -> Iterator[Line]:
     text = _text(data)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",\t;", key=first.count)
+    head = "".join(text.splitlines()[:_HEAD])
+    delimiter = max(",\t;", key=head.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     n = 0
     while True:

@@ -14,9 +14,9 @@ from psycopg.types.json import Jsonb
 
 from hub.core.coverage.attestation_list import Problem
 from hub.core.coverage.attestation_list import Row as ListRow
-from hub.core.coverage.attestations import TAKES_TWO, AttestationKind, Statement, check
-from hub.core.rights import Principal, Scope
-from hub.errors import BadInput, Conflict, NotFound
+from hub.core.coverage.attestations import OF_THE_REGULATOR, TAKES_TWO, AttestationKind, Statement, check
+from hub.core.rights import Permission, Principal, Scope
+from hub.errors import BadInput, Conflict, Forbidden, NotFound
 from hub.model import to_datetime, to_micros
 from hub.store import audit
 from hub.store.pool import Connection
@@ -60,9 +60,10 @@ async def record(
 
     `by`: through what, for the audit log.
 
-    Raises BadInput for what cannot stand, NotFound outside the scope, Conflict for a drill or a window that proves nothing here.
+    Raises Forbidden for what only a regulator states, BadInput for what cannot stand, NotFound outside the scope, Conflict for a drill or a window that proves nothing here.
     """
     stated = given.stated
+    _check_right(who, stated.kind)
     check(stated, to_micros(now))
     place = await _place(conn, who.scope, given)
     await _check_proof(conn, given, place, now)
@@ -88,6 +89,11 @@ async def record(
     await audit.record(conn, who.name, action, f"attestation:{made}", detail)
     await _say(conn, place["key"], given.institution, made)
     return made
+
+
+def _check_right(who: Principal, kind: AttestationKind) -> None:
+    if kind in OF_THE_REGULATOR and not who.may(Permission.SUPERVISE):
+        raise Forbidden(f"{kind.zh} ({kind.en}) is stated by whoever supervises")
 
 
 class Recorded(NamedTuple):
@@ -163,6 +169,8 @@ async def correct(conn: Connection, who: Principal, id: UUID, given: Given, now:
 async def withdraw(conn: Connection, who: Principal, id: UUID, note: str, now: datetime, *, by: str = "api") -> UUID:
     """Say that it never was. It stays on record with who said so."""
     row = await _locked(conn, who.scope, id)
+    if row["kind"] in set(OF_THE_REGULATOR):
+        _check_right(who, AttestationKind(row["kind"]))
     made = uuid4()
     nothing = dict.fromkeys(("expires_at", "zone", "device", "value", "drill", "window"))
     said = {"key": row["key"], "kind": row["kind"], "at": row["at"], "number": "", "done_by": "", "note": note}

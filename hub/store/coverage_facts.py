@@ -4,6 +4,7 @@ Knows nothing of rules and findings: those are hub.core.coverage's and hub.store
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import structlog
@@ -325,10 +326,16 @@ _FROM = {"fire": "detector", "panic": "press"}
 def _alarm_intervals(rows: Iterable[Row]) -> Iterator[Interval]:
     for row in rows:
         raised, received = to_micros(row["raised_at"]), to_micros(row["received_at"])
-        told, owned = (None if row[name] is None else to_micros(row[name]) for name in ("told_at", "acknowledged_at"))
+        told, owned = (_after(received, row[name]) for name in ("told_at", "acknowledged_at"))
         begin = _FROM[row["signal_class"]]
         yield Interval(f"{begin}-centre", raised, received, row["device"])
         yield Interval(f"{begin}-people", raised, told, row["device"])
         yield Interval("centre-people", received, told, row["device"])
         if told is not None:
-            yield Interval("people-acknowledged", told, owned, row["device"])
+            # somebody may own it, on the console, before a message arrives
+            yield Interval("people-acknowledged", told, None if owned is None else max(told, owned), row["device"])
+
+
+def _after(began: Micros, at: datetime | None) -> Micros | None:
+    """What follows is never before: the clocks of two processes may differ by a little."""
+    return None if at is None else max(began, to_micros(at))

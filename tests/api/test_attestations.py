@@ -94,6 +94,9 @@ async def test_attestations_of_others_do_not_exist(shared: City, problem: Proble
         assert problem(answer)["status"] == 404
     async with shared.client("platform") as client:
         assert problem(await client.post(URL, json=PATROL))["status"] == 403
+    async with shared.client("operator") as client:  # nobody checks themselves on the spot
+        check = {"institution": "a-home", "kind": "spot_check"}
+        assert problem(await client.post(URL, json=check))["status"] == 403
 
 
 async def test_a_drill_or_a_window_proves_only_what_it_was(city: City, problem: Problem) -> None:

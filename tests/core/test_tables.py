@@ -26,6 +26,13 @@ def workbook(*rows: list[object]) -> bytes:
     return out.getvalue()
 
 
+TITLED = "某区托育机构备案名册\n备案号\t名称\nCZ-1\t晨光托育园\n"
+
+
+def test_a_title_above_the_table_does_not_hide_its_delimiter() -> None:
+    assert [line.cells for line in read(TITLED.encode())][1:] == [("备案号", "名称"), ("CZ-1", "晨光托育园")]
+
+
 ROWS = (Line(1, ("备案号", "名称")), Line(3, ("CZ-1", "晨光托育园")))
 
 

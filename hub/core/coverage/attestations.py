@@ -81,6 +81,9 @@ _TITLES = {
 TAKES_TWO = frozenset({_K.PATROL, _K.INSPECTION})
 """WS/T 870, 6.4: who did it and who supervises both sign."""
 
+OF_THE_REGULATOR = frozenset({_K.SPOT_CHECK})
+"""Kinds that only whoever supervises states: no institution checks itself on the spot."""
+
 DOCUMENTS = frozenset(
     {_K.FILING_RECEIPT, _K.VIDEO_FILING, _K.FIRE_CERTIFICATE, _K.EMERGENCY_PLAN, _K.IMPACT_ASSESSMENT, _K.CONSENT_RULE}
     | {_K.FIRE_PLAN, _K.LINKED_TO_POLICE}

@@ -128,7 +128,7 @@ cross join lateral (
     select * from alarm a
     where a.device = d.key and a.raised_at > now() - interval '31 days' and a.signal_class in ('fire', 'panic')
       and (a.exercise is null or a.exercise = 'drill')
-    order by a.raised_at desc limit 50
+    order by a.raised_at desc limit 500
 ) a
 left join lateral (
     select min(o.at + coalesce(o.duration, interval '0')) as told_at

@@ -199,6 +199,7 @@ create table attestation (
     check (not void or supersedes is not null)
 );
 create index attestation_listed on attestation (institution, at desc, id desc);
+create index attestation_recent on attestation (at desc, id desc);
 create index attestation_kind on attestation (institution, kind, at desc);
 create index attestation_drill on attestation (drill) where drill is not null;
 create index attestation_window on attestation (police_window) where police_window is not null;
