@@ -27,7 +27,7 @@ from hub.store.readers import grant_reader
 
 PASSWORD = "bench of the boards"
 COUNTY = "140403"
-TOO_LONG = 10_000.0
+TOO_LONG = 5_000.0
 """milliseconds after which a reader's query is ended"""
 SEED = Path(__file__).with_name("boards.sql")
 LOOKS: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -54,7 +54,7 @@ def measure(url: str, role: str, past: str, uids: set[str], explain: float) -> l
     """Milliseconds of each query, and where it stands; those above `explain` are explained."""
     found: list[tuple[float, str]] = []
     with psycopg.connect(_login(url, role), autocommit=True) as conn:
-        conn.execute("set statement_timeout = '10s'")
+        conn.execute("set statement_timeout = '5s'")
         for look, since, chosen in LOOKS:
             for uid, where, sql in _asked(uids):
                 first = {

@@ -48,6 +48,11 @@ def test_every_service_is_hardened_and_comes_back(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] in ("unless-stopped", "on-failure:5")
     assert "healthcheck" in service
+    assert service["healthcheck"].get("disable") is not True or name == "migrate", "what ends has no health"
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}, "logs end somewhere"
+    limits = service["deploy"]["resources"]["limits"]
+    assert limits.keys() == {"cpus", "memory", "pids"}
+    assert re.fullmatch(r"\d+[mg]|\$\{[A-Z_]+:-\d+[mg]\}", limits["memory"])
     if "image" in service and "build" not in service:
         tag = service["image"].partition(":")[2]
         assert re.match(r"\d+\.\d+\.\d+", tag), f"{name}: an exact release, not {tag!r}"
@@ -64,6 +69,22 @@ def test_no_service_but_those_with_ports_or_messages_to_send_leaves_the_inner_ne
     assert {name for name, service in SERVICES.items() if "outside" in service["networks"]} == {
         "mosquitto", "paging", "api", "grafana", "auditor",
     }  # fmt: skip
+
+
+def test_grafana_lets_nobody_into_the_organisation_that_sees_everything_and_asks_nobody_outside() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == environment["GF_USERS_AUTO_ASSIGN_ORG"] == "false"
+    assert environment["GF_USERS_ALLOW_SIGN_UP"] == environment["GF_PUBLIC_DASHBOARDS_ENABLED"] == "false"
+    assert environment["GF_SNAPSHOTS_EXTERNAL_ENABLED"] == environment["GF_NEWS_NEWS_FEED_ENABLED"] == "false"
+    assert environment["GF_SECURITY_DISABLE_GRAVATAR"] == "true"
+
+
+def test_what_does_not_belong_to_a_service_is_not_mounted_into_it() -> None:
+    """Grafana knows no address of the hub's own user, the hub knows no password of Grafana's administrator."""
+    knows = {name: set(service.get("secrets", ())) for name, service in SERVICES.items()}
+    assert {name for name, secrets in knows.items() if "grafana_admin_password" in secrets} == {"grafana", "migrate"}
+    assert {name for name, secrets in knows.items() if "database_password" in secrets} == {"timescaledb"}
+    assert knows["grafana"] == {"grafana_admin_password", "grafana_database_password"}
 
 
 def test_all_that_is_named_exists() -> None:
