@@ -1,8 +1,9 @@
 """Every query of Grafana's boards, as the roles that send them, over a province with a year of findings: `scripts/bench boards`.
 
 5,000 institutions in 11 cities, 110 counties and 550 towns, 280,000 devices, 60 rules, five changes a year of every tenth verdict of each, a
-year of totals by day and of alarms: all plainly invented, put into the tables by SQL. Each query runs twice in a row as the role of the province
-and as that of one county; the second time counts, the first one warms up. The goal is one second for each.
+year of totals by day and of alarms: all plainly invented, put into the tables by SQL. Each query runs once as the role of the province and once as
+that of one county, for now, a past day and one county; what counts is the server's processor time (one process, no parallel workers), so that a
+busy machine does not change it much. The goal is one second for each.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 
-from bench.machine import facts
+from bench.machine import cpu_seconds, facts, median, percentile
 from dashboards.boards import boards
 from dashboards.queries import expand, relative, sent
 from hub.core.rights import EVERYTHING, Scope
@@ -27,8 +28,8 @@ from hub.store.readers import grant_reader
 
 PASSWORD = "bench of the boards"
 COUNTY = "140403"
-TOO_LONG = 5_000.0
-"""milliseconds after which a reader's query is ended"""
+TOO_LONG = 60_000.0
+"""milliseconds after which a query is given up here; a reader's own limit is 10 s"""
 SEED = Path(__file__).with_name("boards.sql")
 LOOKS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("now", "now-30d", {}),
@@ -37,7 +38,7 @@ LOOKS: tuple[tuple[str, str, dict[str, str]], ...] = (
 )
 
 
-def _login(url: str, role: str) -> str:
+def login(url: str, role: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{role}:{quote(PASSWORD)}@{parts.netloc.rpartition('@')[2]}"))
 
@@ -50,11 +51,13 @@ def _asked(uids: set[str]) -> Iterator[tuple[str, str, str]]:
                 yield one["uid"], where, sql
 
 
-def measure(url: str, role: str, past: str, uids: set[str], explain: float) -> list[tuple[float, str]]:
-    """Milliseconds of each query, and where it stands; those above `explain` are explained."""
+def measure(
+    url: str, role: str, past: str, uids: set[str], explain: float, waited: list[float]
+) -> list[tuple[float, str]]:
+    """Milliseconds of the server's processor for each query, and where it stands; `waited` takes those of the clock."""
     found: list[tuple[float, str]] = []
-    with psycopg.connect(_login(url, role), autocommit=True) as conn:
-        conn.execute("set statement_timeout = '5s'")
+    with psycopg.connect(login(url, role), autocommit=True) as conn:
+        conn.execute("set statement_timeout = '60s'")
         for look, since, chosen in LOOKS:
             for uid, where, sql in _asked(uids):
                 first = {
@@ -66,13 +69,13 @@ def measure(url: str, role: str, past: str, uids: set[str], explain: float) -> l
                     values["institution"] = "i-00001"
                 now = datetime.now(UTC)
                 text = expand(sql, relative(since, now), now, values).encode()
+                used, began = cpu_seconds(conn.info.backend_pid), time.perf_counter()
                 try:
                     conn.execute(text).fetchall()
-                    began = time.perf_counter()
-                    conn.execute(text).fetchall()
-                    took = (time.perf_counter() - began) * 1000
+                    took = (cpu_seconds(conn.info.backend_pid) - used) * 1000
                 except psycopg.errors.QueryCanceled:
                     took = TOO_LONG
+                waited.append((time.perf_counter() - began) * 1000)
                 found.append((took, f"{uid}: {where} ({look})"))
                 if explain < took < TOO_LONG:
                     plan = conn.execute(b"explain (analyze, buffers) " + text).fetchall()
@@ -83,7 +86,8 @@ def measure(url: str, role: str, past: str, uids: set[str], explain: float) -> l
     return sorted(found, reverse=True)
 
 
-async def _grant(url: str) -> None:
+async def grant(url: str) -> None:
+    """The roles of the province and of one county."""
     async with await connect(url, "bench", autocommit=True) as conn:
         await grant_reader(conn, "bench_province", EVERYTHING, PASSWORD, actor="bench")
         await grant_reader(conn, "bench_county", Scope(divisions=(COUNTY,)), PASSWORD, actor="bench")
@@ -118,7 +122,7 @@ def _all(url: str, asked: argparse.Namespace) -> None:
             conn.execute(f"set bench.institutions = {asked.institutions}".encode())
             conn.execute(SEED.read_bytes())
         print(f"seeded in {time.monotonic() - began:.0f} s")
-    asyncio.run(_grant(url))
+    asyncio.run(grant(url))
     with psycopg.connect(url, autocommit=True) as conn:
         counts = [
             conn.execute(f"select count(*) from {name}".encode()).fetchone()
@@ -132,10 +136,13 @@ def _all(url: str, asked: argparse.Namespace) -> None:
     )
     past = datetime.fromtimestamp(time.time() - 150 * 86400, UTC).strftime("%Y-%m-%d")
     for role in ("bench_province", "bench_county"):
-        found = measure(url, role, past, set(asked.board), asked.explain)
+        waited: list[float] = []
+        found = measure(url, role, past, set(asked.board), asked.explain, waited)
         slow = [one for one in found if one[0] > 1000]
         print(
-            f"\n{role}: {len(found)} queries, {len(slow)} above one second, median {sorted(found)[len(found) // 2][0]:.0f} ms"
+            f"\n{role}: {len(found)} queries, {len(slow)} above one second of processor,"
+            f" median {median([took for took, _ in found]):.0f} ms, 95 % {percentile([took for took, _ in found], 0.95):.0f} ms;"
+            f" by the clock {median(waited):.0f} and {percentile(waited, 0.95):.0f} ms"
         )
         for took, where in found[:12]:
             print(f"| {took:.0f} ms | {where} |")

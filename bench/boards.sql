@@ -13,7 +13,7 @@ insert into division select * from (
 
 create temporary table town as select code, row_number() over (order by code) - 1 as n from division where length(code) = 9;
 insert into institution (id, division, type, title_zh, title_en, partition, latitude, longitude, capacity)
-select 'i-' || lpad(s.n::text, 5, '0'), t.code, 'community_point', '托' || s.n, 'Point ' || s.n, s.n % 8, 36 + (s.n % 700) / 200.0, 112 + (s.n % 900) / 300.0, 40
+select 'i-' || lpad(s.n::text, 5, '0'), t.code, 'community_point', '托' || s.n, 'Point ' || s.n, s.n % 8, 36 + (s.n * 37 % 701) / 200.0, 112 + (s.n * 91 % 887) / 300.0, 40
 from generate_series(1, current_setting('bench.institutions')::int) s(n) join town t on t.n = s.n % 550;
 insert into register_entry (filing_number, division, type, title_zh, title_en, institution)
 select 'F-' || i.id, i.division, i.type, i.title_zh, i.title_en, i.key from institution i where i.key > 0;
@@ -55,11 +55,15 @@ select 'register:' || e.filing_number, e.filing_number, 'rule-' || r, (array['ob
 from register_entry e, generate_series(1, 60) r where e.institution is null;
 insert into coverage_check select distinct subject, now() from finding;
 
+create temporary table held as
+select d.code, count(*)::int as register, count(e.institution)::int as connected
+from division d join register_entry e on starts_with(e.division, d.code) where d.code <> '00' group by d.code;
 insert into coverage_day
-select (now() at time zone 'Asia/Shanghai')::date - n, 'division', d.code, 10, 9, now(), 0, 3, 1, 1, now(),
-       (select jsonb_object_agg(b || '/' || m, '[5, 3, 1, 1, 0, 500, 30, 10, 10, 50]'::jsonb)
-        from unnest(array['obligation', 'target', 'recommendation']) b, unnest(array['', 'video', 'panic', 'access', 'fire', 'retention', 'privacy', 'other']) m)
-from division d, generate_series(0, 364) n where d.code <> '00';
+select (now() at time zone 'Asia/Shanghai')::date - n, 'division', h.code, h.register, h.connected, now(), 0, h.register / 4, h.register / 40, h.register / 50, now(),
+       (select jsonb_object_agg(b.name || '/' || m.name, jsonb_build_array(x.good, h.connected - x.good, h.register - h.connected, 0, 0, x.good * 9, h.connected - x.good, (h.register - h.connected) * 9, 0, 5))
+        from unnest(array['obligation', 'target', 'recommendation']) with ordinality b(name, k), unnest(array['', 'video', 'panic', 'access', 'fire', 'retention', 'privacy', 'other']) with ordinality m(name, k),
+             lateral (select floor(h.connected * (0.9 - n / 900.0 - b.k * 0.07 + m.k * 0.01 - (hashtext(h.code) & 7) / 60.0))::int as good) x)
+from held h, generate_series(0, 364) n;
 
 insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at, acknowledged_at, ended_at)
 select gen_random_uuid(), d.key, d.institution, 'a' || n, (array['panic', 'fault', 'communication', 'fire', 'access'])[1 + (d.key + n) % 5],

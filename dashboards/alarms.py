@@ -40,17 +40,31 @@ _WAITING = "state in ('unack_active', 'latched_unack', 'unack_cleared')"
 
 def _stats() -> list[Json]:
     open_ = f"from dash.alarm where ended_at is null and {HERE}"
-    down = f"select count(*) from dash.device_state where admin_state = 'in_service' and {HERE}"
     figures = (
         (Words("待接警", "Not acknowledged"), f"select count(*) {open_} and {_WAITING}", "short"),
-        (Words("最久未接警", "Waiting longest"), f"select extract(epoch from now() - min(raised_at))::float8 {open_} and {_WAITING}", "s"),
-        (Words("离线设备", "Devices offline"), f"{down} and link_state = 'offline'", "short"),
-        (Words("状态未知的设备", "Devices unknown"), f"{down} and link_state = 'unknown'", "short"),
-    )  # fmt: skip
-    return [
+        (
+            Words("最久未接警", "Waiting longest"),
+            f"select extract(epoch from now() - min(raised_at))::float8 {open_} and {_WAITING}",
+            "s",
+        ),
+    )
+    waiting = [
         stat(title, f"select ({figure}) as value, l.* from {LISTENED} l", width=6, unit=unit, steps=NONE_WANTED)
         for title, figure, unit in figures
     ]
+    down = [
+        stat(
+            title,
+            f"select count(*) filter (where link_state = '{state}') as value, {HEARD} from dash.device_state where admin_state = 'in_service' and {HERE}",
+            width=6,
+            steps=NONE_WANTED,
+        )
+        for title, state in (
+            (Words("离线设备", "Devices offline"), "offline"),
+            (Words("状态未知的设备", "Devices unknown"), "unknown"),
+        )
+    ]
+    return [*waiting, *down]
 
 
 def _open() -> Json:

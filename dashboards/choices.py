@@ -36,7 +36,7 @@ ZONE = choice(
 DEVICE = choice(
     "device",
     Words("设备", "Device"),
-    """select device as __text, device as __value from dash.device
+    """select device as __text, device as __value from dash.device_state
        where ('${division}' = 'all' or starts_with(division, '${division}'))
          and ('${institution}' = 'all' or institution = '${institution}') order by 1 limit 2000""",
 )
@@ -50,14 +50,15 @@ BASIS = choice(
 AS_OF = entry("as_of", Words("截至（空为现在）", "As of (empty: now)"))
 KNOWN_AT = entry("known_at", Words("按当时所知（空为今天所知）", "As known at (empty: today)"))
 
-MOMENT = "dash.moment('${as_of}')"
-"""The instant that the board looks at."""
-DAY = f"({MOMENT} at time zone 'Asia/Shanghai')::date"
+MOMENT = "(select dash.moment('${as_of}'))"
+"""The instant that the board looks at; as a query of its own it is asked once and not for every row."""
+KNOWN = "(select dash.known('${known_at}'))"
+DAY = "(dash.moment('${as_of}') at time zone 'Asia/Shanghai')::date"
 IN_DIVISION = "('${division}' = 'all' or starts_with(division, '${division}'))"
 HERE = f"{IN_DIVISION} and ('${{institution}}' = 'all' or institution = '${{institution}}')"
 HELD = (
     f"true_from <= {MOMENT} and (true_to is null or true_to > {MOMENT})"
-    " and known_from <= dash.known('${known_at}') and (known_to is null or known_to > dash.known('${known_at}'))"
+    f" and known_from <= {KNOWN} and (known_to is null or known_to > {KNOWN})"
 )
 """What was true then, as it was known then (columns of dash.history)."""
 _DOUBTED = (
@@ -78,7 +79,8 @@ STANDING = (
     f" 100.0 * count(*) filter (where {FRESH}) / nullif(count(*), 0) as complete"
 )
 """Of subjects: since when the stalest was judged, and which share was judged within three minutes."""
-STANDS = f"(select {STANDING} from dash.subject where {IN_DIVISION})"
+STANDS = f"(select {STANDING.replace('(where ', '(where connected and ')} from dash.subject where {IN_DIVISION})"
+"""The same over the register: who is not connected is not known, however lately that was said."""
 HERE_STANDS = f"(select {STANDING} from dash.place where {HERE})"
 TIME = "dateTimeAsLocal"
 

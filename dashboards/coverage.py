@@ -149,13 +149,14 @@ def _institutions(height: int) -> Json:
         f"""select case when s.connected then 'yes' else 'no' end as connected, s.title_@lang as title, coalesce(s.institution, s.subject) as institution,
                    s.division, f.non_compliant, f.unknown, f.waived, f.compliant,
                    {AGE_THEN} as age, 100.0 * (1 - f.unknown::float8 / nullif(f.applicable, 0)) as complete
-            from (select * from dash.subject where {IN_DIVISION} order by connected, subject limit 1000) s
-            cross join lateral (
-                select count(*) filter (where v.verdict = 'non_compliant') as non_compliant, count(*) filter (where v.verdict in ('unknown', 'unsigned')) as unknown,
-                       count(*) filter (where v.verdict = 'waived') as waived, count(*) filter (where v.verdict = 'compliant') as compliant,
-                       count(*) filter (where v.verdict <> 'not_applicable') as applicable
-                from (select {VERDICT_THEN} as verdict from dash.history h
-                      where h.subject = s.subject and basis = 'obligation' and {HELD}) v) f
+            from dash.subject s
+            left join (
+                select v.subject, count(*) filter (where v.verdict = 'non_compliant') as non_compliant,
+                       count(*) filter (where v.verdict in ('unknown', 'unsigned')) as unknown, count(*) filter (where v.verdict = 'waived') as waived,
+                       count(*) filter (where v.verdict = 'compliant') as compliant, count(*) filter (where v.verdict <> 'not_applicable') as applicable
+                from (select h.subject, {VERDICT_THEN} as verdict from dash.history h
+                      where basis = 'obligation' and {IN_DIVISION} and {HELD}) v group by v.subject) f on f.subject = s.subject
+            where {IN_DIVISION}
             order by s.connected, f.non_compliant desc, f.unknown desc, s.subject limit 500""",
         height=height,
         columns={
@@ -332,7 +333,7 @@ def institution() -> Json:
         f"""select z.title_@lang as title, z.zone, z.institution, z.purpose, z.floor, z.area_m2, count(d.device) as devices,
                    count(d.device) filter (where d.link_state = 'online') as online, extract(epoch from now() - min(d.last_heard_at))::float8 as age,
                    100.0 * count(d.device) filter (where d.link_state = 'online') / nullif(count(d.device), 0) as complete
-            from dash.zone z left join dash.device d on d.institution = z.institution and d.zone = z.zone and d.admin_state = 'in_service'
+            from dash.zone z left join dash.device_state d on d.institution = z.institution and d.zone = z.zone and d.admin_state = 'in_service'
             where z.{here} group by z.title_@lang, z.zone, z.institution, z.purpose, z.floor, z.area_m2 order by z.floor, z.zone""",
         height=9,
         columns={
@@ -353,17 +354,17 @@ def institution() -> Json:
 def zone() -> Json:
     """One zone: its devices and what was raised there."""
     here = "institution = '${institution}' and zone = '${zone}'"
-    standing = f"(select extract(epoch from now() - min(last_heard_at))::float8 as age, 100.0 * count(*) filter (where link_state = 'online') / nullif(count(*), 0) as complete from dash.device where {here} and admin_state = 'in_service')"
+    standing = f"(select extract(epoch from now() - min(last_heard_at))::float8 as age, 100.0 * count(*) filter (where link_state = 'online') / nullif(count(*), 0) as complete from dash.device_state where {here} and admin_state = 'in_service')"
     figures = [
-        stat(Words("在用设备", "Devices in service"), f"select (select count(*) from dash.device where {here} and admin_state = 'in_service') as value, s.* from {standing} s", width=8),
-        stat(Words("不在线", "Not online"), f"select (select count(*) from dash.device where {here} and admin_state = 'in_service' and link_state <> 'online') as value, s.* from {standing} s", width=8, steps=NONE_WANTED),
-        stat(Words("未结束的告警", "Open alarms"), f"select (select count(*) from dash.alarm a join dash.device d on d.device = a.device where d.{here.replace(' and zone', ' and d.zone')} and a.ended_at is null) as value, s.* from {standing} s", width=8, steps=NONE_WANTED),
+        stat(Words("在用设备", "Devices in service"), f"select (select count(*) from dash.device_state where {here} and admin_state = 'in_service') as value, s.* from {standing} s", width=8),
+        stat(Words("不在线", "Not online"), f"select (select count(*) from dash.device_state where {here} and admin_state = 'in_service' and link_state <> 'online') as value, s.* from {standing} s", width=8, steps=NONE_WANTED),
+        stat(Words("未结束的告警", "Open alarms"), f"select (select count(*) from dash.alarm a join dash.device_state d on d.device = a.device where d.{here.replace(' and zone', ' and d.zone')} and a.ended_at is null) as value, s.* from {standing} s", width=8, steps=NONE_WANTED),
     ]  # fmt: skip
     devices = table(
         Words("设备", "Devices"),
         f"""select device, kind, admin_state, link_state, function_state, proven_at, last_heard_at,
                    extract(epoch from now() - last_heard_at)::float8 as age, case link_state when 'online' then 100.0 else 0.0 end as complete
-            from dash.device where {here} order by device""",
+            from dash.device_state where {here} order by device""",
         height=10,
         columns={
             "device": column(Words("设备", "Device")),

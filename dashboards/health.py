@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dashboards.alarms import HEARD, LISTENED
+from dashboards.alarms import HEARD
 from dashboards.choices import HERE, IN_DIVISION, INSTITUTION, TIME, TO_INSTITUTION, variables
 from dashboards.panels import CAUSES, FUNCTIONS, LINKS, NEUTRAL, NONE_WANTED, Json, Words, board, column, stat, table
 
@@ -18,7 +18,7 @@ def devices() -> Json:
     figures = [
         stat(
             title,
-            f"select (select count(*) from dash.device_state where {in_service} and {condition}) as value, l.* from {LISTENED} l",
+            f"select count(*) filter (where {condition}) as value, {HEARD} from dash.device_state where {in_service}",
             width=4,
             steps=NONE_WANTED if wanted_none else NEUTRAL,
         )
@@ -50,17 +50,17 @@ def devices() -> Json:
     )
     down = table(
         Words("不在线或有故障的设备", "Devices that are not online, or faulty"),
-        f"""select d.link_state, d.link_since, d.link_cause, d.function_state, d.institution_@lang as title, d.institution, d.zone_@lang as zone, d.device, d.kind,
-                   d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age, case d.link_state when 'online' then 100.0 else 0.0 end as complete
-            from (select device from dash.device_state
-                  where {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded')) order by link_state, device limit 500) s
-            join dash.device d on d.device = s.device
-            order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since""",
+        f"""select d.link_state, d.link_since, d.link_cause, d.function_state, d.title_@lang as title, d.institution, d.zone_@lang as zone,
+                   d.device, d.kind, d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age,
+                   case d.link_state when 'online' then 100.0 else 0.0 end as complete
+            from (select * from dash.device_state where {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded'))
+                  order by array_position(array['offline', 'unknown', 'online'], link_state), link_since, device limit 500) d
+            order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since, d.device""",
         height=14,
         columns={
             "link_state": column(Words("连接", "Link"), words=LINKS, width=100),
             "link_since": column(Words("自", "Since"), unit=TIME, width=170),
-            "link_cause": column(Words("原因", "Cause"), words=CAUSES, width=130),
+            "link_cause": column(Words("原因（初判）", "Cause at first sight"), words=CAUSES, width=150),
             "function_state": column(Words("功能", "Function"), words=FUNCTIONS, width=100),
             **_NAMED,
             "zone": column(Words("区域", "Zone"), width=140),

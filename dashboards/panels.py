@@ -130,7 +130,7 @@ _STANDING: Mapping[str, Json] = {
 
 
 def stat(
-    title: Words, sql: str, *, width: int, unit: str = "short", steps: Sequence[Json] = NEUTRAL, height: int = 4
+    title: Words, sql: str, *, width: int, unit: str = "short", steps: Sequence[Json] = NEUTRAL, height: int = 3
 ) -> Json:
     """One figure and what it stands on: the query gives `value`, `age` (s) and `complete` (%). No value is grey, never a zero."""
     panel = _panel("stat", title, (width, height), sql)

@@ -123,7 +123,7 @@ def drills() -> Json:
         ),
         stat(
             Words("已过有效期的记录", "Attestations out of date"),
-            f"select (select count(*) from (select distinct on (institution, kind, zone_zh, device) expires_at from dash.attestation where {HERE} order by institution, kind, zone_zh, device, at desc) a where expires_at < now()) as value, n.age, 100.0 as complete from {newest}",
+            f"select (select count(*) from (select distinct on (institution, kind, zone_zh, device) expires_at from dash.attestation where expires_at is not null and {HERE} order by institution, kind, zone_zh, device, at desc) a where expires_at < now()) as value, n.age, 100.0 as complete from {newest}",
             width=6,
             steps=NONE_WANTED,
         ),
@@ -171,19 +171,23 @@ def drills() -> Json:
 
 def recordings() -> Json:
     """How far back recordings reach, by the recorders' own index, and where they will fall short."""
-    standing = f"(select extract(epoch from now() - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete from dash.recording where {HERE})"
+    standing = "extract(epoch from now() - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete"
 
     def count(condition: str) -> str:
-        return (
-            f"select (select count(*) from dash.recording where {condition} and {HERE}) as value, s.* from {standing} s"
-        )
+        return f"select count(*) filter (where {condition}) as value, {standing} from dash.recording where {HERE}"
 
+    enough = f"select 100.0 * count(*) filter (where outlook in ('holds', 'growing')) / nullif(count(*), 0) as value, {standing} from dash.recording where {HERE}"
     figures = [
-        stat(Words("留存够天数的摄像机", "Cameras that keep enough"), f"select 100.0 * (select count(*) filter (where outlook = 'holds' or outlook = 'growing') from dash.recording where {HERE}) / nullif((select count(*) from dash.recording where {HERE}), 0) as value, s.* from {standing} s", width=6, unit="percent"),
+        stat(Words("留存够天数的摄像机", "Cameras that keep enough"), enough, width=6, unit="percent"),
         stat(Words("不足", "Short"), count("outlook = 'short'"), width=6, steps=NONE_WANTED),
-        stat(Words("预计 30 天内不足", "Short within 30 days"), count("short_at between now() and now() + interval '30 days'"), width=6, steps=NONE_WANTED),
+        stat(
+            Words("预计 30 天内不足", "Short within 30 days"),
+            count("short_at between now() and now() + interval '30 days'"),
+            width=6,
+            steps=NONE_WANTED,
+        ),
         stat(Words("未知", "Unknown"), count("outlook = 'unknown'"), width=6, steps=NONE_WANTED),
-    ]  # fmt: skip
+    ]
     listed = table(
         Words("录像留存", "Recording retention"),
         f"""select outlook, title_@lang as title, institution, zone_@lang as zone, device, recorder, counted_days, needed_days, days, gap_seconds, bad_seconds, short_at,

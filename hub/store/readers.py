@@ -37,6 +37,8 @@ SETTINGS = (
     "alter role {} set statement_timeout = '10s'",
     "alter role {} set idle_in_transaction_session_timeout = '30s'",
     "alter role {} set lock_timeout = '2s'",
+    # a board that takes every processor makes the commit of an alarm wait
+    "alter role {} set max_parallel_workers_per_gather = 0",
     "alter role {} set search_path = dash, public",
 )
 """`public` is where TimescaleDB's functions live; nothing of ours in it is granted."""

@@ -18,6 +18,8 @@ from dashboards.checks import faults
 from dashboards.files import stale, texts, write
 from dashboards.panels import BASES, NO_TILES, SOURCE, UNKNOWN
 from dashboards.queries import expand, relative, sent
+from hub.store import coverage_views
+from hub.store.pool import connect
 from tests.dashboards.conftest import DISTRICTS, Readers
 from tests.store.findings import add_finding
 
@@ -293,6 +295,24 @@ def test_what_was_held_green_while_nobody_looked_is_grey_as_known_then_too(reade
     assert verdict(13, None) == verdict(13, 12.5) == ["compliant"]
     assert verdict(11, None) == ["unknown"]
     assert verdict(11, 11) == ["unknown"], "no green while nobody looked, whenever one looks at it"
+
+
+async def test_an_institutions_board_says_what_the_api_says_now_and_on_a_past_day(
+    readers: Readers, county: Asked
+) -> None:
+    """The API marks what stands on an unsigned plan beside its verdict; the board makes it a verdict of its own."""
+    now = datetime.now(UTC)
+    async with await connect(readers.url, "test", autocommit=True) as conn:
+        for at in (None, now - timedelta(hours=36), now - timedelta(days=45)):
+            said = "" if at is None else (at + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S.%f")
+            shown = county.records(_sql("anxin-institution", "判定"), as_of=said)
+            told = await coverage_views.findings(conn, f"sun-{MINE}", at)
+            wanted = sorted(
+                "unsigned" if row["verdict"] == "compliant" and row["plan_not_signed"] else row["verdict"]
+                for row in told
+            )
+            assert sorted(row["verdict"] for row in shown) == wanted
+            assert wanted or at is None
 
 
 def test_a_verdict_that_nobody_renews_is_grey_on_every_board(readers: Readers, county: Asked) -> None:

@@ -54,19 +54,22 @@ language sql stable set search_path = pg_catalog, pg_temp as $$
 $$;
 revoke execute on function dash.everything(), dash.territory(), dash.moment(text), dash.known(text) from public;
 
+-- In these views a scope is asked as `(… in (select dash.institutions())) is true`: so it is one hashed list, and the planner guesses a half of
+-- the rows. As a bare `in` it becomes a join whose size is guessed at some hundreds, and 280,000 devices are then looked up one by one.
+
 -- places -------------------------------------------------------------------------------------------------------------
 
 create view dash.place with (security_barrier) as
 select i.id::text as institution, i.division, i.type, i.title_zh, i.title_en, i.latitude, i.longitude, i.capacity, c.checked_at
 from institution i
 left join coverage_checked c on c.subject = i.id::text
-where i.retired_at is null and i.partition >= 0 and i.key in (select dash.institutions());
+where i.retired_at is null and i.partition >= 0 and (i.key in (select dash.institutions())) is true;
 
 create view dash.zone with (security_barrier) as
 select i.id::text as institution, i.division, z.id::text as zone, z.purpose, z.title_zh, z.title_en, z.area_m2, z.floor
 from zone z
 join institution i on i.key = z.institution
-where z.retired_at is null and i.retired_at is null and i.partition >= 0 and z.institution in (select dash.institutions());
+where z.retired_at is null and i.retired_at is null and i.partition >= 0 and (z.institution in (select dash.institutions())) is true;
 
 -- appended: the zone's id, its floor, and when the function was proven last
 create or replace view dash.device with (security_barrier) as
@@ -79,16 +82,35 @@ join device_state s on s.device = d.key
 join link_verdict v on v.device = d.key
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
-where d.retired_at is null and i.retired_at is null and i.partition >= 0 and d.institution in (select dash.institutions());
+where d.retired_at is null and i.retired_at is null and i.partition >= 0 and (d.institution in (select dash.institutions())) is true;
 
 -- The same without the weighed cause: whoever counts devices of a province does not need it (link_verdict joins eight tables).
 create view dash.device_state with (security_barrier) as
 select d.id::text as device, i.id::text as institution, i.division, d.kind, d.lane, s.admin_state, s.link_state, s.function_state,
-       s.last_heard_at, s.proven_at
+       s.last_heard_at, s.proven_at, z.id::text as zone, z.title_zh as zone_zh, z.title_en as zone_en,
+       i.title_zh, i.title_en, s.link_since, s.link_cause
 from device d
 join institution i on i.key = d.institution
 join device_state s on s.device = d.key
-where d.retired_at is null and i.retired_at is null and i.partition >= 0 and d.institution in (select dash.institutions());
+left join position p on p.key = d.position
+left join zone z on z.key = p.zone
+where d.retired_at is null and i.retired_at is null and i.partition >= 0 and (d.institution in (select dash.institutions())) is true;
+
+create or replace view dash.subject with (security_barrier) as
+select s.*, s.institution is not null as connected, c.checked_at
+from (
+    select coalesce(i.id::text, 'register:' || e.filing_number) as subject, e.filing_number, i.id::text as institution,
+           coalesce(i.division, e.division) as division, coalesce(i.type, e.type) as type,
+           coalesce(i.title_zh, e.title_zh) as title_zh, coalesce(i.title_en, e.title_en) as title_en
+    from register_entry e left join institution i on i.key = e.institution and i.retired_at is null
+    where e.removed_at is null and (e.filing_number in (select dash.entries())) is true
+    union all
+    select i.id::text, null, i.id::text, i.division, i.type, i.title_zh, i.title_en
+    from institution i
+    where i.retired_at is null and i.partition >= 0 and (i.key in (select dash.institutions())) is true
+      and not exists (select from register_entry e where e.institution = i.key and e.removed_at is null)
+) s
+left join coverage_checked c on c.subject = s.subject;
 
 -- verdicts -----------------------------------------------------------------------------------------------------------
 
@@ -120,13 +142,13 @@ select s.subject, s.institution, s.filing_number, s.division, s.title_zh, s.titl
        t.sentence_zh, t.sentence_en, f.verdict_since as since, f.judged_at, f.true_from, f.true_to, f.known_from, f.known_to, c.checked_at
 from (
     select i.id::text as subject, i.id::text as institution, null as filing_number, i.division, i.title_zh, i.title_en
-    from institution i where i.partition >= 0 and i.key in (select dash.institutions())
+    from institution i where i.partition >= 0 and (i.key in (select dash.institutions())) is true
     union all
     select 'register:' || e.filing_number, null, e.filing_number, e.division, e.title_zh, e.title_en
-    from register_entry e where e.filing_number in (select dash.entries())
+    from register_entry e where (e.filing_number in (select dash.entries())) is true
 ) s
 join finding f on f.subject = s.subject
-join statement t on t.hash = f.statement
+left join statement t on t.hash = f.statement
 left join coverage_checked c on c.subject = s.subject;
 
 -- The divisions that lie wholly within the scope; `topmost`: none of them holds it, so that these together are the scope, each place once.
@@ -166,7 +188,7 @@ select w.id, i.id::text as institution, i.division, i.title_zh, i.title_en, w.ru
 from work_order w
 join institution i on i.key = w.institution
 left join coverage_checked c on c.subject = i.id::text
-where w.institution in (select dash.institutions());
+where (w.institution in (select dash.institutions())) is true;
 
 create view dash.waiver with (security_barrier) as
 select w.id, i.id::text as institution, i.division, i.title_zh, i.title_en, w.rule, w.force, w.basis, w.title_zh as rule_zh,
@@ -174,7 +196,7 @@ select w.id, i.id::text as institution, i.division, i.title_zh, i.title_en, w.ru
 from waiver w
 join institution i on i.key = w.institution
 left join coverage_checked c on c.subject = i.id::text
-where w.institution in (select dash.institutions());
+where (w.institution in (select dash.institutions())) is true;
 
 -- alarms and who was reached -----------------------------------------------------------------------------------------
 
@@ -186,7 +208,7 @@ select a.id, i.id::text as institution, i.division, i.title_zh as institution_zh
         where n.alarm = a.id and t.outcome = 'delivered') as told_at
 from alarm a
 join institution i on i.key = a.institution
-where a.exercise is null and a.priority in ('critical', 'high') and i.partition >= 0 and a.institution in (select dash.institutions());
+where a.exercise is null and a.priority in ('critical', 'high') and i.partition >= 0 and (a.institution in (select dash.institutions())) is true;
 
 -- drills, proofs, attestations ---------------------------------------------------------------------------------------
 
@@ -203,7 +225,7 @@ join institution i on i.key = p.institution
 join position o on o.key = p.position
 join zone z on z.key = o.zone
 left join alarm a on a.id = p.alarm
-where p.institution in (select dash.institutions());
+where (p.institution in (select dash.institutions())) is true;
 
 create view dash.proof with (security_barrier) as
 select f.id, i.id::text as institution, i.division, i.title_zh, i.title_en, d.id::text as device, f.level, f.tell, f.state, f.reason,
@@ -211,7 +233,7 @@ select f.id, i.id::text as institution, i.division, i.title_zh, i.title_en, d.id
 from proof f
 join institution i on i.key = f.institution
 join device d on d.key = f.device
-where f.institution in (select dash.institutions());
+where (f.institution in (select dash.institutions())) is true;
 
 -- what people stated; who they are is not shown
 create view dash.attestation with (security_barrier) as
@@ -222,8 +244,8 @@ join institution i on i.key = a.institution
 left join zone z on z.key = a.zone
 left join device d on d.key = a.device
 left join attestation_second s on s.attestation = a.id
-where a.institution in (select dash.institutions()) and not a.void
-  and not exists (select from attestation n where n.supersedes = a.id);
+where (a.institution in (select dash.institutions())) is true and not a.void
+  and (a.id in (select n.supersedes from attestation n where n.supersedes is not null)) is not true;
 
 -- recordings ---------------------------------------------------------------------------------------------------------
 
@@ -237,7 +259,7 @@ join institution i on i.key = r.institution
 left join device e on e.key = r.recorder
 left join position p on p.key = d.position
 left join zone z on z.key = p.zone
-where d.retired_at is null and i.retired_at is null and r.institution in (select dash.institutions());
+where d.retired_at is null and i.retired_at is null and (r.institution in (select dash.institutions())) is true;
 
 -- the hub itself -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +271,7 @@ from (select distinct on (client, lane) * from stream order by client, lane, upd
 join client c on c.name = s.client
 join device d on d.key = c.device
 join institution i on i.key = d.institution
-where i.partition >= 0 and d.institution in (select dash.institutions());
+where i.partition >= 0 and (d.institution in (select dash.institutions())) is true;
 
 -- Of the whole hub: when each lane listened last, what waits to be sent, what was refused. It belongs to the hub: canaries lie in no scope.
 create view hub_state as
