@@ -118,7 +118,7 @@ def drills() -> Json:
         ),
         stat(
             Words("人工记录（所选时段）", "Attestations in the period"),
-            f"select (select count(*) from dash.attestation where $__timeFilter(at) and {HERE}) as value, n.age, (select 100.0 * count(distinct a.institution) / nullif(count(distinct p.institution), 0) from dash.place p left join dash.attestation a on a.institution = p.institution and $__timeFilter(a.at) where {HERE.replace('starts_with(division', 'starts_with(p.division').replace('or institution =', 'or p.institution =')}) as complete from {newest}",
+            f"select count(*) as value, extract(epoch from now() - max(recorded_at))::float8 as age, least(100.0, 100.0 * count(distinct institution) / nullif((select count(*) from dash.place where {HERE}), 0)) as complete from dash.attestation where $__timeFilter(at) and {HERE}",
             width=6,
         ),
         stat(
