@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from math import ceil, isfinite, isnan
+from math import ceil, isfinite
 
 from hub.core.coverage.facts import Attestation, DeviceFact, InstitutionFacts, RecordingFact
 from hub.core.coverage.requirements import Attested, Bounds, Documents, TimeBound
@@ -51,7 +51,7 @@ def bounds(asked: Bounds, facts: InstitutionFacts, at: int, age: int | None) -> 
                 continue
             if device.zone not in {zone.id for zone in facts.zones if zone.purpose in asked.zones}:
                 continue
-        newest = max(mine, key=lambda value: (value.at, not isnan(value.value), value.value), default=None)
+        newest = max(mine, key=lambda value: (value.at, isfinite(value.value), value.value), default=None)
         if (
             newest is None
             or not isfinite(newest.value)
