@@ -118,7 +118,7 @@ def test_a_regulators_day_at_the_terminal(
     assert "待第二人" in ctl("attest", "list", "--unsigned").out
     assert ctl(*KIND, "patrol", who="operator").code == 2
     table = tmp_path / "statements.csv"
-    table.write_text("institution,kind,at,number\nsun,filing_receipt,2026-09-01,晋托备1号\n", encoding="utf-8")
+    table.write_text("institution,kind,at,number\nsun,filing_receipt,2024-09-01,晋托备1号\n", encoding="utf-8")
     assert "1 将记录" in ctl("attest", "import", table, who="operator").out
     assert "1 已记录" in ctl("attest", "import", table, "--apply", who="operator").out
     [receipt] = json.loads(ctl("attest", "list", "--kind", "filing_receipt", "--json").out)

@@ -3,6 +3,7 @@
 A row has the same id however often its file is sent, so a list that grows may be sent again and again.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
@@ -18,6 +19,10 @@ MOST_ROWS = 1_000
 _SPACE = UUID("6f3c7c1e-6f0e-5d6a-9b1c-6b0f2f6b7a11")
 _EAST = timezone(timedelta(hours=8))
 _LINE, _NOTE = 200, 2_000
+_SPREADSHEET = re.compile(
+    r"([0-9]{4})[-/.年]([0-9]{1,2})[-/.月]([0-9]{1,2})日?(?:[ T]+([0-9]{1,2}):([0-9]{2}(?::[0-9]{2})?))?"
+)
+"""2026/9/1 8:30, as spreadsheets write it"""
 _HEADERS: Mapping[str, tuple[str, ...]] = {
     "institution": ("机构", "机构编号", "institution"),
     "kind": ("类别", "类型", "kind"),
@@ -126,9 +131,11 @@ def _stated(cells: Mapping[str, str]) -> Statement:
 
 
 def _moment(cells: Mapping[str, str], field: str) -> Micros | None:
-    said = cells.get(field, "").replace("/", "-")
+    said = cells.get(field, "")
     if not said:
         return None
+    if found := _SPREADSHEET.fullmatch(said):
+        said = f"{found[1]}-{found[2]:0>2}-{found[3]:0>2}" + (f" {found[4]:0>2}:{found[5]}" if found[4] else "")
     try:
         at = datetime.fromisoformat(said)
         if not 1990 < at.year < 2200:
