@@ -507,6 +507,26 @@ def coverage_fire_risk(
     show_fire_risk(connect(context.obj), institution, division, as_json=as_json or context.obj.as_json)
 
 
+@coverage_app.command("what-if")
+def coverage_what_if(
+    context: Context,
+    institution: str,
+    question: Annotated[
+        str, typer.Argument(help="losses (single points of failure), missing (what to buy), or rules.")
+    ],
+    at: Annotated[
+        str | None, typer.Option(help="With rules: the moment whose rules are tried, with its offset.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What if: one part fails, what is missing for full coverage, or the rules of another day on today's facts."""
+    from provisioning.what_if_commands import show_what_if
+
+    if question not in ("losses", "missing", "rules"):
+        raise typer.BadParameter("losses, missing or rules", param_hint="QUESTION")
+    show_what_if(connect(context.obj), institution, question, at, as_json=as_json or context.obj.as_json)
+
+
 @coverage_app.command("recordings")
 def coverage_recordings(
     context: Context,

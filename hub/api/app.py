@@ -42,6 +42,7 @@ from hub.api import (
     system,
     tokens,
     waivers,
+    what_if,
     why,
     zone_plans,
 )
@@ -71,6 +72,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     proofs.router,
     alarms.router,
     alarms.acknowledging,
+    what_if.router,
     why.router,
     handovers.router,
     notifications.router,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.config import data_folder
@@ -22,13 +22,15 @@ from hub.core.coverage.facts import (
     View,
     ZoneFact,
 )
-from hub.core.coverage.rulebook import Packs
+from hub.core.coverage.rulebook import Packs, Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.snapshot import Snapshot, body, from_plain, items, put, snapshot, steady
+from hub.core.coverage.statements import stated
 from hub.core.coverage.waivers import Waiver
 from hub.errors import BadInput
 from hub.model import AdminState, FunctionState, LinkState
 from hub.rulepacks import load_rule_packs
+from tests.core import coverage_random
 
 TIMES = st.integers(0, 2_000_000_000_000_000)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -82,6 +84,9 @@ FACTS = st.builds(
 )
 
 
+RULES = Rulebook(load_rule_packs([data_folder("rule-packs")]))
+
+
 @given(FACTS)
 def test_facts_come_back_equal_from_their_text_and_have_one_text(facts: InstitutionFacts) -> None:
     kept = snapshot(facts, [Waiver("w", facts.subject, "r", 1, 2)])
@@ -92,6 +97,23 @@ def test_facts_come_back_equal_from_their_text_and_have_one_text(facts: Institut
     shuffled = replace(facts, devices=facts.devices[::-1], attestations=facts.attestations[::-1])
     assert snapshot(shuffled, kept.waivers) == kept
     assert steady(snapshot(shuffled, kept.waivers)) == steady(kept)
+
+
+def test_a_device_that_says_no_number_stops_nobody() -> None:
+    for odd in (float("nan"), float("inf"), float("-inf")):
+        told = body(snapshot(InstitutionFacts("i", "1", "t", True, area_m2=odd)))
+        [again] = [from_plain(json.loads(told), "").facts.area_m2]
+        assert str(again) == str(odd)
+
+
+@settings(max_examples=25)
+@given(coverage_random.facts)
+def test_whatever_facts_there_are_they_are_judged_kept_and_stated(facts: InstitutionFacts) -> None:
+    kept = snapshot(facts)
+    found = [stated(one) for one in RULES.findings(RULES.current, kept, 1_795_000_000_000_000)]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    told = body(kept)
+    assert body(from_plain(json.loads(told), "")) == told
 
 
 @given(FACTS)

@@ -7,6 +7,7 @@ requirement carries the name of its class under `is`, sets are sorted, whole flo
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
@@ -21,7 +22,7 @@ DEEPEST = 32
 
 
 def text(value: object) -> bytes:
-    """The canonical text of plain data (None, bool, int, float, str, list, dict). Raises ValueError for NaN and infinity."""
+    """The canonical text of plain data (None, bool, int, float, str, list, dict). What is no finite number is written as a word."""
     given = json.dumps(_whole(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return given.encode()
 
@@ -38,6 +39,8 @@ def sha256(data: bytes) -> bytes:
 
 def _whole(value: object) -> object:
     if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
         return {key: _whole(one) for key, one in value.items()}
@@ -156,6 +159,9 @@ def _read_many(origin: Any, kinds: tuple[Any, ...], data: Any, where: str, depth
     return origin(_read(kinds[0], one, f"{where}[{n}]", depth - 1) for n, one in enumerate(data))
 
 
+_NO_NUMBERS = ("nan", "inf", "-inf")
+
+
 def _read_scalar(kind: Any, data: Any, where: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, Enum):
         try:
@@ -163,6 +169,8 @@ def _read_scalar(kind: Any, data: Any, where: str) -> Any:
         except ValueError:
             raise BadInput(f"no such {kind.__name__}", where, code="canonical") from None
     if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
+        return float(data)
+    if kind is float and data in _NO_NUMBERS:
         return float(data)
     exact = {bool: bool, int: int, str: str}.get(kind)
     if exact is None or type(data) is not exact:

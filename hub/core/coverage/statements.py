@@ -3,6 +3,7 @@
 Two findings say the same when only readings and their times differ: a camera that was heard again says nothing new.
 """
 
+import math
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -134,9 +135,9 @@ def _part(part: Part) -> dict[str, Any]:
         "title_zh": None if zone is None else zone.title_zh,
         "title_en": None if zone is None else zone.title_en,
         "verdict": part.verdict.value,
-        "needed": part.needed,
-        "proven": part.proven,
-        "unknown": part.unknown,
+        "needed": _finite(part.needed),
+        "proven": _finite(part.proven),
+        "unknown": _finite(part.unknown),
         "devices": [_device(row) for row in part.devices],
         "place": part.place,
         "facts": [_fact(row) for row in part.facts],
@@ -152,9 +153,14 @@ def _device(row: DeviceEvidence) -> dict[str, Any]:
         "since": iso(row.since),
         "last_heard_at": None if row.last_heard_at is None else iso(row.last_heard_at),
         "by": row.by,
-        "value": row.value,
+        "value": None if row.value is None else _finite(row.value),
         "at": None if row.at is None else iso(row.at),
     }
+
+
+def _finite(value: float) -> float | None:
+    """A measured figure; what is no number is none in evidence (the database's JSON knows none either)."""
+    return value if math.isfinite(value) else None
 
 
 def _fact(row: FactEvidence) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def _fact(row: FactEvidence) -> dict[str, Any]:
         "reason": row.reason,
         "at": None if row.at is None else iso(row.at),
         "until": None if row.until is None else iso(row.until),
-        "value": row.value,
+        "value": None if row.value is None else _finite(row.value),
         "number": row.number,
     }
 

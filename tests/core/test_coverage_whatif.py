@@ -1,0 +1,102 @@
+"""What if: the same judge with other arguments."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from hub.core.coverage.facts import DeviceFact, InstitutionFacts
+from hub.core.coverage.judge import check
+from hub.core.coverage.rules import Basis, Verdict
+from hub.core.coverage.whatif import losses, missing, other_rules
+from hub.model import SECOND, FunctionState, LinkState
+from tests.core import coverage_random
+from tests.core.coverage_city import ACT, CAMERA, EACH_ZONE, NAP, NOW, TWO_ANYWHERE, pack, rule, site
+
+IN_NAP = replace(CAMERA, id="cam-2", zone="nap")
+BOTH = (ACT, NAP)
+PACKS = [pack(rule(EACH_ZONE, id="zone"), rule(TWO_ANYWHERE, id="two", basis=Basis.TARGET))]
+
+
+def behind(device: DeviceFact, *parts: str) -> DeviceFact:
+    return replace(device, behind=parts)
+
+
+def test_the_single_points_of_failure_are_ranked_by_what_falls_with_them() -> None:
+    first, second = behind(CAMERA, "switch:sw", "uplink:a"), behind(IN_NAP, "link:l", "uplink:a")
+    found = losses(PACKS, site(first, second, zones=BOTH), NOW)
+    assert [(one.part, one.devices, one.weight) for one in found] == [
+        ("uplink:a", 2, (1, 1, 0, 2)),
+        *((part, 1, (1, 1, 0, 1)) for part in ("device:cam-1", "device:cam-2", "link:l", "switch:sw")),
+    ]
+    assert [turn.rule for turn in found[0].falls] == ["zone", "two"]
+    assert {turn.after for turn in found[0].falls} == {Verdict.UNKNOWN}
+
+
+def test_where_there_is_one_to_spare_no_single_device_takes_anything_with_it() -> None:
+    spare = [replace(CAMERA, id=f"cam-{n}", zone=zone) for n, zone in enumerate(["act", "act", "nap", "nap"])]
+    assert losses(PACKS, site(*spare, zones=BOTH), NOW) == ()
+
+
+def test_what_falls_already_is_no_single_point_of_failure() -> None:
+    assert losses(PACKS, site(replace(CAMERA, link_state=LinkState.OFFLINE)), NOW) == ()
+
+
+def test_the_rules_of_next_year_judge_todays_facts_by_evidence_as_old_as_it_is_today() -> None:
+    later = NOW + 365 * 86_400 * SECOND
+    new = [pack(rule(EACH_ZONE, id="zone"), replace(rule(TWO_ANYWHERE, id="two"), since=later))]
+    [turn] = other_rules(new, new, site(CAMERA), NOW, later)
+    assert (turn.rule, turn.before, turn.after) == ("two", None, Verdict.NON_COMPLIANT)
+    assert other_rules(new, new, site(CAMERA), NOW, NOW) == ()
+
+
+def test_another_pack_is_tried_before_it_is_used() -> None:
+    stricter = [pack(rule(replace(EACH_ZONE, n=2), id="zone"))]
+    assert [
+        (one.rule, one.before, one.after)
+        for one in other_rules(PACKS, stricter, site(CAMERA, IN_NAP, zones=BOTH), NOW, NOW)
+    ] == [
+        ("zone", Verdict.COMPLIANT, Verdict.NON_COMPLIANT),
+        ("two", Verdict.COMPLIANT, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("devices", "wanted"),
+    [
+        ((CAMERA,), [(None, 1, 0), ("nap", 1, 0)]),
+        ((CAMERA, replace(IN_NAP, function_state=FunctionState.FAILED)), [(None, 0, 1), ("nap", 0, 1)]),
+        ((CAMERA, IN_NAP), []),
+    ],
+)
+def test_what_is_missing_is_a_list_to_buy_from_and_what_is_broken_is_brought_back(
+    devices: tuple[DeviceFact, ...], wanted: list[tuple[str | None, int, int]]
+) -> None:
+    found = missing(check(PACKS, site(*devices, zones=BOTH), NOW))
+    assert [(one.zone, one.buy, one.restore) for one in found] == wanted
+    assert all(one.capabilities == ("video.live",) for one in found)
+
+
+def test_two_rules_that_ask_for_the_same_in_one_place_are_bought_once() -> None:
+    packs = [pack(rule(EACH_ZONE, id="one"), rule(replace(EACH_ZONE, n=3), id="three"))]
+    [found] = missing(check(packs, site(), NOW))
+    assert (found.zone, found.buy, found.rules) == ("act", 3, ("one", "three"))
+
+
+def test_what_is_bought_and_brought_back_makes_the_rule_hold() -> None:
+    facts = site(zones=BOTH)
+    bought = [
+        replace(CAMERA, id=f"new-{one.zone}-{n}", zone=one.zone)
+        for one in missing(check(PACKS[:1], facts, NOW))
+        if one.zone is not None
+        for n in range(one.buy)
+    ]
+    found = {one.rule.id: one.verdict for one in check(PACKS, replace(facts, devices=tuple(bought)), NOW)}
+    assert found == {"zone": Verdict.COMPLIANT, "two": Verdict.COMPLIANT}
+
+
+@settings(max_examples=30)
+@given(coverage_random.facts)
+def test_no_facts_make_it_fall_over(facts: InstitutionFacts) -> None:
+    assert all(one.falls for one in losses(PACKS, facts, NOW))
+    assert all(one.buy + one.restore > 0 for one in missing(check(PACKS, facts, NOW)))
