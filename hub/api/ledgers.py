@@ -3,8 +3,10 @@
 import asyncio
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -37,7 +39,7 @@ MEDIA = {
     "csv": "text/csv; charset=utf-8",
 }
 _AT_ONCE = threading.BoundedSemaphore(2)
-"""documents that are made at one time: each takes a processor for seconds"""
+"""documents that are made at one time"""
 
 
 @router.get("/{division}/months/{month}.{kind}", response_class=Response, responses=documented(409))
@@ -68,10 +70,11 @@ async def month_document(
     """What the route answers; the console calls it too."""
     _require(who, division)
     known = None if known_at is None else to_micros(known_at)
-    async with transaction(hub.pool) as conn:
-        await store.begin(conn)
-        drawn = await store.draw_up(conn, division, month, known, to_micros(hub.clock()))
-    made = await _made(_month_bytes, drawn, kind, hub)
+    with _few():
+        async with transaction(hub.pool) as conn:
+            await store.begin(conn)
+            drawn = await store.draw_up(conn, division, month, known, to_micros(hub.clock()))
+        made = await asyncio.to_thread(_month_bytes, drawn, kind, hub)
     return _file(made, f"anxin-{division}-{month}.{kind}", kind)
 
 
@@ -87,9 +90,10 @@ def _month_bytes(drawn: core.Month, kind: str, hub: Services) -> bytes:
 async def year_document(hub: Services, who: Principal, division: str, year: int, kind: str) -> Response:
     """What the route answers; the console calls it too."""
     _require(who, division)
-    async with transaction(hub.pool) as conn:
-        await store.begin(conn)
-        rows, happened = await store.year(conn, division, year)
+    with _few():
+        async with transaction(hub.pool) as conn:
+            await store.begin(conn)
+            rows, happened = await store.year(conn, division, year)
     counted = [
         Counted(
             **{name: row[name] for name in ("month", "day", "register", "connected", "waivers", "open_orders")},
@@ -103,7 +107,7 @@ async def year_document(hub: Services, who: Principal, division: str, year: int,
     sheet = year_sheet(year, counted, {(row["month"], row["place"], row["event"]): row["n"] for row in happened})
     latest = max((row["taken_at"] for row in rows), default=hub.clock())
     named = (f"{division} {year} 年度考核数据", f"{division} {year}: figures for the annual assessment")
-    made = csv.table(sheet) if kind == "csv" else await _made(xlsx.workbook, named, [sheet], latest)
+    made = csv.table(sheet) if kind == "csv" else await asyncio.to_thread(xlsx.workbook, named, [sheet], latest)
     return _file(made, f"anxin-{division}-{year}.{kind}", kind)
 
 
@@ -112,15 +116,15 @@ def _require(who: Principal, division: str) -> None:
         raise NotFound(f"no division {division}")
 
 
-async def _made(make: Any, *given: Any) -> bytes:
-    """In a thread, a few at one time: a ledger may take seconds, and alarms do not wait behind it."""
+@contextmanager
+def _few() -> Iterator[None]:
+    """A few at one time: a ledger takes a connection and a processor for seconds, and who acknowledges an alarm does not wait behind it."""
     if not _AT_ONCE.acquire(blocking=False):
         raise HTTPException(503, "other reports are being made: try again in a moment")
     try:
-        found: bytes = await asyncio.to_thread(make, *given)
+        yield
     finally:
         _AT_ONCE.release()
-    return found
 
 
 def _file(made: bytes, name: str, kind: str) -> Response:

@@ -128,9 +128,18 @@ class Desk:
                 continue
             values = {
                 name: row[name]
-                for name in ("institution", "rule", "basis", "module", "sentence_zh", "sentence_en", "since")
+                for name in (
+                    "institution",
+                    "rule",
+                    "basis",
+                    "module",
+                    "sentence_zh",
+                    "sentence_en",
+                    "since",
+                    "days_to_remedy",
+                )
             }
-            cited = {"citation": Jsonb(row["citation"]), "days_to_remedy": row["citation"]["days_to_remedy"]}
+            cited = {"citation": Jsonb(row["citation"])}
             made = await one_row(self._conn, _SQL["draft"], {**values, **cited, "at": to_datetime(at)})
             if made is not None:
                 said = {"id": made["id"], "event": "draft", "at": to_datetime(at), "state": "draft", "actor": HUB}

@@ -16,9 +16,14 @@ CITED = {**CITATION, "title_zh": "规则", "title_en": "Rule", "days_to_remedy":
 async def test_it_drafts_by_itself_takes_the_day_and_survives_a_lost_connection(fresh_database: str) -> None:
     register = Register(fresh_database)
     register.city()
-    for rule in ("one", "two"):
+    for rule, days in (("one", 30), ("two", 0)):
         add_finding(
-            register._conn, subject="sun", rule=rule, verdict="non_compliant", since="2026-01-01", citation=CITED
+            register._conn,
+            subject="sun",
+            rule=rule,
+            verdict="non_compliant",
+            since="2026-01-01",
+            citation={**CITED, "days_to_remedy": days},
         )
     [[now]] = register.all("select now()")
     register.do("insert into coverage_check values ('sun', now() + interval '9 days')")

@@ -70,11 +70,11 @@ select pg_advisory_xact_lock(%(key)s)
 -- name: violations
 -- what has stood for long enough and has no order that is open
 select f.institution, f.rule, f.basis, f.module, f.citation, f.sentence_zh, f.sentence_en, f.since, c.checked_at, o.state, o.ended_at,
-       o.days_to_remedy, o.drafted_at
+       greatest(1, coalesce((f.citation ->> 'days_to_remedy')::int, 30)) as days_to_remedy, o.drafted_at
 from finding_now f
 join institution i on i.key = f.institution and i.retired_at is null and i.partition >= 0
 join coverage_checked c on c.subject = f.subject
-left join lateral (select w.state, w.ended_at, w.days_to_remedy, w.drafted_at from work_order w
+left join lateral (select w.state, w.ended_at, w.drafted_at from work_order w
                    where w.institution = f.institution and w.rule = f.rule order by w.drafted_at desc, w.id limit 1) o on true
 where f.verdict = 'non_compliant' and f.basis in ('obligation', 'target')
   and f.since <= least(%(stood)s, c.checked_at - %(stands)s)
@@ -101,7 +101,8 @@ where (o.state = 'draft' and f.verdict is distinct from 'non_compliant' and f.ve
    or (o.state in ('issued', 'answered', 'reopened', 'raised')
        and (f.verdict = 'waived' or o.climbs_at <= %(at)s
             or (f.verdict = 'compliant' and o.watched_from <= %(watched)s)))
-   or (o.state = 'closed' and f.verdict = 'non_compliant' and f.since <= o.ended_at + %(relapse)s and f.since <= %(stood)s)
+   or (o.state = 'closed' and f.verdict = 'non_compliant' and f.since <= o.ended_at + %(relapse)s and f.since <= %(stood)s
+       and not exists (select from work_order n where n.institution = o.institution and n.rule = o.rule and n.drafted_at > o.drafted_at))
 order by o.id
 for update of o
 
