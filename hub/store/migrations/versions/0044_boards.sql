@@ -235,9 +235,6 @@ join institution i on i.key = f.institution
 join device d on d.key = f.device
 where (f.institution in (select dash.institutions())) is true;
 
--- the newest of all institutions
-create index attestation_newest on attestation (at desc);
-
 -- what people stated; who they are is not shown
 create view dash.attestation with (security_barrier) as
 select a.id, i.id::text as institution, i.division, i.title_zh, i.title_en, a.kind, a.at, a.expires_at, z.title_zh as zone_zh,
