@@ -109,8 +109,15 @@ class City:
     async def ctl(self, *arguments: str, expect: int = 0, token: str = "") -> str:
         """Run `anxinctl`, with another token where one is given; its standard output. Raises StepFailed when it ends with another code."""
         own = {"ANXIN_TOKEN": token} if token else {}
+        return await self._run("anxinctl", arguments, expect, own)
+
+    async def anxin(self, *arguments: str, expect: int = 0) -> str:
+        """Run `anxin`; its standard output. Raises StepFailed when it ends with another code."""
+        return await self._run("anxin", arguments, expect, {})
+
+    async def _run(self, name: str, arguments: Sequence[str], expect: int, own: dict[str, str]) -> str:
         process = await asyncio.create_subprocess_exec(
-            tool("anxinctl"),
+            tool(name),
             *arguments,
             env={**os.environ, **self.variables, **own, "COLUMNS": "80"},
             stdin=asyncio.subprocess.DEVNULL,
@@ -127,7 +134,7 @@ class City:
             raise
         if process.returncode != expect:
             words = " ".join((err or out).decode("utf-8", "replace").split())
-            raise StepFailed(f"anxinctl {' '.join(arguments[:2])}: exit {process.returncode}: {words[-400:]}")
+            raise StepFailed(f"{name} {' '.join(arguments[:2])}: exit {process.returncode}: {words[-400:]}")
         return out.decode("utf-8")
 
     async def start_centre(self) -> None:

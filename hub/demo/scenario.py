@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from hub.demo.city import MANIFESTS, City, Say, StepFailed
@@ -440,7 +440,19 @@ async def proven(city: City) -> str:
     then = await city.get("/coverage/demo-home", at=before.isoformat())
     held = {row["rule"]: row["verdict"] for row in then["findings"]}
     _hold(held.get(papers["rule"]) == "unknown", f"a second before its paper it was {held.get(papers['rule'])}")
-    return f"{len(mine)} obligations with evidence; a second before its paper {papers['clause_id']} was unknown"
+    bundle = city.folder / "demo-home.zip"
+    today = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
+    export = ("--institution", "demo-home", "--from", today, "--to", today, "--out", str(bundle))
+    await city.anxin("evidence", "export", *export)
+    await city.anxin("evidence", "verify", str(bundle))
+    whole = bytearray(bundle.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    bundle.write_bytes(whole)
+    await city.anxin("evidence", "verify", str(bundle), expect=2)
+    return (
+        f"{len(mine)} obligations with evidence; a second before its paper {papers['clause_id']} was unknown; "
+        "its bundle verifies offline, and with one bit flipped it does not"
+    )
 
 
 CHAPTERS: tuple[Chapter, ...] = (
