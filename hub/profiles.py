@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from hub import yaml_text
 from hub.errors import BadInput
 from hub.model import IDENTIFIER, LIFE_SAFETY, FunctionState, Lane, Micros, Priority, SignalClass, When
 
@@ -463,7 +464,7 @@ def load_profiles(folders: Iterable[Path]) -> dict[str, Profile]:
     documents: dict[str, tuple[str, dict[str, Any]]] = {}
     for path in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
         try:
-            document = yaml.safe_load(path.read_text("utf-8"))
+            document = yaml_text.load(path.read_text("utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise BadInput(" ".join(str(error).split()), str(path), code="profile") from None
         if not isinstance(document, dict) or not isinstance(document.get("profile"), str):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hub import yaml_text
 from hub.core.coverage.overlays import faults
 from hub.core.coverage.purposes import InstitutionType
 from hub.core.coverage.rules import BASIS_OF, Basis, Force, Module, Rule, RulePack
@@ -163,16 +164,13 @@ def load_rule_packs(folders: Iterable[Path]) -> tuple[RulePack, ...]:
 def read_yaml(path: Path, code: str) -> object:
     """What a YAML file holds; raises BadInput that names it."""
     try:
-        loader = _Loader(path.read_text("utf-8"))
-        try:
-            return loader.get_single_data()
-        finally:
-            loader.dispose()
+        document: object = yaml_text.load(path.read_text("utf-8"), _Loader)
+        return document
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BadInput(" ".join(str(error).split()), str(path), code=code) from None
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml_text.FAST):  # type: ignore[misc]
     """Like the safe one, but a key that stands twice is an error: the first would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -183,7 +181,8 @@ class _Loader(yaml.SafeLoader):
             if name is not None and name != "<<" and name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} stands twice", key.start_mark)
             seen.add(name)
-        return super().construct_mapping(node, deep=deep)
+        found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return found
 
 
 def _refuse_doubled_rules(packs: Sequence[tuple[str, RulePack]]) -> None:

@@ -38,7 +38,7 @@ def siren() -> Iterator[Device]:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a minute of silence is the least that a bundle takes: here it is six seconds."""
+    """Half a minute of silence is the least that a bundle takes: here it is four seconds."""
     monkeypatch.setattr(bundle, "MIN_AFTER", 1)
     monkeypatch.setattr(uplink, "LONGEST", 0.5)
     monkeypatch.setattr(local_rules, "LONGEST_PAUSE", 0.5)
@@ -66,7 +66,7 @@ def fire_watch(**changes: Any) -> dict[str, Any]:
 
 
 def site(broker: OwnBroker, detector: Device, siren: Device, **changes: Any) -> dict[str, Any]:
-    rule = {"id": "siren", "siren": "siren-device", "point": "sounder", "value": True, "after": 6_000_000}
+    rule = {"id": "siren", "siren": "siren-device", "point": "sounder", "value": True, "after": 4_000_000}
     return document(
         broker.port,
         endpoint("detector", detector.port, point("smoke"), lane="urgent"),

@@ -5,7 +5,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -289,20 +288,6 @@ async def ingest_process(database: str, mqtt_url: str, folder: Path) -> AsyncIte
 def facts(receiver: Receiver) -> list[str]:
     """The keys of what came, in order."""
     return receiver.ids
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[bool]:
-    """A file system of its own; False where only root may mount."""
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder]).returncode:
-        yield False
-        return
-    folder.chmod(0o755)
-    try:
-        yield True
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def seconds(micros: int) -> float:

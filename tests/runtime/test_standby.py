@@ -1,6 +1,5 @@
 """A fire or panic is paged while the database is stopped, frozen, held by a lock or full; afterwards nothing is lost and nothing sent twice."""
 
-import os
 import uuid
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from hub.runtime.shared import wall_clock
 from hub.testing import eventually
 from tests.paging import receiver
 from tests.runtime.city import Client, client, fetch, rows, sample, seed
-from tests.runtime.outage import cover, hub, server, small_disk
+from tests.runtime.outage import cover, hub, server
 
 SENT = "select count(*), count(distinct id) from notification where state = 'sent'"
 ATTEMPTS = "select n, outcome from attempt order by at, n"
@@ -171,36 +170,3 @@ async def test_what_was_committed_as_the_database_fell_silent_is_paged_once_and_
         # a machine so slow that the database was silent for 3 s after the second press hastens what is next of the same alarm: the next round
         assert sink.ids in ([key(first)], [key(first), key(first, round_=2)])
         assert fetch(db.url, "select occurrences from alarm") == [(2,)]
-
-
-@pytest.mark.timeout(180)
-async def test_a_press_is_paged_while_the_disk_of_the_database_is_full(tmp_path: Path, mqtt_url: str) -> None:
-    with small_disk(tmp_path / "disk", "400m") as mounted:
-        if not mounted:
-            pytest.skip("only root may mount a file system that is full")
-        async with server(tmp_path / "disk") as db, receiver() as sink, client(mqtt_url) as sender:
-            cover(db.url, sink.port)
-            async with hub(db.url, mqtt_url, tmp_path / "data") as running:
-                await sender.told("urgent", sample("button-1", "pressed", False))
-                filler = tmp_path / "disk" / "filler"
-                with filler.open("wb") as file:
-                    try:
-                        while True:
-                            os.write(file.fileno(), bytes(1 << 20))
-                    except OSError:
-                        pass
-                    for _ in range(4096):
-                        try:
-                            os.write(file.fileno(), bytes(4096))
-                        except OSError:
-                            break
-                with psycopg.connect(db.url, autocommit=True) as conn, pytest.raises(psycopg.OperationalError):
-                    conn.execute("create table fat as select repeat('x', 2000) x, g from generate_series(1, 200000) g")
-                seq, alarm = await press(sender)
-                await eventually(lambda: sink.ids == [key(alarm)], 20)
-                filler.unlink()
-                await sender.confirmed("urgent", seq)
-                await alarms_are(db.url, alarm)
-                await rows(db.url, SENT, [(1, 1)], 30)
-                await eventually(lambda: not running.standby.pursuits, 30)
-            assert sink.ids == [key(alarm)]

@@ -120,7 +120,7 @@ async def test_of_many_reads_with_late_answers_none_has_another_registers_value(
     chance, good, silent = random.Random(7), 0, 0
     series = [one.series for one in bus.bindings]
     async with driver.connect(bus.endpoint, bus.bindings) as link:
-        for number in range(120):
+        for number in range(72):
             bus.delay = chance.choice((0.0, 0.0, 0.02, 0.07, 0.12))
             try:
                 sample = await read(link, series[number % 2])
@@ -130,8 +130,8 @@ async def test_of_many_reads_with_late_answers_none_has_another_registers_value(
             good += sample.error is None
             assert sample.error is not None or sample.raw == bus.values[sample.series]
     await bus.refuse()
-    assert good > 20
-    assert silent > 20
+    assert good > 12
+    assert silent > 12
 
 
 async def test_after_a_time_out_the_line_is_left_alone_and_one_answer_is_thrown_away(bus: FieldBus) -> None:
