@@ -120,6 +120,7 @@ def _all(url: str, asked: argparse.Namespace) -> None:
         began = time.monotonic()
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute(f"set bench.institutions = {asked.institutions}".encode())
+            conn.execute("set bench.days = 365")
             conn.execute(SEED.read_bytes())
         print(f"seeded in {time.monotonic() - began:.0f} s")
     asyncio.run(grant(url))

@@ -1,4 +1,4 @@
--- A province, plainly invented: bench.institutions says how many institutions.
+-- A province, plainly invented: bench.institutions says how many institutions, bench.days of how many days there are totals.
 set session_replication_role = replica;  -- no trigger: these rows are not anybody's change
 
 insert into division select * from (
@@ -63,7 +63,7 @@ select (now() at time zone 'Asia/Shanghai')::date - n, 'division', h.code, h.reg
        (select jsonb_object_agg(b.name || '/' || m.name, jsonb_build_array(x.good, h.connected - x.good, h.register - h.connected, 0, 0, x.good * 9, h.connected - x.good, (h.register - h.connected) * 9, 0, 5))
         from unnest(array['obligation', 'target', 'recommendation']) with ordinality b(name, k), unnest(array['', 'video', 'panic', 'access', 'fire', 'retention', 'privacy', 'other']) with ordinality m(name, k),
              lateral (select floor(h.connected * (0.9 - n / 900.0 - b.k * 0.07 + m.k * 0.01 - (hashtext(h.code) & 7) / 60.0))::int as good) x)
-from held h, generate_series(0, 364) n;
+from held h, generate_series(0, current_setting('bench.days')::int - 1) n;
 
 insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at, acknowledged_at, ended_at)
 select gen_random_uuid(), d.key, d.institution, 'a' || n, (array['panic', 'fault', 'communication', 'fire', 'access'])[1 + (d.key + n) % 5],

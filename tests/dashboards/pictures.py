@@ -37,12 +37,6 @@ TAKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
     "map": ("anxin-map", "bench_province", {}, "区划：全部；依据：义务；无瓦片"),
     "modules": ("anxin-modules", "bench_province", {}, "区划：全部"),
     "clauses": ("anxin-clauses-en", "bench_county", {}, "Division: all (role of one county); basis: obligation"),
-    "institution": (
-        "anxin-institution",
-        "bench_county",
-        {"institution": "i-00011", "as_of": "2026-06-01"},
-        "机构 i-00011；截至 2026-06-01",
-    ),
     "recordings": ("anxin-recordings", "bench_county", {}, "区划：全部（县级角色）"),
 }
 """Picture to board, role, choices, and what is said of them."""
@@ -90,6 +84,7 @@ async def main() -> None:
             await asyncio.to_thread(upgrade, own.database_url)
             with psycopg.connect(own.database_url, autocommit=True) as conn:
                 conn.execute(f"set bench.institutions = {INSTITUTIONS}".encode())
+                conn.execute("set bench.days = 60")
                 conn.execute(SEED.read_bytes())
             await grant_roles(own.database_url)
             await take(own.database_url, folder)
