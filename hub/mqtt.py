@@ -176,6 +176,8 @@ class Session:
         self._connection = next(_connections)
         self._queue: deque[Incoming] = deque()
         self._queue_limit = 2 * receive_maximum
+        self._wanted = 1
+        """messages for which whoever takes them is woken"""
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._ended = asyncio.Event()
@@ -234,7 +236,8 @@ class Session:
             self._fail("the broker sends more than the Receive Maximum allows")
             return
         self._queue.append(Incoming(*message, self._connection))
-        self._arrived.set()
+        if len(self._queue) >= self._wanted:
+            self._arrived.set()
 
     def _on_publish(self, client: paho.Client, data: Any, mid: int, reason: ReasonCode, props: Properties) -> None:
         self._answer(mid, reason)
@@ -289,16 +292,20 @@ class Session:
             if not isinstance(reason, int) and reason.is_failure:
                 raise _refusal(reason, "subscription", f"topic {topic!r}")
 
-    async def take(self, limit: int, within: float | None = None) -> list[Incoming]:
-        """Wait for one message, then take all that is queued, at most `limit`: a lone one goes alone, a flood in groups.
+    async def take(self, limit: int, within: float | None = None, least: int = 1) -> list[Incoming]:
+        """Wait for `least` messages, then take all that is queued, at most `limit`: a lone one goes alone, a flood in groups.
 
-        With `within` it waits at most so many seconds and perhaps takes nothing. What had arrived before the connection was lost is still
+        With `within` it waits at most so many seconds and takes what there is, perhaps nothing; who waits for several is not woken for each. What
+        had arrived before the connection was lost is still
         handed over; then it raises LinkDown.
         """
         queue = self._queue
         loop = asyncio.get_running_loop()
         until = None if within is None else loop.time() + within
-        while not queue and (until is None or loop.time() < until):
+        self._wanted = max(1, least)
+        while len(queue) < self._wanted and (until is None or loop.time() < until):
+            if self._down is not None and queue:
+                break
             self._check()
             self._arrived.clear()
             bell = None if until is None else loop.call_at(until, self._arrived.set)

@@ -124,7 +124,7 @@ class Postgres:
             "port": str(PORT),
             "max_connections": "100",
             "max_worker_processes": "32",  # TimescaleDB takes one for each database
-            "shared_buffers": "128MB",
+            "shared_buffers": "512MB",  # the states of 280,000 devices and their indexes; taken as it is used
             "shared_preload_libraries": "timescaledb",
             "timescaledb.telemetry_level": "off",
             "timezone": "UTC",

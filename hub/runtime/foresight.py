@@ -27,9 +27,7 @@ class Foresight:
         self._addressed = Addressed([], [], [])
 
     def is_news(self, came: Sequence[Incoming]) -> bool:
-        """Of messages that come one after the other: whether any of them cannot wait. In the bulk lane every one can."""
-        if self._lane is Lane.BULK:
-            return False
+        """Of messages that come one after the other: whether any of them cannot wait."""
         found = addressed(came, self._lane)
         self._came += came
         self._addressed.messages.extend(found.messages)

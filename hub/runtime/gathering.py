@@ -18,20 +18,21 @@ WORTH = 64
 
 
 async def gather(
-    mqtt: Session, limit: int, until: float, is_news: Callable[[Sequence[Incoming]], bool]
+    mqtt: Session, limit: int, until: float, is_news: Callable[[Sequence[Incoming]], bool] | None
 ) -> list[Incoming]:
     """At least one message, in order of arrival; waits for more until `until` (the loop's time) as long as none of them is news.
 
-    `is_news` is asked of every message once, in order. Raises LinkDown where the connection went before the first.
+    `is_news` is asked of every message once, in order; None where nothing can be. Raises LinkDown where the connection went before the first.
     """
     loop = asyncio.get_running_loop()
     found = came = await mqtt.take(limit)
-    while len(found) < WORTH and not is_news(came):
+    while len(found) < WORTH and (is_news is None or not is_news(came)):
         left = until - loop.time()
         if left <= 0:
             break
         try:
-            came = await mqtt.take(limit - len(found), left)
+            least = WORTH - len(found) if is_news is None else 1  # nobody is woken for each of them
+            came = await mqtt.take(limit - len(found), left, least)
         except LinkDown:
             break  # what had come is taken; the next one says it again
         found = [*found, *came]

@@ -140,7 +140,8 @@ class LaneIngest:
             if len(backlog):
                 backlog.add(await mqtt.take(RECEIVE_MAXIMUM, 0.0))
             else:
-                backlog.add(await gather(mqtt, RECEIVE_MAXIMUM, ended + PAUSE, foresight.is_news))
+                news = foresight.is_news if self.lane is Lane.URGENT else None
+                backlog.add(await gather(mqtt, RECEIVE_MAXIMUM, ended + PAUSE, news))
             batch = backlog.next()
             if self.lane is Lane.URGENT:
                 with self.shared.turns.urgent():

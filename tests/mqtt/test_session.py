@@ -86,6 +86,28 @@ async def test_take_hands_over_all_that_is_queued_up_to_its_limit(broker: OwnBro
         assert len(await live.take(15)) == 5
 
 
+async def test_who_waits_for_several_gets_them_together_and_what_there_is_when_the_time_or_the_connection_ends(
+    broker: OwnBroker,
+) -> None:
+    async with broker.session("s") as live:
+        await live.subscribe("n")
+        taking = asyncio.create_task(live.take(100, 60, 3))
+        await publish_numbers(broker, 2)
+        await eventually(lambda: len(live._queue) == 2)
+        assert not taking.done()
+        await publish_numbers(broker, 1, start=2)
+        assert [m.payload for m in await asyncio.wait_for(taking, 20)] == [b"0", b"1", b"2"]
+        await publish_numbers(broker, 1)
+        assert len(await asyncio.wait_for(live.take(100, 0.1, 9), 20)) <= 1  # the time is up
+        taking = asyncio.create_task(live.take(100, 60, 9))
+        await publish_numbers(broker, 2)
+        await eventually(lambda: len(live._queue) >= 2)
+        broker.kill()
+        assert len(await asyncio.wait_for(taking, 20)) >= 2
+        with pytest.raises(LinkDown):
+            await live.take(100, 60, 9)
+
+
 async def test_the_receive_maximum_bounds_what_waits_here(broker: OwnBroker) -> None:
     async with broker.session("s", receive_maximum=10) as live:
         await live.subscribe("n")

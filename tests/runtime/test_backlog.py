@@ -70,7 +70,7 @@ class Flood:
         self.waiting = [*incoming]
         self.settled: list[Incoming] = []
 
-    async def take(self, limit: int, within: float | None = None) -> list[Incoming]:
+    async def take(self, limit: int, within: float | None = None, least: int = 1) -> list[Incoming]:
         if not self.waiting and within is None:
             raise LinkDown("gone")
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]

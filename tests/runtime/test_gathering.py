@@ -16,8 +16,10 @@ class Line:
 
     def __init__(self, *groups: tuple[float, list[Any]]) -> None:
         self.groups = deque(groups)
+        self.asked: list[int] = []
 
-    async def take(self, limit: int, within: float | None = None) -> list[Any]:
+    async def take(self, limit: int, within: float | None = None, least: int = 1) -> list[Any]:
+        self.asked.append(least)
         if not self.groups:
             raise LinkDown("gone")
         pause, group = self.groups[0]
@@ -82,6 +84,14 @@ async def test_what_came_before_the_connection_went_is_taken() -> None:
     assert found == ["a", "b"]
     with pytest.raises(LinkDown):
         await gathered(line, until=60.0)
+
+
+async def test_where_nothing_can_be_news_it_is_woken_for_many_or_by_the_time() -> None:
+    line = Line((0.0, ["a"]), (0.0, ["b", "c"]), (3600.0, ["d"]))
+    loop = asyncio.get_running_loop()
+    found: list[Any] = [*await gather(cast(Session, line), 500, loop.time() + 0.05, None)]
+    assert found == ["a", "b", "c"]
+    assert line.asked == [1, WORTH - 1, WORTH - 3]
 
 
 def test_a_beat_that_waits_is_confirmed_long_before_the_standby_looks_at_it() -> None:
