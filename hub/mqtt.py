@@ -4,11 +4,11 @@
 A message is settled (PUBACK) when its content is safe and never before; what is not settled comes again with the next connection.
 Everything raises `LinkDown`, `AccessDenied` or `BadInput`; no text of theirs holds a password.
 
-Measured on one core, QoS 1, 120 B, two user properties (with paho's own reading of those): 9,300 messages/s taken and settled, 9,600 posted.
+Measured, QoS 1, 120 B, two user properties: a message that is posted, acknowledged, taken and settled takes 33 µs of a core (149 µs by paho alone).
 
 Why it exists: aiomqtt 2.5 acknowledges on arrival, returns normally when the broker refused a publish (reason 0x87), and costs a task a
 message. All three are cured through the paho client inside it, which is reached by one private attribute, in `_paho` below, and by two
-calls on it (`manual_ack_set`, `ack`). A test fails when they vanish.
+calls on it (`manual_ack_set`, `ack`); `hub.packets` takes the place of two of its methods. A test fails when they vanish.
 """
 
 import asyncio
