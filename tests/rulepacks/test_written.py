@@ -140,6 +140,13 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> Non
         load_rule_packs([tmp_path])
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 5_000])
+def test_a_file_that_is_nested_without_end_is_refused_and_ends_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(BadInput, match=r"p\.yaml: nested too deep"):
+        load_rule_packs([tmp_path])
+
+
 def _overlay(folder: Path, requirement: object, **change: object) -> None:
     base = written({"at_least": {"capability": "fire.smoke", "n": 2, "per": "zone", "zones": ["office"]}})
     upper = written(requirement, id="r-2", tightens="r-1", **change) | {"pack": "q", "overlays": "p"}
