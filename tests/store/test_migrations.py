@@ -1,6 +1,7 @@
 """A database of the release before is brought up with all that is in it, and its lanes go on where they were."""
 
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -14,10 +15,12 @@ from hub.core.intake import take_in
 from hub.core.lane import Message
 from hub.model import Lane, to_datetime
 from hub.store import duty, lane_commit, lanes, registry
+from hub.store.coverage import open_ledger
 from hub.store.migrate import upgrade
 from hub.store.pool import connect
 from tests.conftest import with_database
 from tests.runtime.city import PARTITION, fetch, profiles, sample, seed
+from tests.store.coverage_register import PROFILES, RULES
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -78,6 +81,14 @@ def fill(database: str) -> None:
             told,
         )
         conn.execute(
+            "insert into finding (subject, institution, pack, pack_version, rule, basis, citation, verdict, reason, sentence_zh, sentence_en,"
+            " evidence, since, until, closed_at)"
+            " select i.id::text, i.key, 'p', '1', 'old', 'target', '{}', v.verdict, 'judged', '一', 'a', '[]', v.since, v.until, v.until"
+            " from institution i, (values ('compliant', %(yesterday)s::timestamptz, %(t0)s::timestamptz), ('unknown', %(t0)s, null))"
+            " as v(verdict, since, until)",
+            told,
+        )
+        conn.execute(
             "insert into alarm_condition (device, definition, instance, holds, since, judged_at)"
             " values (%(button)s, 'panic', '', true, %(t0)s, %(t0)s)",
             told,
@@ -133,6 +144,27 @@ async def test_a_press_that_stands_is_neither_lost_nor_raised_again_and_its_stre
     )
     assert fetch(database, unbalanced) == [(10, 0, 0)]
     assert fetch(database, "select count(*) from gap") == [(0,)]
+
+
+async def test_findings_of_the_release_before_are_the_past_of_the_ledger_and_it_goes_on(database_before: str) -> None:
+    fill(database_before)
+    upgrade(database_before)
+    held, yesterday = to_datetime(T0), to_datetime(T0 - DAY)
+    periods = "select verdict, since, until from finding_period where rule = 'old' order by subject, since"
+    old = [("compliant", yesterday, held), ("unknown", held, None)]
+    assert fetch(database_before, periods)[:2] == old
+    known = "select verdict from finding_as_of(%(at)s, now()) where rule = 'old' limit 1"
+    with psycopg.connect(database_before) as conn:
+        assert conn.execute(known, {"at": yesterday}).fetchall() == [("compliant",)]
+        [subject] = conn.execute("select id::text from institution where partition >= 0 limit 1").fetchone() or [""]
+    now = time.time_ns() // 1000  # the rows say that they were recorded by the clock of the database
+    async with open_ledger(database_before, PROFILES, RULES) as ledger, ledger.judging([subject], now) as judging:
+        assert await judging.record() > 0
+    ended = (
+        "select max(true_to), count(*) filter (where known_to is null) from finding where rule = 'old' and subject = "
+    )
+    assert fetch(database_before, f"{ended}'{subject}'") == [(to_datetime(now), 2)]
+    assert fetch(database_before, "select subject, n from ledger_entry") == [(subject, 1)]
 
 
 async def test_the_views_of_the_release_before_go_on_over_old_rows(database_before: str) -> None:

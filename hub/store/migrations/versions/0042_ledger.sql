@@ -113,7 +113,7 @@ with said as (
 insert into finding (subject, institution, filing_number, rule, basis, verdict, reason, statement, true_from, true_to, verdict_since, known_from,
                      known_to)
 select subject, institution, filing_number, rule, basis, verdict, reason, hash, since, null::timestamptz, since, recorded_at,
-       greatest(closed_at, recorded_at)
+       case when until is not null then greatest(closed_at, recorded_at) end
 from said
 union all
 select subject, institution, filing_number, rule, basis, verdict, reason, hash, since, until, since, greatest(closed_at, recorded_at), null
