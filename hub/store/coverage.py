@@ -74,6 +74,8 @@ class Ledger:
                 judging = Judging(self._conn, self.rules, self.seen, fresh, at)
                 yield judging
         self.seen |= judging.learnt  # only what is committed is remembered
+        for subject in judging.lost:
+            self.seen.pop(subject, None)
 
     async def close_gone(self, at: Micros) -> int:
         """End the findings of subjects that are judged no more; how many subjects."""
@@ -121,6 +123,8 @@ class Judging:
         self.fresh = fresh
         self.learnt: dict[str, Seen] = {}
         """what may be remembered of these subjects once this is committed"""
+        self.lost: list[str] = []
+        """subjects that could not be judged, since what is kept of them cannot be read"""
 
     async def record(self) -> int:
         """Judge what must be judged, write what moved, and say in the change feed which verdicts turned; how many."""
@@ -142,6 +146,9 @@ class Judging:
             if one.facts.subject not in loud_subjects or one.facts.subject in moved
         ]
         await self._conn.execute(_SQL["checked"], {"subjects": judged, "at": to_datetime(self._at)})
+        self.lost = sorted(loud_subjects - moved.keys())
+        if self.lost:  # what it said stands in the ledger, and nobody vouches for it: no watch renews it any more
+            await self._conn.execute(_SQL["forget_checks"], {"subjects": self.lost})
         for kept in loud:
             if kept.facts.subject in moved:
                 self._remember(kept)

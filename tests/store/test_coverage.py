@@ -292,3 +292,20 @@ async def test_the_overview_and_a_subject_are_cut_by_scope_and_division(
         ]:
             with pytest.raises(NotFound):
                 await coverage_views.subject(conn, scope, name)
+
+
+async def test_a_subject_whose_kept_facts_cannot_be_read_is_vouched_for_by_nobody(
+    ledger: Ledger, register: Register
+) -> None:
+    checked = "select checked_at from coverage_checked where subject = 'sun'"
+    await judge(ledger)
+    await ledger.renew("watch", T0, T0 + SECOND)
+    assert register.all(checked) == [(to_datetime(T0 + SECOND),)]
+    register.do("alter table facts disable trigger all")
+    register.do("update facts set body = 'x'")
+    register.do("update device_state set link_state = 'offline'")
+    await judge(ledger, T0 + 2 * SECOND)
+    await ledger.renew("watch", T0, T0 + 3 * SECOND)
+    assert register.verdicts("sun")[VIDEO] == "compliant"  # the ledger is not rewritten
+    assert register.all(checked) == []
+    assert "sun" not in ledger.seen
