@@ -237,7 +237,7 @@ async def show_coverage(
         stale = stale and (at is None or any(one["until"] is None for one in held))
         doubts = [stale and one["until"] is None for one in held]
     findings = [_finding(one, doubt) for one, doubt in zip(held, doubts, strict=True)]
-    verdicts = _verdicts_of(((Basis(one.basis), Verdict(one.verdict)) for one in findings), judged=bool(findings))
+    verdicts = _verdicts_of(((Basis(one.basis), _counted(one)) for one in findings), judged=bool(findings))
     return SubjectCoverage(
         subject=subject,
         institution=row["institution"],
@@ -274,6 +274,11 @@ def _place(standing: Standing) -> _Placed:
     verdicts = _verdicts_of(((one.basis, one.verdict) for one in standing.counts), judged=judged)
     word = headline(verdicts)
     return _Placed(standing, verdicts, word, rank(standing.institution is not None, word))
+
+
+def _counted(one: Finding) -> Verdict:
+    """As what a finding counts: green on a zone plan that nobody signed is shown, and is no green of the institution's."""
+    return Verdict.UNKNOWN if one.plan_not_signed and one.verdict == "compliant" else Verdict(one.verdict)
 
 
 def _verdicts_of(found: Iterable[tuple[Basis, Verdict]], *, judged: bool) -> dict[Basis, Verdict]:

@@ -72,6 +72,7 @@ async def test_what_is_not_connected_stands_first_then_the_worst(fresh_database:
     register.enter("CZ-3", "bad")
     register.institution("dim")
     register.enter("CZ-4", "dim")
+    register.sign("sun")
     await judge(fresh_database, T0)
     async with asking(fresh_database) as client:
         page = await get(client, "/coverage")
@@ -89,6 +90,14 @@ async def test_the_three_figures_count_what_is_not_connected_as_unknown(
     fresh_database: str, register: Register
 ) -> None:
     await judge(fresh_database, T0)
+    async with asking(fresh_database) as client:
+        unsigned = (await get(client, "/coverage"))["figures"]
+        one = await get(client, "/coverage/sun")
+    assert unsigned["obligation"]["institutions"]["compliant"] == 0  # nobody signed the plan that its green stands on
+    assert one["verdicts"]["obligation"] == "unknown"
+    assert "compliant" in {row["verdict"] for row in one["findings"] if row["plan_not_signed"]}
+    register.sign("sun")
+    await judge(fresh_database, T0 + SECOND)
     async with asking(fresh_database) as client:
         figures = (await get(client, "/coverage"))["figures"]
     assert figures["obligation"]["institutions"] == {

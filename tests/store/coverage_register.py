@@ -58,6 +58,15 @@ class Register:
         self.enter("CZ-1", "sun")
         self.enter("CZ-2", None)
 
+    def sign(self, institution: str) -> None:
+        """The regulator signs the zone plan as it is now."""
+        self.do(
+            "insert into zone_plan_signature (id, institution, digest, plan, version, signed_by)"
+            " select gen_random_uuid(), p.institution, repeat('0', 64), '{}', p.version, 'regulator'"
+            " from zone_plan p join institution i on i.key = p.institution where i.id = %s",
+            institution,
+        )
+
     def institution(self, id: str, type: str = "community_point") -> None:
         self.do(
             "insert into institution (id, division, type, title_zh, title_en, partition) values (%s, '1404', %s, '托', 'N', 3)",

@@ -13,7 +13,8 @@ order by r.filing_number
 -- what the API reads -----------------------------------------------------------------------------------------------
 
 -- name: overview
--- The register within the scope, and institutions that are not on it; their findings with every verdict that nobody renewed as unknown.
+-- The register within the scope, and institutions that are not on it; their findings with every green that nobody renewed, or that stands on a zone
+-- plan that nobody signed, as unknown.
 with place as (
     select r.filing_number, i.key, i.id::text as institution, coalesce(i.id::text, 'register:' || r.filing_number) as subject,
            coalesce(i.division, r.division) as division, coalesce(i.type, r.type) as type,
@@ -32,7 +33,8 @@ with place as (
     select p.*, c.checked_at,
            coalesce((select jsonb_agg(jsonb_build_array(t.basis, t.verdict, t.n))
                      from (select f.basis,
-                                  case when f.verdict = 'compliant' and (c.checked_at is null or c.checked_at < %(fresh_since)s)
+                                  case when f.verdict = 'compliant'
+                                            and (f.plan_not_signed or c.checked_at is null or c.checked_at < %(fresh_since)s)
                                        then 'unknown' else f.verdict end as verdict,
                                   count(*) as n
                            from finding f where f.subject = p.subject and f.known_to is null and f.true_to is null group by 1, 2) t), '[]') as counts
