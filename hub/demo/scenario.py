@@ -145,7 +145,7 @@ async def attest(city: City) -> str:
         digest = (await city.get(f"/institutions/{place}/zone-plan"))["digest"]
         await city.post(f"/institutions/{place}/zone-plan/signatures", {"digest": digest}, token=token)
     table = city.folder / "attested.csv"
-    table.write_text(ATTESTED.format(now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))), "utf-8")
+    table.write_text(ATTESTED.format(now=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())), "utf-8")
     await city.ctl("attest", "import", str(table), "--apply", token=token)
     return f"3 zone plans signed, {len(views)} cameras' views and {len(ATTESTED.splitlines()) - 1} papers attested"
 
@@ -436,10 +436,10 @@ async def proven(city: City) -> str:
     now = await city.get("/coverage/demo-home")
     mine = [row for row in now["findings"] if row["basis"] == "obligation" and row["verdict"] == "compliant"]
     papers = next(row for row in mine if row["clause_id"] == "SEC-01")
-    before = datetime.fromisoformat(papers["since"]) - timedelta(seconds=1)
+    before = datetime.fromisoformat(papers["since"]) - timedelta(milliseconds=1)
     then = await city.get("/coverage/demo-home", at=before.isoformat())
     held = {row["rule"]: row["verdict"] for row in then["findings"]}
-    _hold(held.get(papers["rule"]) == "unknown", f"a second before its paper it was {held.get(papers['rule'])}")
+    _hold(held.get(papers["rule"]) == "unknown", f"just before its paper it was {held.get(papers['rule'])}")
     bundle = city.folder / "demo-home.zip"
     today = datetime.now(timezone(timedelta(hours=8))).date().isoformat()
     export = ("--institution", "demo-home", "--from", today, "--to", today, "--out", str(bundle))
@@ -450,7 +450,7 @@ async def proven(city: City) -> str:
     bundle.write_bytes(whole)
     await city.anxin("evidence", "verify", str(bundle), expect=2)
     return (
-        f"{len(mine)} obligations with evidence; a second before its paper {papers['clause_id']} was unknown; "
+        f"{len(mine)} obligations with evidence; just before its paper {papers['clause_id']} was unknown; "
         "its bundle verifies offline, and with one bit flipped it does not"
     )
 

@@ -40,7 +40,7 @@ def test_the_city_is_planned_applied_and_applied_again_without_a_change(ctl: Com
     assert "Nothing to change" in again.out
 
 
-def test_the_city_has_three_devices_a_driver_one_over_onvif_and_an_institution_that_is_only_on_the_register(
+def test_the_city_has_three_devices_a_driver_two_over_onvif_and_an_institution_that_is_only_on_the_register(
     ctl: Command, server: Server
 ) -> None:
     ctl("apply", "-f", CITY, "--yes")
@@ -48,7 +48,7 @@ def test_the_city_has_three_devices_a_driver_one_over_onvif_and_an_institution_t
         "select n.driver, count(*) from device d join endpoint n on n.key = d.endpoint group by 1 order by 1"
     )
     assert [driver for driver, _ in counted] == ["modbus", "mqtt", "onvif", "serial", "snmp"]
-    assert all(count >= 3 or (driver, count) == ("onvif", 1) for driver, count in counted)
+    assert all(count >= 3 or (driver, count) == ("onvif", 2) for driver, count in counted)
     assert server.rows("select filing_number from register_entry where institution is null") == [("DEMO-140405-001",)]
 
 
