@@ -253,6 +253,7 @@ async def test_the_past_is_read_from_the_periods(ledger: Ledger, register: Regis
 async def test_the_overview_counts_by_basis_and_shows_what_nobody_renewed_as_unknown(
     ledger: Ledger, register: Register, fresh_database: str
 ) -> None:
+    register.sign("sun")
     await judge(ledger, T0)
     conn = await connect(fresh_database, "test", autocommit=True)
     async with conn:
