@@ -151,7 +151,7 @@ class Looker:
             back = loop.time()
             while True:
                 began = loop.time()
-                found = await ask(source.open(known.partitions, known.steady()), ANSWER)
+                found = await ask(source.open(known.steady()), ANSWER)
                 known.see(found, tuple(chains.standing()))
                 known.answered = loop.time()
                 chains.looked(began)

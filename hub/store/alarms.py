@@ -78,6 +78,16 @@ async def standing(conn: Connection, partition: int, lane: Lane) -> list[Alarm]:
         return [alarm_from(row) for row in await cur.fetchall()]
 
 
+async def standing_urgent(conn: Connection) -> dict[int, list[Alarm]]:
+    """The alarms of all urgent lanes that have not ended, by partition."""
+    found: dict[int, list[Alarm]] = {}
+    async with conn.transaction(), conn.cursor(row_factory=dict_row) as cur:
+        await cur.execute(_SQL["standing_urgent"])
+        for row in await cur.fetchall():
+            found.setdefault(row["partition"], []).append(alarm_from(row))
+    return found
+
+
 async def lock_all(cur: Cursor, ids: Sequence[UUID]) -> None:
     """Lock these alarms in the order in which everybody locks several."""
     await cur.execute(_SQL["lock_all"], [list(ids)])

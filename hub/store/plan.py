@@ -11,9 +11,10 @@ from hub.core.alarms import Alarm
 from hub.core.commissioning import Trial
 from hub.core.escalation import Plan, Policy
 from hub.core.rota import Calendar, Rota
-from hub.model import Lane, Micros, to_datetime, to_micros
-from hub.store import escalation, lanes, registry
+from hub.model import Micros, to_datetime, to_micros
+from hub.store import escalation, registry
 from hub.store.access import Bearer, bearers
+from hub.store.alarms import standing_urgent
 from hub.store.bell import Bell
 from hub.store.duty import load_calendar, load_rotas
 from hub.store.escalation import Cursor
@@ -124,11 +125,10 @@ class Source:
             known = await link_key(self.conn), await bearers(self.conn, to_datetime(now))
         return People(policies, responders, rotas, calendar, *known)
 
-    async def open(self, partitions: int, now: Micros) -> Open:
+    async def open(self, now: Micros) -> Open:
         """Alarms, escalations and tests as they stand; `now` by our own clock."""
         with translated():
-            found = {n: await lanes.load_alarms(self.conn, n, Lane.URGENT) for n in range(partitions)}
-            alarms = {n: [*of.values()] for n, of in found.items() if of}
+            alarms = await standing_urgent(self.conn)
             by_id = {alarm.id: alarm for of in alarms.values() for alarm in of}
             running, rounds = await self._escalations(by_id)
             tests = await (await self.conn.execute(_SQL["tests"])).fetchall()

@@ -10,6 +10,14 @@ select a.*, d.id as device_id
 from alarm a join device d on d.key = a.device join institution i on i.key = d.institution
 where i.partition = %(partition)s and d.lane = %(lane)s and a.ended_at is null
 
+-- name: standing_urgent
+-- of all partitions at once, and from the alarms to their devices: who joins the other way reads every device of the hub twice a second
+select i.partition, a.*, d.id as device_id
+from (select * from alarm where ended_at is null offset 0) a
+cross join lateral (select id, lane, institution from device where key = a.device limit 1) d
+join institution i on i.key = d.institution
+where d.lane = 'urgent'
+
 -- name: lock_all
 select 1 from alarm where id = any (%s::uuid[]) order by id for update
 
