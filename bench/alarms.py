@@ -1,7 +1,8 @@
 """A press at an edge until the webhook arrives, with a province's devices registered and its traffic beside it. `scripts/bench alarms`.
 
-280,000 devices behind 5,000 edges are registered in the hub's eight partitions, which one process serves (a second one pages), and all of them are alive: each edge
-beats in both lanes every 10 s, the rest of the 2,000 messages a second are readings. Then buttons behind a real edge are pressed one by one:
+280,000 devices behind 5,000 edges are registered in the hub's eight partitions, which one process serves (a second one pages). Their configurations
+are made, they are online, then the hub is restarted and they go on: each edge beats in both lanes every 10 s, the rest of the 2,000 messages a second
+are readings. Then buttons behind a real edge are pressed one by one:
 driver → spool (synced) → MQTT → judged, committed → escalation → webhook. The same presses before the others are registered stand beside it, and
 those in the first seconds, while every edge comes back at once to a hub that was restarted. It is measured when all devices are online and what is
 offered has been confirmed within half a second for ten seconds, or, saying so, when that has not come within `--within`. Where the goal is missed
@@ -26,7 +27,7 @@ from bench.installation import PROFILES, Installation, installation
 from bench.machine import children_seconds, cpu_seconds, facts, percentile
 from bench.press import Panel, Receiver, button_devices, lamp_edge, press_all, seed
 from hub.config import data_folder
-from hub.demo.programs import tool
+from hub.demo.programs import Program, tool
 from hub.registry import partition_of
 from hub.testing import eventually
 from tests import lampbus
@@ -43,6 +44,8 @@ P50, P99 = 100.0, 500.0
 SELDOM = 25
 """seconds; an edge that beats less often is offline"""
 PARTITIONS = 8
+INGEST = 2
+"""processes, as in docker-compose.yml"""
 CATALOGUE = [PROFILES, lampbus.PROFILES, data_folder("device-profiles")]
 
 
@@ -78,7 +81,12 @@ def register(place: Installation, devices: int) -> None:
         cur.execute(
             "insert into device_state (device, admin_state) select key, 'in_service' from device where id like 'place-%'"
         )
-        # they have been connected for a while: everything was heard before the hub was restarted
+        cur.execute("analyze")
+
+
+def connect(place: Installation) -> None:
+    """They have been connected for a while: everything was heard before the hub is restarted."""
+    with place.conn.cursor() as cur:
         cur.execute(
             "insert into series (device, point) select key, case profile when 'bench-meter' then 'a' else 'level' end from device"
             " where id like 'place-%' and kind = 'other'"
@@ -225,6 +233,20 @@ async def beside(place: Installation) -> dict[str, int]:
     return pids
 
 
+async def ingests(place: Installation, processes: int) -> dict[str, Program]:
+    """The processes that take in, each with its share of the partitions."""
+    made = {}
+    for number in range(processes):
+        mine = range(number, PARTITIONS, processes)
+        made[f"ingest {number}"] = await place.hub(CATALOGUE, "ingest", partitions=mine, within=180)
+    return made
+
+
+async def end(programs: Mapping[str, Program]) -> None:
+    for program in programs.values():
+        await program.stop()
+
+
 class Cost:
     """Processor time of the installation's processes between two looks, as shares of a core."""
 
@@ -288,6 +310,18 @@ async def is_steady(province: Province, within: float) -> bool:
     return await wait_until(lambda: province.sent - province.confirmed < province.rate / 2, within, 5)
 
 
+async def is_judged(pid: int, within: float) -> bool:
+    """Until the process of coverage has judged every institution anew and rests; False after `within`."""
+    before = cpu_seconds(pid)
+
+    def rests() -> bool:
+        nonlocal before
+        took, before = cpu_seconds(pid) - before, cpu_seconds(pid)
+        return took < 0.3  # of the two seconds between two looks
+
+    return await wait_until(rests, within, 3)
+
+
 class Run:
     """What stands while the rounds go on, and the buttons that are not pressed yet."""
 
@@ -333,7 +367,7 @@ async def highest(run: Run, below: int, count: int, devices: int, within: float)
     return step * found if found else None
 
 
-async def measure(count: int, devices: int, rate: int, within: float) -> bool:
+async def measure(count: int, devices: int, rate: int, within: float, processes: int) -> bool:
     """All rounds, printed; whether the goal is reached."""
     panel, receiver = Panel(), Receiver()
     device = await asyncio.start_server(panel.serve, "127.0.0.1", 0)
@@ -347,17 +381,16 @@ async def measure(count: int, devices: int, rate: int, within: float) -> bool:
 
     async with device, sink, installation() as place:
         password = seed(place, buttons, sink.sockets[0].getsockname()[1])
-        hub = await place.hub(CATALOGUE, "ingest", partitions=range(PARTITIONS), within=60)
+        hubs = await ingests(place, processes)
         programs = await beside(place)
         await lamp_edge(place, button_devices(buttons), device.sockets[0].getsockname()[1], password)
         await eventually(lambda: panel.edge is not None, 60, 0.05)
         await press(20)
         say("few devices, idle", await press(count))
-        await hub.stop()
+        await end(hubs)
         register(place, devices)
         began = time.perf_counter()
-        hub = await place.hub(CATALOGUE, "ingest", partitions=range(PARTITIONS), within=180)
-        programs = {"ingest": hub.pid, **programs}
+        hubs = await ingests(place, processes)
         started = time.perf_counter() - began
         edges = devices // EACH
         await wait_until(
@@ -365,6 +398,10 @@ async def measure(count: int, devices: int, rate: int, within: float) -> bool:
         )
         made = time.perf_counter() - began - started
         print(f"  all partitions after {started:.0f} s, {edges:,} configurations in {made:.0f} s", flush=True)
+        await end(hubs)
+        connect(place)
+        hubs = await ingests(place, processes)
+        programs = {name: hub.pid for name, hub in hubs.items()} | programs
         province = Province(place.engine.mqtt_url, devices // EACH, rate)
         run = Run(place, province, programs, press)
         async with province.talking():
@@ -373,7 +410,10 @@ async def measure(count: int, devices: int, rate: int, within: float) -> bool:
             alive = await come_to_life(place, province, devices, within)
             life = time.perf_counter() - began
             print(f"  {'all' if alive else 'NOT all'} online after {life:.0f} s", flush=True)
-            reached = await run.holds_at(rate, count, f"{devices:,} devices", within)
+            reached = await run.holds_at(rate, count, f"{devices:,} devices, coverage judges all anew", within)
+            judged = await is_judged(programs["coverage"], within)
+            reached = await run.holds_at(rate, count, f"{devices:,} devices", within) and reached
+            print(f"  coverage {'has judged all' if judged else 'still judges'}", flush=True)
             online = place.key("select count(*) from device_state where link_state = 'online'")
             print(f"  {online:,} online; goal at {rate:,} messages/s: {'reached' if reached else 'MISSED'}", flush=True)
             if not reached:
@@ -399,6 +439,9 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=DEVICES)
     parser.add_argument("--rate", type=int, default=RATE)
     parser.add_argument(
+        "--ingest", type=int, default=INGEST, help="processes that take in, each with its share of the partitions"
+    )
+    parser.add_argument(
         "--within", type=float, default=120.0, help="seconds for each: configurations, coming to life, becoming steady"
     )
     asked = parser.parse_args()
@@ -406,7 +449,7 @@ def main() -> int:
         facts()
         + "\n\n| from the device to the webhook | presses | p50 ms | p90 ms | p99 ms | max ms |\n|---|---|---|---|---|---|"
     )
-    return 0 if asyncio.run(measure(asked.presses, asked.devices, asked.rate, asked.within)) else 1
+    return 0 if asyncio.run(measure(asked.presses, asked.devices, asked.rate, asked.within, asked.ingest)) else 1
 
 
 if __name__ == "__main__":

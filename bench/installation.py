@@ -51,19 +51,18 @@ class Installation:
     ) -> Program:
         """`anxin serve` for these partitions, once it holds them."""
         line = [tool("anxin"), "serve", "--no-migrate", "--partitions", ",".join(map(str, partitions))]
+        before = self._sessions()
         made = await self.program(
             "hub", line + [word for role in roles for word in ("--role", role)], self.environment(profiles)
         )
-        await eventually(lambda: made.ended or self._leased(1 + 2 * len(partitions)), within, 0.05)
+        await eventually(lambda: made.ended or self._sessions() > before + 2 * len(partitions), within, 0.05)
         if made.ended:
             raise RuntimeError(made.last_words())
         return made
 
-    def _leased(self, sessions: int) -> bool:
-        row = self.conn.execute(
-            "select count(*) from pg_stat_activity where application_name ~ '^anxin-(hub|lane|lease)'"
-        ).fetchone()
-        return row is not None and row[0] >= sessions
+    def _sessions(self) -> int:
+        """Of hubs: one for the lease of each, one a lane."""
+        return self.key("select count(*) from pg_stat_activity where application_name ~ '^anxin-(hub|lane|lease)'")
 
     def users(self, *names: str) -> dict[str, str]:
         """A password at the broker for each."""

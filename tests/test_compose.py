@@ -30,7 +30,8 @@ from tests.ports import free_port
 TREE = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((TREE / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("hub", "paging", "coverage", "api")
+INGEST = ("hub", "hub-odd")
+OURS = (*INGEST, "paging", "coverage", "api")
 DOCKERFILE = (TREE / "Dockerfile").read_text("utf-8")
 
 
@@ -118,18 +119,28 @@ def test_ingest_paging_coverage_and_api_are_all_served_and_only_once() -> None:
         line = SERVICES[name]["command"]
         return {line[at + 1] for at, word in enumerate(line) if word == "--role"}
 
-    assert roles("hub") == {"ingest", "api"}
+    for name in INGEST:
+        assert roles(name) == {"ingest", "api"}
     assert roles("paging") == {"paging", "api"}
     assert roles("coverage") == {"coverage", "api"}
     assert roles("api") == {"api"}
     assert roles("auditor") == {"auditor"}
-    for name in ("hub", "paging", "coverage"):
+    for name in (*INGEST, "paging", "coverage"):
         assert "ports" not in SERVICES[name], (
             "the API of these is for their health checks, for metrics and for the standby"
         )
     assert SERVICES["api"]["environment"]["ANXIN_STANDBY_URL"] == "http://paging:8443"
     watched = json.loads(SERVICES["auditor"]["environment"]["ANXIN_WATCH"])
-    assert watched == [f"http://{name}:8443/readyz" for name in ("hub", "paging", "coverage", "api")]
+    assert watched == [f"http://{name}:8443/readyz" for name in OURS]
+
+
+def test_every_partition_of_a_new_hub_is_owned_by_one_process() -> None:
+    lines = [SERVICES[name]["command"] for name in INGEST]
+    owned = [int(number) for line in lines for number in line[line.index("--partitions") + 1].split(",")]
+    first = (TREE / "hub/store/migrations/versions/0001_spine.sql").read_text("utf-8")
+    found = re.search(r"insert into hub_setting values \('partitions', '(\d+)'\)", first)
+    assert found is not None
+    assert sorted(owned) == [*range(int(found[1]))]
 
 
 @pytest.mark.parametrize("name", [*OURS, "migrate"])
@@ -153,7 +164,7 @@ def test_the_environment_of_our_services_makes_settings(
     assert settings.database_url.get_secret_value().endswith("@timescaledb:5432/anxin")
     broker = parse_broker(settings.mqtt_url.get_secret_value())
     assert (broker.host, broker.port) == ("mosquitto", 1884)
-    knows = name in {"hub", "paging"}
+    knows = name in {*INGEST, "paging"}
     assert (broker.username == "hub") == knows, "only who ingests and who stands by knows the broker's password"
 
 
