@@ -38,6 +38,9 @@ BEHIND: Micros = 600_000_000
 LOOKS = 4_000
 """devices of a lane that one tick looks at, if need be: 30 ms, measured. When a whole partition falls silent or begins to be heard, all of its
 devices would be judged and written in one go, and everything else would stand still for a second; so they are within some ticks, in turn"""
+MOVES = 1_000
+"""devices of a lane whose state one tick moves by silence. After a restart of the hub most of a partition is heard again before its turn comes to be
+unknown for a moment, and is never written twice for nothing; a partition that really fell silent is told within half a minute (bulk: a tick a second)"""
 HOLD_POINT = "hold_seconds"
 """for how long an edge can keep what it reads, by its own reckoning"""
 UNPLACED = Verdict(LinkState.UNKNOWN, "unplaced")
@@ -103,18 +106,19 @@ def _judge_links(
     awake = state.stirred | {device.client for device in _tested(draft)}
     everybody = list(enumerate(draft.registry.behind[lane].items()))
     first = state.look_from % max(1, len(everybody))
-    looked = 0
+    looked = turned = 0
     for number, (client, devices) in everybody[first:] + everybody[:first]:
         behind = edges.get(client, _NO_CLIENT)
         known = None if client in awake else rests.get(client)
         if known is not None and known.holds(now, behind):
             continue
-        if looked >= LOOKS:
+        if looked >= LOOKS or turned >= MOVES:
             draft.look_from = number  # the next tick begins here: everybody has a turn
             break
         looked += len(devices)
         found = [(device, _verdict(state, device, now, behind)) for device in devices]
         moved = [_look(draft, device, verdict) for device, verdict in found]
+        turned += sum(moved)
         quiet = None
         if not any(moved):
             measures = [

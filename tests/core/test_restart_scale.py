@@ -9,23 +9,24 @@ import pytest
 
 from hub.core.lane import Live, State
 from hub.core.liveness import Beat, Verdict
-from hub.core.supervision import LOOKS, tick
+from hub.core.supervision import LOOKS, MOVES, tick
 from hub.model import AdminState, FunctionState, Lane, LinkState
 from hub.profiles import Profile, parse_profile
 from hub.registry import Client, Device, Registry
 from tests.core.lane_world import PROFILES, SECOND, T0, World, registry, sample
 
 DEVICES = int(os.environ.get("ANXIN_TEST_DEVICES", "20000"))
+SOME = 3 * LOOKS
 PER_SITE = 56
 ONLINE = Verdict(LinkState.ONLINE, "")
 
 
-def province(lane: Lane) -> tuple[Registry, State]:
+def province(lane: Lane, count: int = DEVICES) -> tuple[Registry, State]:
     """Institutions of 55 devices and an edge; all of them were online when the hub stopped."""
     of_lane = beating(1) if lane is Lane.URGENT else PROFILES["p-heat"]
     devices: dict[str, Device] = {}
     clients: dict[str, Client] = {}
-    for n in range(DEVICES):
+    for n in range(count):
         site = n // PER_SITE
         edge = f"edge-{site}"
         is_edge = n % PER_SITE == 0
@@ -63,7 +64,7 @@ def test_the_restart_of_a_hub_with_very_many_devices_makes_no_offline_alarm(lane
         raised += len(draft.transitions)
         draft.settle()
         states |= {(live.link.state, live.link.cause) for live in state.live.values()}
-    for _ in range(DEVICES // LOOKS + 1):  # so many ticks it takes to look at a partition that moved as a whole
+    for _ in range(DEVICES // MOVES + 1):  # so many ticks it takes to look at a partition that moved as a whole
         draft = tick(state, known, lane, now, T0, heard)
         raised += len(draft.transitions)
         draft.settle()
@@ -78,16 +79,57 @@ def test_a_partition_that_falls_silent_as_a_whole_is_looked_at_in_turns_and_nobo
     heard = dict.fromkeys(known.clients, T0)  # and nobody after
     devices = {device.id for device in known.devices.values() if not device.is_edge}
     now, silent = T0 + 10 * SECOND, 0
-    for _ in range(len(devices) // LOOKS + 1):
+    for _ in range(len(devices) // MOVES + 1):
         state.stirred.update(list(known.clients)[:3])  # who always wants a look takes nobody's turn
         draft = tick(state, known, Lane.BULK, now, T0 - 3600 * SECOND, heard)
         looked = len(draft.live.keys() & devices)
-        assert looked <= LOOKS + PER_SITE
+        assert looked <= MOVES + PER_SITE
         draft.settle()
         silent += looked
         now += SECOND // 2
     assert silent == len(devices)
     assert {state.live[name].link for name in devices} == {Verdict(LinkState.UNKNOWN, "edge")}
+
+
+def test_after_a_restart_whoever_is_heard_before_its_turn_comes_is_never_unknown() -> None:
+    known, state = province(Lane.BULK, SOME)
+    edges = list(known.clients)
+    behind: dict[str, list[str]] = {edge: [] for edge in edges}
+    for device in known.devices.values():
+        behind[device.client].append(device.id)
+    heard: dict[str, int] = {}
+    flapped = 0
+    for turn in range(SOME // MOVES + 10):  # the first five while they come back
+        now = T0 + turn * SECOND // 10
+        for edge in edges if turn >= 5 else edges[len(heard) : len(edges) * turn // 5]:
+            heard[edge] = now
+            state.beats[edge] = Beat(now, now, 900 * SECOND)
+            for name in behind[edge]:
+                state.live[name] = state.live[name]._replace(heard=now)
+        draft = tick(state, known, Lane.BULK, now, T0, heard)
+        flapped += sum(live.link != ONLINE for live in draft.live.values())
+        draft.settle()
+    assert 0 < flapped <= 5 * (MOVES + PER_SITE) + len(edges)
+    assert {live.link for live in state.live.values()} == {ONLINE}
+
+
+def test_where_nothing_moves_a_tick_looks_at_more_but_not_at_a_whole_partition() -> None:
+    known, state = province(Lane.BULK, SOME)
+    heard = dict.fromkeys(known.clients, T0)
+    state.beats.update({edge: Beat(T0, T0, 900 * SECOND) for edge in known.clients})
+
+    def look() -> int:
+        draft = tick(state, known, Lane.BULK, T0, T0 - 3600 * SECOND, heard)
+        draft.settle()
+        return len(draft.rests)
+
+    while look():
+        pass
+    state.rests.clear()
+    turns = [look() for _ in range(SOME // LOOKS + 2)]
+    assert turns[0] * (PER_SITE - 1) >= LOOKS
+    assert max(turns) <= LOOKS // (PER_SITE - 1) + 2
+    assert sum(turns) == len(known.clients)
 
 
 # how soon a dead device is missed --------------------------------------------------------------------------------------
