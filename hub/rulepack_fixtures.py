@@ -122,13 +122,14 @@ class RecordingText(_Model):
     gaps: Duration = 0
     bad: Duration = 0
     installed: Ago | None = None
-    newest: Ago = 0
+    newest: Ago | Literal["unknown"] = 0
     read: Ago = 0
 
     def fact(self, at: Micros) -> RecordingFact:
         """The core's fact."""
         return RecordingFact(
-            self.device, self.recorder, self.days, self.gaps / SECOND, None, at - self.newest, at - self.read,
+            self.device, self.recorder, self.days, self.gaps / SECOND, None,
+            None if self.newest == "unknown" else at - self.newest, at - self.read,
             self.bad / SECOND, None if self.installed is None else at - self.installed, self.possible,
         )  # fmt: skip
 
@@ -226,6 +227,8 @@ class Fixtures(_Model):
     passes: tuple[Site, ...] = Field(alias="pass", min_length=1)
     fails: tuple[Site, ...] = Field(alias="fail", min_length=1)
     unknown: tuple[Site, ...] = ()
+    exempt: tuple[Site, ...] = ()
+    """to which the rule does not apply, by its circumstance"""
 
 
 def load_fixtures(folders: Iterable[Path]) -> dict[str, Fixtures]:
@@ -269,6 +272,7 @@ def failures(packs: Sequence[RulePack], fixtures: dict[str, Fixtures]) -> list[s
             (Verdict.COMPLIANT, one.passes),
             (Verdict.NON_COMPLIANT, one.fails),
             (Verdict.UNKNOWN, one.unknown),
+            (Verdict.NOT_APPLICABLE, one.exempt),
         ):
             wrong += [message for site in sites for message in _judged_otherwise(packs, rule, site, at, expected)]
     return wrong

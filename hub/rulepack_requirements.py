@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from hub.core.coverage import requirements as core
-from hub.core.coverage.attestations import AttestationKind
+from hub.core.coverage.attestations import CIRCUMSTANCES, AttestationKind
 from hub.core.coverage.purposes import ZONE_SETS, ZonePurpose
 from hub.model import Micros, SignalClass
 from hub.profiles import Duration, Kind
@@ -34,6 +34,15 @@ Capabilities = Annotated[
 ]
 Zones = Annotated[tuple[ZonePurpose, ...], BeforeValidator(_zones, json_schema_input_type=_ONE_OR_MORE)]
 Word = Annotated[str, Field(pattern=_WORD)]
+
+
+def _is_circumstance(kind: AttestationKind) -> AttestationKind:
+    if kind not in CIRCUMSTANCES:
+        raise ValueError(f"is none of {', '.join(sorted(CIRCUMSTANCES))}")
+    return kind
+
+
+Circumstance = Annotated[AttestationKind, AfterValidator(_is_circumstance)]
 Kinds = Annotated[tuple[AttestationKind, ...], BeforeValidator(_listed, json_schema_input_type=_ONE_OR_MORE)]
 Classes = Annotated[tuple[SignalClass, ...], BeforeValidator(_listed, json_schema_input_type=_ONE_OR_MORE)]
 Amount = Annotated[float, Field(allow_inf_nan=False, ge=-1e9, le=1e9)]
@@ -131,7 +140,7 @@ class BoundsText(_Model):
     """`bounds`: a point's value, the days of recording, or the institution's area or capacity, at least `min` and at most `max`."""
 
     point: Word | None = None
-    of: Literal["recording_days", "area_m2", "capacity"] | None = None
+    of: Literal["recording_days", "area_m2", "capacity", "floor"] | None = None
     kinds: tuple[Kind, ...] = ()
     min: Amount | None = None
     max: Amount | None = None
@@ -140,21 +149,26 @@ class BoundsText(_Model):
     must_exist: bool = False
     excepted: Literal["legal_hold"] | None = Field(default=None, alias="except")
     gaps: Duration | None = None
+    newest_within: AnyPeriod = None
 
     @model_validator(mode="after")
     def _holds_together(self) -> "BoundsText":
         if (self.point is None) == (self.of is None):
-            raise ValueError("bounds is of exactly one: point, or of: recording_days, area_m2 or capacity")
+            raise ValueError("bounds is of exactly one: point, or of: recording_days, area_m2, capacity or floor")
         if self.min is None and self.max is None:
             raise ValueError("min, max: bounds has at least one of them")
         if self.min is not None and self.max is not None and self.max < self.min:
             raise ValueError("max: below min")
-        if self.of != "recording_days" and (self.excepted is not None or self.gaps is not None):
-            raise ValueError("except, gaps: only of recording_days")
+        if self.of != "recording_days" and (self.excepted or self.gaps or self.newest_within) is not None:
+            raise ValueError("except, gaps, newest_within: only of recording_days")
+        if self.newest_within is not None and self.min is None:
+            raise ValueError("newest_within: goes with a min of days")
         if self.of == "recording_days" and not self.capability:
             raise ValueError("capability: name what is recorded (video.live)")
         if self.of in ("area_m2", "capacity") and (self.capability or self.zones or self.must_exist):
             raise ValueError("capability, zones, must_exist: not of the institution's area or capacity")
+        if self.of == "floor" and (self.capability or not self.zones):
+            raise ValueError("zones, capability: of floor names zones and no capability")
         if self.kinds and self.point is None:
             raise ValueError("kinds: only of a point")
         return self
@@ -164,7 +178,7 @@ class BoundsText(_Model):
         return core.Bounds(
             self.of or "point", self.min, self.max, self.point or "", _set(self.kinds), _set(self.capability),
             _set(self.zones), self.must_exist,
-            self.excepted is not None, core.DAY if self.gaps is None else self.gaps,
+            self.excepted is not None, core.DAY if self.gaps is None else self.gaps, self.newest_within,
         )  # fmt: skip
 
 
@@ -179,6 +193,28 @@ class ProvenText(_Model):
     def to_core(self) -> core.Proven:
         """The core's value."""
         return core.Proven(_set(self.capability), self.within, _set(self.zones), self.must_exist)
+
+
+class WhenText(_Model):
+    """`when`: the circumstance in which alone the rule asks anything: `stated` by a person, or a device with any of the capabilities."""
+
+    stated: Circumstance | None = None
+    min: Annotated[Amount, Field(gt=0)] = 1.0
+    within: AnyPeriod = None
+    capability: Capabilities = ()
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "WhenText":
+        if (self.stated is None) == (not self.capability):
+            raise ValueError("when is of exactly one: stated, or capability")
+        if self.stated is None and (self.within is not None or self.min != 1.0):
+            raise ValueError("min, within: only of what is stated")
+        return self
+
+    def to_core(self) -> core.When:
+        """The core's value."""
+        stated = "" if self.stated is None else self.stated.value
+        return core.When(stated, self.min, self.within, _set(self.capability))
 
 
 class WhereText(_Model):
@@ -337,7 +373,7 @@ class RequirementText(_Model):
         """The evidence's greatest age as given; raises ValueError where it must be given and is not, or cannot be. Without one, liveness decides:
         how long a device may be silent is a matter of its profile."""
         [kind] = self._given()
-        if self.bounds is not None and self.bounds.of in ("area_m2", "capacity"):
+        if self.bounds is not None and self.bounds.of in ("area_m2", "capacity", "floor"):
             return None
         if given is None and kind in _DATED:
             raise ValueError(f"evidence_max_age: {kind} needs it: how old may what it looks at be?")

@@ -19,11 +19,12 @@ from hub.core.coverage.rules import BASIS_OF, Basis, Force, Module, Rule, RulePa
 from hub.errors import BadInput
 from hub.model import IDENTIFIER, Micros, to_micros
 from hub.profiles import Duration, Title
-from hub.rulepack_requirements import RequirementText
+from hub.rulepack_requirements import RequirementText, WhenText
 
 CHINA = timezone(timedelta(hours=8))
 FIXTURES = "fixtures"
-NOT_PACKS = frozenset({"clauses.yaml", "fire-risk.yaml"})
+CLAUSES = "clauses.yaml"
+NOT_PACKS = frozenset({CLAUSES, "fire-risk.yaml"})
 """files beside the packs that are none"""
 
 
@@ -53,6 +54,7 @@ class RuleText(_Model):
     tightens: Annotated[str, Field(pattern=IDENTIFIER)] | None = None
     replaces: Annotated[str, Field(pattern=IDENTIFIER)] | None = None
     ground: Title | None = None
+    when: WhenText | None = None
     requirement: RequirementText
 
     @model_validator(mode="after")
@@ -69,6 +71,8 @@ class RuleText(_Model):
             raise ValueError("replaces: not beside tightens")
         if (self.replaces is None) != (self.ground is None):
             raise ValueError("ground: a rule that replaces another says on what ground, and only such a rule")
+        if self.when is not None and self.requirement.none_in is not None:
+            raise ValueError("when: a prohibition holds in every circumstance")
         self.requirement.greatest_age(self.evidence_max_age)
         return self
 
@@ -97,6 +101,7 @@ class RuleText(_Model):
             replaces=self.replaces is not None,
             ground_zh="" if self.ground is None else self.ground.zh,
             ground_en="" if self.ground is None else self.ground.en,
+            when=None if self.when is None else self.when.to_core(),
         )
 
 

@@ -41,6 +41,7 @@ class Recording(BaseModel):
     full_at: Moment = Field(description="from when on the whole floor is asked for")
     installed_at: Moment
     read_at: Moment | None
+    newest_at: Moment | None = Field(description="of the newest picture; null: the recorder does not tell")
     updated_at: Moment
 
 

@@ -1,4 +1,5 @@
-"""`anxin rules`: are the rule packs well-formed, does every rule tell right from wrong, which contradict each other, and what does one ask?
+"""`anxin rules`: are the rule packs well-formed, does every rule tell right from wrong, which contradict each other, what does one ask, and who
+answers for which clause?
 
 Exit codes: 0 all hold, 1 a fixture does not, two rules cannot both be met, or there is no such rule, 2 a file cannot be read; every line names file
 and rule.
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hub.cli.columns import wrapped
 from hub.config import data_folder
 from hub.errors import BadInput
 
 if TYPE_CHECKING:
+    from hub.clauses import Clauses
     from hub.core.coverage.rules import Requirement, Rule, RulePack
 
 app = typer.Typer(help="规则包 Rule packs.", no_args_is_help=True)
@@ -41,12 +44,24 @@ def _loaded(places: list[Path]) -> "tuple[RulePack, ...]":
         raise typer.Exit(2) from None
 
 
+def _index(places: list[Path]) -> "Clauses | None":
+    from hub.clauses import load_clauses
+
+    try:
+        return load_clauses(places)
+    except (BadInput, OSError) as error:
+        print(f"anxin: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
 @app.command("check")
 def check(folders: Folders = None) -> None:
     """Load every pack, play every fixture, and report every two rules of which one decides.
 
-    Each rule must pass where it should and fail where it should; a floor above a ceiling that nobody decided is wrong.
+    Each rule must pass where it should and fail where it should; a floor above a ceiling that nobody decided is wrong. Where the packs have an index of
+    clauses, every clause is cited by a rule or stands there with its reason.
     """
+    from hub.clauses import gaps
     from hub.core.coverage.overlays import conflicts
     from hub.rulepack_fixtures import failures, load_fixtures
 
@@ -58,14 +73,23 @@ def check(folders: Folders = None) -> None:
         print(f"anxin: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     wrong = failures(packs, fixtures)
+    index = _index(places)
+    if index is not None:
+        wrong += gaps(index, packs)
     found = conflicts(packs)
     for conflict in found:
         if conflict.holds:
-            print(f"conflict ({conflict.kind}): {conflict.zh}\n  {conflict.en}")
+            _print(conflict.zh, f"conflict ({conflict.kind}): ", 2)
+            _print(conflict.en, "  ", 2)
         else:
-            wrong.append(f"conflict ({conflict.kind}): {conflict.zh}\n  {conflict.en}")
+            wrong.append(f"conflict ({conflict.kind}): {conflict.zh} {conflict.en}")
     for line in wrong:
-        print(line, file=sys.stderr)
+        print("\n".join(wrapped(line, indent=2)), file=sys.stderr)
+    if index is not None:
+        unjudged = len(index.unjudged)
+        print(
+            f"{len(index.keys)} clauses, {len(index.keys) - unjudged} judged by rules, {unjudged} with a reason why not"
+        )
     rules_held = sum(len(pack.rules) for pack in packs)
     print(
         f"{len(packs)} packs, {rules_held} rules, {len(fixtures)} fixtures, {len(found)} conflicts, {len(wrong)} wrong"
@@ -80,7 +104,7 @@ def list_rules(
     division: Annotated[str, typer.Option(help="only rules that may hold in this division")] = "",
     type: Annotated[str, typer.Option(help="only rules that hold institutions of this type")] = "",
 ) -> None:
-    """Every rule on a line: id, module, basis, force, catalogue key, whom it holds, title."""
+    """Every rule: id, module, basis, force, catalogue key, where it holds; below it its title."""
     packs = _loaded(folders or [data_folder("rule-packs")])
     count: Counter[str] = Counter()
     for pack in packs:
@@ -92,9 +116,9 @@ def list_rules(
             count[rule.basis.value] += 1
             where = rule.jurisdiction or "-"
             print(
-                f"{rule.id:<40} {rule.module.value:<10} {rule.basis.value:<14} {rule.force.value:<5} {rule.clause_id:<7}"
-                f" {where:<6} {rule.title_zh} {rule.title_en}"
+                f"{rule.id:<34} {rule.module.value:<9} {rule.basis.value:<14} {rule.force.value:<4} {rule.clause_id} {where}"
             )
+            _print(f"{rule.title_zh} {rule.title_en}", "    ", 4)
     print(", ".join(f"{n} {basis}s" for basis, n in sorted(count.items())) or "no rules")
 
 
@@ -110,13 +134,36 @@ def show(
         near = ", ".join(sorted(name for name in found if rule in name)[:10])
         print(f"anxin: there is no rule {rule!r}{f'; near it: {near}' if near else ''}", file=sys.stderr)
         raise typer.Exit(1)
-    for line in _shown(*found[rule], packs):
-        print(line)
+    for name, value in _shown(*found[rule], packs):
+        _print(value, f"{name:<14} ", 15)
 
 
-def _shown(pack: "RulePack", rule: "Rule", packs: "tuple[RulePack, ...]") -> list[str]:
+@app.command("clauses")
+def clauses(folders: Places = None) -> None:
+    """Every clause of the index: the rules that judge it, or why none does."""
+    places = folders or [data_folder("rule-packs")]
+    packs, index = _loaded(places), _index(places)
+    if index is None:
+        print("anxin: there is no index of clauses (clauses.yaml) beside these packs", file=sys.stderr)
+        raise typer.Exit(1)
+    excused = {one.id: one for one in index.unjudged}
+    for key in sorted(index.keys):
+        judged = [rule.id for pack in packs for rule in pack.rules if rule.clause_id == key]
+        said = ", ".join(judged)
+        if key in excused:
+            reason = index.reasons.get(excused[key].reason)
+            said = f"{excused[key].reason}: " + ("" if reason is None else f"{reason.zh} {reason.en}")
+            said += f" ({', '.join(excused[key].rules)})" if excused[key].rules else ""
+        _print(said or "?", f"{key}  ", 8)
+
+
+def _print(text: str, first: str, indent: int) -> None:
+    print("\n".join(wrapped(text, first, indent)))
+
+
+def _shown(pack: "RulePack", rule: "Rule", packs: "tuple[RulePack, ...]") -> list[tuple[str, str]]:
     from hub.core.coverage.overlays import conflicts
-    from hub.core.coverage.wording import asked_for, period
+    from hub.core.coverage.wording import asked_for, circumstance, period
     from hub.model import to_datetime
     from hub.rulepacks import CHINA
 
@@ -134,13 +181,14 @@ def _shown(pack: "RulePack", rule: "Rule", packs: "tuple[RulePack, ...]") -> lis
         ("holds", f"{since} – {last}".strip(" –") + f", division {rule.jurisdiction or 'any'}"),
         ("types", ", ".join(sorted(rule.institution_types)) or "all"),
         ("asks", f"{asked_zh} / {asked_en}"),
+        *([] if rule.when is None else [("only where", " / ".join(circumstance(rule.when)))]),
         ("requirement", _written(rule.requirement)),
         ("evidence", age or "as the requirement and the devices' profiles say"),
         ("to remedy", f"{rule.days_to_remedy} days"),
         ("stands in for", rule.overrides + ground if rule.overrides else "-"),
     ]
     met = [one for one in conflicts(packs) if rule.id in (one.first.id, one.second.id)]
-    return [f"{name:<14} {value}" for name, value in rows] + [f"{'conflict':<14} {one.zh}; {one.en}" for one in met]
+    return rows + [("conflict", f"{one.zh}; {one.en}") for one in met]
 
 
 def _written(requirement: "Requirement") -> str:

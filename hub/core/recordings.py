@@ -93,6 +93,7 @@ def floor_by(packs: Sequence[RulePack]) -> FloorOf:
         if isinstance(rule.requirement, Bounds)
         and rule.requirement.of == "recording_days"
         and rule.requirement.minimum is not None
+        and rule.when is None
     ]
 
     def floor(division: str, institution_type: str, at: Micros) -> float:
@@ -107,14 +108,23 @@ def needed_days(floor: float, installed_at: Micros, at: Micros) -> float:
     return min(floor, max(0.0, (at - installed_at) / DAY))
 
 
-def counted_days(days: float, gap_seconds: float, bad_seconds: float) -> float:
-    """Days that count: without gaps and without what shows nothing. Both may be the same hours, then they are taken away twice: never too green."""
-    return max(0.0, days - (max(0.0, gap_seconds) + max(0.0, bad_seconds)) / _SECONDS)
+def lost_days(gap_seconds: float, bad_seconds: float, newest_at: Micros | None, read_at: Micros | None) -> float:
+    """Days without a usable picture at most: gaps, black or frozen ones, and since the newest picture. They may be the same hours, then they are
+    taken away more than once: never too green."""
+    return (max(0.0, gap_seconds) + max(0.0, bad_seconds)) / _SECONDS + silent_days(newest_at, read_at)
 
 
-def is_enough(counted: float, floor: float, installed_at: Micros, at: Micros) -> bool:
-    """Whether so many days are what is asked for, give or take a day."""
-    return counted + TOLERANCE_DAYS >= needed_days(floor, installed_at, at)
+def silent_days(newest_at: Micros | None, read_at: Micros | None) -> float:
+    """Days from the newest picture to when that was read; 0 where either is not known."""
+    return 0.0 if newest_at is None or read_at is None else max(0.0, (read_at - newest_at) / DAY)
+
+
+def is_enough(days: float, missing: float, needed: float, allowed: float = TOLERANCE_DAYS) -> bool:
+    """Whether so many days, of which `missing` have no usable picture, are what is asked for, give or take `allowed` days (decision 0390).
+
+    What is held beyond what is asked for makes up for nothing that is missing within it.
+    """
+    return max(0.0, needed - days) + missing <= allowed
 
 
 def trend(history: Sequence[Held], at: Micros) -> float | None:
@@ -137,9 +147,10 @@ def forecast(history: Sequence[Held], missing_days: float, floor: float, install
     past = [one for one in history if one.at <= at and math.isfinite(one.days)]
     if not past:
         return Forecast(Outlook.UNKNOWN, None, needed, None, None, full_at, None)
-    counted = max(0.0, max(past, key=_at).days - missing_days)
+    held = max(past, key=_at).days
+    counted = max(0.0, held - missing_days)
     slope = trend(past, at)
-    if counted + TOLERANCE_DAYS < needed:
+    if not is_enough(held, missing_days, needed):
         return Forecast(Outlook.SHORT, counted, needed, slope, at, full_at, counted)
     if slope is None or slope > GROWING:
         outlook = Outlook.GROWING if needed < floor else Outlook.HOLDS
@@ -181,6 +192,8 @@ class Recorder:
     history: tuple[Held, ...] = ()
     gap_seconds: float = 0.0
     read_at: Micros | None = None
+    newest_at: Micros | None = None
+    """of the newest picture, where the device tells of it"""
 
     @property
     def days(self) -> float | None:
@@ -201,6 +214,7 @@ class State:
     bad_seconds: float
     installed_at: Micros
     read_at: Micros | None
+    newest_at: Micros | None
     forecast: Forecast
 
 
@@ -234,14 +248,15 @@ def _recorder_of(camera: Camera, by_id: dict[str, Recorder], recorders: Sequence
 def _state(camera: Camera, recorder: Recorder | None, fellows: Sequence[Camera], floor: float, at: Micros) -> State:
     if recorder is None:
         nothing = forecast((), 0.0, floor, camera.installed_at, at)
-        return State(camera.device, None, None, None, 0.0, camera.bad_seconds, camera.installed_at, None, nothing)
+        return State(camera.device, None, None, None, 0.0, camera.bad_seconds, camera.installed_at, None, None, nothing)
     youngest = max(one.installed_at for one in fellows)
-    missing = (recorder.gap_seconds + camera.bad_seconds) / _SECONDS
+    missing = lost_days(recorder.gap_seconds, camera.bad_seconds, recorder.newest_at, recorder.read_at)
     days, age = recorder.days, max(0.0, (at - camera.installed_at) / DAY)
-    explained = days is not None and camera.installed_at < youngest and is_enough(days, floor, youngest, at)
+    explained = days is not None and camera.installed_at < youngest
+    explained = explained and is_enough(days or 0.0, 0.0, needed_days(floor, youngest, at))
     told = forecast(recorder.history, missing, floor, youngest if explained else camera.installed_at, at)
     possible = max(days, age) if explained and days is not None else days
     return State(
         camera.device, recorder.device, days, possible, recorder.gap_seconds, camera.bad_seconds,
-        camera.installed_at, recorder.read_at, told,
+        camera.installed_at, recorder.read_at, recorder.newest_at, told,
     )  # fmt: skip

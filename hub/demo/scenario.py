@@ -116,17 +116,26 @@ async def commission(city: City) -> str:
 
 
 ATTESTED = """\
-机构,类别,时间,区域,编号,备注
-demo-home,提示标识,{now},room,,
-demo-home,监护人同意与儿童个人信息规则,{now},,DEMO-HOME-C-1,演示
-demo-home,个人信息保护影响评估,{now},,DEMO-HOME-P-1,演示
-demo-center,提示标识,{now},activity,,
-demo-center,提示标识,{now},reception,,
-demo-center,提示标识,{now},entrance,,
-demo-center,备案回执,{now},,DEMO-140403-001,演示
-demo-center,应急预案,{now},,DEMO-CENTER-E-1,演示
+机构,类别,时间,区域,编号,数值,备注
+demo-home,提示标识,{now},room,,,
+demo-home,备案回执,{now},,DEMO-140404-001,,演示
+demo-home,监护人同意与儿童个人信息规则,{now},,DEMO-HOME-C-1,,演示
+demo-home,个人信息保护影响评估,{now},,DEMO-HOME-P-1,,演示
+demo-home,评估与处理记录留存,{now},,,,演示
+demo-home,委托他人处理个人信息,{now},,,1,演示
+demo-home,委托处理个人信息合同,{now},,DEMO-HOME-D-1,,演示
+demo-home,属视频条例第七条系统,{now},,,0,演示
+demo-home,使用人脸识别,{now},,,0,演示
+demo-home,存储人脸人数,{now},,,0,演示
+demo-center,提示标识,{now},activity,,,
+demo-center,提示标识,{now},reception,,,
+demo-center,提示标识,{now},entrance,,,
+demo-center,使用燃气,{now},kitchen,,0,演示：电磁灶
+demo-center,备案回执,{now},,DEMO-140403-001,,演示
+demo-center,应急预案,{now},,DEMO-CENTER-E-1,,演示
 """
-"""What a keeper would hand in as a table: enough for the home-based point, and not for the centre, whose list of what is missing stays."""
+"""What a keeper would hand in as a table, and what the regulator says of circumstances: enough for the home-based point, and not for the centre, whose
+list of what is missing stays."""
 
 
 async def attest(city: City) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from hub.core.coverage.attestations import DOCUMENTS, NUMBERED, AttestationKind
+from hub.core.coverage.attestations import DAILY, DOCUMENTS, NUMBERED, AttestationKind
 from hub.core.coverage.facts import (
     Arming,
     Attestation,
@@ -32,6 +32,7 @@ from hub.store.rows import Row, all_rows
 
 _SQL = queries("coverage_facts")
 _KINDS = [kind.value for kind in AttestationKind]
+_DAILY = sorted(kind.value for kind in DAILY)
 _NUMBERED = NUMBERED | DOCUMENTS
 """kinds whose number is that of a paper; what somebody writes there for another kind may be anything, also a name"""
 _OPEN_DAYS = 8
@@ -92,7 +93,7 @@ class Facts:
         return (*found, *map(_unconnected, unconnected))
 
     async def _read(self, keys: Sequence[int]) -> _Read:
-        asked = {"keys": list(keys), "kinds": _KINDS, "points": self._points}
+        asked = {"keys": list(keys), "kinds": _KINDS, "daily": _DAILY, "points": self._points}
 
         async def rows(name: str) -> list[Row]:
             return await all_rows(self._conn, _SQL[name], asked)
@@ -281,7 +282,7 @@ def _recording(row: recordings.RecordingRow) -> RecordingFact | None:
         row.days,
         row.gap_seconds,
         oldest_at=None,
-        newest_at=None,
+        newest_at=row.newest_at,
         read_at=row.read_at,
         bad_seconds=row.bad_seconds,
         installed_at=row.installed_at,

@@ -91,8 +91,10 @@ def _recorders(devices: Sequence[Row], figures: Sequence[Row]) -> list[Recorder]
         mine = [one for one in figures if one["device"] == row["key"]]
         history = tuple(Held(to_micros(one["read_at"]), one["days"]) for one in mine if one["days"] is not None)
         gaps = next((one["gap_seconds"] for one in reversed(mine) if one["gap_seconds"] is not None), 0.0)
-        read_at = history[-1].at if history else None
-        found.append(Recorder(row["id"], to_micros(row["installed_at"]), history, gaps, read_at))
+        told = next((one for one in reversed(mine) if one["days"] is not None), None)
+        read_at = None if told is None else to_micros(told["read_at"])
+        newest_at = None if told is None or told["newest_at"] is None else to_micros(told["newest_at"])
+        found.append(Recorder(row["id"], to_micros(row["installed_at"]), history, gaps, read_at, newest_at))
     return found
 
 
@@ -106,7 +108,7 @@ def _row(one: State, floor: float) -> dict[str, Any]:
         "needed_days": told["needed"],
         **{key: told[key] for key in ("a_day", "short_at", "full_at", "days_then")},
     }
-    moments = ("installed_at", "read_at", "short_at", "full_at")
+    moments = ("installed_at", "read_at", "newest_at", "short_at", "full_at")
     return given | {key: None if given[key] is None else to_datetime(given[key]).isoformat() for key in moments}
 
 
@@ -120,6 +122,7 @@ class RecordingRow(NamedTuple):
     gap_seconds: float
     bad_seconds: float
     read_at: Micros | None
+    newest_at: Micros | None
     installed_at: Micros
 
 
@@ -127,10 +130,9 @@ async def recordings(conn: Connection, institutions: Collection[int]) -> dict[in
     """How the recordings of these institutions (their keys) stand, as last rolled up."""
     found: dict[int, list[RecordingRow]] = {key: [] for key in institutions}
     for row in await all_rows(conn, _SQL["facts"], {"keys": list(institutions)}):
-        read_at = row.pop("read_at")
         moments: dict[str, Any] = {
-            "read_at": None if read_at is None else to_micros(read_at),
-            "installed_at": to_micros(row.pop("installed_at")),
+            name: None if (at := row.pop(name)) is None else to_micros(at)
+            for name in ("read_at", "newest_at", "installed_at")
         }
         found[row.pop("institution")].append(RecordingRow(**row, **moments))
     return found

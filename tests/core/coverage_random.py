@@ -27,6 +27,7 @@ from hub.core.coverage.rules import (
     Requirement,
     ShareCovered,
     TimeBound,
+    When,
 )
 from hub.model import SECOND, AdminState, FunctionState, LinkState
 from tests.core.coverage_city import NOW
@@ -140,13 +141,14 @@ bounds = st.one_of(
     st.builds(
         Bounds, st.just("recording_days"), st.sampled_from([30.0, 90.0]), st.none() | st.just(120.0),
         capabilities=st.just(frozenset({"video.live"})), zones=_anywhere, must_exist=st.booleans(),
-        hold_excepted=st.booleans(), gaps=st.sampled_from([0, DAY]),
+        hold_excepted=st.booleans(), gaps=st.sampled_from([0, DAY]), newest_within=st.none() | length,
     ),
     st.builds(
         Bounds, st.just("point"), st.none() | st.just(1.0), st.just(90.0), st.just("battery"),
         capabilities=st.just(frozenset[str]()) | _capabilities, zones=_anywhere, must_exist=st.booleans(),
     ),
     st.builds(Bounds, st.sampled_from(["area_m2", "capacity"]), st.just(30.0), st.none() | st.just(80.0)),
+    st.builds(Bounds, st.just("floor"), st.none() | st.just(1.0), st.just(1.0), zones=_zones, must_exist=st.booleans()),
 )  # fmt: skip
 proven = st.builds(Proven, _capabilities, length, _anywhere, st.booleans())
 attested = st.one_of(
@@ -178,6 +180,10 @@ time_bound = st.builds(
     st.sampled_from([SECOND, HOUR, 3 * DAY]),
     st.none() | st.just(0.5),
 )
+when = st.none() | st.one_of(
+    st.builds(When, st.sampled_from(["sign", "patrol"]), st.sampled_from([1.0, 2.0]), st.none() | length),
+    st.builds(When, capabilities=_capabilities),
+)  # fmt: skip
 KINDS_ASKED: tuple[st.SearchStrategy[Requirement], ...] = (
     at_least, share_covered, independent, none_in, bounds, proven, attested, documents, always_armed, time_bound,
 )  # fmt: skip

@@ -225,6 +225,11 @@ def recorded(days: float, **changes: Any) -> RecordingFact:
         (recorded(95, bad_seconds=3 * 86_400.0), RED, "gaps"),
         (recorded(95, gap_seconds=3600.0), GREEN, "recorded"),
         (recorded(95, newest_at=NOW - 5 * DAY), RED, "gaps"),
+        (
+            recorded(95, newest_at=NOW - DAY // 2, gap_seconds=86_400.0 / 2 + 1),
+            UNKNOWN,
+            "gaps",
+        ),  # may be the same hours
         (recorded(71, possible=95.0), UNKNOWN, "days_unproven"),
         (recorded(71, possible=80.0), RED, "too_short"),
         (recorded(0.0, installed_at=NOW), UNKNOWN, "days_unproven"),
@@ -238,9 +243,29 @@ def test_days_of_recording(fact: RecordingFact, expected: Verdict, reason: str) 
     assert (found.verdict, found.parts[0].devices[0].reason) == (expected, reason)
 
 
+@pytest.mark.parametrize(
+    ("fact", "expected", "reason"),
+    [
+        (recorded(95, newest_at=NOW - DAY), GREEN, "recorded"),
+        (recorded(95, newest_at=NOW - DAY - 1), RED, "stopped"),
+        (recorded(500, newest_at=NOW - 5 * DAY, possible=600.0), RED, "stopped"),
+        (recorded(95, newest_at=None), UNKNOWN, "newest_unknown"),
+        (recorded(71, newest_at=None), RED, "too_short"),
+        (recorded(float("nan"), newest_at=NOW - 5 * DAY), UNKNOWN, "no_value"),
+    ],
+)
+def test_a_recorder_that_stopped_is_no_proof_and_one_that_does_not_tell_is_not_either(
+    fact: RecordingFact, expected: Verdict, reason: str
+) -> None:
+    found = finding(replace(HELD, maximum=None, newest_within=DAY), some(CAMERA, recordings=(fact,)), 2 * DAY)
+    assert (found.verdict, found.parts[0].devices[0].reason) == (expected, reason)
+
+
 def test_gaps_that_may_lie_before_what_is_asked_leave_it_unknown() -> None:
     month = replace(HELD, minimum=30.0)
     assert verdict(month, some(CAMERA, recordings=(recorded(95, gap_seconds=3 * 86_400.0),)), DAY) is UNKNOWN
+    # what is missing since the newest picture lies nowhere else
+    assert verdict(month, some(CAMERA, recordings=(recorded(95, newest_at=NOW - 3 * DAY),)), DAY) is RED
 
 
 def test_a_camera_that_no_recorder_knows_is_unknown_and_no_camera_at_all_too() -> None:
@@ -297,6 +322,21 @@ def test_the_area_and_the_capacity_of_an_institution_have_bounds_too() -> None:
     assert verdict(Bounds("area_m2", 30), some(area_m2=29.9)) is RED
     assert verdict(Bounds("area_m2", 30), some()) is UNKNOWN
     assert verdict(Bounds("capacity", None, 5), some(capacity=6)) is RED
+
+
+def test_a_zone_lies_on_a_floor_within_bounds() -> None:
+    asked = Bounds("floor", 1, 3, zones=frozenset({"activity_room"}), must_exist=True)
+
+    def on(*floors: str) -> InstitutionFacts:
+        zones = (ZoneFact(f"z-{n}", "activity_room", "甲", "A", floor) for n, floor in enumerate(floors))
+        return replace(some(), zones=(*zones, ZoneFact("far", "office", "乙", "B", "9")))
+
+    assert verdict(asked, on("1", "3")) is GREEN
+    assert verdict(asked, on("1", "4")) is RED
+    assert verdict(asked, on("-1")) is RED
+    assert verdict(asked, on("1", "")) is UNKNOWN
+    assert verdict(asked, on()) is UNKNOWN
+    assert verdict(replace(asked, must_exist=False), on()) is NONE
 
 
 # proven, always_armed

@@ -1,6 +1,7 @@
 """The proof of recordings: what counts, what is asked for of a young camera, and when it will be too little."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,14 +12,17 @@ from hub.core.coverage.rules import Basis, Force, Rule, RulePack
 from hub.core.recordings import (
     DAY,
     TOLERANCE_DAYS,
+    Camera,
     Forecast,
     Held,
     Outlook,
-    counted_days,
+    Recorder,
     floor_by,
     forecast,
     is_enough,
+    lost_days,
     needed_days,
+    states,
     trend,
 )
 
@@ -36,18 +40,36 @@ def _forecast(values: Sequence[float], age: float, missing: float = 0.0) -> Fore
 
 
 def test_a_camera_twenty_days_old_with_twenty_days_is_compliant_so_far_and_with_fifteen_it_is_not() -> None:
-    at = INSTALLED + 20 * DAY
-    assert is_enough(20.0, 90, INSTALLED, at)
-    assert is_enough(19.2, 90, INSTALLED, at)
-    assert not is_enough(15.0, 90, INSTALLED, at)
-    assert not is_enough(20.0, 90, INSTALLED, INSTALLED + 200 * DAY)
+    needed = needed_days(90, INSTALLED, INSTALLED + 20 * DAY)
+    assert needed == 20.0
+    assert is_enough(20.0, 0.0, needed)
+    assert is_enough(19.2, 0.0, needed)
+    assert not is_enough(15.0, 0.0, needed)
+    assert not is_enough(20.0, 0.0, needed_days(90, INSTALLED, INSTALLED + 200 * DAY))
 
 
 def test_gaps_and_black_or_frozen_pictures_do_not_count() -> None:
-    assert counted_days(90.0, 0, 0) == 90.0
-    assert counted_days(90.0, 86_400, 2 * 86_400) == 87.0
-    assert counted_days(0.5, 86_400, 0) == 0.0
-    assert not is_enough(counted_days(91.0, 0, 3 * 86_400), 90, INSTALLED, INSTALLED + 300 * DAY)
+    assert lost_days(0, 0, None, None) == 0.0
+    assert lost_days(86_400, 2 * 86_400, INSTALLED, INSTALLED + DAY) == 4.0
+    assert not is_enough(91.0, lost_days(0, 3 * 86_400, None, None), 90)
+
+
+def test_what_is_held_beyond_the_floor_makes_up_for_no_day_that_is_dark_and_both_lacks_share_one_allowance() -> None:
+    assert is_enough(120.0, 1.0, 90)
+    assert not is_enough(120.0, 20.0, 90)
+    assert is_enough(89.5, 0.5, 90)
+    assert not is_enough(89.5, 0.6, 90)
+    assert _forecast([120.0] * 6, age=400, missing=20).outlook is Outlook.SHORT
+
+
+def test_a_recorder_that_stopped_two_days_ago_is_short_whatever_it_holds() -> None:
+    at = INSTALLED + 400 * DAY
+    nvr = Recorder("nvr", INSTALLED, tuple(_history([95.0] * 6, 400)), read_at=at, newest_at=at - DAY // 2)
+    cam = Camera("cam", INSTALLED, recorded_by="nvr")
+    [runs] = states([cam], [nvr], 90, at)
+    [stopped] = states([cam], [replace(nvr, newest_at=at - 2 * DAY)], 90, at)
+    assert (runs.forecast.outlook, runs.newest_at) == (Outlook.HOLDS, at - DAY // 2)
+    assert (stopped.forecast.outlook, stopped.newest_at) == (Outlook.SHORT, at - 2 * DAY)
 
 
 def test_a_young_camera_that_keeps_every_day_has_no_shortfall_in_sight() -> None:

@@ -86,6 +86,12 @@ def test_what_people_read_is_chinese_first(profile: Profile) -> None:
         assert text.en.isascii() or "°" in text.en, text
 
 
+def test_whoever_tells_how_many_days_it_holds_tells_whether_it_still_records() -> None:
+    tells = [one for one in PROFILES.values() if "video.record" in one.capabilities and "days" in one.points]
+    assert tells
+    assert [one.profile for one in tells if "newest_age" not in one.points] == []
+
+
 def test_every_kind_of_device_has_a_profile() -> None:
     assert {profile.kind for profile in PROFILES.values()} >= set(Kind) - {Kind.OTHER}
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from hub.config import data_folder
-from hub.core.coverage.facts import DeviceFact, InstitutionFacts, ZoneFact
+from hub.core.coverage.facts import Attestation, DeviceFact, InstitutionFacts, ZoneFact
 from hub.core.coverage.judge import check
 from hub.core.coverage.requirements import AtLeast, NoneIn
 from hub.core.coverage.rollup import verdicts
@@ -19,6 +19,8 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "provisioning" / "manifests"
 PROFILES = load_profiles([data_folder("device-profiles")])
 PACKS = load_rule_packs([data_folder("rule-packs")])
 NOW = 1_795_000_000_000_000
+COOKS_WITHOUT_GAS = Attestation("gas", "gas_in_use", NOW, value=0.0)
+"""as the demo's regulator states it"""
 
 
 def institution(folder: str, id: str) -> dict[str, Any]:
@@ -44,7 +46,9 @@ def facts(of: dict[str, Any], offline: str = "") -> InstitutionFacts:
                 AdminState.IN_SERVICE, NOW, link, NOW, FunctionState.OK, NOW, NOW,
             )
         )  # fmt: skip
-    return InstitutionFacts(of["id"], of["division"], of["type"], True, zones, tuple(devices))
+    return InstitutionFacts(
+        of["id"], of["division"], of["type"], True, zones, tuple(devices), attestations=(COOKS_WITHOUT_GAS,)
+    )
 
 
 def judged(of: InstitutionFacts, requirement: type[AtLeast | NoneIn]) -> set[Verdict]:

@@ -93,6 +93,9 @@ async def test_what_recorders_and_cameras_said_becomes_days_that_count_with_a_da
         site.read("nvr", "days", n, 94 + n / 2)
         site.read("nvr-2", "days", n, 20.0 - n)
     site.read("nvr", "gap_seconds", 0.1, 3600)
+    site.read("nvr", "newest_age", 0.25, 864)
+    site.read("nvr-2", "newest_age", 0.5, 864)
+    site.read("nvr-2", "newest_age", 0.25, 0, quality=250)  # what it said before holds no more
     site.read("cam", "black", 2.0, 1.0)
     site.read("cam", "frozen", 2.0, 1.0)  # at the same time: counted once
     site.read("cam", "black", 1.75, 0.0)
@@ -114,10 +117,12 @@ async def test_what_recorders_and_cameras_said_becomes_days_that_count_with_a_da
     assert set(found) == {"cam", "new", "old", "lost"}
     cam = found["cam"]
     assert (cam["days"], cam["gap_seconds"], cam["bad_seconds"]) == (94.0, 3600.0, pytest.approx(12 * 3600.0))
-    assert cam["counted_days"] == pytest.approx(94 - 13 / 24)
+    assert cam["counted_days"] == pytest.approx(94 - 13 / 24 - 0.26, abs=1e-6)
+    assert cam["newest_at"] == to_datetime(NOON - 1 - round(0.26 * DAY))
+    assert found["new"]["newest_at"] is None
     assert (cam["outlook"], cam["a_day"]) == ("shrinking", pytest.approx(-0.5))
     assert cam["short_at"] == pytest.approx(
-        to_datetime(NOON) + timedelta(days=(94 - 13 / 24 - 89) / 0.5), abs=timedelta(seconds=1)
+        to_datetime(NOON) + timedelta(days=(94 - 13 / 24 - 0.26 - 89) / 0.5), abs=timedelta(seconds=1)
     )
     assert (found["new"]["outlook"], found["new"]["days"], found["new"]["possible"]) == ("growing", 20.0, 20.0)
     # the recorder tells only its worst, the new camera's: of the old one twenty days are proven and four hundred possible
@@ -129,6 +134,7 @@ async def test_what_recorders_and_cameras_said_becomes_days_that_count_with_a_da
         facts = (await recordings(conn, [key]))[key]
         assert [one.device for one in facts] == ["cam", "lost", "new", "old"]
         assert facts[0].bad_seconds == pytest.approx(12 * 3600.0)
+        assert (facts[0].newest_at, facts[2].newest_at) == (NOON - 1 - round(0.26 * DAY), None)
         asked: dict[str, Any] = {
             "limit": 10,
             "after": None,

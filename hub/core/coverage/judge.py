@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hub.core.coverage import sentences
+from hub.core.coverage.circumstances import limited
 from hub.core.coverage.facts import InstitutionFacts
 from hub.core.coverage.findings import Finding
 from hub.core.coverage.index import Index
@@ -78,6 +79,8 @@ def _judge(planned: Planned, index: Index, plan_signed: bool) -> Finding:
         judged = Judged(Verdict.NOT_APPLICABLE, "prohibited", ())
     else:
         judged = _required(planned.requirement, rule.evidence_max_age, index)
+        if rule.when is not None:
+            judged = limited(judged, rule.when, index)
     verdict, reason, parts = judged
     zh, en = sentences.of(rule, verdict, reason, parts)
     unsigned = planned.on_zones and not plan_signed

@@ -3,18 +3,16 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from hub.core.coverage.facts import Arming, Contribution, DeviceFact, RecordingFact, Value
+from hub.core.coverage.facts import Arming, Contribution, DeviceFact, RecordingFact, Value, ZoneFact
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
 from hub.core.coverage.index import SKEW, Index, fresh, rows_of
 from hub.core.coverage.judged import Judged, no_device, no_zone, worst
-from hub.core.coverage.requirements import DAY
 from hub.core.coverage.rules import AlwaysArmed, Bounds, Proven, Verdict
+from hub.core.recordings import DAY, WINDOW_DAYS, is_enough, lost_days, needed_days, silent_days
 from hub.model import AdminState, FunctionState, Micros
 
 _V, _C = Verdict, Contribution
 _WORSE = {_C.NONE: 0, _C.UNKNOWN: 1, _C.PROVEN: 2}
-COUNTED_DAYS = 90
-"""gaps are reckoned over so many days back (RecordingFact)"""
 
 _Said = tuple[Contribution, str, float | None, Micros | None]
 """what a device contributes, why, what was measured, and when"""
@@ -37,6 +35,8 @@ def bounds(asked: Bounds, greatest_age: Micros | None, index: Index) -> Judged:
     """A point or the days of recording within bounds, at every device in service that is meant; or the institution's own figures."""
     if asked.of in ("area_m2", "capacity"):
         return _figure(asked, index)
+    if asked.of == "floor":
+        return _floors(asked, index)
     if asked.zones and not index.zones:
         return no_zone(asked.must_exist, index)
     by_recorder = asked.of == "recording_days"
@@ -58,6 +58,28 @@ def _figure(asked: Bounds, index: Index) -> Judged:
     verdict = {_C.PROVEN: _V.COMPLIANT, _C.UNKNOWN: _V.UNKNOWN, _C.NONE: _V.NON_COMPLIANT}[row.contribution]
     sure, perhaps = int(row.contribution is _C.PROVEN), int(row.contribution is _C.UNKNOWN)
     return Judged(verdict, "judged", (Part(None, verdict, 1, sure, perhaps, (), "", (row,)),))
+
+
+def _floors(asked: Bounds, index: Index) -> Judged:
+    parts = tuple(_on_floor(asked, zone) for zone in index.zones_of(asked.zones))
+    return Judged(worst(part.verdict for part in parts), "judged", parts) if parts else no_zone(asked.must_exist, index)
+
+
+def _on_floor(asked: Bounds, zone: ZoneFact) -> Part:
+    """1 is the ground floor, -1 the first basement (hub.core.coverage.facts.ZoneFact)."""
+    try:
+        floor = int(zone.floor)
+    except ValueError:
+        row = FactEvidence("floor", zone.id, _C.UNKNOWN, "no_floor")
+        return Part(zone, _V.UNKNOWN, 1, 0, 1, (), "", (row,))
+    if asked.minimum is not None and floor < asked.minimum:
+        row = FactEvidence("floor", zone.id, _C.NONE, "too_low", value=float(floor))
+    elif asked.maximum is not None and floor > asked.maximum:
+        row = FactEvidence("floor", zone.id, _C.NONE, "too_high", value=float(floor))
+    else:
+        row = FactEvidence("floor", zone.id, _C.PROVEN, "stated", value=float(floor))
+    good = row.contribution is _C.PROVEN
+    return Part(zone, _V.COMPLIANT if good else _V.NON_COMPLIANT, 1, int(good), 0, (), "", (row,))
 
 
 def _row(device: DeviceFact, said: _Said) -> DeviceEvidence:
@@ -143,7 +165,7 @@ def _recorded(
         return _C.UNKNOWN, "stale", _days(newest), newest.read_at
     said: list[_Said] = []
     if asked.minimum is not None:
-        floors = [_floor(asked.minimum, asked.gaps, one) for one in believed]
+        floors = [_floor(asked, asked.minimum, one) for one in believed]
         said.append(floors[0] if len(floors) == 1 else max(floors, key=_rank))
     if asked.maximum is not None:
         ceilings = [_ceiling(asked.maximum, one, held) for one in believed]
@@ -159,8 +181,8 @@ def _days(fact: RecordingFact) -> float:
     return fact.days if math.isfinite(fact.days) else 0.0
 
 
-def _floor(minimum: float, gaps: Micros, fact: RecordingFact) -> _Said:
-    """Whether a recorder holds as many days as asked, or as the camera has been in service, less what may be missing (`gaps`).
+def _floor(asked: Bounds, minimum: float, fact: RecordingFact) -> _Said:
+    """Whether a recorder holds as many days as asked, or as the camera has been in service, less what may be missing (`gaps`), and still records.
 
     Gaps, black and frozen footage of the last 90 days do not count, however much is held beyond them. Between what is proven and what is possible, and
     where gaps may lie further back than what is asked, it is unknown.
@@ -176,22 +198,31 @@ def _floor(minimum: float, gaps: Micros, fact: RecordingFact) -> _Said:
     if fact.installed_at is not None:
         if fact.installed_at > fact.read_at:
             return _C.UNKNOWN, "no_value", value, at
-        needed = min(minimum, (fact.read_at - fact.installed_at) / DAY)
-    lower, upper, allowed = fact.days, max(fact.days, possible), gaps / DAY
-    since_newest = 0.0 if fact.newest_at is None else max(0, fact.read_at - fact.newest_at) / DAY
-    missing = (fact.gap_seconds + fact.bad_seconds) / 86_400 + since_newest
-    if max(0.0, needed - lower) + missing <= allowed:
+        needed = needed_days(minimum, fact.installed_at, fact.read_at)
+    lower, upper, allowed = fact.days, max(fact.days, possible), asked.gaps / DAY
+    silent = silent_days(fact.newest_at, fact.read_at)
+    if _has_stopped(asked, fact):
+        return _C.NONE, "stopped", value, fact.newest_at
+    missing = lost_days(fact.gap_seconds, fact.bad_seconds, fact.newest_at, fact.read_at)
+    if is_enough(lower, missing, needed, allowed):
         if lower <= 0:
             return _C.UNKNOWN, "days_unproven", value, at
+        if asked.newest_within is not None and fact.newest_at is None:
+            return _C.UNKNOWN, "newest_unknown", value, at
         return _C.PROVEN, "so_far" if needed < minimum else "recorded", value, at
     short = max(0.0, needed - upper)
     if short > allowed:
         return _C.NONE, "too_short", value, at
-    elsewhere = max(0.0, min(upper, COUNTED_DAYS) - needed)
-    surely = max(fact.gap_seconds, fact.bad_seconds) / 86_400 + since_newest - elsewhere
-    if short + max(0.0, surely) > allowed:
+    elsewhere = max(0.0, min(upper, WINDOW_DAYS) - needed)
+    within = max(fact.gap_seconds, fact.bad_seconds) / 86_400 - elsewhere
+    if short + max(0.0, within, min(silent, needed)) > allowed:
         return _C.NONE, "gaps", value, at
     return _C.UNKNOWN, "gaps" if missing > allowed else "days_unproven", value, at
+
+
+def _has_stopped(asked: Bounds, fact: RecordingFact) -> bool:
+    limit, newest = asked.newest_within, fact.newest_at
+    return limit is not None and newest is not None and fact.read_at - newest > limit
 
 
 def _ceiling(maximum: float, fact: RecordingFact, held: bool) -> _Said:

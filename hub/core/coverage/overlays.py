@@ -103,7 +103,7 @@ def _cited(rule: Rule) -> str:
     return " ".join(part for part in (rule.document, rule.number, rule.clause) if part)
 
 
-_OF_RULE = frozenset({"days_to_remedy", "evidence_max_age"})
+_OF_RULE = frozenset({"days_to_remedy", "evidence_max_age", "when"})
 
 
 def looser(rule: Rule, base: Rule) -> tuple[str, ...]:
@@ -111,6 +111,7 @@ def looser(rule: Rule, base: Rule) -> tuple[str, ...]:
     asked = _of_kind(rule.requirement, base.requirement)
     asked["days_to_remedy"] = rule.days_to_remedy <= base.days_to_remedy
     asked["evidence_max_age"] = _short(rule.evidence_max_age, base.evidence_max_age)
+    asked["when"] = rule.when is None or rule.when == base.when
     return tuple(name for name, holds in asked.items() if not holds)
 
 
@@ -172,6 +173,7 @@ def _of_kind(new: Requirement, old: Requirement) -> dict[str, bool]:
                 "must_exist": new.must_exist >= old.must_exist,
                 "except": old.hold_excepted or not new.hold_excepted or old.maximum is None,
                 "gaps": new.gaps <= old.gaps,
+                "newest_within": _short(new.newest_within, old.newest_within),
             }
         case Proven(), Proven():
             return {
@@ -339,8 +341,9 @@ def _empty(floor: Rule, ceiling: Rule, said: str) -> Conflict:
 
 
 def outranked(rule: Rule, other: Rule) -> bool:
-    """Whether `rule` is a bound of lesser basis that nobody could meet beside the other's: then it is not judged where both hold."""
-    if RANK[rule.basis] >= RANK[other.basis]:
+    """Whether `rule` is a bound of lesser basis that nobody could meet beside the other's: then it is not judged where both hold. One that asks only in
+    a circumstance puts no other aside."""
+    if RANK[rule.basis] >= RANK[other.basis] or other.when is not None:
         return False
     mine, theirs = rule.requirement, other.requirement
     if not (isinstance(mine, Bounds) and isinstance(theirs, Bounds) and _same_measure(mine, theirs)):

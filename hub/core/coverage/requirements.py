@@ -59,13 +59,14 @@ class NoneIn:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A point's value or the days of recording, at every device it holds for, or the institution's area or capacity, within bounds.
+    """A point's value or the days of recording, at every device it holds for, the floors that zones lie on, or the institution's area or
+    capacity, within bounds.
 
     `hold_excepted`: a legal hold excuses what is kept for longer than `maximum`. `gaps`: how much of the days asked for may be missing, black or
-    frozen.
+    frozen. `newest_within`: how long before it was read the newest picture may be; where that is not known it is unknown.
     """
 
-    of: Literal["point", "recording_days", "area_m2", "capacity"]
+    of: Literal["point", "recording_days", "area_m2", "capacity", "floor"]
     minimum: float | None = None
     maximum: float | None = None
     point: str = ""
@@ -75,6 +76,7 @@ class Bounds:
     must_exist: bool = False
     hold_excepted: bool = False
     gaps: Micros = DAY
+    newest_within: Micros | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,18 @@ class Independent:
     per: Literal["institution", "zone"] = "institution"
     zones: frozenset[str] = frozenset()
     must_exist: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """The circumstance in which a rule asks anything: what somebody stated (`stated` is a kind of attestation, with a value of at least `minimum`, not
+    longer ago than `within`), or that there is a device with any of these capabilities.
+    """
+
+    stated: str = ""
+    minimum: float = 1.0
+    within: Micros | None = None
+    capabilities: frozenset[str] = frozenset()
 
 
 Requirement = (

@@ -17,6 +17,7 @@ from hub.core.coverage.requirements import Proven as Proven
 from hub.core.coverage.requirements import Requirement as Requirement
 from hub.core.coverage.requirements import ShareCovered as ShareCovered
 from hub.core.coverage.requirements import TimeBound as TimeBound
+from hub.core.coverage.requirements import When as When
 from hub.model import Micros
 
 
@@ -110,6 +111,8 @@ class Rule:
     """it replaces it with a ground of its own, instead of tightening it"""
     ground_zh: str = ""
     ground_en: str = ""
+    when: When | None = None
+    """the circumstance in which alone it asks anything; None: always"""
 
     def applies(self, division: str, institution_type: str, at: Micros) -> bool:
         """Whether the rule holds an institution of this type in this division at that time."""

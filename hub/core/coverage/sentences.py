@@ -6,7 +6,7 @@ from hub.core.coverage.facts import Contribution
 from hub.core.coverage.findings import Part
 from hub.core.coverage.purposes import purpose_title
 from hub.core.coverage.rules import AtLeast, Basis, NoneIn, Rule, Verdict
-from hub.core.coverage.wording import FACTS, REASONS, asked_for, capabilities
+from hub.core.coverage.wording import CAPABILITIES, FACTS, REASONS, asked_for, capabilities
 
 STALE = ("超过三分钟未重新判定，无法证实。", "Not judged again for three minutes; cannot be proven.")
 """what stands in place of a compliant finding that nobody renewed"""
@@ -20,6 +20,8 @@ def of(rule: Rule, verdict: Verdict, reason: str, parts: Sequence[Part]) -> tupl
     """The finding as one Chinese and one English sentence."""
     if not parts:
         return _WITHOUT_PARTS[reason]
+    if reason == "not_so":
+        return _not_so(parts[0])
     bad = [part for part in parts if part.verdict is verdict] if verdict is not Verdict.COMPLIANT else []
     asked = rule.requirement
     if reason == "unplaced":
@@ -45,6 +47,16 @@ _WITHOUT_PARTS = {
         "All zones of this rule are forbidden ones; the prohibition wins.",
     ),
 }
+
+
+def _not_so(part: Part) -> tuple[str, str]:
+    """The circumstance in which the rule asks does not hold."""
+    kind = part.facts[0].kind
+    if kind in CAPABILITIES:
+        zh, en = CAPABILITIES[kind]
+        return f"没有{zh}设备，本条不适用。", f"There is no device with {en}; the rule does not apply."
+    zh, en = FACTS.get(kind, (kind, kind))
+    return f"已说明不属于此情形（{zh}），本条不适用。", f"Stated not to be so ({en}); the rule does not apply."
 
 
 def _of_none_in(verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]) -> tuple[str, str]:

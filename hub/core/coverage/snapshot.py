@@ -13,6 +13,8 @@ from hub.core.coverage.facts import DeviceFact, InstitutionFacts
 from hub.core.coverage.waivers import Waiver
 from hub.model import LinkState, Micros
 
+_SIX_HOURS: Micros = 6 * 3_600_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -70,6 +72,10 @@ def steady(kept: Snapshot) -> bytes:
         [(one.device, one.recorder, int(one.days), one.installed_at) for one in facts.recordings],
         [(round(one.gap_seconds / 3600), round(one.bad_seconds / 3600)) for one in facts.recordings],
         [None if one.possible is None else int(one.possible) for one in facts.recordings],
+        [
+            None if one.newest_at is None else max(0, one.read_at - one.newest_at) // _SIX_HOURS
+            for one in facts.recordings
+        ],
         [(one.device, one.signal_class, one.always) for one in facts.armed_always],
     )
     return hashlib.sha256(repr(told).encode()).digest()

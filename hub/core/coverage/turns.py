@@ -4,6 +4,7 @@ Never too late: between two such moments `check` gives the same verdicts for the
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from hub.core.coverage.attestations import AttestationKind
 from hub.core.coverage.facts import Attestation, DeviceFact, InstitutionFacts
@@ -23,6 +24,7 @@ from hub.core.coverage.rules import (
     RulePack,
     ShareCovered,
     TimeBound,
+    When,
 )
 from hub.model import Micros
 
@@ -33,10 +35,16 @@ def next_turn(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) ->
     first = plan.next_turn(at)
     if facts.connected:
         for planned in plan.of(facts.division, facts.type, at):
-            for moment in _moments(planned.requirement, planned.rule.evidence_max_age, facts):
+            moments = _moments(planned.requirement, planned.rule.evidence_max_age, facts)
+            for moment in chain(moments, _circumstance(planned.rule.when, facts)):
                 if moment > at and (first is None or moment < first):
                     first = moment
     return first
+
+
+def _circumstance(when: When | None, facts: InstitutionFacts) -> Iterator[Micros]:
+    if when is not None and when.stated:
+        yield from _stated(_of_kind(facts, {when.stated}), when.within, None)
 
 
 def points(packs: Sequence[RulePack]) -> frozenset[str]:

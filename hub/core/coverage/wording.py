@@ -16,6 +16,7 @@ from hub.core.coverage.requirements import (
     Requirement,
     ShareCovered,
     TimeBound,
+    When,
 )
 from hub.model import SECOND, Micros
 
@@ -63,6 +64,8 @@ REASONS: dict[str, tuple[str, str]] = {
     "too_short": ("保存天数不足", "kept for too few days"),
     "too_long": ("超过保存上限", "kept for too long"),
     "days_unproven": ("保存天数未证实", "days kept are not proven"),
+    "stopped": ("已停止录像", "recording has stopped"),
+    "newest_unknown": ("最新录像时间未知", "not known whether it still records"),
     "gaps": ("录像有缺失或坏帧", "footage is missing, black or frozen"),
     "recorded": ("已录", "recorded"),
     "so_far": ("投用以来均已录", "recorded ever since it is in service"),
@@ -77,6 +80,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "no_number": ("缺编号", "no number"),
     "stated": ("有记录", "recorded"),
     "too_few": ("次数不足", "too few"),
+    "not_told": ("是否属于此情形未说明", "nobody stated whether it is so"),
     "no_such_device": ("没有这类在用设备", "no such device in service"),
     "no_calendar": ("开放日历未知", "opening days not known"),
     "never_measured": ("从无测得", "never measured"),
@@ -116,7 +120,7 @@ _LINKS = {
     "edge": ("边缘网关", "edge"),
     "uplink": ("上行链路", "uplink"),
 }
-_POINTS = {"recording_days": ("录像保存天数", "days of recording"), "area_m2": ("面积", "area"), "capacity": ("核定人数", "capacity")}  # fmt: skip
+_POINTS = {"recording_days": ("录像保存天数", "days of recording"), "area_m2": ("面积", "area"), "floor": ("楼层", "floor"), "capacity": ("核定人数", "capacity")}  # fmt: skip
 
 
 def _named(names: frozenset[str], words: dict[str, tuple[str, str]], zh: str, en: str) -> tuple[str, str]:
@@ -174,6 +178,16 @@ def asked_for(requirement: Requirement) -> tuple[str, str]:
                 f"{zh}不少于 {requirement.n} 处且{of_zh}互相独立",
                 f"at least {requirement.n} with {en}, no two behind the same {of_en}",
             )
+
+
+def circumstance(when: When) -> tuple[str, str]:
+    """In which circumstance a rule asks anything."""
+    if when.capabilities:
+        zh, en = capabilities(when.capabilities)
+        return f"设有{zh}设备", f"there is a device with {en}"
+    zh, en = FACTS[when.stated]
+    least = "" if when.minimum == 1 else f"（≥ {when.minimum:g}）"
+    return f"已说明：{zh}{least}", f"stated: {en}" + (f", at least {when.minimum:g}" if least else "")
 
 
 def _percent(share: float) -> str:

@@ -83,14 +83,14 @@ join alarm a on a.device = d.key and a.ended_at is null
 where d.institution = any (%(keys)s) and d.retired_at is null and (a.suppressed_by is not null or a.held_until > now())
 
 -- name: attestations
--- What stands: neither corrected nor withdrawn. Of each kind the newest, patrols of two months: older ones are asked for by no rule.
+-- What stands: neither corrected nor withdrawn. Of each kind the newest, of what is stated daily that of two months: older ones are asked for by no rule.
 select k.institution, a.id::text as id, a.kind, a.at, a.expires_at, z.id::text as zone, d.id::text as device, a.number, a.value,
        s.attestation is not null as seconded
 from unnest(%(keys)s::int[]) as k(institution)
 cross join unnest(%(kinds)s::text[]) as w(asked)
 cross join lateral (
     select * from attestation a
-    where a.institution = k.institution and a.kind = w.asked and (w.asked <> 'patrol' or a.at > now() - interval '62 days')
+    where a.institution = k.institution and a.kind = w.asked and (w.asked <> all (%(daily)s::text[]) or a.at > now() - interval '62 days')
       and not a.void and not exists (select from attestation c where c.supersedes = a.id)
     order by a.at desc limit 600
 ) a

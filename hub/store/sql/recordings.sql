@@ -19,20 +19,24 @@ where d.institution = any (%(institutions)s) and d.retired_at is null and s.admi
   and d.profile = any (%(cameras)s || %(recorders)s)
 
 -- name: roll_figures
--- what each recorder last said of itself on that day; later than the last roll of the day it may be another
-insert into recording_day as t (device, day, days, gap_seconds, read_at)
+-- What each recorder last said of itself on that day; later than the last roll of the day it may be another. When its newest picture was taken is what it
+-- said last within 24 hours, and not known where that was a bad value: what it said before that holds no more.
+insert into recording_day as t (device, day, days, gap_seconds, read_at, newest_at)
 select s.device, %(day)s, max(greatest(0, r.value)) filter (where s.point = 'days'),
-       max(greatest(0, r.value)) filter (where s.point = 'gap_seconds'), max(r.at) filter (where s.point = 'days')
+       max(greatest(0, r.value)) filter (where s.point = 'gap_seconds'), max(r.at) filter (where s.point = 'days'),
+       max(r.at - make_interval(secs => least(greatest(0, r.value), 1e9))) filter (where s.point = 'newest_age' and r.quality < 200)
 from series s
 cross join lateral (
-    select value, at from reading
-    where series_id = s.key and at >= %(begin)s and at < %(end)s and quality < 200 and value is not null
+    select value, at, quality from reading
+    where series_id = s.key and at >= %(end)s::timestamptz - interval '1 day' and at < %(end)s
+      and (s.point = 'newest_age' or (at >= %(begin)s and quality < 200 and value is not null))
     order by at desc limit 1
 ) r
-where s.device = any (%(devices)s) and s.point in ('days', 'gap_seconds') and s.instance = ''
+where s.device = any (%(devices)s) and s.point in ('days', 'gap_seconds', 'newest_age') and s.instance = ''
 group by s.device
-on conflict (device, day) do update set days = excluded.days, gap_seconds = excluded.gap_seconds, read_at = excluded.read_at
-where (t.days, t.gap_seconds, t.read_at) is distinct from (excluded.days, excluded.gap_seconds, excluded.read_at)
+on conflict (device, day) do update set days = excluded.days, gap_seconds = excluded.gap_seconds, read_at = excluded.read_at,
+    newest_at = excluded.newest_at
+where (t.days, t.gap_seconds, t.read_at, t.newest_at) is distinct from (excluded.days, excluded.gap_seconds, excluded.read_at, excluded.newest_at)
 
 -- name: roll_bad
 -- Seconds of the day without a usable picture: black or frozen more than 99 of 100, or no stream. A value holds until the next one.
@@ -60,7 +64,7 @@ group by device
 on conflict (device, day) do update set bad_seconds = excluded.bad_seconds where t.bad_seconds is distinct from excluded.bad_seconds
 
 -- name: figures
-select device, read_at, days, gap_seconds from recording_day
+select device, read_at, newest_at, days, gap_seconds from recording_day
 where device = any (%(devices)s) and day > %(day)s - 15 and day <= %(day)s and (days is not null or gap_seconds is not null)
 order by device, day
 
@@ -72,11 +76,12 @@ group by device
 -- name: put
 -- A row is said anew when it matters, or after six hours: what rules are judged by is kept for ever, and must not move with every hour.
 with said as (
-insert into recording_state as t
+insert into recording_state as t (device, institution, recorder, days, possible, gap_seconds, bad_seconds, read_at, installed_at, floor_days, outlook,
+    counted_days, needed_days, a_day, short_at, full_at, days_then, updated_at, newest_at)
 select d.key, d.institution, r.key, x.days, x.possible, x.gap_seconds, x.bad_seconds, x.read_at, x.installed_at, x.floor_days, x.outlook,
-       x.counted_days, x.needed_days, x.a_day, x.short_at, x.full_at, x.days_then, %(at)s
+       x.counted_days, x.needed_days, x.a_day, x.short_at, x.full_at, x.days_then, %(at)s, x.newest_at
 from jsonb_to_recordset(%(rows)s) as x(device text, recorder text, days float8, possible float8, gap_seconds float8, bad_seconds float8,
-    read_at timestamptz, installed_at timestamptz, floor_days float8, outlook text, counted_days float8, needed_days float8, a_day float8,
+    read_at timestamptz, newest_at timestamptz, installed_at timestamptz, floor_days float8, outlook text, counted_days float8, needed_days float8, a_day float8,
     short_at timestamptz, full_at timestamptz, days_then float8)
 join device d on d.id = x.device
 left join device r on r.id = x.recorder
@@ -85,9 +90,10 @@ on conflict (device) do update set
     gap_seconds = excluded.gap_seconds, bad_seconds = excluded.bad_seconds, read_at = excluded.read_at, installed_at = excluded.installed_at,
     floor_days = excluded.floor_days, outlook = excluded.outlook, counted_days = excluded.counted_days, needed_days = excluded.needed_days,
     a_day = excluded.a_day, short_at = excluded.short_at, full_at = excluded.full_at, days_then = excluded.days_then,
-    updated_at = excluded.updated_at
-where (t.recorder, t.outlook, t.floor_days, t.installed_at, t.days is null, t.possible is null)
-      is distinct from (excluded.recorder, excluded.outlook, excluded.floor_days, excluded.installed_at, excluded.days is null, excluded.possible is null)
+    updated_at = excluded.updated_at, newest_at = excluded.newest_at
+where (t.recorder, t.outlook, t.floor_days, t.installed_at, t.days is null, t.possible is null, t.newest_at is null)
+      is distinct from (excluded.recorder, excluded.outlook, excluded.floor_days, excluded.installed_at, excluded.days is null, excluded.possible is null,
+                        excluded.newest_at is null)
    or abs(t.days - excluded.days) >= 0.5 or abs(t.possible - excluded.possible) >= 0.5
    or abs(t.gap_seconds - excluded.gap_seconds) >= 600 or abs(t.bad_seconds - excluded.bad_seconds) >= 600
    or excluded.read_at >= t.read_at + interval '6 hours' or t.read_at < t.installed_at or (t.read_at is null) <> (excluded.read_at is null)
@@ -105,14 +111,15 @@ insert into change (kind, institution, payload)
 select distinct 'registry', i.key, jsonb_build_object('institution', i.id, 'recordings', true) from gone join institution i on i.key = gone.institution
 
 -- name: facts
-select s.institution, d.id::text as device, r.id::text as recorder, s.days, s.possible, s.gap_seconds, s.bad_seconds, s.read_at, s.installed_at
+select s.institution, d.id::text as device, r.id::text as recorder, s.days, s.possible, s.gap_seconds, s.bad_seconds, s.read_at, s.newest_at,
+       s.installed_at
 from recording_state s join device d on d.key = s.device left join device r on r.key = s.recorder
 where s.institution = any (%(keys)s)
 order by s.institution, d.id
 
 -- name: listed
 select d.id::text as device, d.kind, i.id as institution, r.id::text as recorder, z.title_zh as zone_zh, z.title_en as zone_en,
-       s.days, s.possible, s.gap_seconds, s.bad_seconds, s.read_at, s.installed_at, s.floor_days, s.outlook, s.counted_days,
+       s.days, s.possible, s.gap_seconds, s.bad_seconds, s.read_at, s.newest_at, s.installed_at, s.floor_days, s.outlook, s.counted_days,
        s.needed_days, s.a_day, s.short_at, s.full_at, s.days_then, s.updated_at
 from institutions_in_scope(%(scope)s::jsonb) i
 join recording_state s on s.institution = i.key

@@ -40,6 +40,7 @@ DEVICES = (
 AGES = (-HOUR, -300_000_000, -300_000_001, -1, 0, 1, HOUR, DAY, DAY + 1, 7 * DAY, 30 * DAY, 31 * DAY, 31 * DAY + 1, 92 * DAY, 180 * DAY, 190 * DAY,
         366 * DAY, 390 * DAY, 401 * DAY, 1300 * DAY)  # fmt: skip
 KINDS = (*(kind.value for kind in AttestationKind), "legal_hold")
+DAILY = ("patrol", "patrol", "security_patrol", "closing_check", "nap_checks", "uv_log", "airing_log")
 INTERVALS = ("detector-centre", "detector-people", "centre-people", "press-people", "press-centre")
 T = TypeVar("T")
 
@@ -93,7 +94,7 @@ class Dice:
     def _zone(self, n: int) -> ZoneFact:
         return ZoneFact(
             f"z-{n}", self._one(tuple(ZonePurpose)).value, "区", "zone",
-            floor=self._one(("", "1", "2")),
+            floor=self._one(("", "1", "1", "2", "4", "-1")),
             area_m2=self._one((None, 0.0, 20.0, 60.0, 60.000_000_01, 80.0, 80.5, 100.0, 121.0, 180.0, float("inf"))),
             entrances=("z-0",) if self._chance(0.2) else (),
         )  # fmt: skip
@@ -118,7 +119,7 @@ class Dice:
             ),
             behind=tuple(self._one(("link:1", "link:2", "edge:1", "recorder:1", "uplink:1")) for _ in range(self._dice.randint(0, 3))),
             sees=tuple(self._view(zones) for _ in range(self._dice.randint(1, 3))) if sees else (),
-            values=tuple(Value("battery", self._one((0.0, 50.0, float("nan"))), self._lately()) for _ in range(self._dice.randint(0, 1))),
+            values=tuple(Value("width", self._one((1280.0, 1920.0, float("nan"))), self._lately()) for _ in range(self._dice.randint(0, 1))),
         )  # fmt: skip
 
     def _view(self, zones: Sequence[str]) -> View:
@@ -155,15 +156,16 @@ class Dice:
                         zone=self._one(zones) if self._chance(0.5) else None,
                         device=self._one(devices) if self._chance(0.3) else None,
                         number=self._one(("A-1", "A-1", "")),
-                        value=self._one((None, 0.0, 1.0, 2.0, 3.0, 20.0, float("nan"))),
+                        value=self._one((None, 0.0, 0.05, 1.0, 2.0, 3.0, 20.0, 50.0, 100_000.0, float("nan"))),
                         seconded=self._chance(0.5),
                     )
                 )
         if rich and self._chance(0.6):
+            kind = self._one(DAILY)
             for day in range(4):
                 found += [
-                    Attestation(f"p-{day}-{n}", "patrol", NOW - day * DAY - self._dice.randint(0, 9) * HOUR)
-                    for n in range(self._one((1, 2, 2, 2)))
+                    Attestation(f"p-{day}-{n}", kind, NOW - day * DAY - self._dice.randint(0, 9) * HOUR)
+                    for n in range(self._one((1, 2, 5, 5)))
                 ]
         return found
 

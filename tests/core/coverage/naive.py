@@ -5,6 +5,7 @@ dataclasses of facts and requirements. Where the two disagree, one of them is wr
 """
 
 from collections.abc import Sequence
+from math import isfinite
 
 from hub.core.coverage.facts import InstitutionFacts
 from hub.core.coverage.requirements import (
@@ -18,11 +19,12 @@ from hub.core.coverage.requirements import (
     Proven,
     ShareCovered,
     TimeBound,
+    When,
 )
 from hub.core.coverage.rules import Rule, RulePack
 from tests.core.coverage.naive_devices import always_armed, at_least, independent, none_in, proven, share_covered
-from tests.core.coverage.naive_figures import attested, bounds, documents, time_bound
-from tests.core.coverage.naive_words import MAYBE
+from tests.core.coverage.naive_figures import attested, bounds, documents, floors, time_bound
+from tests.core.coverage.naive_words import MAYBE, MINUTE, NO, YES, as_a_whole
 
 BASES = ("recommendation", "target", "obligation")
 
@@ -59,6 +61,8 @@ def cannot_be_met_beside(rule: Rule, other: Rule) -> bool:
         return False
     if mine.capabilities and theirs.capabilities and not mine.capabilities & theirs.capabilities:
         return False
+    if other.when is not None:
+        return False
     above = mine.minimum is not None and theirs.maximum is not None and mine.minimum > theirs.maximum
     below = mine.maximum is not None and theirs.minimum is not None and mine.maximum < theirs.minimum
     return above or below
@@ -77,24 +81,55 @@ def one(rule: Rule, rules: Sequence[Rule], facts: InstitutionFacts, at: int) -> 
             continue
         if other.requirement.capabilities & getattr(asked, "capabilities", frozenset()):
             forbidden |= other.requirement.zones
+
+    def so(zone: str | None) -> str:
+        return YES if rule.when is None else circumstance(rule.when, facts, at, zone)
+
     match asked:
         case AtLeast():
-            return at_least(asked, facts, at, age, forbidden)
+            return at_least(asked, facts, at, age, forbidden, so)
         case ShareCovered():
-            return share_covered(asked, facts, at, age, forbidden)
+            return share_covered(asked, facts, at, age, forbidden, so)
         case Independent():
-            return independent(asked, facts, at, age, forbidden)
+            return independent(asked, facts, at, age, forbidden, so)
         case NoneIn():
             return none_in(asked, facts)
+        case Bounds(of="floor"):
+            return floors(asked, facts, so)
         case Bounds():
-            return bounds(asked, facts, at, age)
+            return as_a_whole(bounds(asked, facts, at, age), so)
         case Proven():
-            return proven(asked, facts, at, age)
+            return as_a_whole(proven(asked, facts, at, age), so)
         case Attested():
-            return attested(asked, facts, at, age)
+            return attested(asked, facts, at, age, so)
         case Documents():
-            return documents(asked, facts, at, age)
+            return as_a_whole(documents(asked, facts, at, age), so)
         case AlwaysArmed():
-            return always_armed(asked, facts, at, age)
+            return as_a_whole(always_armed(asked, facts, at, age), so)
         case TimeBound():
-            return time_bound(asked, facts, at, age)
+            return as_a_whole(time_bound(asked, facts, at, age), so)
+
+
+def circumstance(when: When, facts: InstitutionFacts, at: int, zone: str | None) -> str:
+    """9: whether it holds."""
+    if when.capabilities:
+        there = [one for one in facts.devices if one.capabilities & when.capabilities]
+        return YES if any(one.admin_state not in ("retired", "quarantined") for one in there) else NO
+    standing = [
+        one
+        for one in facts.attestations
+        if one.kind == when.stated
+        and one.at - at <= 5 * MINUTE
+        and (one.expires_at is None or one.expires_at > at)
+        and one.value is not None
+        and isfinite(one.value)
+    ]
+    mine = [one for one in standing if zone is not None and one.zone == zone]
+    if not mine:
+        mine = [one for one in standing if one.zone is None and one.device is None]
+    if not mine:
+        return MAYBE
+    last = max(one.at for one in mine)
+    if when.within is not None and at - last > when.within:
+        return MAYBE
+    return YES if max(one.value or 0 for one in mine if one.at == last) >= when.minimum else NO

@@ -13,6 +13,9 @@ from tests.core.coverage.naive_words import (
     PROVEN,
     UNSURE,
     YES,
+    Parts,
+    So,
+    as_a_whole,
     as_it_gives,
     each_device,
     enough,
@@ -29,7 +32,7 @@ from tests.core.coverage.naive_words import (
 )
 
 
-def at_least(asked: AtLeast, facts: InstitutionFacts, at: int, age: int | None, forbidden: set[str]) -> str:
+def at_least(asked: AtLeast, facts: InstitutionFacts, at: int, age: int | None, forbidden: set[str], so: So) -> str:
     devices = [one for one in facts.devices if one.capabilities & asked.capabilities]
     counts = {one.id: places(one, asked.capabilities, at, age, asked.views_within) for one in devices}
 
@@ -50,7 +53,7 @@ def at_least(asked: AtLeast, facts: InstitutionFacts, at: int, age: int | None, 
     if asked.per == "institution":
         if asked.zones:
             if not facts.zones:
-                return MAYBE
+                return as_a_whole(MAYBE, so)
             zones = meant(facts, asked.zones)
             sure, unsure = tally(zone.id for zone in zones)
             area = total(zones)
@@ -59,48 +62,50 @@ def at_least(asked: AtLeast, facts: InstitutionFacts, at: int, age: int | None, 
             sure, unsure = worth.count(PROVEN), worth.count(UNSURE)
             area = facts.area_m2 if known(facts.area_m2) else total(facts.zones)
         if asked.per_children is not None:
-            return judged(sure, unsure, facts.capacity, asked.per_children)
-        return judged(sure, unsure, area, asked.per_m2)
+            return as_a_whole(judged(sure, unsure, facts.capacity, asked.per_children), so)
+        return as_a_whole(judged(sure, unsure, area, asked.per_m2), so)
 
     if asked.zones and not asked.zones - forbidden:
         return EXEMPT
     if not facts.zones:
-        return MAYBE
+        return as_a_whole(MAYBE, so)
     zones = meant(facts, asked.zones, forbidden)
-    parts = []
+    parts = Parts(so)
     if asked.per == "zone":
         for zone in zones:
             if asked.area_above is not None or asked.area_up_to is not None:
                 if zone.area_m2 is None or not known(zone.area_m2):
-                    parts.append(MAYBE)
+                    parts.add(MAYBE, zone.id)
                     continue
                 if asked.area_above is not None and not zone.area_m2 > asked.area_above:
                     continue
                 if asked.area_up_to is not None and not zone.area_m2 <= asked.area_up_to:
                     continue
-            parts.append(judged(*tally([zone.id]), zone.area_m2, asked.per_m2))
+            parts.add(judged(*tally([zone.id]), zone.area_m2, asked.per_m2), zone.id)
     elif asked.per == "entrance":
         entrances = {name for zone in zones for name in zone.entrances}
         entrances |= {zone.id for zone in zones if zone.purpose in ("entrance", "gate")}
         there = {zone.id: zone for zone in facts.zones}
         for name in entrances:
             if name not in there:
-                parts.append(MAYBE)
+                parts.add(MAYBE)
             elif there[name].purpose not in forbidden:
-                parts.append(enough(*tally([name]), asked.n))
+                parts.add(enough(*tally([name]), asked.n), name)
     else:
         for floor in {zone.floor for zone in zones}:
             counted = tally(zone.id for zone in zones if zone.floor == floor)
-            parts.append(enough(*counted, asked.n) if floor else MAYBE)
-    return worst(parts, asked.must_exist)
+            parts.add(enough(*counted, asked.n) if floor else MAYBE)
+    return parts.verdict(asked.must_exist)
 
 
-def share_covered(asked: ShareCovered, facts: InstitutionFacts, at: int, age: int | None, forbidden: set[str]) -> str:
+def share_covered(
+    asked: ShareCovered, facts: InstitutionFacts, at: int, age: int | None, forbidden: set[str], so: So
+) -> str:
     if not asked.zones - forbidden:
         return EXEMPT
     if not facts.zones:
-        return MAYBE
-    parts = []
+        return as_a_whole(MAYBE, so)
+    parts = Parts(so)
     for zone in meant(facts, asked.zones, forbidden):
         sure = unsure = 0.0
         for device in facts.devices:
@@ -114,8 +119,8 @@ def share_covered(asked: ShareCovered, facts: InstitutionFacts, at: int, age: in
                     worth = given if fresh(view.attested_at, at, asked.views_within) else min(given, UNSURE)
                     sure += view.share if worth == PROVEN else 0
                     unsure += view.share if worth == UNSURE else 0
-        parts.append(enough(sure, unsure, asked.share - 1e-9))
-    return worst(parts, asked.must_exist)
+        parts.add(enough(sure, unsure, asked.share - 1e-9), zone.id)
+    return parts.verdict(asked.must_exist)
 
 
 def none_in(asked: NoneIn, facts: InstitutionFacts) -> str:
@@ -136,7 +141,9 @@ def none_in(asked: NoneIn, facts: InstitutionFacts) -> str:
     return YES if zones else EXEMPT
 
 
-def independent(asked: Independent, facts: InstitutionFacts, at: int, age: int | None, forbidden: set[str]) -> str:
+def independent(
+    asked: Independent, facts: InstitutionFacts, at: int, age: int | None, forbidden: set[str], so: So
+) -> str:
     devices = [one for one in facts.devices if one.capabilities & asked.capabilities]
 
     def judged(inside: set[str] | None) -> str:
@@ -162,13 +169,17 @@ def independent(asked: Independent, facts: InstitutionFacts, at: int, age: int |
 
     if asked.per == "institution":
         if not asked.zones:
-            return judged(None)
-        return judged({zone.id for zone in meant(facts, asked.zones)}) if facts.zones else MAYBE
+            return as_a_whole(judged(None), so)
+        inside = {zone.id for zone in meant(facts, asked.zones)}
+        return as_a_whole(judged(inside) if facts.zones else MAYBE, so)
     if not asked.zones - forbidden:
         return EXEMPT
     if not facts.zones:
-        return MAYBE
-    return worst([judged({zone.id}) for zone in meant(facts, asked.zones, forbidden)], asked.must_exist)
+        return as_a_whole(MAYBE, so)
+    parts = Parts(so)
+    for zone in meant(facts, asked.zones, forbidden):
+        parts.add(judged({zone.id}), zone.id)
+    return parts.verdict(asked.must_exist)
 
 
 def proven(asked: Proven, facts: InstitutionFacts, at: int, age: int | None) -> str:

@@ -15,6 +15,9 @@ from tests.core.coverage.naive_words import (
     PROVEN,
     UNSURE,
     YES,
+    Parts,
+    So,
+    as_a_whole,
     as_it_gives,
     each_device,
     enough,
@@ -26,6 +29,15 @@ from tests.core.coverage.naive_words import (
     times,
     worst,
 )
+
+
+def floors(asked: Bounds, facts: InstitutionFacts, so: So) -> str:
+    if not facts.zones:
+        return as_a_whole(MAYBE, so)
+    parts = Parts(so)
+    for zone in meant(facts, asked.zones):
+        parts.add(MAYBE if not zone.floor else YES if inside(int(zone.floor), asked) else NO, zone.id)
+    return parts.verdict(asked.must_exist)
 
 
 def bounds(asked: Bounds, facts: InstitutionFacts, at: int, age: int | None) -> str:
@@ -109,14 +121,21 @@ def long_enough(one: RecordingFact, asked: Bounds, minimum: float) -> str:
     if one.installed_at is not None:
         needed = min(minimum, (one.read_at - one.installed_at) / DAY)
     behind = 0.0 if one.newest_at is None else max(0.0, (one.read_at - one.newest_at) / DAY)
+    if (
+        asked.newest_within is not None
+        and one.newest_at is not None
+        and one.read_at - one.newest_at > asked.newest_within
+    ):
+        return NO
     missing = (one.gap_seconds + one.bad_seconds) / 86_400 + behind
     allowed = asked.gaps / DAY
     if max(0.0, needed - one.days) + missing <= allowed:
-        return MAYBE if one.days == 0 else YES
+        doubtful = one.days == 0 or (asked.newest_within is not None and one.newest_at is None)
+        return MAYBE if doubtful else YES
     most = max(one.days, one.days if one.possible is None else one.possible)
     shortage = max(0.0, needed - most)
     beyond = max(0.0, min(most, 90.0) - needed)
-    surely = max(0.0, max(one.gap_seconds, one.bad_seconds) / 86_400 + behind - beyond)
+    surely = max(0.0, min(behind, needed), max(one.gap_seconds, one.bad_seconds) / 86_400 - beyond)
     return NO if shortage > allowed or shortage + surely > allowed else MAYBE
 
 
@@ -178,7 +197,7 @@ def worth(
     return PROVEN
 
 
-def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None) -> str:
+def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None, so: So) -> str:
     mine = [one for one in facts.attestations if one.kind == asked.kind]
 
     def judged(found: Sequence[Attestation], area: float | None) -> str:
@@ -194,35 +213,37 @@ def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None)
         return enough(given.count(PROVEN), given.count(UNSURE), asked.n)
 
     if asked.each_open_day:
-        return each_open_day(asked, mine, facts, at)
+        return as_a_whole(each_open_day(asked, mine, facts, at), so)
     if asked.per == "institution":
-        return judged(mine, facts.area_m2)
+        return as_a_whole(judged(mine, facts.area_m2), so)
     if asked.per == "device":
         if asked.zones and not facts.zones:
-            return MAYBE
+            return as_a_whole(MAYBE, so)
         devices = [one for one in in_service(facts) if one.capabilities & asked.where]
 
         def of_device(device: DeviceFact) -> str:
             return judged([one for one in mine if one.device == device.id], None)
 
-        return worst(each_device(devices, asked.where, asked.zones, facts, of_device), asked.must_exist)
+        return as_a_whole(worst(each_device(devices, asked.where, asked.zones, facts, of_device), asked.must_exist), so)
     if not facts.zones:
-        return MAYBE
+        return as_a_whole(MAYBE, so)
     such = [
         one
         for one in facts.devices
         if one.capabilities & asked.where and one.admin_state not in ("retired", "quarantined")
     ]
-    parts = []
+    parts = Parts(so)
     for zone in meant(facts, asked.zones):
         here = any(
             one.zone == zone.id or any(view.zone == zone.id and not view.masked for view in one.sees) for one in such
         )
         if asked.where and not here:
             continue
-        parts.append(judged([one for one in mine if one.zone == zone.id], zone.area_m2))
-    parts += [MAYBE for one in such if one.zone is None]
-    return worst(parts, asked.must_exist)
+        parts.add(judged([one for one in mine if one.zone == zone.id], zone.area_m2), zone.id)
+    for one in such:
+        if one.zone is None:
+            parts.add(MAYBE)
+    return parts.verdict(asked.must_exist)
 
 
 def each_open_day(asked: Attested, mine: Sequence[Attestation], facts: InstitutionFacts, at: int) -> str:

@@ -22,6 +22,40 @@ def worst(parts: Iterable[str], must_exist: bool = False) -> str:
     raise AssertionError(parts)
 
 
+So = Callable[[str | None], str]
+"""9: whether a rule's circumstance holds for a zone, or for all else (None)"""
+
+
+class Parts:
+    """7 and 9: the verdicts of parts, as far as the circumstance holds for them."""
+
+    def __init__(self, so: So) -> None:
+        self._so = so
+        self._left: list[str] = []
+        self._let_off = False
+
+    def add(self, verdict: str, zone: str | None = None) -> None:
+        holds = self._so(zone)
+        if holds == NO:
+            self._let_off = True
+        else:
+            self._left.append(MAYBE if holds == MAYBE and verdict == NO else verdict)
+
+    def verdict(self, must_exist: bool = False) -> str:
+        if self._left:
+            return worst(self._left)
+        if self._let_off or self._so(None) == NO:
+            return EXEMPT
+        return MAYBE if must_exist else EXEMPT
+
+
+def as_a_whole(verdict: str, so: So) -> str:
+    """9: for what is about no zone."""
+    if so(None) == NO:
+        return EXEMPT
+    return MAYBE if so(None) == MAYBE and verdict == NO else verdict
+
+
 def fresh(stated: int | None, at: int, age: int | None) -> bool:
     """4."""
     if stated is None or stated - at > 5 * MINUTE:
