@@ -16,7 +16,7 @@ from hub.core.coverage.ledger import STALE_AFTER, Held, Moved, Row, Span, Turned
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import Verdict
 from hub.core.coverage.snapshot import Snapshot, from_plain, steady
-from hub.core.coverage.statements import Said, iso
+from hub.core.coverage.statements import Said, Statement, iso
 from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
 from hub.store import rows
@@ -29,6 +29,8 @@ _log = structlog.get_logger(__name__)
 
 MOST_SPANS = 2000
 """of one subject in one judgement: what comes later than so many changes of facts amends only the newest of them"""
+FAST = 1
+"""how hard facts are deflated: a third of the time of the usual, for a sixth more room (measured)"""
 MOST_TEXT = 16 << 20
 """bytes of one text of facts or packs; an institution of 300 devices takes 0.15 MB"""
 
@@ -193,17 +195,16 @@ class Writing:
         named = {row[10] for row in self._findings} | {row[2] for row in self._judgements}
         named |= {row[12] for row in self._findings} | {self._rules.current}
         facts: dict[bytes, bytes] = {}
-        statements: dict[bytes, dict[str, Any]] = {}
+        statements: dict[bytes, Statement] = {}
         for one in moved:
             facts |= one.shelf.facts
             statements |= one.shelf.statements
         hashes = {"hashes": [one for one in named if one is not None]}
         known = {row["hash"] for row in await all_rows(self._conn, _SQL["known_hashes"], hashes)}
-        new = [(name, zlib.compress(text)) for name, text in facts.items() if name in named - known]
+        new = [(name, zlib.compress(text, FAST)) for name, text in facts.items() if name in named - known]
         await self._copy("copy_facts", new)
         said = [(name, one) for name, one in statements.items() if name in named - known]
-        keys = ("pack", "pack_version", "citation", "sentence_zh", "sentence_en", "evidence")
-        await self._copy("copy_statements", [(name, *(_json(one[key]) for key in keys)) for name, one in said])
+        await self._copy("copy_statements", [(name, *one[:6]) for name, one in said])
         if self._rules.current not in known:
             await self._copy("copy_packs", [(self._rules.current, zlib.compress(self._rules.body))])
 
@@ -219,10 +220,6 @@ def _statement(name: str) -> sql.SQL:
     return _SQL[name]
 
 
-def _json(value: Any) -> Any:
-    return Jsonb(value) if isinstance(value, dict | list) else value
-
-
 def _moment(at: Micros | None) -> datetime | None:
     return None if at is None else to_datetime(at)
 
@@ -233,12 +230,12 @@ def _change(subject: str, one: Turned, moved: Moved) -> dict[str, Any]:
     payload = {
         "subject": subject,
         "rule": one.rule,
-        "clause_id": content["citation"]["clause_id"],
+        "clause_id": content.clause_id,
         "basis": one.said.basis,
         "module": one.said.module,
         "from": one.before,
         "to": one.said.verdict,
         "at": iso(one.since),
-        "sentence": {"zh": content["sentence_zh"], "en": content["sentence_en"]},
+        "sentence": {"zh": content.sentence_zh, "en": content.sentence_en},
     }
     return {"subject": subject, "payload": payload}

@@ -13,6 +13,7 @@ from hub.core.coverage import canonical
 from hub.core.coverage.facts import (
     Arming,
     Attestation,
+    Contribution,
     DeviceFact,
     InstitutionFacts,
     Interval,
@@ -22,19 +23,23 @@ from hub.core.coverage.facts import (
     View,
     ZoneFact,
 )
+from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
 from hub.core.coverage.rulebook import Packs, Rulebook
-from hub.core.coverage.rules import RulePack
+from hub.core.coverage.rules import RulePack, Verdict
 from hub.core.coverage.snapshot import Snapshot, body, from_plain, items, put, snapshot, steady
-from hub.core.coverage.statements import stated
+from hub.core.coverage.statements import Shelf, essence, iso, micros
 from hub.core.coverage.waivers import Waiver
 from hub.errors import BadInput
-from hub.model import AdminState, FunctionState, LinkState
+from hub.model import AdminState, FunctionState, LinkState, to_datetime
 from hub.rulepacks import load_rule_packs
-from tests.core import coverage_random
+from tests.core import coverage_random, coverage_stated
 
 TIMES = st.integers(0, 2_000_000_000_000_000)
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 SHARES = st.floats(0, 1e9, allow_nan=False)
+VALUES = st.none() | st.floats() | st.integers(-(10**20), 10**20)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
+EMPTY = InstitutionFacts("inst-1", "140403", "community_point", connected=True)
 DEVICES = st.builds(
     DeviceFact,
     id=NAMES,
@@ -108,10 +113,18 @@ def test_a_device_that_says_no_number_stops_nobody() -> None:
 
 @settings(max_examples=25)
 @given(coverage_random.facts)
-def test_whatever_facts_there_are_they_are_judged_kept_and_stated(facts: InstitutionFacts) -> None:
+def test_whatever_facts_there_are_they_are_judged_kept_and_stated_in_their_canonical_text(
+    facts: InstitutionFacts,
+) -> None:
     kept = snapshot(facts)
-    found = [stated(one) for one in RULES.findings(RULES.current, kept, 1_795_000_000_000_000)]
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    for finding in RULES.findings(RULES.current, kept, 1_795_000_000_000_000):
+        shelf = Shelf()
+        said = shelf.said(finding, kept, RULES.current, 1_795_000_000_000_000)
+        plain = coverage_stated.stated(finding)
+        assert coverage_stated.content(shelf.statements[said.statement]) == plain
+        assert shelf.statements[said.statement].text().encode() == canonical.text(plain)
+        assert said.statement == canonical.digest(plain)
+        assert said.essence == essence(finding) == coverage_stated.essence(finding)
     told = body(kept)
     assert body(from_plain(json.loads(told), "")) == told
 
@@ -179,3 +192,26 @@ def test_no_document_makes_the_reader_fall_over(document: Any) -> None:
             canonical.read(kind, document)
         except BadInput:
             continue
+
+
+@given(st.integers(-(10**15), 4 * 10**15))
+def test_a_time_is_written_in_one_way_and_read_back(at: int) -> None:
+    written = iso(at)
+    assert micros(written) == at
+    assert written == to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@given(VALUES, VALUES, TEXTS)
+def test_evidence_of_any_figures_and_words_is_written_as_its_canonical_text(
+    needed: float, value: float | None, word: str
+) -> None:
+    """What no institution has: figures that are none, whole and not, and words with everything that JSON escapes."""
+    [finding, *_] = RULES.findings(RULES.current, snapshot(EMPTY), 1_795_000_000_000_000)
+    devices = (DeviceEvidence(word, None, Contribution.UNKNOWN, word, 5, None, word, value, 7),)
+    facts = (FactEvidence(word, word, Contribution.NONE, word, None, 3, value, word),)
+    part = Part(ZoneFact(word, word, word, word), Verdict.UNKNOWN, needed or 0, 0.5, 3, devices, word, facts)
+    odd = replace(finding, parts=(part, part._replace(zone=None)), sentence_zh=word, reason=word)
+    shelf = Shelf()
+    said = shelf.said(odd, snapshot(EMPTY), RULES.current, 1)
+    assert shelf.statements[said.statement].text().encode() == canonical.text(coverage_stated.stated(odd))
+    assert said.essence == coverage_stated.essence(odd)

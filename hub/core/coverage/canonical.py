@@ -8,11 +8,12 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from enum import Enum
 from functools import cache
+from itertools import repeat
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from hub.errors import BadInput
 
@@ -23,8 +24,15 @@ DEEPEST = 32
 
 def text(value: object) -> bytes:
     """The canonical text of plain data (None, bool, int, float, str, list, dict). What is no finite number is written as a word."""
-    given = json.dumps(_whole(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return given.encode()
+    return _write(_whole(value)).encode()
+
+
+def text_of(value: object) -> bytes:
+    """The canonical text of a value of the core."""
+    return _write(plain(value)).encode()
+
+
+_write = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def digest(value: object) -> bytes:
@@ -48,27 +56,30 @@ def _whole(value: object) -> object:
 
 
 def plain(value: Any) -> Any:
-    """A value of the core as plain data."""
+    """A value of the core as plain data, with whole floats as integers."""
     kind: type = type(value)
     if kind in _PLAIN:
         return value
+    if kind is float:
+        return _whole(value)
     if kind in (tuple, list):
-        return [plain(one) for one in value]
+        return [one if type(one) in _PLAIN else plain(one) for one in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, frozenset | set):
-        return sorted((plain(one) for one in value), key=text)
+        held = [plain(one) for one in value]
+        return held if len(held) < 2 else sorted(held, key=text)
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
     found = {"is": kind.__name__} if kind.__name__ in _tagged() else {}
     for name, default in _fields(kind):
         given = getattr(value, name)
-        if given != default:
-            found[name] = plain(given)
+        if given is not default and given != default:
+            found[name] = given if type(given) in _PLAIN else plain(given)
     return found
 
 
-_PLAIN = frozenset({str, int, float, bool, NoneType})
+_PLAIN = frozenset({str, int, bool, NoneType})
 _NOTHING = object()
 
 
@@ -90,89 +101,159 @@ def _tagged() -> frozenset[str]:
 
 def read(kind: type[_T], data: object, where: str = "") -> _T:
     """A value of the core from plain data; raises BadInput that names the place in it."""
-    found: _T = _read(kind, data, where, DEEPEST)
+    try:
+        found: _T = _reader(cast(Hashable, kind))(data, DEEPEST)
+    except _WrongError as wrong:
+        place = "".join(reversed(wrong.path))
+        raise BadInput(
+            wrong.reason, f"{where}{place}" if where else place.removeprefix("."), code="canonical"
+        ) from None
     return found
 
 
-def _read(kind: Any, data: Any, where: str, depth: int) -> Any:
-    if depth <= 0:
-        raise BadInput("nested too deeply", where, code="canonical")
-    if dataclasses.is_dataclass(kind):
-        return _read_fields(kind, data, where, depth)
-    origin = get_origin(kind)
-    if origin in (Union, UnionType):
-        return _read_union(get_args(kind), data, where, depth)
-    if origin is Literal:
-        if not isinstance(data, str) or data not in get_args(kind):
-            raise BadInput(f"must be one of {', '.join(map(str, get_args(kind)))}", where, code="canonical")
-        return data
-    if origin in (tuple, frozenset):
-        return _read_many(origin, get_args(kind), data, where, depth)
-    return _read_scalar(kind, data, where)
+class _WrongError(Exception):
+    """What cannot be read, and the place of it from the inside outward: nobody makes up the names of places where nothing is wrong."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.path: list[str] = []
 
 
-def _read_fields(kind: Any, data: Any, where: str, depth: int) -> Any:
-    if not isinstance(data, dict):
-        raise BadInput(f"must be an object ({kind.__name__})", where, code="canonical")
-    hints, fields = _hints(kind), dict(_fields(kind))
-    unknown = data.keys() - fields.keys() - {"is"}
-    if unknown:
-        raise BadInput(f"unknown key {min(map(str, unknown))!r} in {kind.__name__}", where, code="canonical")
-    missing = [name for name, default in fields.items() if default is _NOTHING and name not in data]
-    if missing:
-        raise BadInput(f"{missing[0]} is missing in {kind.__name__}", where, code="canonical")
-    given = {
-        name: _read(hints[name], one, f"{where}.{name}" if where else name, depth - 1)
-        for name, one in data.items()
-        if name != "is"
-    }
-    return kind(**given)
+_Reader = Callable[[Any, int], Any]
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _reader(kind: Hashable) -> _Reader:
+    """What reads this kind; made once for each, since facts are read by the million."""
+    if dataclasses.is_dataclass(kind):
+        return _reader_of_fields(kind)
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return _reader_of_union(get_args(kind))
+    if origin is Literal:
+        return _reader_of_word(get_args(kind))
+    if origin in (tuple, frozenset):
+        return _reader_of_many(origin, get_args(kind))
+    return _reader_of_scalar(kind)
 
 
-def _read_union(kinds: tuple[Any, ...], data: Any, where: str, depth: int) -> Any:
-    if data is None and NoneType in kinds:
-        return None
-    rest = [one for one in kinds if one is not NoneType]
-    if len(rest) == 1:
-        return _read(rest[0], data, where, depth)
-    name = data.get("is") if isinstance(data, dict) else None
-    named = [one for one in rest if getattr(one, "__name__", None) == name]
-    if not named:
-        raise BadInput("`is` names no kind that is known here", where, code="canonical")
-    return _read(named[0], data, where, depth)
+def _reader_of_fields(kind: Any) -> _Reader:
+    fields = dict(_fields(kind))
+    needed = [name for name, default in fields.items() if default is _NOTHING]
+    readers: dict[str, _Reader] = {}
+
+    def read_fields(data: Any, depth: int) -> Any:
+        if depth <= 0:
+            raise _WrongError(_TOO_DEEP)
+        if not isinstance(data, dict):
+            raise _WrongError(f"must be an object ({kind.__name__})")
+        if not readers:  # not before: a kind may hold itself
+            readers.update({name: _reader(hint) for name, hint in get_type_hints(kind).items() if name in fields})
+        given = {}
+        for name in needed:
+            if name not in data:
+                break
+        else:
+            for name, one in data.items():
+                reader = readers.get(name)
+                if reader is None:
+                    if name == "is":
+                        continue
+                    break
+                try:
+                    given[name] = reader(one, depth - 1)
+                except _WrongError as wrong:
+                    wrong.path.append(f".{name}")
+                    raise
+            else:
+                return kind(**given)
+        unknown = data.keys() - fields.keys() - {"is"}
+        if unknown:
+            raise _WrongError(f"unknown key {min(map(str, unknown))!r} in {kind.__name__}")
+        raise _WrongError(f"{next(name for name in needed if name not in data)} is missing in {kind.__name__}")
+
+    return read_fields
 
 
-def _read_many(origin: Any, kinds: tuple[Any, ...], data: Any, where: str, depth: int) -> Any:
-    if not isinstance(data, list):
-        raise BadInput("must be a list", where, code="canonical")
-    if origin is tuple and not (len(kinds) == 2 and kinds[1] is Ellipsis):
-        if len(data) != len(kinds):
-            raise BadInput(f"must have {len(kinds)} members", where, code="canonical")
-        return tuple(
-            _read(one, each, f"{where}[{n}]", depth - 1) for n, (one, each) in enumerate(zip(kinds, data, strict=True))
-        )
-    return origin(_read(kinds[0], one, f"{where}[{n}]", depth - 1) for n, one in enumerate(data))
+_TOO_DEEP = "nested too deeply"
+
+
+def _reader_of_union(kinds: tuple[Any, ...]) -> _Reader:
+    optional, rest = NoneType in kinds, [one for one in kinds if one is not NoneType]
+    alone = _reader(rest[0]) if len(rest) == 1 else None
+    named = {getattr(one, "__name__", None): one for one in reversed(rest)}
+
+    def read_union(data: Any, depth: int) -> Any:
+        if data is None and optional:
+            return None
+        if alone is not None:
+            return alone(data, depth)
+        name = data.get("is") if isinstance(data, dict) else None
+        if not isinstance(name, str) or name not in named:
+            raise _WrongError("`is` names no kind that is known here")
+        return _reader(named[name])(data, depth)
+
+    return read_union
+
+
+def _reader_of_word(words: tuple[Any, ...]) -> _Reader:
+    def read_word(data: Any, depth: int) -> Any:
+        if not isinstance(data, str) or data not in words:
+            raise _WrongError(f"must be one of {', '.join(map(str, words))}")
+        return data
+
+    return read_word
+
+
+def _reader_of_many(origin: Any, kinds: tuple[Any, ...]) -> _Reader:
+    exact = origin is tuple and not (len(kinds) == 2 and kinds[1] is Ellipsis)
+    readers = [_reader(one) for one in (kinds if exact else kinds[:1])]
+
+    def read_many(data: Any, depth: int) -> Any:
+        if depth <= 0:
+            raise _WrongError(_TOO_DEEP)
+        if not isinstance(data, list):
+            raise _WrongError("must be a list")
+        if exact and len(data) != len(kinds):
+            raise _WrongError(f"must have {len(kinds)} members")
+        found = []
+        try:
+            for reader, one in zip(readers if exact else repeat(readers[0]), data, strict=False):
+                found.append(reader(one, depth - 1))
+        except _WrongError as wrong:
+            wrong.path.append(f"[{len(found)}]")
+            raise
+        return origin(found)
+
+    return read_many
 
 
 _NO_NUMBERS = ("nan", "inf", "-inf")
 
 
-def _read_scalar(kind: Any, data: Any, where: str) -> Any:
-    if isinstance(kind, type) and issubclass(kind, Enum):
+def _reader_of_scalar(kind: Any) -> _Reader:
+    is_enum = isinstance(kind, type) and issubclass(kind, Enum)
+    exact = kind if kind in (bool, int, str) else None
+
+    def read_enum(data: Any, depth: int) -> Any:
         try:
             return kind(data)
         except ValueError:
-            raise BadInput(f"no such {kind.__name__}", where, code="canonical") from None
-    if kind is float and isinstance(data, int | float) and not isinstance(data, bool):
-        return float(data)
-    if kind is float and data in _NO_NUMBERS:
-        return float(data)
-    exact = {bool: bool, int: int, str: str}.get(kind)
-    if exact is None or type(data) is not exact:
-        raise BadInput(f"must be {getattr(kind, '__name__', kind)}", where, code="canonical")
-    return data
+            raise _WrongError(f"no such {kind.__name__}") from None
+
+    def read_float(data: Any, depth: int) -> Any:
+        if type(data) is float:
+            return data
+        try:
+            if type(data) is int or (isinstance(data, str) and data in _NO_NUMBERS):
+                return float(data)
+        except OverflowError:
+            pass
+        raise _WrongError("must be float")
+
+    def read_exact(data: Any, depth: int) -> Any:
+        if exact is None or type(data) is not exact:
+            raise _WrongError(f"must be {getattr(kind, '__name__', kind)}")
+        return data
+
+    return read_enum if is_enum else read_float if kind is float else read_exact

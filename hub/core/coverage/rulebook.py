@@ -8,7 +8,7 @@ from hub.core.coverage import canonical, judge, turns, waivers
 from hub.core.coverage.findings import Finding
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.snapshot import Snapshot
-from hub.core.coverage.statements import essence, stated
+from hub.core.coverage.statements import essence
 from hub.errors import BadInput
 from hub.model import Micros
 
@@ -25,7 +25,7 @@ class Rulebook:
 
     def __init__(self, packs: Sequence[RulePack]) -> None:
         used = Packs(tuple(packs))
-        self.body = canonical.text(canonical.plain(used))
+        self.body = canonical.text_of(used)
         self.current = canonical.sha256(self.body)
         self._packs = {self.current: used.packs}
         self.packs = used.packs
@@ -51,4 +51,4 @@ class Rulebook:
 
     def essences(self, kept: Snapshot, at: Micros) -> dict[str, bytes]:
         """By rule of today's packs, what tells whether it says something new (hub.core.coverage.statements)."""
-        return {one.rule.id: essence(one, stated(one)) for one in self.findings(self.current, kept, at)}
+        return {one.rule.id: essence(one) for one in self.findings(self.current, kept, at)}

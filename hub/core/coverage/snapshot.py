@@ -54,7 +54,7 @@ def _ordered(device: DeviceFact) -> DeviceFact:
 
 def body(kept: Snapshot) -> bytes:
     """The canonical text that is kept under its SHA-256."""
-    return canonical.text(canonical.plain(kept))
+    return canonical.text_of(kept)
 
 
 def from_plain(document: object, where: str) -> Snapshot:
@@ -179,7 +179,7 @@ def _wins(one: Observed, standing: Observed) -> bool:
         return one.since > standing.since
     if one.value == standing.value:
         return False
-    return canonical.text(canonical.plain(one.value)) > canonical.text(canonical.plain(standing.value))
+    return canonical.text_of(one.value) > canonical.text_of(standing.value)
 
 
 def _put_device(device: DeviceFact, newer: Sequence[Observed]) -> DeviceFact:
