@@ -1,27 +1,26 @@
-"""The loop that keeps findings true: what changed is judged at once, a time limit when it passes, and everything once, slowly, every ten minutes.
+"""The loop that keeps findings true: what changed is judged at once or soon, a time limit when it passes, everything once in ten minutes, slowly.
 
-It follows the change feed, judges in bounded batches, and lives through a lost database. While it has followed every change and has none left, it
-renews what it judged, and only that: where it hangs, nothing stays green for longer than three minutes. It must not know how a rule is judged
-(hub.core.coverage) nor how findings are kept (hub.store.coverage).
+It follows the change feed, enters whom changes concern into the docket (hub.core.coverage.docket), which says who is judged next, for whom the watch
+may vouch, and how long it rests; and lives through a lost database. What nobody vouches for stays green for three minutes at most. It must not know
+how a rule is judged (hub.core.coverage) nor how findings are kept (hub.store.coverage).
 """
 
 import asyncio
-import heapq
 import random
 import time
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from hub.core.coverage.docket import Docket, Horizon, Rank
 from hub.core.coverage.ledger import STALE_AFTER
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.errors import Conflict, LinkDown
 from hub.model import SECOND, Micros
 from hub.profiles import Profile
-from hub.store.changes import Change, Cursor, Feed, open_feed
+from hub.store.changes import Cursor, Feed, Page, open_feed
 from hub.store.coverage import Ledger, open_ledger
 
 POLL_SECONDS = 1.0
@@ -30,14 +29,18 @@ ROUND_SECONDS = 600.0
 """In so much time everything is looked at once, a part at a time: a net for what nobody announced. Time limits and changes do not wait for it."""
 RENEW_SECONDS = 5.0
 """How often what stands is renewed; it is believed for `hub.core.coverage.ledger.STALE_AFTER`."""
-WITHHELD_SECONDS = 0.05
-"""How soon to look again while an older transaction still runs."""
+LOOK_SECONDS = 2.0
+"""How often is looked for what no row of the feed tells of by itself: who is new, a holiday calendar, values that rules ask for."""
+PASS_SECONDS = 0.1
+"""From one look into the feed to the next at least, however often it is announced; so soon, too, where something is withheld."""
 BATCH = 20
-"""Subjects judged in one transaction. Measured: 3 ms of the loop's time for an institution of 48 devices; ingest may share this loop."""
-FEED_BATCH = 500
+"""Subjects judged in one transaction; between two of them others have their turn."""
+PAGE = 5000
+"""Changes looked at in one go; only their institutions come over the line."""
 MAX_BACKOFF_SECONDS = 5.0
 _DAY, _CHINA = 86_400 * SECOND, 8 * 3600 * SECOND
-_FOLLOWED = frozenset({"device_state", "registry", "waiver", "retyping"})
+FOLLOWED = frozenset({"device_state", "registry", "waiver", "retyping", "alarm", "notification", "proof", "drill"})
+"""What makes a fact another one: also who was told of an alarm and when, what is hidden, a drill, a proof (hub.store.coverage_facts)."""
 _log = structlog.get_logger(__name__)
 
 
@@ -62,16 +65,20 @@ class CoverageWatch:
         self._profiles = profiles
         self._clock = clock
         self._round = round_seconds
-        self._id, self._since, self._renewed = "", 0, 0
+        self._docket, self._horizon = Docket(), Horizon(0)
+        self._id, self._since, self._vouched, self._at = "", 0, 0, 0
         self._digested: int | None = None
         """the day (+08:00) on which the digest of the day before was seen to be taken"""
         self._listened: frozenset[int] = frozenset()
-        self._backlog: deque[str] = deque()
-        """who is to be judged as soon as the changes that have come are"""
+        self._calendars = 0
+        self._before = self._looked = 0
+        """when the feed was read the last time, and when was looked around"""
+        self._strangers = False
+        """whether there may be others to judge than are known"""
+        self._owed: set[str] = set()
+        """whom this watch has still to judge for the first time"""
         self._slowly: list[str] = []
         """what is left of the slow round"""
-        self._limits: list[tuple[Micros, str]] = []
-        """when which subject's verdicts may turn by themselves, soonest first"""
         self.judged_all = asyncio.Event()
         """set once everything was judged since the database was last reached"""
 
@@ -99,84 +106,128 @@ class CoverageWatch:
 
     async def _begin(self, ledger: Ledger) -> None:
         """Nothing that was judged before now is renewed any more by this watch: everything is to be judged again, in its turn."""
-        self._id, self._since = uuid.uuid4().hex, self._clock()
-        self._renewed = self._since
-        await ledger.take_over(self._since)
-        await ledger.close_gone(self._since)
-        self._listened = await ledger.listened()
-        self._backlog.clear()
-        self._backlog.extend(await ledger.subjects())
+        at = self._clock()
+        self._id, self._since, self._vouched, self._at = uuid.uuid4().hex, at, at, at
+        self._docket, self._horizon = Docket(), Horizon(at)
+        await ledger.take_over(at)
+        await ledger.close_gone(at)
+        self._listened, self._calendars = await ledger.listened(), await ledger.calendars()
+        self._before, self._looked, self._strangers = at, at, False
+        self._owed = set()
+        self._owe(await ledger.subjects(), Rank.FIRST)
+        self._slowly = []
+
+    def _owe(self, subjects: Sequence[str], rank: Rank) -> None:
+        self._owed.update(subjects)
+        for subject in subjects:
+            self._docket.add(subject, rank, self._clock())
 
     async def _follow(self, feed: Feed, ledger: Ledger, cursor: Cursor) -> None:
         loop = asyncio.get_running_loop()
         next_part = loop.time() + self._round
-        next_renewal = loop.time()
+        next_look = next_renewal = loop.time()
         while True:
-            at = self._clock()
-            withheld = await feed.withholds()
-            changes = await feed.after(cursor, FEED_BATCH)
-            if changes:
-                cursor = changes[-1].cursor
-            await self._judge(ledger, sorted(_dirty(changes) | self._passed(ledger, at)))
-            if await ledger.listened() != self._listened or at - self._renewed > STALE_AFTER:
-                await self._begin(ledger)  # also where this process stood still: what nobody judged is not believed
-            if any(change.kind == "registry" for change in changes):
-                await self._judge(ledger, await self._newcomers(ledger))
-            if self._backlog:
-                await self._judge(ledger, [self._backlog.popleft() for _ in range(min(BATCH, len(self._backlog)))])
-            elif not self.judged_all.is_set():
+            began, at = loop.time(), self._clock()
+            page = await feed.stirred(cursor, PAGE, FOLLOWED)
+            cursor = page.cursor
+            await self._enter(ledger, page, at)
+            if began >= next_look:
+                await self._look_around(ledger, at)
+                next_look = loop.time() + LOOK_SECONDS
+            if not self._owed:
                 self.judged_all.set()
-            elif loop.time() >= next_part:
-                await ledger.close_gone(at)
-                self._slowly = self._slowly or await ledger.subjects()
-                part, self._slowly = self._slowly[:BATCH], self._slowly[BATCH:]
-                await self._judge(ledger, part)
-                next_part = loop.time() + self._round * BATCH / max(BATCH, len(ledger.seen))
-            behind = len(changes) == FEED_BATCH
-            if loop.time() >= next_renewal and not withheld and not behind:
-                await ledger.renew(self._id, self._since, at)
-                self._renewed = at
-                if self.judged_all.is_set() and (at + _CHINA) // _DAY != self._digested:
-                    await ledger.take_digest(at)
-                    self._digested = (at + _CHINA) // _DAY
+                if began >= next_part:
+                    await self._enter_part(ledger, at)
+                    next_part = loop.time() + self._round * BATCH / max(BATCH, len(ledger.seen))
+            rest = await self._judge(ledger)
+            if began >= next_renewal:
+                await self._renew(ledger, at)
                 next_renewal = loop.time() + RENEW_SECONDS
-            if behind or self._backlog:
-                await asyncio.sleep(0)
-            elif withheld or not self.judged_all.is_set():
-                await asyncio.sleep(WITHHELD_SECONDS)
-            else:
-                await feed.wait(max(0.0, min(POLL_SECONDS, next_part - loop.time(), self._until_limit())))
+            await asyncio.sleep(max(0.0, rest, 0.0 if page.is_full else began + PASS_SECONDS - loop.time()))
+            if not page.is_full and not page.withheld:
+                await feed.wait(max(0.0, min(POLL_SECONDS, next_part - loop.time(), self._until_next())))
 
-    async def _newcomers(self, ledger: Ledger) -> list[str]:
-        """Who is to be judged and never was; what is judged no more ends."""
-        await ledger.close_gone(self._clock())
-        waiting = set(self._backlog)
-        return [one for one in await ledger.subjects() if one not in ledger.seen and one not in waiting]
+    async def _enter(self, ledger: Ledger, page: Page, at: Micros) -> None:
+        """Whom the changes of a page concern, and whom it concerns that somebody listens now, or no longer does."""
+        for one in page.stirred:
+            self._strangers |= one.registered
+            rank = Rank.TAKES if one.takes else Rank.ADDS
+            named = [one.institution] if one.institution is not None else []
+            if not named and one.registered:
+                named = await ledger.registered_since(one.since)
+            for subject in named:
+                self._docket.add(subject, rank, at, one.since)
+        self._horizon.looked(at, page.began, page.read)
+        listened = await ledger.listened()
+        for partitions, rank in ((self._listened - listened, Rank.TAKES), (listened - self._listened, Rank.ADDS)):
+            for subject in await ledger.of_partitions(partitions) if partitions else ():
+                self._docket.add(subject, rank, at, self._before)
+        self._listened, self._before = listened, at
 
-    async def _judge(self, ledger: Ledger, subjects: Sequence[str]) -> None:
-        for first in range(0, len(subjects), BATCH):
-            batch = subjects[first : first + BATCH]
-            async with ledger.judging(batch, self._clock()) as judging:
-                turned = await judging.record()
-            if turned:
-                _log.debug("coverage.turned", findings=turned)
-            for subject, seen in judging.learnt.items():
-                if seen.turns_at is not None:
-                    heapq.heappush(self._limits, (seen.turns_at, subject))
+    async def _look_around(self, ledger: Ledger, at: Micros) -> None:
+        """What no row of the feed tells of by itself."""
+        if self._strangers:
+            self._strangers = False
+            await ledger.close_gone(at)
+            subjects = set(await ledger.subjects())
+            self._docket.keep(subjects)
+            self._owed &= subjects
+            self._owe(sorted(subjects - ledger.seen.keys() - self._owed), Rank.ADDS)
+        calendars = await ledger.calendars()
+        changed = await ledger.subjects() if calendars != self._calendars else []
+        changed += await ledger.measured_since(
+            self._looked - int(LOOK_SECONDS * SECOND)
+        )  # what was under way then, too
+        for subject in changed:
+            self._docket.add(subject, Rank.TAKES, at, self._looked)
+        self._calendars, self._looked = calendars, at
 
-    def _passed(self, ledger: Ledger, at: Micros) -> set[str]:
-        """The subjects whose time limit has passed."""
-        passed = set()
-        while self._limits and self._limits[0][0] <= at:
-            turns_at, subject = heapq.heappop(self._limits)
-            seen = ledger.seen.get(subject)
-            if seen is not None and seen.turns_at == turns_at:  # else it was judged since, and has another
-                passed.add(subject)
-        return passed
+    async def _enter_part(self, ledger: Ledger, at: Micros) -> None:
+        """The next part of the slow round."""
+        await ledger.close_gone(at)
+        self._slowly = self._slowly or await ledger.subjects()
+        part, self._slowly = self._slowly[:BATCH], self._slowly[BATCH:]
+        for subject in part:
+            self._docket.add(subject, Rank.ROUND, at)
 
-    def _until_limit(self) -> float:
-        return max(0.0, (self._limits[0][0] - self._clock()) / SECOND) if self._limits else POLL_SECONDS
+    async def _judge(self, ledger: Ledger) -> float:
+        """The next ones of the docket, and how many seconds are due to others after that."""
+        at = self._clock()
+        batch = self._docket.take(at, BATCH)
+        if not batch:
+            return 0.0
+        began = time.perf_counter_ns()
+        async with ledger.judging(batch, at) as judging:
+            turned = await judging.record()
+        worked = (time.perf_counter_ns() - began) // 1000
+        if turned:
+            _log.debug("coverage.turned", findings=turned)
+        self._owed.difference_update(batch)
+        for subject in batch:
+            if subject in judging.learnt:
+                self._docket.sleeps(subject, judging.learnt[subject].turns_at)
+        return self._docket.rest(worked, len(batch)) / SECOND
 
+    async def _renew(self, ledger: Ledger, at: Micros) -> None:
+        """Say until when everything that was judged is known to hold, and of whom it is not."""
+        vouched = self._docket.vouch(self._horizon.upto, at)
+        if at - self._vouched > STALE_AFTER or at < self._at:
+            # this process stood still, the database withheld for long, or the clock was set back: what nobody judged is not believed
+            self.judged_all.clear()
+            await self._begin(ledger)
+            return
+        if vouched.doubted:
+            _log.info("coverage.behind", institutions=len(vouched.doubted), waiting=len(self._docket))
+            await ledger.doubt(vouched.doubted)
+        await ledger.renew(self._id, self._since, vouched.until)
+        self._vouched, self._at = max(self._vouched, vouched.until), at
+        day = (at + _CHINA) // _DAY
+        if not self._owed and day != self._digested:
+            await ledger.take_digest(at)
+            self._digested = day
 
-def _dirty(changes: Iterable[Change]) -> set[str]:
-    return {change.institution for change in changes if change.kind in _FOLLOWED and change.institution is not None}
+    def _until_next(self) -> float:
+        """Seconds until somebody may be judged."""
+        at = self._clock()
+        due = self._docket.next_at(at)
+        return POLL_SECONDS if due is None else max(0.0, (due - at) / SECOND)

@@ -4,11 +4,12 @@ A row is shown only once its transaction is older than every running one; ordere
 is seen twice. NOTIFY makes it quick, polling makes it sure.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from hub.model import Micros, to_micros
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
@@ -38,6 +39,32 @@ class Change(NamedTuple):
     payload: dict[str, Any]
 
 
+class Stirred(NamedTuple):
+    """What changed of an institution: since when, and what it may mean. Without an institution it concerns the whole hub."""
+
+    institution: str | None
+    since: Micros
+    takes: bool
+    """it may take a green away; what only says that a device is heard and well may not"""
+    registered: bool
+    """what is registered changed: there may be others to judge now"""
+
+
+class Page(NamedTuple):
+    """What a look into the feed found, and how far it reached."""
+
+    stirred: tuple[Stirred, ...]
+    cursor: Cursor
+    is_full: bool
+    """there is more"""
+    began: int
+    """every transaction with a number below it had begun"""
+    read: int
+    """every change of the transactions with a number below it has been read"""
+    withheld: bool
+    """something is committed that may not be shown yet"""
+
+
 class Feed:
     """The feed over one autocommit connection of its own. Every method raises LinkDown when the connection is gone."""
 
@@ -56,6 +83,27 @@ class Feed:
         with translated():
             found = await all_rows(self._conn, _SQL["after"], place)
         return [_change(row) for row in found]
+
+    async def stirred(self, cursor: Cursor, limit: int, kinds: Collection[str]) -> Page:
+        """Of the next `limit` changes after `cursor` those of these kinds, by institution."""
+        asked = {"txid": str(cursor.txid), "seq": cursor.seq, "limit": limit, "kinds": sorted(kinds)}
+        with translated():
+            rows = await all_rows(self._conn, _SQL["stirred"], asked)
+        told = rows[0]
+        place = cursor if told["txid"] is None else Cursor(told["txid"], told["seq"])
+        is_full = told["n"] == limit
+        return Page(
+            tuple(
+                Stirred(row["institution"], to_micros(row["since"]), row["takes"], row["registered"])
+                for row in rows
+                if row["is_stirred"]
+            ),
+            place,
+            is_full,
+            told["began"],
+            place.txid if is_full else told["settled"],
+            told["withheld"],
+        )
 
     async def withholds(self) -> bool:
         """True where rows are committed that may not be shown yet."""

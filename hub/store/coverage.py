@@ -4,10 +4,10 @@ What is written follows from hub.core.coverage.ledger; the facts come from hub.s
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -58,6 +58,31 @@ class Ledger:
             entries = await (await self._conn.execute(_SQL["entries"])).fetchall()
         return [row[0] for row in institutions] + [UNCONNECTED + row[0] for row in entries]
 
+    async def of_partitions(self, partitions: Collection[int]) -> list[str]:
+        """The institutions of these partitions."""
+        return await self._names("of_partitions", partitions=sorted(partitions))
+
+    async def registered_since(self, at: Micros) -> list[str]:
+        """Who is another one on the register since `at`."""
+        return await self._names("registered_since", at=to_datetime(at))
+
+    async def measured_since(self, since: Micros) -> list[str]:
+        """Whose values that rules ask for have moved, or came late, since a look; nobody's where no rule asks for any."""
+        asked = sorted(points(self.rules.packs))
+        return await self._names("measured_since", points=asked, since=to_datetime(since)) if asked else []
+
+    async def calendars(self) -> int:
+        """A number that is another one when a holiday calendar was changed."""
+        with translated():
+            row = await (await self._conn.execute(_SQL["calendars"])).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def _names(self, statement: str, **asked: Any) -> list[str]:
+        with translated():
+            rows = await (await self._conn.execute(_SQL[statement], asked)).fetchall()
+        return [row[0] for row in rows]
+
     async def listened(self) -> frozenset[int]:
         """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
         with translated():
@@ -71,7 +96,7 @@ class Ledger:
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 excused = await waivers.standing(self._conn, list(subjects), at)
                 fresh = [snapshot(one, excused) for one in await self._facts.of(subjects)]
-                judging = Judging(self._conn, self.rules, self.seen, fresh, at)
+                judging = Judging(self._conn, self.rules, self.seen, fresh, at, self._facts.turns_at)
                 yield judging
         self.seen |= judging.learnt  # only what is committed is remembered
         for subject in judging.lost:
@@ -84,7 +109,7 @@ class Ledger:
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 gone = [row[0] for row in await (await self._conn.execute(_SQL["gone"])).fetchall()]
                 if gone:
-                    await Judging(self._conn, self.rules, {}, [], at).end(gone)
+                    await Judging(self._conn, self.rules, {}, [], at, {}).end(gone)
                     await self._conn.execute(_SQL["forget_checks"], {"subjects": gone})
         for subject in gone:
             self.seen.pop(subject, None)
@@ -104,8 +129,19 @@ class Ledger:
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["take_over"], {"fresh_since": fresh_since})
 
+    async def doubt(self, waiting: Mapping[str, Micros]) -> None:
+        """Nobody vouches for these subjects beyond the time given with each, until they are judged: something changed then and has waited for too long.
+
+        Under the judges' lock: whoever judges afterwards has seen the change, and whoever had not does not undo this.
+        """
+        asked = {"subjects": list(waiting), "since": [to_datetime(since) for since in waiting.values()]}
+        with translated():
+            async with self._conn.transaction():
+                await self._conn.execute(_SQL["lock"], {"key": _LOCK})
+                await self._conn.execute(_SQL["doubt"], asked)
+
     async def renew(self, watch: str, since: Micros, at: Micros) -> None:
-        """Say that all that was judged since `since` holds until `at`: this watch followed every change, and has none left."""
+        """Say that all that was judged since `since` holds until `at`: this watch has judged every change from before that, or doubts whom it concerns."""
         with translated():
             await self._conn.execute(_SQL["renew"], {"id": watch, "since": to_datetime(since), "at": to_datetime(at)})
 
@@ -114,12 +150,19 @@ class Judging:
     """An open transaction with the facts of some subjects at a time."""
 
     def __init__(
-        self, conn: Connection, rules: Rulebook, seen: Mapping[str, Seen], fresh: Sequence[Snapshot], at: Micros
+        self,
+        conn: Connection,
+        rules: Rulebook,
+        seen: Mapping[str, Seen],
+        fresh: Sequence[Snapshot],
+        at: Micros,
+        turns_at: Mapping[str, Micros],
     ) -> None:
         self._conn = conn
         self._rules = rules
         self._seen = seen
         self._at = at
+        self.turns_at = turns_at
         self.fresh = fresh
         self.learnt: dict[str, Seen] = {}
         """what may be remembered of these subjects once this is committed"""
@@ -194,7 +237,8 @@ class Judging:
 
     def _remember(self, kept: Snapshot) -> None:
         packs = self._rules.current
-        turns_at = self._rules.next_turn(packs, kept, self._at)
+        both = (self._rules.next_turn(packs, kept, self._at), self.turns_at.get(kept.facts.subject))
+        turns_at = min((at for at in both if at is not None), default=None)
         self.learnt[kept.facts.subject] = Seen(steady(kept), packs, turns_at)
 
 

@@ -60,6 +60,8 @@ class _Read(NamedTuple):
     listened: frozenset[int]
     days: Calendar
     now: Micros
+    moments: Mapping[int, Micros]
+    """when the first of an institution's facts changes though nobody does anything: a drill is over, what was hidden for a time shows again"""
 
 
 class Facts:
@@ -74,6 +76,8 @@ class Facts:
         self._points = sorted(points)
         self._missing: set[str] = set()
         self._classes: dict[str, Mapping[SignalClass, bool]] = {}
+        self.turns_at: dict[str, Micros] = {}
+        """of the subjects that were asked for last: when their facts change by time alone; those of which none does are left out"""
 
     async def listened(self) -> frozenset[int]:
         """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
@@ -87,9 +91,12 @@ class Facts:
         unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries}) if entries else []
         places = await all_rows(self._conn, _SQL["places"], {"ids": ids}) if ids else []
         found: tuple[InstitutionFacts, ...] = ()
+        self.turns_at = {}
         if places:
             read = await self._read([row["key"] for row in places])
             found = tuple(self._institution(row, read) for row in places)
+            turns = {row["id"]: _turns_at(row, read) for row in places}
+            self.turns_at = {subject: at for subject, at in turns.items() if at is not None}
         return (*found, *map(_unconnected, unconnected))
 
     async def _read(self, keys: Sequence[int]) -> _Read:
@@ -106,6 +113,7 @@ class Facts:
             for row in await rows(name):
                 stated.setdefault(row["institution"], []).append(made(row))
         recorded = await recordings.recordings(self._conn, keys)
+        hidden = await rows("hidden")
         now = await (await self._conn.execute(_SQL["now"])).fetchone()
         assert now is not None
         return _Read(
@@ -114,13 +122,18 @@ class Facts:
             views=_by(await rows("views"), "device"),
             proofs=proofs,
             values=_by(await rows("values"), "device") if self._points else {},
-            hidden={(row["device"], row["signal_class"]) for row in await rows("hidden")},
+            hidden={(row["device"], row["signal_class"]) for row in hidden},
             attestations=stated,
             alarms=_by(await rows("alarms"), "institution"),
             recordings={key: tuple(filter(None, map(_recording, found))) for key, found in recorded.items()},
             listened=await self.listened(),
             days=days,
             now=to_micros(now[0]),
+            moments=_first(
+                *((row["institution"], row["at"]) for row in await rows("drills_ahead")),
+                *((row["institution"], row["until"]) for row in hidden if row["until"] is not None),
+                after=now[0],
+            ),
         )
 
     def _institution(self, place: Row, read: _Read) -> InstitutionFacts:
@@ -200,6 +213,20 @@ def _classes(profile: Profile) -> Mapping[SignalClass, bool]:
     for one in profile.alarms.values():
         found[one.signal_class] = found.get(one.signal_class, True) and one.when is None
     return found
+
+
+def _first(*moments: tuple[int, datetime], after: datetime) -> dict[int, Micros]:
+    """By institution the first of its moments that is still to come."""
+    found: dict[int, Micros] = {}
+    for institution, at in moments:
+        if at > after:
+            found[institution] = min(to_micros(at), found.get(institution, to_micros(at)))
+    return found
+
+
+def _turns_at(place: Row, read: _Read) -> Micros | None:
+    closes = None if place["calendar"] is None else hours.closes(place["calendar"], read.days, read.now)
+    return min((at for at in (closes, read.moments.get(place["key"])) if at is not None), default=None)
 
 
 def _by(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:

@@ -55,6 +55,17 @@ def opened(calendar: str, days: Calendar, until: Micros, count: int) -> Iterator
                 yield began, ended
 
 
+def closes(calendar: str, days: Calendar, at: Micros) -> Micros | None:
+    """When an institution with this calendar (as stored) closes next after `at`; None where it does not open for a month."""
+    opening = _opening(calendar)
+    for n in range(32):
+        day = local_day(at + n * DAY)
+        for _, end in opening.hours(day, days):
+            if midnight(day) + end * MINUTE > at:
+                return midnight(day) + end * MINUTE
+    return None
+
+
 def _armed(mode: str | None, since: Any, until: Any, before: str | None) -> Armed | None:
     if mode is None or before is None:
         return None

@@ -70,6 +70,7 @@ async def receive(conn: Connection, scope: Scope, id: UUID, number: str, text: s
     if row["cancelled_at"] is not None:
         raise Conflict("this window was cancelled")
     await conn.execute(_SQL["receive"], {"id": id, "number": number, "text": text, "actor": actor, "now": now})
+    await conn.execute(_SQL["say"], {"id": id})
 
 
 async def cancel(conn: Connection, scope: Scope, id: UUID, actor: str, now: datetime) -> None:

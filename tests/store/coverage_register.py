@@ -33,6 +33,7 @@ class Register:
     """Writes places and devices, and changes their states with the rows of the change feed that the hub would write."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._conn = psycopg.connect(url, autocommit=True)
 
     def close(self) -> None:

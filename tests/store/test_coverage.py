@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from hub.core.coverage.rules import Basis, Verdict
+from hub.core.coverage.rulebook import Rulebook
+from hub.core.coverage.rules import Basis, Bounds, Verdict
 from hub.core.rights import EVERYTHING, Scope
 from hub.errors import LinkDown, NotFound
-from hub.model import SECOND, Micros, to_datetime
+from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.store import coverage_views
 from hub.store.coverage import Ledger, open_ledger
 from hub.store.coverage_facts import UNCONNECTED
 from hub.store.pool import connect
+from tests.core.coverage_city import pack, rule
 from tests.store.coverage_register import PROFILES, RULES, Register
 
 T0: Micros = 1_795_000_000_000_000
@@ -310,3 +312,53 @@ async def test_a_subject_whose_kept_facts_cannot_be_read_is_vouched_for_by_nobod
     assert register.verdicts("sun")[VIDEO] == "compliant"  # the ledger is not rewritten
     assert register.all(checked) == []
     assert "sun" not in ledger.seen
+
+
+async def test_who_waits_for_too_long_is_vouched_for_by_nobody_until_it_is_judged(
+    ledger: Ledger, register: Register
+) -> None:
+    """A camera goes offline, and the judge has no time: the others are renewed, and it is not."""
+
+    def checked() -> dict[str, int]:
+        return {row[0]: to_micros(row[1]) for row in register.all("select subject, checked_at from coverage_checked")}
+
+    await judge(ledger, T0)
+    await ledger.renew("w", T0 - SECOND, T0 + 60 * SECOND)
+    assert set(checked().values()) == {T0 + 60 * SECOND}
+    register.turn("cam-1", "link_state", "offline")
+    changed = T0 + 50 * SECOND  # before what was vouched for already: nothing of that counts any more
+    await ledger.doubt({"sun": changed, "nobody": T0})
+    await ledger.doubt({"sun": changed + SECOND})
+    await ledger.renew("w", T0 - SECOND, T0 + 400 * SECOND)
+    assert checked() == {"sun": changed, UNCONNECTED + "CZ-2": T0 + 400 * SECOND}
+    async with open_ledger(register.url, PROFILES, RULES) as other:
+        await other.take_over(T0 + 700 * SECOND)
+    assert checked()["sun"] == changed  # nor where another watch takes over
+    await judge(ledger, T0 + 400 * SECOND)
+    assert checked()["sun"] == T0 + 400 * SECOND
+    assert register.periods("sun", VIDEO) == [
+        ("compliant", to_datetime(T0), to_datetime(changed)),
+        ("unknown", to_datetime(changed), None),
+    ]
+
+
+async def test_values_that_rules_ask_for_are_seen_when_they_move_or_come_late(register: Register) -> None:
+    asked = Bounds(capabilities=frozenset({"video.live"}), of="point", point="temperature", minimum=10.0)
+    book = Rulebook((pack(rule(asked)),))
+    series = "insert into series (device, point) select key, %s from device where id = 'cam-1' returning key"
+    put = (
+        "insert into point_state (series, at, received_at, value, quality, changed_at, stored_at) values (%s, %s, %s, 1, 0, %s, %s)"
+        " on conflict (series) do update set at = excluded.at, received_at = excluded.received_at, changed_at = excluded.changed_at"
+    )
+    [[key]], [[other]] = register.all(series, "temperature"), register.all(series, "humidity")
+    async with open_ledger(register.url, PROFILES, book) as ledger, open_ledger(register.url, PROFILES, RULES) as plain:
+        for at, received, changed, seen in [
+            (T0 - SECOND, T0 - SECOND, T0 - SECOND, []),
+            (T0 + SECOND, T0 + SECOND, T0 - SECOND, []),  # the same value again
+            (T0 + 2 * SECOND, T0 + 2 * SECOND, T0 + 2 * SECOND, ["sun"]),
+            (T0 - 900 * SECOND, T0 + 2 * SECOND, T0 - 900 * SECOND, ["sun"]),  # out of a spool
+        ]:
+            for one in (key, other):
+                register.do(put, one, to_datetime(at), to_datetime(received), to_datetime(changed), to_datetime(at))
+            assert await ledger.measured_since(T0) == seen
+            assert await plain.measured_since(T0) == []

@@ -13,6 +13,32 @@ where (c.txid, c.seq) > (%(txid)s::text::xid8, %(seq)s::bigint)
 order by c.txid, c.seq
 limit %(limit)s
 
+-- name: stirred
+-- Of the next `limit` changes what makes somebody be judged again, by institution. `takes`: among them one that may take a green away; a device that
+-- is heard, and of which nothing is known to be wrong, is none. `since`: the first of them. And how far this reads: `read` is the transaction below
+-- which every change has been read, `began` the one below which every transaction has begun.
+with next as materialized (
+    select c.txid, c.seq, c.at, c.kind, c.institution, c.payload
+    from change c
+    where (c.txid, c.seq) > (%(txid)s::text::xid8, %(seq)s::bigint) and c.txid < pg_snapshot_xmin(pg_current_snapshot())
+    order by c.txid, c.seq
+    limit %(limit)s
+), last as (
+    select txid, seq from next order by txid desc, seq desc limit 1
+), stirred as (
+    select n.institution, min(n.at) as since, bool_or(n.kind = 'registry') as registered,
+           bool_or(not (n.kind = 'device_state' and not n.payload ? 'admin_state'
+                        and n.payload ->> 'link_state' = 'online' and n.payload ->> 'function_state' in ('ok', 'unproven'))) as takes
+    from next n
+    where n.kind = any (%(kinds)s)
+    group by n.institution
+)
+select (select count(*) from next) as n, (select txid::text::bigint from last) as txid, (select seq from last) as seq,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint as settled, pg_snapshot_xmax(pg_current_snapshot())::text::bigint as began,
+       exists (select from change where txid >= pg_snapshot_xmin(pg_current_snapshot())) as withheld,
+       s.since is not null as is_stirred, i.id::text as institution, s.since, s.registered, s.takes
+from (values (1)) one left join stirred s on true left join institution i on i.key = s.institution
+
 -- name: withheld
 select exists (select from change where txid >= pg_snapshot_xmin(pg_current_snapshot())) as some
 

@@ -1,7 +1,38 @@
 -- Who is judged, and what the API reads of the ledger.
 
 -- name: institutions
-select id::text from institution where retired_at is null and partition >= 0 order by id
+-- those first that were judged before: something of them may be shown green
+select i.id::text
+from institution i left join coverage_check c on c.subject = i.id::text
+where i.retired_at is null and i.partition >= 0
+order by c.subject is null, i.id
+
+-- name: of_partitions
+select id::text from institution where retired_at is null and partition = any (%(partitions)s) order by id
+
+-- name: registered_since
+-- whose entries of the register have been others since a time, and the entries themselves where they are not connected
+select distinct coalesce(i.id::text, 'register:' || v.filing_number)
+from register_version v
+join register_entry r on r.filing_number = v.filing_number
+left join institution i on i.key in (r.institution, v.institution) and i.retired_at is null
+where v.since >= %(at)s or v.until >= %(at)s
+order by 1
+
+-- name: calendars
+-- changes with every edition of a holiday calendar
+select coalesce(sum(version), 0)::bigint + count(*) from calendar_year
+
+-- name: measured_since
+-- where points that rules ask for have other values since a look, or came late
+select distinct i.id::text
+from series s
+join point_state t on t.series = s.key
+join device d on d.key = s.device and d.retired_at is null
+join institution i on i.key = d.institution
+where s.point = any (%(points)s) and s.instance = '' and t.received_at > %(since)s
+  and (t.changed_at > %(since)s or t.at < %(since)s)
+order by 1
 
 -- name: entries
 -- on the register, but not connected

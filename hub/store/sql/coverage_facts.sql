@@ -71,13 +71,13 @@ where d.institution = any (%(keys)s) and d.retired_at is null and t.quality < 10
 order by d.id, r.point
 
 -- name: hidden
--- alarms that somebody or something keeps from people now; by the class of what is hidden
-select d.id::text as device, a.signal_class
+-- alarms that somebody or something keeps from people now, by the class of what is hidden; and until when, where that ends by itself
+select d.institution, d.id::text as device, a.signal_class, a.shelved_until as until
 from alarm a
 join device d on d.key = a.device
 where a.shelved_until > now() and a.institution = any (%(keys)s) and d.retired_at is null
 union
-select d.id::text, a.signal_class
+select d.institution, d.id::text, a.signal_class, a.held_until
 from device d
 join alarm a on a.device = d.key and a.ended_at is null
 where d.institution = any (%(keys)s) and d.retired_at is null and (a.suppressed_by is not null or a.held_until > now())
@@ -110,6 +110,14 @@ where p.institution = any (%(keys)s) and r.cancelled_at is null and r.ends_at <=
 group by p.institution, r.id
 having bool_and(p.pressed_at is not null)
 order by p.institution, r.id
+
+-- name: drills_ahead
+-- when the next one is over, and counts
+select p.institution, min(r.ends_at) as at
+from drill_press p
+join drill r on r.id = p.drill
+where p.institution = any (%(keys)s) and r.cancelled_at is null and r.ends_at > now()
+group by p.institution
 
 -- name: police_tests
 select w.institution, w.id::text as id, d.id::text as device, w.receipt_at as at, coalesce(w.receipt_number, '') as number

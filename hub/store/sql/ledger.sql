@@ -103,7 +103,12 @@ left join institution i on i.id::text = x.subject
 -- name: checked
 insert into coverage_check (subject, checked_at)
 select unnest(%(subjects)s::text[]), %(at)s order by 1
-on conflict (subject) do update set checked_at = greatest(coverage_check.checked_at, excluded.checked_at)
+on conflict (subject) do update set checked_at = greatest(coverage_check.checked_at, excluded.checked_at), waits_since = null
+
+-- name: doubt
+-- what changed then has waited for too long: no watch vouches for these subjects beyond that, until they are judged
+update coverage_check c set waits_since = least(c.waits_since, x.since)
+from unnest(%(subjects)s::text[], %(since)s::timestamptz[]) as x(subject, since) where c.subject = x.subject
 
 -- name: take_over
 -- what another watch renewed last is written down before it is forgotten
