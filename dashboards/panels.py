@@ -251,10 +251,11 @@ def geomap(title: Words, sql: str, *, height: int, columns: Mapping[str, Json], 
             "mode": "absolute",
             "steps": [{"color": UNKNOWN, "value": None}, {**FULL[0], "value": 0}, *FULL[1:]],
         },
-        "custom": {"hideFrom": {"legend": False, "tooltip": False, "viz": False}},
     }
+    # a map has no columns: what is only a table's, such as a width, it does not know
     panel["fieldConfig"]["overrides"] = [
-        _override(name, shown) for name, shown in {**columns, "age": age(), "complete": complete()}.items()
+        _override(name, {key: value for key, value in shown.items() if not key.startswith("custom.")})
+        for name, shown in {**columns, "age": age(), "complete": complete()}.items()
     ]
     style = {
         "color": {"field": "rate", "fixed": UNKNOWN},
