@@ -62,7 +62,7 @@ def measure(
             for uid, where, sql in _asked(uids):
                 first = {
                     "division": "all", "institution": "all" if "institution" not in uid and "zone" not in uid else "i-00001",
-                    "zone": "z-1", "device": "d-1", "basis": "obligation", "rule": "all", "as_of": "", "known_at": "",
+                    "zone": "z-1", "device": "d-1", "basis": "obligation", "rule": "all", "group": "all", "as_of": "", "known_at": "",
                 }  # fmt: skip
                 values = {**first, **{key: value.format(past=past) for key, value in chosen.items()}}
                 if "institution" in uid or "zone" in uid:

@@ -19,6 +19,11 @@ insert into register_entry (filing_number, division, type, title_zh, title_en, i
 select 'F-' || i.id, i.division, i.type, i.title_zh, i.title_en, i.key from institution i where i.key > 0;
 insert into register_entry (filing_number, division, type, title_zh, title_en)
 select 'U-' || s.n, t.code, 'home_based', '未接入' || s.n, 'Not yet ' || s.n from generate_series(1, 500) s(n) join town t on t.n = s.n % 550;
+insert into register_version (filing_number, since, division, type, title_zh, title_en, institution)
+select filing_number, now() - interval '370 days', division, type, title_zh, title_en, institution from register_entry;
+update institution set created_at = now() - interval '370 days', operator = '运营者 ' || key % 900 where key > 0;
+insert into institution_group select 'g-' || n, '组' || n, 'Group ' || n from generate_series(1, 300) n;
+insert into group_member select 'g-' || (1 + key % 300), key from institution where key > 0 and key % 2 = 0;
 insert into zone (institution, id, purpose, title_zh, title_en, area_m2, floor)
 select i.key, 'z-' || z, 'activity_room', '区域' || z, 'Zone ' || z, 30, 1 from institution i, generate_series(1, 8) z where i.key > 0;
 insert into position (institution, id, zone, title_zh, title_en)
@@ -31,6 +36,7 @@ select d.key, 'in_service', case when d.key % 50 = 0 then 'offline' when d.key %
        case when d.key % 50 = 0 then 'device' when d.key % 61 = 0 then 'never_seen' else '' end,
        case when d.key % 97 = 0 then 'failed' when d.key % 13 = 0 then 'unproven' else 'ok' end, now() - (d.key % 60) * interval '1 second', now()
 from device d where d.key > 0;
+insert into lane_watch select p, 'bulk', now() + interval '1 day' from generate_series(0, 7) p on conflict do nothing;
 insert into recording_state (device, institution, days, read_at, installed_at, floor_days, outlook, counted_days, needed_days, full_at, updated_at)
 select d.key, d.institution, 88, now() - interval '1 hour', now() - interval '300 days', 90, (array['holds', 'short', 'unknown', 'growing'])[1 + d.key % 4],
        88, 90, now(), now()
@@ -59,12 +65,16 @@ create temporary table held as
 select d.code, count(*)::int as register, count(e.institution)::int as connected
 from division d join register_entry e on starts_with(e.division, d.code) where d.code <> '00' group by d.code;
 insert into coverage_day
-select (now() at time zone 'Asia/Shanghai')::date - n, 'division', h.code, h.register, h.connected, now(), 0, h.register / 4, h.register / 40, h.register / 50, now(),
+select (now() at time zone 'Asia/Shanghai')::date - n, 'division', h.code, h.register, h.connected, now(), 0, h.register / 4, h.register / 40, h.register / 50, now() + interval '1 day',
        (select jsonb_object_agg(b.name || '/' || m.name, jsonb_build_array(x.good, h.connected - x.good, h.register - h.connected, 0, 0, x.good * 9, h.connected - x.good, (h.register - h.connected) * 9, 0, 5))
         from unnest(array['obligation', 'target', 'recommendation']) with ordinality b(name, k), unnest(array['', 'video', 'panic', 'access', 'fire', 'retention', 'privacy', 'other']) with ordinality m(name, k),
              lateral (select floor(h.connected * (0.9 - n / 900.0 - b.k * 0.07 + m.k * 0.01 - (hashtext(h.code) & 7) / 60.0))::int as good) x)
 from held h, generate_series(0, current_setting('bench.days')::int - 1) n;
 
+insert into fire_risk (subject, institution, since, seen_at, score, certain, level, level_zh, level_en, hard, factors, weights)
+select i.id, i.key, now() - n * interval '9 days', now() - (n - 1) * interval '9 days', (i.key * 7 + n * 13) % 101, (i.key * 7 + n * 13) % 101 / 2, 'low', '低', 'low',
+       false, '{"rooms": [6, 3, 1, 1, "房间", "Rooms"], "exits": [8, 8, 1, 0, "出口", "Exits"]}', 'bench'
+from institution i, generate_series(1, 40) n where i.key > 0;
 insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at, acknowledged_at, ended_at)
 select gen_random_uuid(), d.key, d.institution, 'a' || n, (array['panic', 'fault', 'communication', 'fire', 'access'])[1 + (d.key + n) % 5],
        (array['critical', 'medium', 'low', 'critical', 'medium'])[1 + (d.key + n) % 5], 'normal', false, x.at, x.at, x.at + interval '40 s', x.at + interval '1 hour'
@@ -74,6 +84,8 @@ insert into work_order (institution, rule, basis, module, citation, sentence_zh,
 select i.key, 'rule-' || n, 'obligation', 'fire', '{}', '整改', 'Order', now() - interval '20 days', 7, 'issued', now() - interval '20 days', now() - interval '19 days',
        'bench', left(i.division, 6), now() - interval '12 days'
 from institution i, generate_series(1, 3) n where i.key > 0;
+insert into work_order_step (work_order, n, at, event, state, actor)
+select id, 1, drafted_at, 'draft', 'draft', 'bench' from work_order union all select id, 2, issued_at, 'issue', 'issued', 'bench' from work_order;
 insert into attestation (id, institution, kind, at, recorded_by)
 select gen_random_uuid(), i.key, 'patrol', now() - n * interval '1 day', 'bench' from institution i, generate_series(1, 60) n where i.key > 0;
 reset session_replication_role;

@@ -1,6 +1,6 @@
 """Alarms for emergency staff and whoever must answer for them: what waits, how soon people were reached, one device's readings."""
 
-from dashboards.choices import DEVICE, HERE, INSTITUTION, TIME, TO_INSTITUTION, variables
+from dashboards.choices import DEVICE, HERE, INSTITUTION, TIME, TO_INSTITUTION, now, variables
 from dashboards.panels import NONE_WANTED, Json, Words, board, column, stat, table, timeseries
 
 CLASSES = {
@@ -41,9 +41,9 @@ _WAITING = "state in ('unack_active', 'latched_unack', 'unack_cleared')"
 def _stats() -> list[Json]:
     open_ = f"from dash.alarm where ended_at is null and {HERE}"
     figures = (
-        (Words("待接警", "Not acknowledged"), f"select count(*) {open_} and {_WAITING}", "short"),
+        (now(Words("待接警", "Not acknowledged")), f"select count(*) {open_} and {_WAITING}", "short"),
         (
-            Words("最久未接警", "Waiting longest"),
+            now(Words("最久未接警", "Waiting longest")),
             f"select extract(epoch from now() - min(raised_at))::float8 {open_} and {_WAITING}",
             "s",
         ),
@@ -60,8 +60,8 @@ def _stats() -> list[Json]:
             steps=NONE_WANTED,
         )
         for title, state in (
-            (Words("离线设备", "Devices offline"), "offline"),
-            (Words("状态未知的设备", "Devices unknown"), "unknown"),
+            (now(Words("离线设备", "Devices offline")), "offline"),
+            (now(Words("状态未知的设备", "Devices unknown")), "unknown"),
         )
     ]
     return [*waiting, *down]
@@ -69,7 +69,7 @@ def _stats() -> list[Json]:
 
 def _open() -> Json:
     return table(
-        Words("未结束的告警", "Open alarms"),
+        now(Words("未结束的告警", "Open alarms")),
         f"""select a.raised_at, a.signal_class, a.priority, a.institution_@lang as title, a.institution, a.device, a.definition, a.state, a.occurrences,
                    extract(epoch from now() - d.last_heard_at)::float8 as age, case d.link_state when 'online' then 100.0 else 0.0 end as complete
             from (select * from dash.alarm where ended_at is null and {HERE}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from dashboards import alarms, coverage, health, work
+from dashboards import alarms, coverage, fire, health, places, work
 from dashboards.panels import NO_TILES, Json, spoken
 
 LANGUAGES = ("zh", "en")
@@ -10,11 +10,13 @@ _MAKERS: Sequence[Callable[[], Json]] = (
     coverage.overview,
     coverage.modules,
     coverage.clauses,
-    coverage.institution,
-    coverage.zone,
+    places.institution,
+    places.zone,
+    places.groups,
     work.orders,
     alarms.alarms,
     alarms.responses,
+    fire.fire,
     work.drills,
     work.recordings,
     health.devices,

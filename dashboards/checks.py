@@ -44,6 +44,8 @@ def _faults(board: Json, known: dict[str, Json]) -> Iterator[str]:
             yield f"{where}: a mark of ours is left in it"
     for panel in board["panels"]:
         yield from (f"panel {panel['id']} {panel['title']}: {fault}" for fault in _of_panel(panel))
+        if not _says_when(panel, "as_of" in variables):
+            yield f"panel {panel['id']} {panel['title']}: shows what is now, and does not say so"
     for url in _links(board):
         yield from _leads(url, variables, known)
 
@@ -95,6 +97,13 @@ def _of_panel(panel: Json) -> Iterator[str]:
         if shown.get("unit", "short") not in UNITS:
             yield f"unit {shown['unit']} is not known"
         yield from _colours(shown)
+
+
+def _says_when(panel: Json, can_choose: bool) -> bool:
+    """A figure is as of the chosen time, or of the chosen range where no time can be chosen; else its title says that it is of now."""
+    figure = panel["targets"][0]["rawSql"]
+    follows = "${as_of}" in figure or (not can_choose and "$__timeFilter" in figure)
+    return follows or re.search(r"现在|\bnow\b", panel["title"]) is not None
 
 
 def _colours(shown: Json) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dashboards.alarms import HEARD
-from dashboards.choices import HERE, IN_DIVISION, INSTITUTION, TIME, TO_INSTITUTION, variables
+from dashboards.choices import HERE, IN_DIVISION, INSTITUTION, TIME, TO_INSTITUTION, now, variables
 from dashboards.panels import CAUSES, FUNCTIONS, LINKS, NEUTRAL, NONE_WANTED, Json, Words, board, column, stat, table
 
 _NAMED = {
@@ -17,7 +17,7 @@ def devices() -> Json:
     in_service = f"admin_state = 'in_service' and {HERE}"
     figures = [
         stat(
-            title,
+            now(title),
             f"select count(*) filter (where {condition}) as value, {HEARD} from dash.device_state where {in_service}",
             width=4,
             steps=NONE_WANTED if wanted_none else NEUTRAL,
@@ -32,7 +32,7 @@ def devices() -> Json:
         )
     ]
     by_kind = table(
-        Words("按种类", "By kind"),
+        now(Words("按种类", "By kind")),
         f"""select kind, count(*) as devices, count(*) filter (where link_state = 'online') as online, count(*) filter (where link_state = 'offline') as offline,
                    count(*) filter (where link_state = 'unknown') as unknown, count(*) filter (where function_state = 'failed') as failed,
                    count(*) filter (where function_state = 'unproven') as unproven, {HEARD}
@@ -49,7 +49,7 @@ def devices() -> Json:
         },
     )
     down = table(
-        Words("不在线或有故障的设备", "Devices that are not online, or faulty"),
+        now(Words("不在线或有故障的设备", "Devices that are not online, or faulty")),
         f"""select d.link_state, d.link_since, d.link_cause, d.function_state, d.title_@lang as title, d.institution, d.zone_@lang as zone,
                    d.device, d.kind, d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age,
                    case d.link_state when 'online' then 100.0 else 0.0 end as complete
@@ -90,7 +90,7 @@ def hub() -> Json:
     )  # fmt: skip
     figures = [
         stat(
-            title,
+            now(title),
             f"select {figure} as value, extract(epoch from now() - min(at))::float8 as age, case when count(*) = 0 then null else 100.0 end as complete from dash.hub where part = '{part}'",
             width=4,
             unit=unit,
@@ -99,7 +99,7 @@ def hub() -> Json:
         for title, part, figure, unit, steps in parts
     ]
     lanes = table(
-        Words("通道：最近监听", "Lanes: listened last"),
+        now(Words("通道：最近监听", "Lanes: listened last")),
         """select name, value as seconds, at, value as age, case when value < 30 then 100.0 else 0.0 end as complete
            from dash.hub where part = 'lane' order by value desc, name""",
         height=9,
@@ -111,7 +111,7 @@ def hub() -> Json:
         },
     )
     edges = table(
-        Words("边缘网关与直连设备：最近消息", "Edges and devices of their own: latest message"),
+        now(Words("边缘网关与直连设备：最近消息", "Edges and devices of their own: latest message")),
         f"""select client, lane, title_@lang as title, institution, newest_at, beat_at, drop_items, extract(epoch from now() - updated_at)::float8 as age,
                    case when updated_at > now() - interval '2 minutes' then 100.0 else 0.0 end as complete
             from dash.stream where {IN_DIVISION} order by updated_at limit 500""",

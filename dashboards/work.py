@@ -1,6 +1,17 @@
 """What people must do and have done: orders and waivers, drills and attestations; and how long recordings are kept."""
 
-from dashboards.choices import HERE, HERE_STANDS, INSTITUTION, TIME, TO_INSTITUTION, variables
+from dashboards.asof import AGE_THEN, COMPLETE_THEN, HERE_STANDS_THEN, MOMENT, ORDERS_THEN, UPTO, WAIVED_THEN
+from dashboards.choices import (
+    AS_OF,
+    HERE,
+    INSTITUTION,
+    KNOWN_AT,
+    TIME,
+    TO_INSTITUTION,
+    TO_INSTITUTION_THEN,
+    now,
+    variables,
+)
 from dashboards.panels import BASES, MODULES, NONE_WANTED, UNKNOWN, Json, Words, board, column, stat, table, timeseries
 
 ORDERS = {
@@ -23,7 +34,8 @@ _INSTITUTION = {
     "title": column(Words("托育机构", "Institution"), link=TO_INSTITUTION),
     "institution": column(Words("标识", "Identifier"), hidden=True),
 }
-_CHECKED = "extract(epoch from now() - checked_at)::float8 as age, case when checked_at > now() - interval '3 minutes' then 100.0 else 0.0 end as complete"
+_THEN = {**_INSTITUTION, "title": column(Words("托育机构", "Institution"), link=TO_INSTITUTION_THEN)}
+_CHECKED = f"{AGE_THEN} as age, {COMPLETE_THEN} as complete"
 _MODULES = dict(MODULES)
 
 
@@ -31,32 +43,34 @@ def orders() -> Json:
     """Orders 整改 by state and deadline, and waivers 豁免 with their ground and end."""
 
     def count(condition: str) -> str:
-        return f"select (select count(*) from dash.work_order where {condition} and {HERE}) as value, s.* from {HERE_STANDS} s"
+        return f"select (select count(*) from {ORDERS_THEN} w where {condition} and {HERE}) as value, s.* from {HERE_STANDS_THEN} s"
 
-    open_ = "state not in ('draft', 'closed', 'withdrawn')"
+    open_ = "state_then not in ('draft', 'closed', 'withdrawn')"
     figures = [
-        stat(Words("待签发", "Drafts"), count("state = 'draft'"), width=4),
+        stat(Words("待签发", "Drafts"), count("state_then = 'draft'"), width=4),
         stat(Words("未办结", "Open"), count(open_), width=4),
-        stat(Words("已逾期", "Overdue"), count(f"{open_} and due_at < now()"), width=4, steps=NONE_WANTED),
-        stat(Words("已上报上级", "Raised to the level above"), count("state = 'raised'"), width=4, steps=NONE_WANTED),
-        stat(Words("复发", "Reopened"), count("state = 'reopened'"), width=4, steps=NONE_WANTED),
+        stat(Words("已逾期", "Overdue"), count(f"{open_} and due_then < {MOMENT}"), width=4, steps=NONE_WANTED),
+        stat(
+            Words("已上报上级", "Raised to the level above"), count("state_then = 'raised'"), width=4, steps=NONE_WANTED
+        ),
+        stat(Words("复发", "Reopened"), count("state_then = 'reopened'"), width=4, steps=NONE_WANTED),
         stat(
             Words("有效豁免", "Waivers in force"),
-            f"select (select count(*) from dash.waiver where ended_at is null and since <= now() and expires_at > now() and {HERE}) as value, s.* from {HERE_STANDS} s",
+            f"select (select count(*) from dash.waiver where {WAIVED_THEN} and {HERE}) as value, s.* from {HERE_STANDS_THEN} s",
             width=4,
         ),
     ]
     listed = table(
         Words("整改", "Orders"),
-        f"""select state, due_at, title_@lang as title, institution, module, basis, sentence_@lang as sentence, document, number, clause, violation_since,
-                   raised_to, {_CHECKED}
-            from dash.work_order where state not in ('closed', 'withdrawn') and {HERE}
-            order by array_position(array['raised', 'reopened', 'issued', 'answered', 'draft'], state), due_at limit 500""",
+        f"""select state_then as state, due_then as due_at, title_@lang as title, institution, module, basis, sentence_@lang as sentence, document, number,
+                   clause, violation_since, case state_then when 'raised' then raised_then end as raised_to, {_CHECKED}
+            from {ORDERS_THEN} w where state_then not in ('closed', 'withdrawn') and {HERE}
+            order by array_position(array['raised', 'reopened', 'issued', 'answered', 'draft'], state_then), due_then limit 500""",
         height=12,
         columns={
             "state": column(Words("状态", "State"), words=ORDERS, width=110),
             "due_at": column(Words("期限", "Due"), unit=TIME, width=170),
-            **_INSTITUTION,
+            **_THEN,
             "module": column(Words("模块", "Module"), words=_MODULES, width=120),
             "basis": column(Words("依据", "Basis"), words=BASES, width=100),
             "sentence": column(Words("问题", "What is wrong")),
@@ -70,11 +84,11 @@ def orders() -> Json:
     waivers = table(
         Words("豁免", "Waivers"),
         f"""select expires_at, title_@lang as title, institution, rule_@lang as requirement, basis, force, ground, document, since, {_CHECKED}
-            from dash.waiver where ended_at is null and expires_at > now() and {HERE} order by expires_at limit 500""",
+            from dash.waiver where {WAIVED_THEN} and {HERE} order by expires_at limit 500""",
         height=9,
         columns={
             "expires_at": column(Words("到期", "Expires"), unit=TIME, width=170),
-            **_INSTITUTION,
+            **_THEN,
             "requirement": column(Words("要求", "Requirement")),
             "basis": column(Words("依据", "Basis"), words=BASES, width=100),
             "force": column(Words("效力", "Force"), width=80),
@@ -85,15 +99,14 @@ def orders() -> Json:
     )
     flow = timeseries(
         Words("每周签发与办结", "Issued and closed by week"),
-        f"""select $__timeGroupAlias(m.at, '7d'), m.metric, count(*) as orders
-            from dash.work_order, lateral (values (issued_at, case '@lang' when 'zh' then '签发' else 'issued' end),
-                (case state when 'closed' then ended_at end, case '@lang' when 'zh' then '办结' else 'closed' end)) as m(at, metric)
-            where m.at is not null and $__timeFilter(m.at) and {HERE} group by 1, 2 order by 1, 2""",
-        f"select * from {HERE_STANDS} s",
+        f"""select $__timeGroupAlias(at, '7d'), case event when 'issue' then case '@lang' when 'zh' then '签发' else 'issued' end
+                       else case '@lang' when 'zh' then '办结' else 'closed' end end as metric, count(*) as orders
+            from dash.order_step where event in ('issue', 'close') and at <= {UPTO} and $__timeFilter(at) and {HERE} group by 1, 2 order by 1, 2""",
+        f"select * from {HERE_STANDS_THEN} s",
         width=24,
         bars=True,
     )
-    return board("anxin-orders", Words("整改与豁免", "Orders and waivers"), [figures, [listed], [waivers], [flow]], variables=variables(INSTITUTION), since="now-180d")  # fmt: skip
+    return board("anxin-orders", Words("整改与豁免", "Orders and waivers"), [figures, [listed], [waivers], [flow]], variables=variables(INSTITUTION, AS_OF, KNOWN_AT), since="now-180d")  # fmt: skip
 
 
 def drills() -> Json:
@@ -122,7 +135,7 @@ def drills() -> Json:
             width=6,
         ),
         stat(
-            Words("已过有效期的记录", "Attestations out of date"),
+            now(Words("已过有效期的记录", "Attestations out of date")),
             f"select (select count(*) from (select distinct on (institution, kind, zone_zh, device) expires_at from dash.attestation where expires_at is not null and {HERE} order by institution, kind, zone_zh, device, at desc) a where expires_at < now()) as value, n.age, 100.0 as complete from {newest}",
             width=6,
             steps=NONE_WANTED,
@@ -178,18 +191,18 @@ def recordings() -> Json:
 
     enough = f"select 100.0 * count(*) filter (where outlook in ('holds', 'growing')) / nullif(count(*), 0) as value, {standing} from dash.recording where {HERE}"
     figures = [
-        stat(Words("留存够天数的摄像机", "Cameras that keep enough"), enough, width=6, unit="percent"),
-        stat(Words("不足", "Short"), count("outlook = 'short'"), width=6, steps=NONE_WANTED),
+        stat(now(Words("留存够天数的摄像机", "Cameras that keep enough")), enough, width=6, unit="percent"),
+        stat(now(Words("不足", "Short")), count("outlook = 'short'"), width=6, steps=NONE_WANTED),
         stat(
-            Words("预计 30 天内不足", "Short within 30 days"),
+            now(Words("预计 30 天内不足", "Short within 30 days")),
             count("short_at between now() and now() + interval '30 days'"),
             width=6,
             steps=NONE_WANTED,
         ),
-        stat(Words("未知", "Unknown"), count("outlook = 'unknown'"), width=6, steps=NONE_WANTED),
+        stat(now(Words("未知", "Unknown")), count("outlook = 'unknown'"), width=6, steps=NONE_WANTED),
     ]
     listed = table(
-        Words("录像留存", "Recording retention"),
+        now(Words("录像留存", "Recording retention")),
         f"""select outlook, title_@lang as title, institution, zone_@lang as zone, device, recorder, counted_days, needed_days, days, gap_seconds, bad_seconds, short_at,
                    read_at, extract(epoch from now() - read_at)::float8 as age, case outlook when 'unknown' then 0.0 else 100.0 end as complete
             from dash.recording where {HERE}

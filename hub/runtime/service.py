@@ -28,6 +28,7 @@ from hub.core.orders import DAY, Terms
 from hub.core.recordings import floor_by
 from hub.engine import read_passwords
 from hub.errors import BadInput, LinkDown
+from hub.fire_weights import load_weights
 from hub.mqtt import Broker, parse_broker
 from hub.profiles import Profile, load_profiles
 from hub.registry import Registry
@@ -38,6 +39,7 @@ from hub.runtime import (
     configurations,
     deliverer,
     escalator,
+    fire_watch,
     handovers,
     housekeeping,
     memory,
@@ -99,6 +101,7 @@ class Service:
         self.roles = roles
         self.profiles: Mapping[str, Profile] = load_profiles(settings.profile_folders())
         self.packs: Sequence[RulePack] = load_proven_rule_packs(settings.rule_pack_folders())
+        self.weights = load_weights(settings.rule_pack_folders()) if Role.COVERAGE in roles else None
         self.metrics = CollectorRegistry()
         self.pool: Pool
         self.fanout: Fanout
@@ -206,6 +209,9 @@ class Service:
                     recording_days.run(self._database, self.profiles, floor_of=floor_by(self.packs)),
                     name="recording-days",
                 )
+                assert self.weights is not None, "loaded with the role coverage"
+                fires = fire_watch.run(self._database, self.profiles, self.weights)
+                tasks.create_task(fires, name="fire-watch")
                 tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
                 tasks.create_task(reader_watch.run(self._database), name="reader-watch")
             if self.roles == {Role.AUDITOR} or (Role.AUDITOR in self.roles and self.settings.heartbeat_url is not None):

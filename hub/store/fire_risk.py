@@ -1,23 +1,29 @@
-"""The facts of the fire-risk score, as they are now: detectors, doors, measured values, alarms, attestations. Read set-wise, for many at a time."""
+"""The facts of the fire-risk score, as they are now: detectors, doors, measured values, alarms, attestations. Read set-wise, for many at a time.
+
+And the book of what the scores were (table fire_risk).
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
 from hub.core.coverage.facts import DeviceFact, ZoneFact
-from hub.core.fire_facts import DETECTING, FireFacts, Limits, LiveAlarm, Measured
-from hub.core.rights import Scope
+from hub.core.fire_facts import DETECTING, FireFacts, Limits, LiveAlarm, Measured, Weights
+from hub.core.fire_risk import Risk
+from hub.core.rights import EVERYTHING, Scope
 from hub.core.rota import Calendar
 from hub.errors import NotFound
 from hub.model import AdminState, FunctionState, LinkState, SignalClass, to_micros
 from hub.profiles import Profile
 from hub.store import duty, hours
 from hub.store.coverage_facts import Facts
-from hub.store.pool import Connection
+from hub.store.pool import Connection, connect
 from hub.store.queries import queries
-from hub.store.rows import Row, all_rows
+from hub.store.rows import Row, all_rows, one_row
+from hub.store.session import translated
 
 _SQL = queries("fire_risk")
 _UNITS = frozenset({"°C", "W", "%LEL"})
@@ -25,6 +31,7 @@ _BAD = 100
 """qualities from here on are bad"""
 _AT_ONCE = 200
 """institutions read by one round of statements"""
+_LOCK = 0x66697265  # "fire": one process keeps the book
 
 
 class Place(NamedTuple):
@@ -160,3 +167,69 @@ def _alarm(row: Row, profiles: Mapping[str, Profile]) -> LiveAlarm:
     return LiveAlarm(
         row["device"], row["definition"], SignalClass(row["signal_class"]), gas, to_micros(row["raised_at"])
     )
+
+
+class Book:
+    """One autocommit connection that keeps what scores were. Every method raises LinkDown when the connection is gone."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+
+    async def is_alone(self) -> bool:
+        """True where no other process keeps the book; from then on until this connection ends no other one will."""
+        with translated():
+            row = await one_row(self._conn, _SQL["lock"], {"key": _LOCK})
+        return row is not None and bool(row["held"])
+
+    async def rounds(
+        self, profiles: Mapping[str, Profile], limits: Limits, at: datetime
+    ) -> AsyncIterator[Sequence[FireFacts]]:
+        """The facts of every subject of the hub, some hundred at a time."""
+        with translated():
+            places = await _places(self._conn, EVERYTHING, None, None)
+            days = await _days(self._conn)
+        for n in range(0, len(places), _AT_ONCE):
+            with translated():
+                found = await _read(self._conn, places[n : n + _AT_ONCE], profiles, limits, days, at)
+            yield found
+
+    async def keep(self, risks: Sequence[Risk], weights: Weights, at: datetime, gap: timedelta) -> None:
+        """Write down what was found at `at`; a score that was not looked at for `gap` begins anew, though it be the same."""
+        rows = [
+            {
+                "subject": one.subject,
+                "score": one.score,
+                "certain": one.certain,
+                "level": one.level.id,
+                "level_zh": one.level.title_zh,
+                "level_en": one.level.title_en,
+                "hard": one.hard,
+                "factors": {
+                    points.factor.value: [
+                        points.points, points.certain, points.bad, points.unknown,
+                        weights.factors[points.factor].title_zh, weights.factors[points.factor].title_en,
+                    ]
+                    for points in one.factors
+                    if points.bad or points.unknown
+                },
+            }
+            for one in risks
+        ]  # fmt: skip
+        asked = {"rows": Jsonb(rows), "weights": weights.version, "at": at, "gap": gap}
+        with translated():
+            await self._conn.execute(_SQL["keep"], asked)
+
+    async def forget(self, before: datetime) -> None:
+        """Remove a bounded number of rows that ended before this."""
+        with translated():
+            await self._conn.execute(_SQL["forget"], {"before": before, "limit": 5000})
+
+
+@asynccontextmanager
+async def open_book(database_url: str) -> AsyncIterator[Book]:
+    """Connect; raises LinkDown."""
+    conn = await connect(database_url, "fire-watch", autocommit=True)
+    try:
+        yield Book(conn)
+    finally:
+        await conn.close()

@@ -13,10 +13,11 @@ import pytest
 from hub.core.rights import EVERYTHING, Scope
 from hub.store.pool import connect
 from hub.store.readers import drop_reader, grant_reader
+from tests.dashboards.asked import MINE, OTHER, Asked
 from tests.dashboards.seeded import seed_district
 from tests.store.findings import add_finding
 
-DISTRICTS = ("140403", "140404")
+DISTRICTS = (MINE, OTHER)
 PASSWORD = "twelve letters or more"
 
 
@@ -42,6 +43,7 @@ def _seed(url: str) -> None:
             return int(row[0])
 
         conn.execute("insert into division values ('1404', null, '长治市', 'Changzhi')")
+        conn.execute("insert into lane_watch values (3, 'bulk', now())")
         for district in DISTRICTS:
             conn.execute("insert into division values (%s, '1404', %s, 'District')", [district, f"区{district}"])
             institution = key(
@@ -125,3 +127,15 @@ def readers(database: str) -> Iterator[Readers]:
     asyncio.run(make())
     yield Readers(database, roles)
     asyncio.run(drop())
+
+
+@pytest.fixture(scope="module")
+def everything(readers: Readers) -> Iterator[Asked]:
+    with readers.connect("all") as conn:
+        yield Asked(conn)
+
+
+@pytest.fixture(scope="module")
+def county(readers: Readers) -> Iterator[Asked]:
+    with readers.connect(MINE) as conn:
+        yield Asked(conn)

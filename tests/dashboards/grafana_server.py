@@ -1,7 +1,8 @@
 """A stand-in for Grafana's HTTP API, as Grafana documents it (grafana.com/docs, developers/http_api): there is no Grafana here.
 
 It holds organisations, data sources, folders and boards in memory, checks what it is asked as Grafana does (basic authentication, the
-organisation's header, JSON with a content type, required fields, unique names and uids) and remembers every request.
+organisation's header, JSON with a content type, required fields, unique names and uids) and remembers every request. What is asked and what it
+answers is held against Grafana's published API (grafana_api.py); whatever strays from it stands in `strays`.
 """
 
 import base64
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.dashboards.grafana_api import CALLS, ERROR, strays
 
 USER, PASSWORD = "admin", "an administrator's word"
 
@@ -41,6 +44,7 @@ class FakeGrafana:
     def __init__(self) -> None:
         self.organisations: dict[int, Organisation] = {1: Organisation("Main Org.")}
         self.asked: list[tuple[str, str, int | None]] = []
+        self.strays: list[str] = []
         self.healthy: Callable[[dict[str, Any]], str] = lambda _: ""
         self.failing: int | None = None
         self.url = ""
@@ -70,7 +74,19 @@ class FakeGrafana:
                 key = 1 if org is None else int(org)
                 if key not in self.organisations:
                     raise Refused(401, "Invalid organization")
-                return serve(self, key, [unquote(one) for one in found.groups()], given, parse_qs(parts.query))
+                call, where = CALLS[verb, pattern], f"{method} {parts.path}"
+                if call.sent is not None:
+                    self.strays += strays(call.sent, given, f"{where} asked")
+                try:
+                    answer = serve(self, key, [unquote(one) for one in found.groups()], given, parse_qs(parts.query))
+                except Refused as refused:
+                    if refused.status not in call.states:
+                        self.strays.append(f"{where}: never {refused.status}")
+                    raise
+                for one in answer if isinstance(answer, list) else [answer]:
+                    self.strays += strays(call.answered, one, f"{where} answered")
+                return answer
+        self.strays.append(f"{method} {parts.path}: no such call")
         raise Refused(404, "Not found")
 
     # ---- organisations: of the server, not of one of them ----
@@ -103,7 +119,13 @@ class FakeGrafana:
             raise Refused(404, "Data source not found")
         shown = dict(self.organisations[org].sources[names[0]])
         shown["secureJsonFields"] = dict.fromkeys(shown.pop("secureJsonData"), True)
-        return shown
+        return {
+            **shown,
+            "id": 1 + list(self.organisations[org].sources).index(names[0]),
+            "orgId": org,
+            "version": 1,
+            "readOnly": False,
+        }
 
     def add_source(self, org: int, _: list[str], given: Any, __: Any) -> Any:
         self._check_source(given)
@@ -112,7 +134,7 @@ class FakeGrafana:
             raise Refused(409, "data source with the same name already exists")
         here[given["uid"]] = given
         return {
-            "datasource": {"uid": given["uid"]},
+            "datasource": self.source(org, [given["uid"]], None, None),
             "id": len(here),
             "name": given["name"],
             "message": "Datasource added",
@@ -123,7 +145,8 @@ class FakeGrafana:
         if names[0] not in self.organisations[org].sources:
             raise Refused(404, "Data source not found")
         self.organisations[org].sources[names[0]] = given
-        return {"datasource": {"uid": names[0]}, "message": "Datasource updated"}
+        kept = self.source(org, names, None, None)
+        return {"datasource": kept, "id": kept["id"], "name": kept["name"], "message": "Datasource updated"}
 
     def _check_source(self, given: Any) -> None:
         for name, kind in (("name", str), ("type", str), ("access", str), ("uid", str), ("url", str), ("user", str)):
@@ -149,15 +172,23 @@ class FakeGrafana:
     def folder(self, org: int, names: list[str], _: Any, __: Any) -> Any:
         if names[0] not in self.organisations[org].folders:
             raise Refused(404, "folder not found")
-        return {"uid": names[0], "title": self.organisations[org].folders[names[0]]}
+        title = self.organisations[org].folders[names[0]]
+        return {
+            "id": 1,
+            "uid": names[0],
+            "title": title,
+            "url": f"/dashboards/f/{names[0]}/{names[0]}",
+            "version": 1,
+            "orgId": org,
+        }
 
     def add_folder(self, org: int, _: list[str], given: Any, __: Any) -> Any:
         if not given.get("title") or len(given.get("uid", "")) > 40:
             raise Refused(400, "folder title cannot be empty")
         if given.get("uid") in self.organisations[org].folders:
-            raise Refused(412, "a folder with the same uid already exists")
+            raise Refused(409, "a folder with the same uid already exists")
         self.organisations[org].folders[given["uid"]] = given["title"]
-        return {"uid": given["uid"], "title": given["title"]}
+        return self.folder(org, [given["uid"]], None, None)
 
     def put_board(self, org: int, _: list[str], given: Any, __: Any) -> Any:
         here, board = self.organisations[org], given.get("dashboard")
@@ -179,17 +210,29 @@ class FakeGrafana:
             "url": f"/d/{board['uid']}/x",
             "status": "success",
             "version": version,
+            "slug": "x",
+            "title": board["title"],
+            "folderUid": given["folderUid"],
         }
 
     def drop_board(self, org: int, names: list[str], _: Any, __: Any) -> Any:
-        if self.organisations[org].boards.pop(names[0], None) is None:
+        gone = self.organisations[org].boards.pop(names[0], None)
+        if gone is None:
             raise Refused(404, "Dashboard not found")
-        return {"message": "Dashboard deleted", "title": names[0]}
+        return {"message": f"Dashboard {gone['title']} deleted", "title": gone["title"], "uid": names[0]}
 
     def search(self, org: int, _: list[str], __: Any, query: dict[str, list[str]]) -> Any:
         tag = query.get("tag", [""])[0]
         return [
-            {"uid": uid, "title": one["title"], "type": "dash-db", "tags": one.get("tags", [])}
+            {
+                "id": 1,
+                "uid": uid,
+                "title": one["title"],
+                "uri": "db/x",
+                "url": f"/d/{uid}/x",
+                "type": "dash-db",
+                "tags": one.get("tags", []),
+            }
             for uid, one in self.organisations[org].boards.items()
             if tag in one.get("tags", [])
         ]
@@ -230,6 +273,7 @@ def serving() -> Iterator[FakeGrafana]:
                 status, answer = 200, fake.answer(self.command, self.path, self.headers, body)
             except Refused as refused:
                 status, answer = refused.status, {"message": refused.message}
+                fake.strays += strays(ERROR, answer, self.path)
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json; charset=UTF-8")

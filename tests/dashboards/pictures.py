@@ -29,7 +29,7 @@ MOST = 150_000
 HEIGHT = 760
 INSTITUTIONS = 240
 NOTHING = {
-    "division": "all", "institution": "all", "zone": "z-1", "device": "none", "basis": "obligation", "rule": "all", "as_of": "", "known_at": "",
+    "division": "all", "institution": "all", "zone": "z-1", "device": "none", "basis": "obligation", "rule": "all", "group": "all", "as_of": "", "known_at": "",
 }  # fmt: skip
 TAKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
     "coverage": ("anxin-coverage", "bench_province", {"division": "14"}, "区划：14 某省（省级角色）"),

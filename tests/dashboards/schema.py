@@ -33,9 +33,9 @@ def against_schema(board: Mapping[str, Any]) -> list[str]:
 def _fields(cls: type) -> Mapping[str, Any]:
     """JSON name to type of what a class of the schema declares."""
     hints = typing.get_type_hints(cls)
-    found = {}
+    found: dict[str, Any] = {}
     for name, hint in hints.items():
-        one = cls.__new__(cls)
+        one: Any = object.__new__(cls)
         mark = object()
         for other in hints:
             setattr(one, other, mark if other == name else None)

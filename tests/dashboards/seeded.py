@@ -29,6 +29,7 @@ def seed_district(conn: psycopg.Connection[Any], district: str) -> None:
         add_finding(
             conn, subject=sun, rule="rule-turned", basis="obligation", module="fire", verdict=verdict, since=since, until=until,
             sentence=(f"{district} 的句子", f"A sentence of {district}"), citation=_citation("转折", "Turned"), plan_not_signed=verdict == "compliant",
+            evidence=[_part(district, verdict, since)],
         )  # fmt: skip
     figures = {f"{basis}/{module}": [1, 1, 2, 0, 0, 5, 3, 2, 1, 4] for basis in ("obligation", "target", "recommendation") for module in ("", "video", "panic", "access", "fire")}  # fmt: skip
     for back in range(40):
@@ -50,6 +51,40 @@ def seed_district(conn: psycopg.Connection[Any], district: str) -> None:
         " 'Order ' || %(district)s, %(now)s - interval '20 days', 7, 'issued', %(now)s - interval '20 days', %(now)s - interval '19 days',"
         " 'test', %(district)s, %(now)s - interval '12 days')",
         key | {"cited": Jsonb(_citation("整改", "Order"))},
+    )
+    conn.execute(
+        "insert into work_order_step (work_order, n, at, event, state, actor) select w.id, s.n, %(now)s - s.back, s.event, s.state, 'test' from work_order w,"
+        " (values (1, interval '20 days', 'draft', 'draft'), (2, interval '19 days', 'issue', 'issued')) as s(n, back, event, state) where w.institution = %(key)s",
+        key,
+    )
+    # a score that stood until twenty days ago, an hour in which nobody looked, and the one of now
+    conn.execute(
+        "insert into fire_risk (subject, institution, since, seen_at, score, certain, level, level_zh, level_en, hard, factors, weights)"
+        " select %(sun)s, %(key)s, %(now)s - s.since, %(now)s - s.seen, s.score, s.certain, s.level, '高', s.level, false, s.factors, 'test' from (values"
+        " (interval '40 days', interval '20 days', 80, 60, 'severe', '{\"exits\": [14, 14, 2, 0, \"出口\", \"Exits\"]}'::jsonb),"
+        " (interval '20 days' - interval '1 hour', interval '1 minute', 30, 20, 'moderate', '{\"rooms\": [6, 0, 0, 1, \"房间\", \"Rooms\"]}'::jsonb))"
+        " as s(since, seen, score, certain, level, factors)",
+        key | {"sun": sun},
+    )
+    group = {"group": f"chain-{district}"}
+    conn.execute(
+        "insert into institution_group values (%(group)s, '组' || %(district)s, 'Group ' || %(district)s)", key | group
+    )
+    conn.execute("insert into group_member values (%(group)s, %(key)s)", key | group)
+    conn.execute(
+        "update institution set operator = '运营者' || %(district)s, created_at = %(now)s - interval '100 days' where key = %(key)s",
+        key,
+    )
+    # the register holds both since a hundred days; it was connected eighty days ago
+    conn.execute("set constraints all immediate")
+    conn.execute("delete from register_version where division = %(district)s", key)
+    conn.execute(
+        "insert into register_version (filing_number, since, until, division, type, title_zh, title_en, institution)"
+        " select filing_number, %(now)s - interval '100 days', case when institution is not null then %(now)s - interval '80 days' end, division, type,"
+        " title_zh, title_en, null from register_entry where division = %(district)s"
+        " union all select filing_number, %(now)s - interval '80 days', null, division, type, title_zh, title_en, institution"
+        " from register_entry where division = %(district)s and institution is not null",
+        key,
     )
     conn.execute(
         "insert into waiver (institution, rule, force, basis, title_zh, title_en, ground, approver, granted_at, since, expires_at) values"
@@ -107,6 +142,14 @@ def seed_district(conn: psycopg.Connection[Any], district: str) -> None:
         key,
     )
     conn.execute("insert into lane_watch values (%(part)s, 'urgent', %(now)s)", key | {"part": int(district[-1])})
+
+
+def _part(district: str, verdict: str, since: datetime) -> dict[str, Any]:
+    """What a finding says of the zone `nap`, as hub.core.coverage.statements writes it."""
+    met = verdict == "compliant"
+    said = ("proven", "ok") if met else ("none", "failed")
+    device = {"device": f"d-0-{district}", "zone": "nap", "contribution": said[0], "reason": said[1], "since": since.isoformat(), "last_heard_at": None, "by": "", "value": None, "at": None}  # fmt: skip
+    return {"zone": "nap", "purpose": "nap_room", "title_zh": "睡眠室", "title_en": "Nap", "verdict": verdict, "needed": 1, "proven": int(met), "unknown": 0, "devices": [device], "place": "", "facts": []}  # fmt: skip
 
 
 def _citation(zh: str, en: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,61 +11,19 @@ from typing import Any
 import psycopg
 import pytest
 import yaml
+from psycopg.types.json import Jsonb
 
 from dashboards.__main__ import GENERATED
 from dashboards.boards import boards
 from dashboards.checks import faults
 from dashboards.files import stale, texts, write
 from dashboards.panels import BASES, NO_TILES, SOURCE, UNKNOWN
-from dashboards.queries import expand, relative, sent
-from hub.store import coverage_views
-from hub.store.pool import connect
-from tests.dashboards.conftest import DISTRICTS, Readers
-from tests.store.findings import add_finding
+from dashboards.queries import expand, sent
+from tests.dashboards.asked import CHINESE, LOOKS, MADE, MINE, OTHER, Asked, sql_of, value_of
+from tests.dashboards.conftest import Readers
+from tests.dashboards.rendering import said, shown
 
 TREE = Path(__file__).parents[2]
-MADE: dict[str, dict[str, Any]] = {one["uid"]: one for one in boards()}
-CHINESE = [uid for uid in MADE if not uid.endswith("-en")]
-MINE, OTHER = DISTRICTS
-CHOSEN = {
-    "division": "all", "institution": f"sun-{MINE}", "device": f"d-0-{MINE}", "zone": "nap", "basis": "obligation", "rule": "all", "as_of": "", "known_at": "",
-}  # fmt: skip
-LOOKS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("now-30d", {}),
-    ("now-1h", {"division": MINE, "institution": "all", "basis": "target"}),
-    ("now-90d", {"division": "1404", "as_of": "2026-03-01", "known_at": "2026-04-01 08:00", "rule": "rule-turned"}),
-    ("now-24h", {"division": "it's none", "institution": "none", "device": "none", "zone": "none"}),
-)
-"""Ranges and choices under which every query runs."""
-
-
-class Asked:
-    """Queries as one role, over one connection."""
-
-    def __init__(self, conn: psycopg.Connection[tuple[Any, ...]]) -> None:
-        self._conn = conn
-
-    def rows(self, sql: str, since: str = "now-30d", **chosen: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        now = datetime.now(UTC)
-        cursor = self._conn.execute(expand(sql, relative(since, now), now, {**CHOSEN, **chosen}).encode())
-        assert cursor.description is not None
-        return [one.name for one in cursor.description], cursor.fetchall()
-
-    def records(self, sql: str, since: str = "now-30d", **chosen: str) -> list[dict[str, Any]]:
-        names, rows = self.rows(sql, since, **chosen)
-        return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-@pytest.fixture(scope="module")
-def everything(readers: Readers) -> Iterator[Asked]:
-    with readers.connect("all") as conn:
-        yield Asked(conn)
-
-
-@pytest.fixture(scope="module")
-def county(readers: Readers) -> Iterator[Asked]:
-    with readers.connect(MINE) as conn:
-        yield Asked(conn)
 
 
 # ---- as files, and as Grafana's JSON ----
@@ -86,9 +44,7 @@ def test_a_file_that_differs_is_missing_or_should_not_be_there_is_stale(tmp_path
 
 
 def test_there_is_a_board_for_everything_that_the_regulator_asks_in_both_languages() -> None:
-    wanted = (
-        "coverage map modules clauses institution zone orders alarms responses drills recordings devices hub".split()
-    )
+    wanted = "coverage map modules clauses institution zone groups orders alarms responses fire drills recordings devices hub".split()
     assert set(MADE) == {f"anxin-{name}" for name in wanted} | {f"anxin-{name}-en" for name in wanted}
 
 
@@ -200,136 +156,42 @@ def test_a_reader_of_one_district_is_shown_nothing_of_another(county: Asked, eve
 # ---- what the boards say ----
 
 
-def _sql(uid: str, title: str) -> str:
-    (found,) = [panel for panel in MADE[uid]["panels"] if panel["title"].startswith(title)]
-    return str(found["targets"][0]["rawSql"])
-
-
-def _value(asked: Asked, uid: str, title: str, **chosen: str) -> Any:
-    (row,) = asked.records(_sql(uid, title), **chosen)
-    return row["value"]
-
-
 def test_the_register_is_counted_by_the_totals_of_the_day(county: Asked) -> None:
-    assert [_value(county, "anxin-coverage", title) for title in ("名册", "已接入", "判定过时")] == [4, 3, 1]
-    (row,) = county.records(_sql("anxin-coverage", "名册"))
+    assert [value_of(county, "anxin-coverage", title) for title in ("名册", "已接入", "判定过时")] == [4, 3, 1]
+    (row,) = county.records(sql_of("anxin-coverage", "名册"))
     assert 60 <= row["age"] < 600
     assert row["complete"] == 50.0, "two of four were judged lately"
 
 
 def test_the_three_figures_are_never_mixed_and_unknown_counts_against_them(county: Asked) -> None:
     for words, _ in BASES.values():
-        assert float(_value(county, "anxin-coverage", f"{words.zh}：")) == 25.0
-    assert _value(county, "anxin-coverage", "名册", as_of="2001-01-01") is None, (
+        assert float(value_of(county, "anxin-coverage", f"{words.zh}：")) == 25.0
+    assert value_of(county, "anxin-coverage", "名册", as_of="2001-01-01") is None, (
         "where nothing is known there is no figure"
     )
 
 
 def test_the_unconnected_stand_first_with_what_is_unknown(county: Asked) -> None:
-    rows = county.records(_sql("anxin-coverage", "机构"))
+    rows = county.records(sql_of("anxin-coverage", "机构"))
     assert [row["connected"] for row in rows] == ["no", "yes"]
     assert [(row["non_compliant"], row["unknown"], row["compliant"]) for row in rows] == [(0, 1, 0), (1, 1, 1)]
-
-
-def test_a_past_day_shows_what_held_then_and_what_was_known_then(county: Asked) -> None:
-    def verdict(**chosen: str) -> list[str]:
-        found = county.records(_sql("anxin-institution", "判定"), **chosen)
-        return [row["verdict"] for row in found if row["clause"] == "4.2" and MINE in row["sentence"]]
-
-    china = datetime.now(UTC) + timedelta(hours=8)
-    past = (china - timedelta(days=45)).strftime("%Y-%m-%d %H:%M")
-    assert verdict() == ["unsigned"], "it holds, on a plan that nobody signed"
-    assert verdict(as_of=past) == ["non_compliant"]
-    assert verdict(as_of=(china - timedelta(days=90)).strftime("%Y-%m-%d")) == []
-    assert verdict(as_of=past, known_at=past) == [], "the hub did not know it then"
-
-
-def test_what_was_held_green_while_nobody_looked_is_grey_as_known_then_too(readers: Readers, county: Asked) -> None:
-    now = datetime.now(UTC)
-    with psycopg.connect(readers.url, autocommit=True) as conn:
-        # compliant as known until ten hours ago; then the hub, back again, learnt that nobody had looked for the two hours before
-        row: dict[str, Any] = {
-            "subject": f"sun-{MINE}",
-            "seen": now - timedelta(hours=12),
-            "back": now - timedelta(hours=10),
-        }
-        add_finding(conn, subject=row["subject"], rule="rule-blind", verdict="compliant", since=now - timedelta(days=3))
-        conn.execute("alter table finding disable trigger user")
-        conn.execute("update finding set known_from = true_from, known_to = %(back)s where rule = 'rule-blind'", row)
-        conn.execute("alter table finding enable always trigger finding_kept")
-        conn.execute("alter table finding enable always trigger finding_whole")
-        add_finding(
-            conn,
-            subject=row["subject"],
-            rule="rule-blind",
-            verdict="compliant",
-            since=now - timedelta(days=3),
-            until=row["seen"],
-        )
-        add_finding(
-            conn,
-            subject=row["subject"],
-            rule="rule-blind",
-            verdict="unknown",
-            since=row["seen"],
-            until=row["back"],
-            sentence=("没有人看", "Nobody looked"),
-        )
-        conn.execute("alter table finding disable trigger user")
-        conn.execute("update finding set reason = 'stale' where rule = 'rule-blind' and verdict = 'unknown'")
-        conn.execute("alter table finding enable always trigger finding_kept")
-        conn.execute("alter table finding enable always trigger finding_whole")
-
-    def verdict(hours: float, known: float | None) -> list[str]:
-        def said(back: float) -> str:
-            return (now + timedelta(hours=8) - timedelta(hours=back)).strftime("%Y-%m-%d %H:%M:%S")
-
-        found = county.records(
-            _sql("anxin-clauses", "判定").replace("where verdict in", "where true or verdict in"),
-            rule="rule-blind",
-            as_of=said(hours),
-            known_at="" if known is None else said(known),
-        )
-        return [one["verdict"] for one in found]
-
-    assert verdict(13, None) == verdict(13, 12.5) == ["compliant"]
-    assert verdict(11, None) == ["unknown"]
-    assert verdict(11, 11) == ["unknown"], "no green while nobody looked, whenever one looks at it"
-
-
-async def test_an_institutions_board_says_what_the_api_says_now_and_on_a_past_day(
-    readers: Readers, county: Asked
-) -> None:
-    """The API marks what stands on an unsigned plan beside its verdict; the board makes it a verdict of its own."""
-    now = datetime.now(UTC)
-    async with await connect(readers.url, "test", autocommit=True) as conn:
-        for at in (None, now - timedelta(hours=36), now - timedelta(days=45)):
-            said = "" if at is None else (at + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S.%f")
-            shown = county.records(_sql("anxin-institution", "判定"), as_of=said)
-            told = await coverage_views.findings(conn, f"sun-{MINE}", at)
-            wanted = sorted(
-                "unsigned" if row["verdict"] == "compliant" and row["plan_not_signed"] else row["verdict"]
-                for row in told
-            )
-            assert sorted(row["verdict"] for row in shown) == wanted
-            assert wanted or at is None
 
 
 def test_a_verdict_that_nobody_renews_is_grey_on_every_board(readers: Readers, county: Asked) -> None:
     with psycopg.connect(readers.url, autocommit=True) as conn:
         conn.execute("update coverage_check set checked_at = now() - interval '1 hour'")
         try:
-            assert float(_value(county, "anxin-institution", "义务：")) == 0.0
-            (row,) = county.records(_sql("anxin-map", "地图"))
+            assert float(value_of(county, "anxin-institution", "义务：")) == 0.0
+            (row,) = county.records(sql_of("anxin-map", "地图"))
             assert row["rate"] == -1.0, "the map has a colour of its own for what is not known"
             assert row["age"] >= 3600
-            verdicts = {row["verdict"] for row in county.records(_sql("anxin-institution", "判定"))}
+            verdicts = {row["verdict"] for row in county.records(sql_of("anxin-institution", "判定"))}
             assert "compliant" not in verdicts
-            clauses = county.records(_sql("anxin-clauses", "按条款"))
+            clauses = county.records(sql_of("anxin-clauses", "按条款"))
             assert sum(row["compliant"] for row in clauses) == 0
         finally:
             conn.execute("update coverage_check set checked_at = now()")
-    assert float(_value(county, "anxin-institution", "义务：")) > 0
+    assert float(value_of(county, "anxin-institution", "义务：")) > 0
 
 
 def test_the_colour_of_unknown_is_grey_and_only_full_coverage_is_green() -> None:
@@ -341,36 +203,36 @@ def test_the_colour_of_unknown_is_grey_and_only_full_coverage_is_green() -> None
 
 
 def test_clauses_are_cited_and_who_breaks_one_is_listed(county: Asked) -> None:
-    rows = {row["rule"]: row for row in county.records(_sql("anxin-clauses", "按条款"))}
+    rows = {row["rule"]: row for row in county.records(sql_of("anxin-clauses", "按条款"))}
     assert {(row["document"], row["number"], row["clause"]) for row in rows.values()} == {("某标准", "GB 1", "4.2")}
     assert (rows["rule-turned"]["unknown"], rows["rule-turned"]["compliant"]) == (1, 0), (
         "a plan that nobody signed is no green"
     )
-    broken = county.records(_sql("anxin-clauses", "判定"), rule="rule-1")
+    broken = county.records(sql_of("anxin-clauses", "判定"), rule="rule-1")
     assert [(row["verdict"], row["institution"]) for row in broken] == [("non_compliant", f"sun-{MINE}")]
 
 
 def test_what_waits_for_a_person_is_counted_with_its_age(county: Asked) -> None:
-    assert _value(county, "anxin-alarms", "待接警", institution="all") == 3
-    assert 300 <= _value(county, "anxin-alarms", "最久未接警", institution="all") < 400
+    assert value_of(county, "anxin-alarms", "待接警", institution="all") == 3
+    assert 300 <= value_of(county, "anxin-alarms", "最久未接警", institution="all") < 400
 
 
 def test_who_was_never_reached_makes_no_figure_better(county: Asked) -> None:
-    (row,) = county.records(_sql("anxin-responses", "火警与一键报警 50 % 接警"), institution="all")
+    (row,) = county.records(sql_of("anxin-responses", "火警与一键报警 50 % 接警"), institution="all")
     assert (row["value"], row["complete"]) == (None, 0.0), (
         "three presses that nobody took: no figure, and nothing of it is there"
     )
 
 
 def test_orders_drills_attestations_and_recordings_are_counted(county: Asked) -> None:
-    counted = [_value(county, "anxin-orders", title, institution="all") for title in ("未办结", "已逾期", "有效豁免")]
+    counted = [value_of(county, "anxin-orders", title, institution="all") for title in ("未办结", "已逾期", "有效豁免")]
     assert counted == [1, 1, 1]
-    assert _value(county, "anxin-drills", "演练应按", institution="all") == 50.0
-    assert _value(county, "anxin-drills", "已过有效期", institution="all") == 1
-    assert _value(county, "anxin-drills", "通路验证", institution="all") == 100.0
-    (row,) = county.records(_sql("anxin-recordings", "不足"), institution="all")
+    assert value_of(county, "anxin-drills", "演练应按", institution="all") == 50.0
+    assert value_of(county, "anxin-drills", "已过有效期", institution="all") == 1
+    assert value_of(county, "anxin-drills", "通路验证", institution="all") == 100.0
+    (row,) = county.records(sql_of("anxin-recordings", "不足"), institution="all")
     assert (row["value"], row["complete"]) == (1, 50.0)
-    (press, missed) = county.records(_sql("anxin-drills", "演练：应按"), institution="all")
+    (press, missed) = county.records(sql_of("anxin-drills", "演练：应按"), institution="all")
     assert (press["taken"] or missed["taken"], sorted([press["complete"], missed["complete"]])) == (40, [0, 50])
 
 
@@ -406,3 +268,28 @@ def test_an_argument_of_a_macro_holds_no_bracket_as_grafana_reads_none() -> None
         for where, _, sql in sent(one):
             for arguments in re.findall(r"\$__\w+\(([^)]*)\)", sql):
                 assert "(" not in arguments, where
+
+
+def test_where_nobody_looks_nothing_on_any_board_is_green(readers: Readers, everything: Asked, county: Asked) -> None:
+    """Verdicts that nobody renews, totals that nobody takes, lanes that nobody hears: over all panels, by their own colours."""
+    with psycopg.connect(readers.url, autocommit=True) as conn:
+        # all that was green an hour ago: full rates, cameras that keep enough, devices online
+        full = {f"{basis}/{module}": [4, 0, 0, 0, 0, 9, 0, 0, 0, 0] for basis in BASES for module in ("", "video", "panic", "access", "fire")}  # fmt: skip
+        conn.execute("update coverage_check set checked_at = now() - interval '1 hour'")
+        conn.execute("update coverage_day set taken_at = now() - interval '1 hour', figures = %s", [Jsonb(full)])
+        conn.execute("update device_state set link_state = 'online', function_state = 'unproven'")
+        conn.execute("update lane_watch set listened_at = now() - interval '1 hour'")
+        conn.execute("update recording_state set outlook = 'unknown'")
+    green, seen = [], 0
+    for uid in CHINESE:
+        for panel in MADE[uid]["panels"]:
+            for asked in (everything, county):
+                for row in asked.records(panel["targets"][0]["rawSql"], institution=f"sun-{MINE}"):
+                    # of a map's figures one is a colour
+                    coloured = {"rate": row["rate"]} if panel["type"] == "geomap" else row
+                    for name, value in coloured.items():
+                        seen += 1
+                        if said(value, shown(panel, name))[1] == "green":
+                            green.append((uid, panel["title"], name, value))
+    assert green == []
+    assert seen > 1000

@@ -15,8 +15,9 @@ from hub.cli.main import app
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
 from hub.grafana import Grafana, source
 from tests.dashboards.conftest import DISTRICTS, PASSWORD, Readers
+from tests.dashboards.grafana_api import CALLS, strays
 from tests.dashboards.grafana_server import PASSWORD as ADMIN
-from tests.dashboards.grafana_server import USER, FakeGrafana, serving
+from tests.dashboards.grafana_server import ROUTES, USER, FakeGrafana, serving
 
 MINE = DISTRICTS[0]
 
@@ -25,6 +26,7 @@ MINE = DISTRICTS[0]
 def fake() -> Iterator[FakeGrafana]:
     with serving() as one:
         yield one
+    assert one.strays == [], "what is asked and answered is as Grafana's published API has it"
 
 
 @pytest.fixture
@@ -108,6 +110,17 @@ def test_boards_go_to_the_organisations_of_the_scopes_and_to_no_other(
         assert NO_TILES not in str(here.boards["anxin-map"]["panels"])
     finally:
         _run("revoke", "--role", role)
+
+
+def test_what_the_published_api_does_not_know_is_told() -> None:
+    call = CALLS["POST", "/api/dashboards/db"]
+    assert call.sent is not None
+    assert [*strays(call.sent, {"dashboard": {}, "folderUid": 7, "force": True}, "x")] == [
+        "x: folderUid is 7",
+        "x: force is not known",
+    ]
+    assert "x: no version" in [*strays(call.answered, {"id": True}, "x")]
+    assert set(CALLS) == set(ROUTES)
 
 
 @pytest.mark.parametrize(

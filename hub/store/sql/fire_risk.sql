@@ -66,3 +66,33 @@ left join lateral (
     ) done
 ) r on kind = 'drill'
 where greatest(a.at, case when kind = 'drill' then r.at end) is not null
+
+-- name: lock
+select pg_try_advisory_lock(%(key)s) as held
+
+-- name: keep
+-- A score that says the same is seen again; another, or one after a time in which nobody looked, begins a row of its own.
+with said as (
+    select * from jsonb_to_recordset(%(rows)s) as x(subject text, score int, certain int, level text, level_zh text, level_en text, hard boolean,
+                                                    factors jsonb)
+), last as (
+    select s.subject, r.since, r.seen_at > %(at)s::timestamptz - %(gap)s::interval
+           and (r.score, r.certain, r.level, r.hard, r.factors, r.weights) is not distinct from (s.score, s.certain, s.level, s.hard, s.factors, %(weights)s::text)
+           as same
+    from said s
+    cross join lateral (select * from fire_risk f where f.subject = s.subject order by f.since desc limit 1) r
+), seen as (
+    update fire_risk f set seen_at = greatest(f.seen_at, %(at)s) from last l where l.same and f.subject = l.subject and f.since = l.since
+)
+insert into fire_risk (subject, institution, filing_number, since, seen_at, score, certain, level, level_zh, level_en, hard, factors, weights)
+select s.subject, i.key, e.filing_number, %(at)s, %(at)s, s.score, s.certain, s.level, s.level_zh, s.level_en, s.hard, s.factors, %(weights)s
+from said s
+left join last l on l.subject = s.subject
+left join institution i on i.id::text = s.subject
+left join register_entry e on s.subject = 'register:' || e.filing_number
+where l.same is not true and (i.key is null) <> (e.filing_number is null) and (l.since is null or l.since < %(at)s)
+on conflict do nothing
+
+-- name: forget
+delete from fire_risk
+where ctid = any (array(select ctid from fire_risk where since < %(before)s and seen_at < %(before)s limit %(limit)s))
