@@ -1,9 +1,9 @@
-"""Revision 0048: the fire-risk score as it was, see the .sql file beside."""
+"""Revision 0049: the fire-risk score as it was, see the .sql file beside."""
 
 from hub.store.migrate import run_file
 
-revision = "0048"
-down_revision = "0047"
+revision = "0049"
+down_revision = "0048"
 
 
 def upgrade() -> None:
