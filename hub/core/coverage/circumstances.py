@@ -38,6 +38,8 @@ def limited(judged: Judged, when: When, index: Index) -> Judged:
     everywhere = _told(when, None, index)
     if not judged.parts:
         return _exempt(everywhere) if everywhere.holds is Holds.NO else judged
+    if everywhere.holds is Holds.YES and len(judged.parts) == 1 and judged.parts[0].zone is None:
+        return judged
     parts: list[Part] = []
     first: _Told | None = None
     for part in judged.parts:
@@ -58,6 +60,15 @@ def _exempt(told: _Told) -> Judged:
 
 
 def _told(when: When, zone: str | None, index: Index) -> _Told:
+    """Looked up once for all rules of one circumstance."""
+    key = (when.stated or when.capabilities, when.minimum, when.within, zone)
+    found = index.circumstances.get(key)
+    if not isinstance(found, _Told):
+        found = index.circumstances[key] = _tell(when, zone, index)
+    return found
+
+
+def _tell(when: When, zone: str | None, index: Index) -> _Told:
     if when.capabilities:
         kind = min(when.capabilities)
         there = any(device.admin_state not in INSTALLED_NOT for device in index.having(when.capabilities))

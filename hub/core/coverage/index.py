@@ -76,7 +76,10 @@ class Index:
         self.devices = sorted(facts.devices, key=lambda device: device.id)
         self.zones = sorted(facts.zones, key=lambda zone: zone.id)
         self.zone = {zone.id: zone for zone in self.zones}
+        self.circumstances: dict[object, object] = {}
+        """what `hub.core.coverage.circumstances` has looked up"""
         self._zones_of: dict[frozenset[str], tuple[ZoneFact, ...]] = {}
+        self._there: dict[frozenset[str], tuple[frozenset[str], tuple[DeviceFact, ...]]] = {}
         self._having: dict[frozenset[str], tuple[DeviceFact, ...]] = {}
         self._rows: dict[tuple[frozenset[str], Micros | None], Rows] = {}
         self._by_zone: dict[tuple[frozenset[str], Micros | None, Micros | None], dict[str, Rows]] = {}
@@ -129,6 +132,17 @@ class Index:
             lacks = capabilities.isdisjoint
             found = tuple(device for device in self.devices if not lacks(device.capabilities))
             self._having[capabilities] = found
+        return found
+
+    def there(self, capabilities: frozenset[str]) -> tuple[frozenset[str], tuple[DeviceFact, ...]]:
+        """The zones in which a device with any of these capabilities stands or that it sees unmasked, and the devices that stand nowhere."""
+        found = self._there.get(capabilities)
+        if found is None:
+            installed = [one for one in self.having(capabilities) if one.admin_state not in INSTALLED_NOT]
+            zones = {view.zone for one in installed for view in one.sees if not view.masked}
+            zones |= {one.zone for one in installed if one.zone is not None}
+            found = frozenset(zones), tuple(one for one in installed if one.zone is None)
+            self._there[capabilities] = found
         return found
 
     def evidence(self, device: DeviceFact, greatest_age: Micros | None) -> DeviceEvidence:

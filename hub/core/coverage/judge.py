@@ -4,8 +4,9 @@ Never green on silence: a verdict is compliant only on evidence that is there, i
 plan that is missing, a device nobody hears, a proof nobody gave: unknown. A device in a forbidden zone is a violation whatever its state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hub.core.coverage import sentences
 from hub.core.coverage.circumstances import limited
@@ -60,29 +61,36 @@ def check(
     planned = plan_of(packs).of(facts.division, facts.type, at if rules_at is None else rules_at)
     index = Index(facts, at)
     signed = facts.plan_signed
-    return tuple(_judge(one, index, signed) for one in planned)
+    seen: _Seen = {}
+    return tuple(_judge(one, index, signed, seen) for one in planned)
 
 
 def check_rule(packs: Sequence[RulePack], rule: str, facts: InstitutionFacts, at: Micros) -> Finding | None:
     """What `check` says of one rule; None where that does not hold this subject, or another stands in for it."""
     for planned in plan_of(packs).of(facts.division, facts.type, at):
         if planned.rule.id == rule:
-            return _judge(planned, Index(facts, at), facts.plan_signed)
+            return _judge(planned, Index(facts, at), facts.plan_signed, {})
     return None
 
 
-def _judge(planned: Planned, index: Index, plan_signed: bool) -> Finding:
+_Seen = dict[tuple[int, Micros | None], Judged]
+"""what rules that ask for the same found at this institution, by the requirement's identity (a plan has one object for equal ones) and greatest age"""
+
+
+def _judge(planned: Planned, index: Index, plan_signed: bool, seen: _Seen) -> Finding:
     rule = planned.rule
     if not index.facts.connected:
         judged = Judged(Verdict.UNKNOWN, "not_connected", ())
     elif planned.prohibited:
         judged = Judged(Verdict.NOT_APPLICABLE, "prohibited", ())
     else:
-        judged = _required(planned.requirement, rule.evidence_max_age, index)
+        asked = id(planned.requirement), rule.evidence_max_age
+        known = seen.get(asked)
+        judged = seen[asked] = _required(planned.requirement, rule.evidence_max_age, index) if known is None else known
         if rule.when is not None:
             judged = limited(judged, rule.when, index)
     verdict, reason, parts = judged
-    zh, en = sentences.of(rule, verdict, reason, parts)
+    zh, en = sentences.of(rule, planned.words, verdict, reason, parts)
     unsigned = planned.on_zones and not plan_signed
     return Finding(
         index.facts.subject, planned.pack.id, planned.pack.version, rule, verdict, reason, parts, zh, en, unsigned
@@ -90,27 +98,26 @@ def _judge(planned: Planned, index: Index, plan_signed: bool) -> Finding:
 
 
 def _required(asked: Requirement, greatest_age: Micros | None, index: Index) -> Judged:
-    match asked:
-        case AtLeast():
-            return at_least(asked, greatest_age, index)
-        case ShareCovered():
-            return share_covered(asked, greatest_age, index)
-        case NoneIn():
-            return none_in(asked, index)
-        case Bounds():
-            return bounds(asked, greatest_age, index)
-        case Proven():
-            return proven(asked, greatest_age, index)
-        case Attested():
-            return attested(asked, greatest_age, index)
-        case Documents():
-            return documents(asked, greatest_age, index)
-        case AlwaysArmed():
-            return always_armed(asked, greatest_age, index)
-        case TimeBound():
-            return time_bound(asked, greatest_age, index)
-        case Independent():
-            return independent(asked, greatest_age, index)
+    return _KINDS[type(asked)](asked, greatest_age, index)
+
+
+def _none_in(asked: NoneIn, greatest_age: Micros | None, index: Index) -> Judged:
+    return none_in(asked, index)
+
+
+_KINDS: Mapping[type[Requirement], Callable[[Any, Micros | None, Index], Judged]] = {
+    AtLeast: at_least,
+    ShareCovered: share_covered,
+    NoneIn: _none_in,
+    Bounds: bounds,
+    Proven: proven,
+    Attested: attested,
+    Documents: documents,
+    AlwaysArmed: always_armed,
+    TimeBound: time_bound,
+    Independent: independent,
+}
+"""a table, because a judgement asks seventy times (tests/core/test_coverage_judge.py holds it to have every kind)"""
 
 
 def placement_warnings(

@@ -82,6 +82,13 @@ def _sum(zones: Sequence[ZoneFact]) -> float | None:
 def _in_zones(asked: AtLeast, greatest_age: Micros | None, index: Index) -> Iterable[Part]:
     by_zone = index.by_zone(asked.capabilities, greatest_age, asked.views_within)
     by_size = asked.area_above is not None or asked.area_up_to is not None
+    if asked.per_m2 is None and not by_size:
+        n = asked.n
+        for zone in index.zones_of(asked.zones):
+            devices, proven, unknown = by_zone.get(zone.id, NO_ROWS)
+            enough = _V.COMPLIANT if proven >= n else _V.UNKNOWN if proven + unknown >= n else _V.NON_COMPLIANT
+            yield Part(zone, enough, n, proven, unknown, devices)
+        return
     for zone in index.zones_of(asked.zones):
         rows = by_zone.get(zone.id, NO_ROWS)
         if by_size:
@@ -192,10 +199,14 @@ def none_in(asked: NoneIn, index: Index) -> Judged:
     meant = [
         device
         for device in index.devices
-        if (device.kind in asked.kinds or device.capabilities & asked.capabilities)
+        if (device.kind in asked.kinds or not asked.capabilities.isdisjoint(device.capabilities))
         and device.admin_state not in INSTALLED_NOT
     ]
-    parts = tuple(_forbidden(zone, meant) for zone in index.zones_of(asked.zones))
+    touched = {view.zone for one in meant for view in one.sees} | {one.zone for one in meant}
+    parts = tuple(
+        _forbidden(zone, meant) if zone.id in touched else Part(zone, _V.COMPLIANT, 0, 0, 0, ())
+        for zone in index.zones_of(asked.zones)
+    )
     if any(part.verdict is _V.NON_COMPLIANT for part in parts):
         return Judged(_V.NON_COMPLIANT, "judged", parts)
     unplaced = tuple(

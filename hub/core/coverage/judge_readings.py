@@ -24,7 +24,7 @@ def every(rows: Iterable[DeviceEvidence], must_exist: bool) -> Judged:
     if not listed.devices:
         return no_device(must_exist)
     total = len(listed.devices)
-    if any(row.contribution is _C.NONE for row in listed.devices):
+    if listed.proven + listed.unknown < total:
         verdict = _V.NON_COMPLIANT
     else:
         verdict = _V.UNKNOWN if listed.unknown else _V.COMPLIANT
@@ -139,7 +139,7 @@ def _newest(one: Value) -> tuple[Micros, float]:
 
 
 def _recordings(asked: Bounds, greatest_age: Micros | None, index: Index) -> Iterable[DeviceEvidence]:
-    by_device = index.recordings
+    by_device, at = index.recordings, index.at
     recorded: Sequence[DeviceFact] = index.having(asked.capabilities)
     if not asked.zones:  # where a recorder hangs says nothing of what it records
         known = {device.id for device in recorded}
@@ -150,7 +150,10 @@ def _recordings(asked: Bounds, greatest_age: Micros | None, index: Index) -> Ite
             yield _row(device, (_C.UNKNOWN, "unplaced", None, None))
         else:
             held = asked.hold_excepted and _held(device, index)
-            yield _row(device, _recorded(asked, greatest_age, by_device.get(device.id, ()), held, index.at))
+            said = _recorded(asked, greatest_age, by_device.get(device.id, ()), held, at)
+            yield DeviceEvidence(
+                device.id, device.zone, said[0], said[1], device.function_since, None, "", said[2], said[3]
+            )
 
 
 def _recorded(
@@ -159,10 +162,14 @@ def _recorded(
     """The best of what several recorders hold meets the floor; the worst of it must meet the ceiling."""
     if not facts:
         return _C.UNKNOWN, "no_index", None, None
-    believed = [fact for fact in facts if fresh(fact.read_at, at, greatest_age)]
+    believed = facts
+    if len(facts) > 1 or not fresh(facts[0].read_at, at, greatest_age):
+        believed = [fact for fact in facts if fresh(fact.read_at, at, greatest_age)]
     if not believed:
         newest = max(facts, key=lambda fact: (fact.read_at, _days(fact)))
         return _C.UNKNOWN, "stale", _days(newest), newest.read_at
+    if asked.maximum is None and asked.minimum is not None and len(believed) == 1:
+        return _floor(asked, asked.minimum, believed[0])
     said: list[_Said] = []
     if asked.minimum is not None:
         floors = [_floor(asked, asked.minimum, one) for one in believed]
@@ -200,29 +207,25 @@ def _floor(asked: Bounds, minimum: float, fact: RecordingFact) -> _Said:
             return _C.UNKNOWN, "no_value", value, at
         needed = needed_days(minimum, fact.installed_at, fact.read_at)
     lower, upper, allowed = fact.days, max(fact.days, possible), asked.gaps / DAY
-    silent = silent_days(fact.newest_at, fact.read_at)
-    if _has_stopped(asked, fact):
+    limit, newest = asked.newest_within, fact.newest_at
+    if limit is not None and newest is not None and fact.read_at - newest > limit:
         return _C.NONE, "stopped", value, fact.newest_at
     missing = lost_days(fact.gap_seconds, fact.bad_seconds, fact.newest_at, fact.read_at)
     if is_enough(lower, missing, needed, allowed):
         if lower <= 0:
             return _C.UNKNOWN, "days_unproven", value, at
-        if asked.newest_within is not None and fact.newest_at is None:
+        if limit is not None and newest is None:
             return _C.UNKNOWN, "newest_unknown", value, at
         return _C.PROVEN, "so_far" if needed < minimum else "recorded", value, at
     short = max(0.0, needed - upper)
     if short > allowed:
         return _C.NONE, "too_short", value, at
     elsewhere = max(0.0, min(upper, WINDOW_DAYS) - needed)
+    silent = silent_days(newest, fact.read_at)
     within = max(fact.gap_seconds, fact.bad_seconds) / 86_400 - elsewhere
     if short + max(0.0, within, min(silent, needed)) > allowed:
         return _C.NONE, "gaps", value, at
     return _C.UNKNOWN, "gaps" if missing > allowed else "days_unproven", value, at
-
-
-def _has_stopped(asked: Bounds, fact: RecordingFact) -> bool:
-    limit, newest = asked.newest_within, fact.newest_at
-    return limit is not None and newest is not None and fact.read_at - newest > limit
 
 
 def _ceiling(maximum: float, fact: RecordingFact, held: bool) -> _Said:

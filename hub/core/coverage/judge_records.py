@@ -1,12 +1,13 @@
 """Requirements on what people stated, on documents, and on how long things took: attested, documents, time_bound."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from hub.core.coverage.facts import Attestation, Contribution, Interval, ZoneFact
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
-from hub.core.coverage.index import INSTALLED_NOT, SKEW, Index, fresh
+from hub.core.coverage.index import SKEW, Index, fresh
 from hub.core.coverage.judge_devices import multiple
 from hub.core.coverage.judge_readings import every
 from hub.core.coverage.judged import Judged, no_zone, worst
@@ -19,6 +20,8 @@ _BETTER = {_C.NONE: 0, _C.UNKNOWN: 1, _C.PROVEN: 2}
 _CHINA: Micros = 8 * 3600 * SECOND
 MOST_SHOWN = 20
 """rows of evidence of intervals and attestations that are kept, the ones that decide first"""
+_ALONE = {_C.PROVEN: _V.COMPLIANT, _C.UNKNOWN: _V.UNKNOWN, _C.NONE: _V.NON_COMPLIANT}
+_SILENT = {"unknown": _V.UNKNOWN, "non_compliant": _V.NON_COMPLIANT}
 OPEN = "open"
 """kind of the intervals in which an institution was open"""
 
@@ -41,6 +44,8 @@ def attested(asked: Attested, greatest_age: Micros | None, index: Index) -> Judg
     found = index.attestations.get(asked.kind, [])
     if asked.each_open_day:
         return _each_open_day(asked, found, index)
+    if not found and asked.per == "institution":
+        return _unsaid(asked.kind, asked.missing, asked.n)
     terms = _Asked(
         asked.within, greatest_age, asked.seconded, False, asked.min_value, asked.max_value, asked.value_per_m2
     )
@@ -59,17 +64,16 @@ def _each_zone(asked: Attested, terms: _Asked, found: Sequence[Attestation], ind
         by_zone.setdefault(one.zone, []).append(one)
     unplaced: list[DeviceEvidence] = []
     if asked.where:
-        there: set[str] = set()
-        for device in index.having(asked.where):
-            if device.admin_state in INSTALLED_NOT:
-                continue
-            there |= {view.zone for view in device.sees if not view.masked}
-            if device.zone is not None:
-                there.add(device.zone)
-            else:
-                unplaced.append(DeviceEvidence(device.id, None, _C.UNKNOWN, "unplaced", device.admin_since))
+        there, lost = index.there(asked.where)
+        unplaced = [DeviceEvidence(one.id, None, _C.UNKNOWN, "unplaced", one.admin_since) for one in lost]
         zones = [zone for zone in zones if zone.id in there]
-    parts = tuple(_enough(asked, terms, zone, zone.area_m2, by_zone.get(zone.id, ()), index.at) for zone in zones)
+    silent, never = _SILENT[asked.missing], _never(asked.kind, asked.missing)
+    parts = tuple(
+        _enough(asked, terms, zone, zone.area_m2, by_zone[zone.id], index.at)
+        if zone.id in by_zone
+        else Part(zone, silent, asked.n, 0, 0, (), "", never)
+        for zone in zones
+    )
     if unplaced:
         parts = (*parts, Part(None, _V.UNKNOWN, asked.n, 0, len(unplaced), tuple(unplaced)))
     if not parts:
@@ -104,11 +108,19 @@ def _as_device(device: str, zone: str | None, part: Part, since: Micros) -> Devi
 def _enough(
     asked: Attested, terms: _Asked, zone: ZoneFact | None, area: float | None, found: Sequence[Attestation], at: Micros
 ) -> Part:
-    rows = _rows(terms, found, area, at)
-    sure = sum(row.contribution is _C.PROVEN for row in rows)
-    perhaps = sum(row.contribution is _C.UNKNOWN for row in rows)
-    if not rows:
+    if not found:
         return _silence(asked.kind, asked.missing, asked.n, zone)
+    if len(found) == 1 and asked.n == 1:
+        row = _row(terms, found[0], area, at)
+        said = row.contribution
+        return Part(zone, _ALONE[said], 1, int(said is _C.PROVEN), int(said is _C.UNKNOWN), (), "", (row,))
+    rows = _rows(terms, found, area, at)
+    sure = perhaps = 0
+    for row in rows:
+        if row.contribution is _C.PROVEN:
+            sure += 1
+        elif row.contribution is _C.UNKNOWN:
+            perhaps += 1
     if sure >= asked.n:
         verdict = _V.COMPLIANT
     else:
@@ -118,20 +130,31 @@ def _enough(
 
 def _silence(kind: str, missing: Silence, n: int, zone: ZoneFact | None) -> Part:
     """Nobody ever stated such a thing."""
-    if missing == "unknown":
-        return Part(zone, _V.UNKNOWN, n, 0, 0, (), "", (FactEvidence(kind, "", _C.UNKNOWN, "never_stated"),))
-    return Part(zone, _V.NON_COMPLIANT, n, 0, 0, (), "", (FactEvidence(kind, "", _C.NONE, "never_stated"),))
+    return Part(zone, _SILENT[missing], n, 0, 0, (), "", _never(kind, missing))
 
 
-def _rows(terms: _Asked, found: Iterable[Attestation], area: float | None, at: Micros) -> list[FactEvidence]:
+@lru_cache(maxsize=1_024)
+def _never(kind: str, missing: Silence) -> tuple[FactEvidence, ...]:
+    return (FactEvidence(kind, "", _C.UNKNOWN if missing == "unknown" else _C.NONE, "never_stated"),)
+
+
+@lru_cache(maxsize=1_024)
+def _unsaid(kind: str, missing: Silence, n: int) -> Judged:
+    """The same for every institution that is silent: most of what a rule of statements finds."""
+    part = _silence(kind, missing, n, None)
+    return Judged(part.verdict, "judged", (part,))
+
+
+def _rows(terms: _Asked, found: Sequence[Attestation], area: float | None, at: Micros) -> list[FactEvidence]:
     """Each attestation with what it contributes, the best and newest first."""
     rows = [_row(terms, one, area, at) for one in found]
+    if len(rows) == 1:
+        return rows
     return sorted(rows, key=lambda row: (-_BETTER[row.contribution], -(row.at or 0), row.id, row.reason))
 
 
 def _row(terms: _Asked, one: Attestation, area: float | None, at: Micros) -> FactEvidence:
-    counts, reason = _worth(terms, one, area, at)
-    return FactEvidence(one.kind, one.id, counts, reason, one.at, one.expires_at, one.value, one.number)
+    return FactEvidence(one.kind, one.id, *_worth(terms, one, area, at), one.at, one.expires_at, one.value, one.number)
 
 
 def _worth(terms: _Asked, one: Attestation, area: float | None, at: Micros) -> tuple[Contribution, str]:
@@ -173,6 +196,8 @@ def _measured(terms: _Asked, value: float | None, area: float | None) -> tuple[C
 
 def _each_open_day(asked: Attested, found: Sequence[Attestation], index: Index) -> Judged:
     """n on each day in China on which the institution opened and whose hours have ended, within the time."""
+    if not found:
+        return _unsaid(asked.kind, asked.missing, asked.n)
     at = index.at
     within = asked.within or 0
     days = sorted(
@@ -182,9 +207,6 @@ def _each_open_day(asked: Attested, found: Sequence[Attestation], index: Index) 
             if one.ended_at is not None and one.ended_at <= at and at - one.ended_at <= within
         }
     )
-    if not found:
-        part = _silence(asked.kind, asked.missing, asked.n, None)
-        return Judged(part.verdict, "judged", (part,))
     if not days:
         calendar = (FactEvidence(OPEN, "", _C.UNKNOWN, "no_calendar"),)
         return Judged(_V.UNKNOWN, "judged", (Part(None, _V.UNKNOWN, asked.n, 0, 0, (), "", calendar),))
@@ -208,11 +230,16 @@ def _day(at: Micros) -> int:
 
 def documents(asked: Documents, greatest_age: Micros | None, index: Index) -> Judged:
     """A document of each kind."""
+    stated = index.attestations
+    if len(asked.kinds) == 1:
+        [kind] = asked.kinds
+        if kind not in stated:
+            return _unsaid(kind, asked.missing, 1)
     terms = _Asked(asked.within, greatest_age, False, asked.number_required, None, None, None)
     rows: list[FactEvidence] = []
     for kind in sorted(asked.kinds):
-        found = _rows(terms, index.attestations.get(kind, ()), None, index.at)
-        rows.append(found[0] if found else _silence(kind, asked.missing, 1, None).facts[0])
+        found = _rows(terms, stated.get(kind, ()), None, index.at)
+        rows.append(found[0] if found else _never(kind, asked.missing)[0])
     sure = sum(row.contribution is _C.PROVEN for row in rows)
     if any(row.contribution is _C.NONE for row in rows):
         verdict = _V.NON_COMPLIANT

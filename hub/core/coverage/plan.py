@@ -10,6 +10,7 @@ from typing import NamedTuple
 from hub.core.coverage.overlays import outranked, prohibited
 from hub.core.coverage.requirements import stands_on_zones
 from hub.core.coverage.rules import AtLeast, Independent, Requirement, Rule, RulePack, ShareCovered
+from hub.core.coverage.wording import asked_for
 from hub.model import Micros
 
 _MOST_KEPT = 4_096
@@ -22,10 +23,13 @@ class Planned(NamedTuple):
     pack: RulePack
     rule: Rule
     requirement: Requirement
+    """the same object wherever rules of one plan ask for the same"""
     prohibited: bool
     """nothing of its zones is left"""
     on_zones: bool
     """it stands on the zone plan"""
+    words: tuple[str, str]
+    """what the rule asks for, as a phrase"""
 
 
 class Plan:
@@ -38,6 +42,7 @@ class Plan:
         self._types = frozenset(one for rule in rules for one in rule.institution_types)
         self.turns = sorted({rule.since for rule in rules} | {rule.until for rule in rules if rule.until is not None})
         self._known: dict[tuple[tuple[str, ...], str, int], tuple[Planned, ...]] = {}
+        self._same: dict[Requirement, Requirement] = {}
 
     def of(self, division: str, institution_type: str, at: Micros) -> tuple[Planned, ...]:
         """The rules that hold an institution of this type in this division at that time, in the order of packs and rules."""
@@ -61,18 +66,21 @@ class Plan:
         rules = [rule for _, rule in held]
         out = {rule.id for rule in rules if any(outranked(rule, other) for other in rules)}
         out |= {rule.overrides for rule in rules if rule.overrides and rule.id not in out}
-        return tuple(_planned(pack, rule, rules) for pack, rule in held if rule.id not in out)
+        planned = (_planned(pack, rule, rules) for pack, rule in held if rule.id not in out)
+        return tuple(
+            one._replace(requirement=self._same.setdefault(one.requirement, one.requirement)) for one in planned
+        )
 
 
 def _planned(pack: RulePack, rule: Rule, others: Sequence[Rule]) -> Planned:
-    asked, on_zones = rule.requirement, stands_on_zones(rule.requirement)
+    asked, on_zones, words = rule.requirement, stands_on_zones(rule.requirement), asked_for(rule.requirement)
     if not isinstance(asked, AtLeast | ShareCovered | Independent):
-        return Planned(pack, rule, asked, False, on_zones)
+        return Planned(pack, rule, asked, False, on_zones, words)
     out = frozenset[str]().union(*(prohibited(other, rule) for other in others))
     if not out:
-        return Planned(pack, rule, asked, False, on_zones)
+        return Planned(pack, rule, asked, False, on_zones, words)
     left = asked.zones - out
-    return Planned(pack, rule, replace(asked, zones=left), not left, on_zones)
+    return Planned(pack, rule, replace(asked, zones=left), not left, on_zones, words)
 
 
 _plans: dict[tuple[int, ...], tuple[tuple[RulePack, ...], Plan]] = {}

@@ -1,12 +1,13 @@
 """Findings and warnings as sentences for people, Chinese and English. Stable: no times in them, those stand in the evidence."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from hub.core.coverage.facts import Contribution
-from hub.core.coverage.findings import Part
+from hub.core.coverage.findings import FactEvidence, Part
 from hub.core.coverage.purposes import purpose_title
 from hub.core.coverage.rules import AtLeast, Basis, NoneIn, Rule, Verdict
-from hub.core.coverage.wording import CAPABILITIES, FACTS, REASONS, asked_for, capabilities
+from hub.core.coverage.wording import CAPABILITIES, FACTS, REASONS, capabilities
 
 STALE = ("超过三分钟未重新判定，无法证实。", "Not judged again for three minutes; cannot be proven.")
 """what stands in place of a compliant finding that nobody renewed"""
@@ -16,14 +17,16 @@ _MOST_NAMED = 5
 """places named in a sentence; the evidence has them all"""
 
 
-def of(rule: Rule, verdict: Verdict, reason: str, parts: Sequence[Part]) -> tuple[str, str]:
-    """The finding as one Chinese and one English sentence."""
+def of(rule: Rule, words: tuple[str, str], verdict: Verdict, reason: str, parts: Sequence[Part]) -> tuple[str, str]:
+    """The finding as one Chinese and one English sentence. `words`: what the rule asks for (`hub.core.coverage.wording.asked_for`)."""
     if not parts:
         return _WITHOUT_PARTS[reason]
     if reason == "not_so":
         return _not_so(parts[0])
-    bad = [part for part in parts if part.verdict is verdict] if verdict is not Verdict.COMPLIANT else []
     asked = rule.requirement
+    if verdict is Verdict.COMPLIANT and not isinstance(asked, NoneIn | AtLeast):
+        return f"{words[0]}：已证实。", f"{words[1]}: proven."
+    bad = [part for part in parts if part.verdict is verdict] if verdict is not Verdict.COMPLIANT else []
     if reason == "unplaced":
         zh, en = _listed(bad)
         return (
@@ -34,7 +37,7 @@ def of(rule: Rule, verdict: Verdict, reason: str, parts: Sequence[Part]) -> tupl
         return _of_none_in(verdict, parts, bad)
     if isinstance(asked, AtLeast):
         return _of_at_least(rule, asked, verdict, parts, bad)
-    return _of_record(rule, verdict, parts, bad)
+    return _of_record(rule, words, verdict, parts, bad)
 
 
 _WITHOUT_PARTS = {
@@ -85,7 +88,7 @@ def _of_at_least(
             f"{total} 个区域中有 {len(bad)} 个的{what_zh}无法证实：{zh}。",
             f"{what_en.capitalize()} cannot be proven in {len(bad)} of {total} zones: {en}.",
         )
-    below_zh, below_en = _below(rule)
+    below_zh, below_en = _below(rule.basis)
     return (
         f"{below_zh}{total} 个区域中有 {len(bad)} 个缺少{what_zh}：{zh}。",
         f"{below_en}{len(bad)} of {total} zones lack {what_en}: {en}.",
@@ -104,16 +107,16 @@ def _of_institution(rule: Rule, verdict: Verdict, part: Part, what_zh: str, what
             f"{what_zh}无法证实，要求至少 {part.needed} 处：{detail_zh}。",
             f"{what_en.capitalize()} cannot be proven, at least {part.needed} needed: {detail_en}.",
         )
-    below_zh, below_en = _below(rule)
+    below_zh, below_en = _below(rule.basis)
     return (
         f"{below_zh}缺少{what_zh}，要求至少 {part.needed} 处：{detail_zh}。",
         f"{below_en}{what_en} is missing, at least {part.needed} needed: {detail_en}.",
     )
 
 
-def _below(rule: Rule) -> tuple[str, str]:
+def _below(basis: Basis) -> tuple[str, str]:
     """REC, ANA, INT and ENG never make an institution non-compliant in words, only below the recommendation."""
-    return ("低于建议：", "Below the recommendation: ") if rule.basis is Basis.RECOMMENDATION else ("", "")
+    return ("低于建议：", "Below the recommendation: ") if basis is Basis.RECOMMENDATION else ("", "")
 
 
 def _listed(parts: Sequence[Part]) -> tuple[str, str]:
@@ -138,6 +141,8 @@ def _place(part: Part) -> tuple[str, str]:
 
 def _detail(part: Part) -> tuple[str, str]:
     """Why it is so: the devices and facts that do not prove it, the deciding ones first."""
+    if not part.devices and len(part.facts) == 1 and part.facts[0].contribution is not _PROVEN:
+        return _fact(part.facts[0].kind, part.facts[0].reason)
     said: list[tuple[Contribution, str, str, str]] = [
         (row.contribution, row.reason, row.device, row.device)
         for row in part.devices
@@ -162,6 +167,13 @@ def _detail(part: Part) -> tuple[str, str]:
     return "、".join(named_zh), ", ".join(named_en)
 
 
+@lru_cache(maxsize=4_096)
+def _fact(kind: str, reason: str) -> tuple[str, str]:
+    zh, en = FACTS.get(kind, (kind, kind))
+    why_zh, why_en = REASONS.get(reason, (reason, reason))
+    return f"{zh} {why_zh}", f"{en} {why_en}"
+
+
 def _unknown(said: tuple[Contribution, str, str, str]) -> bool:
     """What breaks the rule comes before what is only not known."""
     return said[0] is not Contribution.NONE
@@ -177,13 +189,26 @@ def of_placement(rule: Rule, purpose: str) -> tuple[str, str]:
     )
 
 
-def _of_record(rule: Rule, verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]) -> tuple[str, str]:
+def _of_record(
+    rule: Rule, words: tuple[str, str], verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]
+) -> tuple[str, str]:
     """Every kind of requirement that is not about how many devices there are."""
-    what_zh, what_en = asked_for(rule.requirement)
-    if verdict is Verdict.COMPLIANT:
-        return f"{what_zh}：已证实。", f"{what_en}: proven."
-    zh, en = _listed(bad)
+    if len(parts) == 1 and parts[0].zone is None and len(parts[0].facts) == 1:
+        only = parts[0].facts[0]
+        if only.reason == "never_stated":
+            return _unsaid(words, verdict, rule.basis, only)
+    return _said(words, rule.basis, verdict, *_listed(bad))
+
+
+@lru_cache(maxsize=1_024)
+def _unsaid(words: tuple[str, str], verdict: Verdict, basis: Basis, only: FactEvidence) -> tuple[str, str]:
+    """What nobody ever stated is said in the same words of every institution."""
+    return _said(words, basis, verdict, *_fact(only.kind, only.reason))
+
+
+def _said(words: tuple[str, str], basis: Basis, verdict: Verdict, zh: str, en: str) -> tuple[str, str]:
+    what_zh, what_en = words
     if verdict is Verdict.UNKNOWN:
         return f"{what_zh}无法证实：{zh}。", f"Cannot be proven: {what_en}: {en}."
-    below_zh, below_en = _below(rule)
+    below_zh, below_en = _below(basis)
     return f"{below_zh}{what_zh}，不符合：{zh}。", f"{below_en}{what_en[:1].upper()}{what_en[1:]}, not met: {en}."

@@ -34,17 +34,24 @@ def next_turn(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) ->
     plan = plan_of(packs)
     first = plan.next_turn(at)
     if facts.connected:
+        stated: _Stated = {}
+        for one in facts.attestations:
+            stated.setdefault(one.kind, []).append(one)
         for planned in plan.of(facts.division, facts.type, at):
-            moments = _moments(planned.requirement, planned.rule.evidence_max_age, facts)
-            for moment in chain(moments, _circumstance(planned.rule.when, facts)):
+            moments = _moments(planned.requirement, planned.rule.evidence_max_age, facts, stated)
+            for moment in chain(moments, _circumstance(planned.rule.when, stated)):
                 if moment > at and (first is None or moment < first):
                     first = moment
     return first
 
 
-def _circumstance(when: When | None, facts: InstitutionFacts) -> Iterator[Micros]:
+_Stated = dict[str, list[Attestation]]
+"""attestations by kind"""
+
+
+def _circumstance(when: When | None, stated: _Stated) -> Iterator[Micros]:
     if when is not None and when.stated:
-        yield from _stated(_of_kind(facts, {when.stated}), when.within, None)
+        yield from _turning(stated.get(when.stated, ()), when.within, None)
 
 
 def points(packs: Sequence[RulePack]) -> frozenset[str]:
@@ -53,7 +60,9 @@ def points(packs: Sequence[RulePack]) -> frozenset[str]:
     return frozenset(one.point for one in asked if isinstance(one, Bounds) and one.point)
 
 
-def _moments(asked: Requirement, greatest_age: Micros | None, facts: InstitutionFacts) -> Iterator[Micros]:
+def _moments(
+    asked: Requirement, greatest_age: Micros | None, facts: InstitutionFacts, stated: _Stated
+) -> Iterator[Micros]:
     match asked:
         case NoneIn():
             return
@@ -76,16 +85,17 @@ def _moments(asked: Requirement, greatest_age: Micros | None, facts: Institution
             for device in facts.devices:
                 yield from _heard(device, greatest_age)
         case Bounds():
-            yield from _measured(asked, greatest_age, facts)
+            yield from _measured(asked, greatest_age, facts, stated)
         case Attested():
-            yield from _stated(_of_kind(facts, {asked.kind}), asked.within, greatest_age)
+            yield from _turning(stated.get(asked.kind, ()), asked.within, greatest_age)
             if asked.each_open_day:
                 for one in facts.intervals:
                     if one.kind == OPEN and one.ended_at is not None:
                         yield one.ended_at
                         yield one.ended_at + (asked.within or 0) + 1
         case Documents():
-            yield from _stated(_of_kind(facts, asked.kinds), asked.within, greatest_age)
+            for kind in asked.kinds:
+                yield from _turning(stated.get(kind, ()), asked.within, greatest_age)
         case TimeBound():
             for one in facts.intervals:
                 if one.kind == asked.interval:
@@ -111,12 +121,7 @@ def _believed(stated_at: Micros | None, greatest_age: Micros | None) -> Iterator
             yield stated_at + greatest_age + 1
 
 
-def _of_kind(facts: InstitutionFacts, kinds: Iterable[str]) -> Iterator[Attestation]:
-    meant = frozenset(kinds)
-    return (one for one in facts.attestations if one.kind in meant)
-
-
-def _stated(found: Iterable[Attestation], within: Micros | None, greatest_age: Micros | None) -> Iterator[Micros]:
+def _turning(found: Iterable[Attestation], within: Micros | None, greatest_age: Micros | None) -> Iterator[Micros]:
     for one in found:
         yield from _believed(one.at, greatest_age)
         if within is not None:
@@ -125,7 +130,7 @@ def _stated(found: Iterable[Attestation], within: Micros | None, greatest_age: M
             yield one.expires_at
 
 
-def _measured(asked: Bounds, greatest_age: Micros | None, facts: InstitutionFacts) -> Iterator[Micros]:
+def _measured(asked: Bounds, greatest_age: Micros | None, facts: InstitutionFacts, stated: _Stated) -> Iterator[Micros]:
     if asked.of == "point":
         for device in facts.devices:
             for value in device.values:
@@ -135,7 +140,7 @@ def _measured(asked: Bounds, greatest_age: Micros | None, facts: InstitutionFact
         for fact in facts.recordings:
             yield from _believed(fact.read_at, greatest_age)
         if asked.hold_excepted:
-            for one in _of_kind(facts, {AttestationKind.LEGAL_HOLD}):
+            for one in stated.get(AttestationKind.LEGAL_HOLD, ()):
                 yield one.at
                 if one.expires_at is not None:
                     yield one.expires_at
