@@ -1,5 +1,6 @@
 """What the shipped rules cite: every citation stands in the index of the catalogue's keys, and nothing claims more than was read."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -90,6 +91,13 @@ def test_a_local_rule_holds_in_its_place_alone() -> None:
     elsewhere = {(rule.force, rule.jurisdiction) for rule in RULES if rule.force not in (Force.LOC, Force.POL)}
     assert {place for _, place in elsewhere} == {"", "11"}
     assert {force for force, place in elsewhere if place} == {Force.REC}
+
+
+def test_the_database_takes_every_kind_of_statement() -> None:
+    for kind in AttestationKind:
+        assert re.fullmatch(r"[a-z][a-z_]{0,39}", kind.value), kind  # migration 0040, attestation_kind_check
+    names = {(name, kind) for kind in AttestationKind for name in (kind.value, kind.zh, kind.en)}
+    assert len({name for name, _ in names}) == len(names)  # no name of one is another's
 
 
 def test_every_clause_of_the_index_is_judged_by_a_rule_or_has_its_reason() -> None:

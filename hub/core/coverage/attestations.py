@@ -96,7 +96,7 @@ class AttestationKind(StrEnum):
     INDOOR_TEMPERATURE = "indoor_temperature"
     INDOOR_HUMIDITY = "indoor_humidity"
     INDOOR_CO = "indoor_co"
-    INDOOR_CO2 = "indoor_co2"
+    INDOOR_DIOXIDE = "indoor_dioxide"
     HCHO_TEST = "hcho_test"
     ILLUMINANCE = "illuminance"
     SOCKET_CHECK = "socket_check"
@@ -125,7 +125,7 @@ class AttestationKind(StrEnum):
     FAS_SCALE = "fas_scale"
     ENGINEERED_SECURITY = "engineered_security"
     ONE_CARD = "one_card"
-    ORDER799_ART7 = "order799_art7"
+    PUBLIC_VIDEO_SYSTEM = "public_video_system"
     FACE_ACCESS = "face_access"
     FACES_HELD = "faces_held"
     PROCESSOR_USED = "processor_used"
@@ -230,7 +230,7 @@ _TITLES = {
     _K.INDOOR_TEMPERATURE: ("室内温度", "indoor temperature"),
     _K.INDOOR_HUMIDITY: ("室内相对湿度", "indoor relative humidity"),
     _K.INDOOR_CO: ("室内一氧化碳", "indoor carbon monoxide"),
-    _K.INDOOR_CO2: ("室内二氧化碳", "indoor carbon dioxide"),
+    _K.INDOOR_DIOXIDE: ("室内二氧化碳", "indoor carbon dioxide"),
     _K.HCHO_TEST: ("室内甲醛检测", "indoor formaldehyde"),
     _K.ILLUMINANCE: ("照度", "illuminance"),
     _K.SOCKET_CHECK: ("安全插座检查", "safe sockets checked"),
@@ -259,7 +259,7 @@ _TITLES = {
     _K.FAS_SCALE: ("达到火灾自动报警设置规模", "of a size that needs a fire alarm system"),
     _K.ENGINEERED_SECURITY: ("按安全防范工程建设", "built as a security engineering project"),
     _K.ONE_CARD: ("使用一卡通", "one-card system"),
-    _K.ORDER799_ART7: ("属视频条例第七条系统", "system of Order 799, Art. 7"),
+    _K.PUBLIC_VIDEO_SYSTEM: ("属视频条例第七条系统", "system of Order 799, Art. 7"),
     _K.FACE_ACCESS: ("使用人脸识别", "face recognition in use"),
     _K.FACES_HELD: ("存储人脸人数", "faces held"),
     _K.PROCESSOR_USED: ("委托他人处理个人信息", "personal data entrusted to a processor"),
@@ -277,7 +277,7 @@ _CIRCUMSTANCES = {
     _K.FAS_SCALE: ("（1 是，0 否）", "(1 yes, 0 no)"),
     _K.ENGINEERED_SECURITY: ("（1 是，0 否）", "(1 yes, 0 no)"),
     _K.ONE_CARD: ("（1 是，0 否）", "(1 yes, 0 no)"),
-    _K.ORDER799_ART7: ("（1 是，0 否）", "(1 yes, 0 no)"),
+    _K.PUBLIC_VIDEO_SYSTEM: ("（1 是，0 否）", "(1 yes, 0 no)"),
     _K.FACE_ACCESS: ("处", "places"),
     _K.FACES_HELD: ("人", "persons"),
     _K.PROCESSOR_USED: ("（1 是，0 否）", "(1 yes, 0 no)"),
@@ -329,7 +329,7 @@ MEASURED = _CIRCUMSTANCES | {
     _K.INDOOR_TEMPERATURE: ("摄氏度", "°C"),
     _K.INDOOR_HUMIDITY: ("%", "%"),
     _K.INDOOR_CO: ("毫克/立方米", "mg/m³"),
-    _K.INDOOR_CO2: ("%", "%"),
+    _K.INDOOR_DIOXIDE: ("%", "%"),
     _K.HCHO_TEST: ("毫克/立方米", "mg/m³"),
     _K.ILLUMINANCE: ("勒克斯", "lx"),
     _K.TOILET_SEAT_HEIGHT: ("米", "m"),
