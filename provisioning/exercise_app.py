@@ -39,7 +39,7 @@ def prove(
 ) -> None:
     """通路验证 Prove the way from a device to people: a marked signal through queues, rules and channels into a sink."""
     from provisioning.exercise_commands import prove as run
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     if bool(devices) == (institution is not None and position is not None):
         raise HubError("name devices, or --institution and --position", Exit.BAD_INPUT)
@@ -61,7 +61,7 @@ def proof_list(
 ) -> None:
     """Positions that can raise fire or panic, with when each was last proven. The duty: every 15 days."""
     from provisioning.exercise_commands import list_positions
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     list_positions(connect(context.obj), institution, unproven, as_json=as_json or context.obj.as_json)
 
@@ -74,7 +74,7 @@ def proof_show(
 ) -> None:
     """One proof with the time of every hop."""
     from provisioning.exercise_commands import show_proof
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     show_proof(connect(context.obj), proof, as_json=as_json or context.obj.as_json)
 
@@ -87,7 +87,7 @@ def drill_declare(
 ) -> None:
     """Declare a drill with the presses that are expected. Whatever else comes while it goes on is real."""
     from provisioning.exercise_commands import declare
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     declare(connect(context.obj), file, as_json=as_json or context.obj.as_json)
 
@@ -96,7 +96,7 @@ def drill_declare(
 def drill_list(context: typer.Context, institution: Institution = None, as_json: Json = False) -> None:
     """Drills, the newest first."""
     from provisioning.exercise_commands import list_drills
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     list_drills(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
 
@@ -105,7 +105,7 @@ def drill_list(context: typer.Context, institution: Institution = None, as_json:
 def drill_show(context: typer.Context, drill: Drill, as_json: Json = False) -> None:
     """One drill: when the first message arrived, who took it, arrival, all-clear, beside the drills before."""
     from provisioning.exercise_commands import show_drill
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     show_drill(connect(context.obj), drill, as_json=as_json or context.obj.as_json)
 
@@ -114,7 +114,7 @@ def drill_show(context: typer.Context, drill: Drill, as_json: Json = False) -> N
 def drill_cancel(context: typer.Context, drill: Drill, as_json: Json = False) -> None:
     """Cancel a drill: from then on every press is real."""
     from provisioning.exercise_commands import cancel
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     cancel(connect(context.obj), drill, as_json=as_json or context.obj.as_json)
 
@@ -125,7 +125,7 @@ def drill_arrived(
 ) -> None:
     """到场 Record that somebody arrived at an institution. Said again, it corrects what was said before."""
     from provisioning.exercise_commands import record
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     as_json = as_json or context.obj.as_json
     record(connect(context.obj), drill, institution, "arrival", at, note, as_json=as_json)
@@ -137,7 +137,7 @@ def drill_all_clear(
 ) -> None:
     """解除 Record that all is clear at an institution. Said again, it corrects what was said before."""
     from provisioning.exercise_commands import record
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     as_json = as_json or context.obj.as_json
     record(connect(context.obj), drill, institution, "all_clear", at, note, as_json=as_json)
@@ -152,7 +152,7 @@ def drill_report(
 ) -> None:
     """Write the timed report, compared with earlier drills."""
     from provisioning.exercise_commands import write_report
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     write_report(connect(context.obj), drill, output, force=force)
 
@@ -169,7 +169,7 @@ def window_book(
 ) -> None:
     """Note a window agreed with the police centre for a button that dials it itself: only in it is the button tested."""
     from provisioning.exercise_commands import book_window
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     told = {"device": device, "reference": reference, "agreed_by": agreed_by, "starts_at": starts, "ends_at": ends}
     book_window(connect(context.obj), told, as_json=as_json or context.obj.as_json)
@@ -184,7 +184,7 @@ def window_list(
 ) -> None:
     """Windows, the newest first, with their receipts."""
     from provisioning.exercise_commands import list_windows
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     list_windows(connect(context.obj), institution, device, as_json=as_json or context.obj.as_json)
 
@@ -199,7 +199,7 @@ def window_receipt(
 ) -> None:
     """Store what the centre confirmed after the test, once and for good."""
     from provisioning.exercise_commands import store_receipt
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     store_receipt(connect(context.obj), window, number, text, as_json=as_json or context.obj.as_json)
 
@@ -208,6 +208,6 @@ def window_receipt(
 def window_cancel(context: typer.Context, window: Window, as_json: Json = False) -> None:
     """The window is no more: no test of the device begins in it."""
     from provisioning.exercise_commands import cancel_window
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     cancel_window(connect(context.obj), window, as_json=as_json or context.obj.as_json)

@@ -39,7 +39,7 @@ def _tell(found: dict[str, Any], done: str, *, as_json: bool) -> None:
 
 def _act(context: typer.Context, alarm: str, action: str, body: dict[str, Any], done: str, *, as_json: bool) -> None:
     from provisioning.alarm_commands import full_id
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -110,7 +110,7 @@ def maintenance_list(
 ) -> None:
     """Windows that have not ended, with how many alarms each holds."""
     from provisioning import show
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -152,7 +152,7 @@ def maintenance_book(
 ) -> None:
     """Hold the paging of a place while somebody works there. Fire and panic are never held."""
     from provisioning import show
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     place = {"institution": institution, "zone": zone, "device": device}
     hub = connect(context.obj)
@@ -172,7 +172,7 @@ def maintenance_end(
     context: typer.Context, window: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 ) -> None:
     """End a window now: what it holds and still stands is paged at once."""
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -211,7 +211,7 @@ def _tell_armed(found: dict[str, Any], *, as_json: bool) -> None:
 @armed_app.command("show")
 def armed_show(context: typer.Context, institution: str, as_json: Json = False) -> None:
     """Whether an institution is armed and open now, and who said so last."""
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -229,7 +229,7 @@ def armed_say(
     as_json: Json = False,
 ) -> None:
     """Arm, disarm, or leave it to the opening calendar. Fire and panic are always armed."""
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     body = {"mode": mode, "until": None if for_ is None else ahead(for_), "reason": reason}
     hub = connect(context.obj)

@@ -47,7 +47,7 @@ def orders_list(
 ) -> None:
     """Orders that are not done, with what the rule is found to be now."""
     from provisioning import show
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     states = state or (None if every else [one for one in _STATES if one not in ("closed", "withdrawn")])
     asked = {"institution": institution, "division": division, "state": states, "raised_to": raised_to}
@@ -80,7 +80,7 @@ def orders_list(
 @orders_app.command("show")
 def orders_show(context: typer.Context, order: OrderArgument, as_json: Json = False) -> None:
     """One order with everything that happened to it."""
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -123,7 +123,7 @@ def orders_withdraw(
 
 
 def _act(context: typer.Context, order: str, verb: str, body: Mapping[str, str], *, as_json: bool) -> None:
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -178,7 +178,7 @@ def waivers_list(
 ) -> None:
     """Waivers that hold or are ahead."""
     from provisioning import show
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -227,7 +227,7 @@ def waivers_grant(
 ) -> None:
     """Excuse a violation for a time. Never of a law or a mandatory national standard; a named person only."""
     from provisioning import show
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     body = {"institution": institution, "rule": rule, "ground": ground, "document": document, "expires_at": until}
     hub = connect(context.obj)
@@ -244,7 +244,7 @@ def waivers_end(
     context: typer.Context, waiver: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 ) -> None:
     """End a waiver now: what it excused is a violation again at once."""
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -290,7 +290,7 @@ def ledger_year(
 
 
 def _write(context: typer.Context, path: str, output: Path, **parameters: str | None) -> None:
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:

@@ -35,7 +35,7 @@ Attach = Annotated[list[Path] | None, typer.Option("--attach", help="A picture o
 
 
 def _hub(context: Context) -> Any:
-    from provisioning.main import connect
+    from provisioning.options import connect
 
     return connect(context.obj)
 

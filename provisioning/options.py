@@ -1,0 +1,44 @@
+"""What every command of `anxinctl` takes: the hub, the token, the way to print."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from provisioning.errors import Exit, HubError
+
+if TYPE_CHECKING:
+    from provisioning.client import Hub
+
+
+@dataclass
+class Options:
+    """What the command line says for every command."""
+
+    api: str
+    token_file: Path | None
+    as_json: bool
+
+
+Context = typer.Context
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
+Note = Annotated[str, typer.Option("--note", "-m", help="What to write into the alarm's history.")]
+
+
+def connect(options: Options) -> "Hub":
+    """A session with the hub that the options name; raises HubError."""
+    from provisioning.client import Hub
+
+    token = os.environ.get("ANXIN_TOKEN", "")
+    if options.token_file is not None:
+        try:
+            token = options.token_file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            raise HubError(f"{options.token_file}: {reason}", Exit.BAD_INPUT) from None
+    if not token.strip():
+        raise HubError("no token: set ANXIN_TOKEN or name a file with --token-file", Exit.BAD_INPUT)
+    return Hub(options.api, token.strip())
