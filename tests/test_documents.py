@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from dashboards.panels import CAUSES as DASHBOARD_CAUSES
 from hub import manifest
+from hub.api.device_schemas import LinkCauseName
 from hub.api.meter import Meter
-from hub.api.schemas import LinkCauseName
 from hub.cli.main import app as anxin
 from hub.config import Settings
 from hub.core import wire

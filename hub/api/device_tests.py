@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 
 from hub.api.access import Conn, Hub, Reader, Tester
+from hub.api.device_schemas import DeviceTest, DeviceTestRequest, DeviceTestStarted
 from hub.api.devices import DeviceId
 from hub.api.problems import documented
-from hub.api.schemas import DeviceTest, DeviceTestRequest, DeviceTestStarted
 from hub.errors import Conflict, NotFound
 from hub.store import audit, commissioning, police_windows, views
 

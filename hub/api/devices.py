@@ -10,10 +10,7 @@ from hub.api import pages, shapes
 from hub.api.access import Conn, Hub, Provisioner, Reader
 from hub.api.completeness import Completeness, rhythm
 from hub.api.completeness import shape as shape_completeness
-from hub.api.places import DivisionFilter, InstitutionFilter, Retired
-from hub.api.problems import documented
-from hub.api.schemas import (
-    FIRST,
+from hub.api.device_schemas import (
     AdminStateChange,
     AdminStateName,
     Device,
@@ -21,14 +18,15 @@ from hub.api.schemas import (
     Event,
     Figure,
     FunctionStateName,
-    GivenMoment,
-    Identifier,
     KindName,
     LinkStateName,
     PointState,
     Reading,
     Silence,
 )
+from hub.api.places import DivisionFilter, InstitutionFilter, Retired
+from hub.api.problems import documented
+from hub.api.schemas import FIRST, GivenMoment, Identifier
 from hub.errors import BadInput
 from hub.store import audit, blindness, completeness, views
 from hub.store.rows import Row

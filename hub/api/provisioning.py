@@ -13,9 +13,10 @@ from starlette.responses import JSONResponse, Response
 
 from hub.api import pages, problems
 from hub.api.access import Conn, Hub, Provisioner, Reader, Services
+from hub.api.device_schemas import EdgeConfiguration
 from hub.api.places import InstitutionFilter
 from hub.api.problems import FieldError
-from hub.api.schemas import EdgeConfiguration, Identifier
+from hub.api.schemas import Identifier
 from hub.bundle import Bundle, plain
 from hub.core import provisioning as core
 from hub.core.provisioning import declared, digest
