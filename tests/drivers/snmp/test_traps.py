@@ -5,139 +5,26 @@ import contextlib
 import gc
 import json
 import os
-import random
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from pyasn1.codec.ber import encoder
 from pydantic import SecretStr
-from pysnmp.proto import api
 
-from drivers.snmp import SnmpDriver
 from drivers.snmp.engine_state import begin_engine
-from drivers.snmp.settings import TrapRule
-from drivers.snmp.traps import Notification, Rules
 from drivers.snmp.usm import DIGESTS, authenticity_fault, header_of
-from hub.driver import Binding, PollLink, PushLink
-from hub.engine import Prefix
 from hub.errors import LinkDown
-from hub.model import Delivery, Lane, Reject, Sample, Series
+from hub.model import Lane, Reject, Sample
 from hub.runtime.drivers import LinkPlan
 from hub.runtime.links import LinkRunner
 from hub.testing import eventually
-from tests.drivers.snmp.agent import AUTH_KEY, PRIV_KEY, ROOT, Snmpd, binding, calm, calm3
+from tests.drivers.snmp.agent import AUTH_KEY, ROOT, Snmpd
 from tests.drivers.snmp.messages import KINDS, Keys
-from tests.ports import free_port
-
-DOOR, MOVED, OPENED = f"{ROOT}.1.0", f"{ROOT}.0.1", f"{ROOT}.0.2"
-"""a point, and two traps of the enterprise ROOT with these specific numbers"""
-
-
-class Site:
-    """Agents at 127.0.3.x, one listener's port, and net-snmp's senders at the same addresses."""
-
-    def __init__(self, peers: Prefix, folder: Path) -> None:
-        self.peers = peers
-        self.folder = folder
-        self.port = free_port()
-        self.agent_port = free_port()
-        self.driver = SnmpDriver()
-        self.agents: dict[str, Snmpd] = {}
-
-    async def agent(self, host: str) -> Snmpd:
-        agent = Snmpd(self.peers.program("snmpd"), self.folder / host, self.agent_port, host)
-        await agent.start()
-        self.agents[host] = agent
-        return agent
-
-    def endpoint(self, host: str, version: str = "2c", **traps: Any) -> Any:
-        made: dict[str, Any] = {"host": host, "traps": {"host": "0.0.0.0", "port": self.port} | traps}
-        return calm3(self.agent_port, **made) if version == "3" else calm(self.agent_port, version=version, **made)
-
-    @contextlib.asynccontextmanager
-    async def link(
-        self, endpoint: Any, bindings: list[Binding]
-    ) -> AsyncIterator[tuple[Any, AsyncGenerator[Delivery, None]]]:
-        async with self.driver.connect(endpoint, bindings) as link:
-            assert isinstance(link, PollLink)
-            assert isinstance(link, PushLink)
-            stream = link.deliveries()
-            assert isinstance(stream, AsyncGenerator)
-            async with contextlib.aclosing(stream):
-                yield link, stream
-
-    async def send(self, host: str, *what: str, program: str = "snmptrap") -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            self.peers.program(program),
-            f"--clientaddr={host}",
-            *what,
-            env={**os.environ, "MIBS": "", "SNMP_PERSISTENT_DIR": str(self.folder / f"sender-{host}")},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-
-    async def sent(self, host: str, *what: str, program: str = "snmptrap") -> str:
-        process = await self.send(host, *what, program=program)
-        told, _ = await asyncio.wait_for(process.communicate(), 30)
-        return told.decode() if process.returncode else ""
-
-    def to(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def v2_trap(self, trap: str, *bindings: str, community: str = "public") -> tuple[str, ...]:
-        return ("-v", "2c", "-c", community, self.to(), "", trap, *bindings)
-
-    def v3_keys(self) -> tuple[str, ...]:
-        return (
-            "-v",
-            "3",
-            "-u",
-            "sha256",
-            "-l",
-            "authPriv",
-            "-a",
-            "SHA-256",
-            "-A",
-            AUTH_KEY,
-            "-x",
-            "AES",
-            "-X",
-            PRIV_KEY,
-        )
-
-
-@pytest.fixture
-async def site(peers: Prefix, tmp_path: Path) -> AsyncIterator[Site]:
-    made = Site(peers, tmp_path)
-    yield made
-    for agent in made.agents.values():
-        await agent.stop()
-    assert made.driver._listeners._open == {}
-
-
-def raised_by(*rules: dict[str, Any], device: str = "door", **address: Any) -> Binding:
-    bound = binding(DOOR)
-    parsed = SnmpDriver.Address.model_validate({"raised_by": rules, **(address or {"oid": DOOR})})
-    return bound._replace(series=Series(device, "open"), address=parsed)
-
-
-OPEN = {"trap": OPENED, "value": 1}
-
-
-async def take(stream: AsyncGenerator[Delivery, None], count: int = 1) -> list[Delivery]:
-    async with asyncio.timeout(20):
-        return [await anext(stream) for _ in range(count)]
-
-
-def said(delivery: Delivery) -> list[tuple[str, Any]]:
-    return [(one.series.device, one.raw) for one in delivery.samples]
+from tests.drivers.snmp.trapping import OPEN, OPENED, Site, raised_by, said, take, trap_bytes
 
 
 @pytest.mark.parametrize("version", ["1", "2c", "3"])
@@ -371,131 +258,6 @@ def test_an_engine_file_that_is_damaged_is_named_and_one_at_its_end_begins_anew(
     assert begin_engine(None).id != begin_engine(None).id
 
 
-async def test_strangers_and_wrong_credentials_are_rejects_with_their_reason(site: Site) -> None:
-    await site.agent("127.0.3.1")
-    async with site.link(site.endpoint("127.0.3.1"), [raised_by(OPEN)]) as (_, stream):
-        for host, what, code in (
-            ("127.0.3.9", site.v2_trap(OPENED), "trap-sender"),
-            ("127.0.3.1", site.v2_trap(OPENED, community="other"), "trap-credentials"),
-            ("127.0.3.1", (*site.v3_keys(), site.to(), "", OPENED), "trap-credentials"),
-            ("127.0.3.1", site.v2_trap(f"{ROOT}.0.77"), "trap-unmapped"),
-        ):
-            assert await site.sent(host, *what) == ""
-            rejects: list[Any] = []
-            while not rejects:
-                (delivery,) = await take(stream)
-                assert delivery.samples == [] or not delivery.samples
-                rejects += delivery.rejects
-            assert [one.code for one in rejects] == [code]
-            assert "other" not in rejects[0].reason
-
-
-async def test_a_v3_trap_with_a_wrong_key_or_in_the_clear_is_not_believed(site: Site) -> None:
-    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
-    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]) as (_, stream):
-        wrong = [one.replace(AUTH_KEY, "another-key-1") for one in site.v3_keys()]
-        clear = [one.replace("authPriv", "authNoPriv") for one in site.v3_keys()]
-        for keys in (wrong, clear, ("-v", "2c", "-c", "public")):
-            assert await site.sent("127.0.3.1", *keys, site.to(), "", OPENED) == ""
-            (delivery,) = await take(stream)
-            assert said(delivery) == []
-            assert [one.code for one in delivery.rejects] == ["trap-credentials"]
-
-
-async def test_a_trap_that_is_said_again_later_is_not_believed(site: Site) -> None:
-    """By its sender's own boots, which snmptrap takes by hand."""
-    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
-    keys = (*site.v3_keys(), "-e", "0x8000000001020304")
-    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]) as (_, stream):
-        heard: list[Any] = []
-        for boots in ("5,1000", "5,1010", "4,2000", "5,500", "6,1"):
-            assert await site.sent("127.0.3.1", "-Z", boots, *keys, site.to(), "", OPENED) == ""
-            found: list[Any] = []
-            while not found:  # the agent's answers come between
-                (delivery,) = await take(stream)
-                traps = [raw for _, raw in said(delivery)] if delivery.samples else []
-                found = [one.code for one in delivery.rejects] or traps
-            heard.append(found[0])
-        assert heard.count("trap-replay") == 2
-
-
-def trap_bytes(*oids: str) -> bytes:
-    v2c_api = api.PROTOCOL_MODULES[api.SNMP_VERSION_2C]
-    pdu = v2c_api.TrapPDU()
-    v2c_api.apiTrapPDU.set_defaults(pdu)
-    bindings = [
-        ("1.3.6.1.2.1.1.3.0", v2c_api.TimeTicks(7)),
-        ("1.3.6.1.6.3.1.1.4.1.0", v2c_api.ObjectIdentifier(OPENED)),
-    ]
-    v2c_api.apiTrapPDU.set_varbinds(pdu, bindings + [(oid, v2c_api.OctetString("x")) for oid in oids])
-    message = v2c_api.Message()
-    v2c_api.apiMessage.set_defaults(message)
-    v2c_api.apiMessage.set_community(message, "public")
-    v2c_api.apiMessage.set_pdu(message, pdu)
-    made: bytes = encoder.encode(message)
-    return made
-
-
-async def test_five_thousand_malformed_datagrams_reach_nobody_and_the_trap_behind_them_does(site: Site) -> None:
-    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
-    escaped: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: escaped.append(context))
-    chance = random.Random(3)
-    good = trap_bytes(f"{ROOT}.5.1", f"{ROOT}.5.2")
-    async with site.link(site.endpoint("127.0.3.1"), [raised_by(OPEN)]) as (_, stream):
-        (listener,) = site.driver._listeners._open.values()
-        for number in range(5_000):
-            if number % 3 == 0:
-                datagram = chance.randbytes(chance.randrange(0, 200))
-            else:
-                spoiled = bytearray(good)
-                for _ in range(chance.randrange(1, 4)):
-                    spoiled[chance.randrange(len(spoiled))] = chance.randrange(256)
-                datagram = bytes(spoiled[: chance.randrange(1, len(spoiled) + 1)])
-            listener.take(datagram, ("127.0.3.1", 9))
-        (ear,) = listener.ears
-        assert len(ear.heard) <= 256
-        assert len(ear.rejects) <= 40
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.bind(("127.0.3.1", 0))
-            ear.heard.clear()
-            for datagram in (b"", b"\x30", good[:-3], good):
-                sender.sendto(datagram, ("127.0.0.1", site.port))
-        raised: list[tuple[str, Any]] = []
-        while not raised:
-            (delivery,) = await take(stream)
-            raised += said(delivery)
-        assert raised == [("door", 1)]
-    assert escaped == []
-
-
-async def test_spoiled_version_3_messages_of_any_kind_reach_nobody(site: Site) -> None:
-    """Authentic and not, encrypted and not, to our engine and from others, before and after their time."""
-    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
-    chance = random.Random(5)
-    async with site.link(site.endpoint("127.0.3.1", "3"), [raised_by(OPEN)]):
-        (listener,) = site.driver._listeners._open.values()
-        (ear,) = listener.ears
-        known = {one: Keys(one) for one in (listener.identity.id, b"\x80\x00\x00\x00\x05abc")}
-
-        def spoiled(octets: bytes, share: float) -> bytes:
-            made = bytearray(octets)
-            for _ in range(chance.randrange(1, 4) if chance.random() < share else 0):
-                made[chance.randrange(len(made))] = chance.randrange(256)
-            return bytes(made)
-
-        for number in range(700):
-            keys = known[chance.choice(list(known))]
-            ours = listener.identity
-            boots, now = chance.choice([(ours.boots, ours.time), (0, 0), (2**31 - 1, 2**31 - 1)])
-            scoped = spoiled(keys.scoped(chance.choice(KINDS), number, OPENED), 0.5)
-            user, flags = chance.choice([b"sha256", b"x", b""]), chance.randrange(8)
-            message = keys.sealed(number, flags, boots, now, user, scoped)
-            listener.take(spoiled(message, 0.3), ("127.0.3.1", 9))
-            assert len(ear.heard) <= 256
-            assert len(ear.rejects) <= 40
-
-
 async def test_traps_faster_than_they_are_taken_are_counted_and_the_agent_is_asked(site: Site) -> None:
     (await site.agent("127.0.3.1")).set("1.0", "integer", 0)
     async with site.link(site.endpoint("127.0.3.1"), [raised_by(OPEN)]) as (_, stream):
@@ -588,18 +350,6 @@ async def test_the_runtime_stores_what_a_trap_raises_before_an_inform_is_acknowl
             await runner
 
 
-async def test_what_is_quarantined_shows_no_community(site: Site) -> None:
-    (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
-    async with site.link(site.endpoint("127.0.3.1", community="trap-s3cret"), [raised_by(OPEN)]) as (_, stream):
-        assert await site.sent("127.0.3.1", *site.v2_trap(f"{ROOT}.0.77", community="trap-s3cret")) == ""
-        rejects: list[Any] = []
-        while not rejects:
-            rejects += (await take(stream))[0].rejects
-        assert [one.code for one in rejects] == ["trap-unmapped"]
-        assert b"***********" in rejects[0].payload
-        assert b"s3cret" not in rejects[0].payload
-
-
 async def test_a_trap_whose_sender_sets_the_bit_for_reports_is_a_trap_all_the_same(site: Site) -> None:
     """Some agents do; only who does not know our engine, or us, is answered with a report."""
     (await site.agent("127.0.3.1")).set("1.0", "integer", 1)
@@ -610,88 +360,3 @@ async def test_a_trap_whose_sender_sets_the_bit_for_reports_is_a_trap_all_the_sa
         scoped = keys.scoped(KINDS[2], 9, OPENED)
         listener.take(keys.sealed(9, 7, 3, 50, b"sha256", scoped), ("127.0.3.1", 9))
         assert said((await take(stream))[0]) == [("door", 1)]
-
-
-# ---- what a trap means ----
-
-PORT = f"{ROOT}.2.1.8"
-
-
-def mean(
-    bound: Binding, *varbinds: tuple[str, Any], rows: dict[str, str] | None = None
-) -> tuple[list[Any], list[Series]]:
-    known = {} if rows is None else {bound.series: rows}
-    found = Rules([bound]).apply(Notification(OPENED, varbinds), 5, known)
-    return [(one.series.instance, one.raw) for one in found.samples], found.ask
-
-
-def test_only_values_that_raise_become_samples_and_every_other_one_has_the_agent_asked() -> None:
-    bound = raised_by({"trap": OPENED, "varbind": DOOR, "raises": [1, 2]})
-    assert mean(bound, (DOOR, 2)) == ([("", 2)], [bound.series])
-    for varbinds in ([(DOOR, 3)], [(DOOR, b"x")], [(DOOR, None)], []):
-        assert mean(bound, *varbinds) == ([], [bound.series])
-
-
-def test_a_trap_of_version_1_is_known_also_where_its_mib_has_no_zero_before_the_last_arc() -> None:
-    bound = raised_by({"trap": f"{ROOT}.11.3", "value": 1})
-    for trap, known in (
-        (f"{ROOT}.11.3", True),
-        (f"{ROOT}.11.0.3", True),
-        (f"{ROOT}.11.0.4", False),
-        (f"{ROOT}.3", False),
-    ):
-        assert Rules([bound]).apply(Notification(trap, ()), 5, {}).known is known
-
-
-def test_a_rule_holds_only_where_its_bindings_say_so() -> None:
-    bound = raised_by({"trap": OPENED, "value": 1, "when": {f"{ROOT}.7": [3, "smoke"]}})
-    assert mean(bound, (f"{ROOT}.7.0", 3)) == ([("", 1)], [bound.series])
-    assert mean(bound, (f"{ROOT}.7.0", b"smoke\0")) == ([("", 1)], [bound.series])
-    for varbinds in ([(f"{ROOT}.7.0", 4)], [(f"{ROOT}.70", 3)], []):
-        assert mean(bound, *varbinds) == ([], [])
-
-
-def test_a_row_is_named_as_the_table_names_it_and_an_unknown_one_is_left_to_the_agent() -> None:
-    by_index = raised_by({"trap": OPENED, "value": 2, "instance_index": PORT}, table=PORT, label=f"{ROOT}.2.1.2")
-    assert mean(by_index, (f"{PORT}.7", 2), rows={"7": "eth7"}) == ([("eth7", 2)], [by_index.series])
-    assert mean(by_index, (f"{PORT}.8", 2), rows={"7": "eth7"}) == ([], [by_index.series])
-    assert mean(by_index, rows={"7": "eth7"}) == ([], [by_index.series])
-    by_value = raised_by({"trap": OPENED, "value": 2, "instance": f"{ROOT}.9"}, table=PORT)
-    assert mean(by_value, (f"{ROOT}.9.7", 7), rows={"7": "7"}) == ([("7", 2)], [by_value.series])
-
-
-def test_a_trap_about_another_devices_row_is_not_this_ones() -> None:
-    bound = raised_by({"trap": OPENED, "value": 1, "instance_index": PORT}, oid=PORT, indexed=True)
-    mine = bound._replace(device=SnmpDriver.Device.model_validate({"index": "3"}))
-    assert mean(mine, (f"{PORT}.3", 1)) == ([("", 1)], [mine.series])
-    assert mean(mine, (f"{PORT}.4", 1)) == ([], [mine.series])
-
-
-def test_a_point_that_only_traps_raise_is_raised_and_never_asked_for() -> None:
-    bound = raised_by({"trap": OPENED, "value": True, "instance": f"{ROOT}.9"}, type=None)
-    assert mean(bound, (f"{ROOT}.9.0", b"channel 2")) == ([("channel-2", True)], [])
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        {"varbind": DOOR},
-        {"raises": [1]},
-        {"varbind": DOOR, "raises": [1], "value": 1},
-        {"instance": DOOR, "instance_index": DOOR},
-    ],
-)
-def test_a_rule_that_could_clear_or_says_two_things_is_refused(rule: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"varbind|value|instance"):
-        TrapRule.model_validate({"trap": OPENED, **rule})
-
-
-@given(st.lists(st.tuples(st.sampled_from([DOOR, PORT, f"{PORT}.1", f"{ROOT}.9"]), st.one_of(st.none(), st.integers(), st.binary(max_size=90), st.text(max_size=20))), max_size=5))  # fmt: skip
-def test_any_bindings_mean_something_or_nothing(varbinds: list[tuple[str, Any]]) -> None:
-    for rule in (
-        {"varbind": DOOR, "raises": [1]},
-        {"value": 1, "instance": f"{ROOT}.9"},
-        {"value": 1, "instance_index": PORT},
-    ):
-        samples, _ = mean(raised_by({"trap": OPENED, **rule}), *varbinds)
-        assert all(raw == 1 for _, raw in samples)
