@@ -60,9 +60,11 @@ def serve(
     if steps_back(roles):
         os.nice(YIELDS)
     told_to_stop = False
+    # what HTTP takes to import is half of a start: a lane that was killed is back without it
+    serving = api_of(ready_file) if Role.API in roles else _takes_no_requests
 
     async def run() -> None:
-        task = asyncio.ensure_future(Service(settings, roles, numbers).run(api_of(ready_file), migrate=migrate))
+        task = asyncio.ensure_future(Service(settings, roles, numbers).run(serving, migrate=migrate))
 
         def stop() -> None:
             nonlocal told_to_stop
@@ -94,6 +96,11 @@ def serve(
 
 def _code(error: BaseException) -> int:
     return 3 if isinstance(error, Conflict) else 2 if isinstance(error, BadInput) else 1
+
+
+async def _takes_no_requests(parts: "Service") -> None:
+    """In place of the API in a process without that role, which never asks for it."""
+    raise AssertionError(parts.roles)
 
 
 def api_of(ready_file: str) -> "ServeApi":

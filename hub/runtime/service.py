@@ -61,7 +61,6 @@ from hub.runtime.sirens import Sirens
 from hub.runtime.standby import Standby
 from hub.store import registry
 from hub.store.hub_alarms import PROFILE as HUB_PROFILE
-from hub.store.migrate import upgrade
 from hub.store.pool import connect, make_pool
 from hub.store.session import Pool
 
@@ -100,7 +99,8 @@ class Service:
         self.settings = settings
         self.roles = roles
         self.profiles: Mapping[str, Profile] = load_profiles(settings.profile_folders())
-        self.packs: Sequence[RulePack] = load_proven_rule_packs(settings.rule_pack_folders())
+        judges = roles & {Role.COVERAGE, Role.API}  # a wrong rule ends neither ingest nor paging
+        self.packs: Sequence[RulePack] = load_proven_rule_packs(settings.rule_pack_folders()) if judges else ()
         self.weights = load_weights(settings.rule_pack_folders()) if Role.COVERAGE in roles else None
         self.metrics = CollectorRegistry()
         self.pool: Pool
@@ -270,7 +270,7 @@ class Service:
         while True:
             try:
                 if migrate:
-                    await asyncio.to_thread(upgrade, self._database)
+                    await asyncio.to_thread(_upgrade, self._database)
                 else:
                     await (await connect(self._database, "setup")).close()
                 return
@@ -310,6 +310,13 @@ def _terms(settings: Settings) -> Terms:
         relapse=settings.order_relapse_days * DAY,
         climb=settings.order_climbs_days * DAY,
     )
+
+
+def _upgrade(database_url: str) -> None:
+    """In a thread, where the import holds nobody up; a process that is told not to migrate goes without it."""
+    from hub.store.migrate import upgrade
+
+    upgrade(database_url)
 
 
 async def _run(serving: Awaitable[None]) -> None:

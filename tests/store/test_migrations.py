@@ -8,6 +8,7 @@ from datetime import datetime
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from hub.core import wire
@@ -16,7 +17,7 @@ from hub.core.lane import Message
 from hub.model import Lane, to_datetime
 from hub.store import duty, lane_commit, lanes, registry
 from hub.store.coverage import open_ledger
-from hub.store.migrate import upgrade
+from hub.store.migrate import _LOCK, FOLDER, newest, upgrade
 from hub.store.pool import connect
 from tests.conftest import with_database
 from tests.runtime.city import PARTITION, fetch, profiles, sample, seed
@@ -175,6 +176,14 @@ async def test_the_views_of_the_release_before_go_on_over_old_rows(database_befo
         "select quote_ident(schemaname) || '.' || quote_ident(viewname) from pg_views where schemaname = 'dash'",
     ):
         fetch(database_before, f"select * from {view}")
+
+
+def test_a_database_that_stands_at_the_newest_revision_is_left_alone(database: str) -> None:
+    assert ScriptDirectory(str(FOLDER)).get_current_head() == newest()
+    with psycopg.connect(database) as conn:
+        conn.execute("select pg_advisory_lock(%s)", [_LOCK])  # as another centre that is migrating
+        upgrade(database)
+        assert conn.execute("select version_num from alembic_version").fetchone() == (newest(),)
 
 
 def test_a_second_run_changes_nothing(database_before: str) -> None:
