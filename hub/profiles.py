@@ -8,7 +8,7 @@ Knows nothing of drivers: addresses and device settings stay plain mappings here
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -461,18 +461,30 @@ def _resolve(name: str, documents: Mapping[str, tuple[str, dict[str, Any]]], tra
 
 def load_profiles(folders: Iterable[Path]) -> dict[str, Profile]:
     """All profiles below `folders` by id; raises BadInput that names file and key."""
-    documents: dict[str, tuple[str, dict[str, Any]]] = {}
+    texts = []
     for path in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
         try:
-            document = yaml_text.load(path.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            texts.append((str(path), path.read_text("utf-8")))
+        except UnicodeDecodeError as error:
             raise BadInput(" ".join(str(error).split()), str(path), code="profile") from None
+    return dict(_parsed(tuple(texts)))
+
+
+@lru_cache(maxsize=4)
+def _parsed(texts: tuple[tuple[str, str], ...]) -> Mapping[str, Profile]:
+    """The profiles in these files, each a path and its text. Whoever in this process reads the same files has the same values."""
+    documents: dict[str, tuple[str, dict[str, Any]]] = {}
+    for path, text in texts:
+        try:
+            document = yaml_text.load(text)
+        except yaml.YAMLError as error:
+            raise BadInput(" ".join(str(error).split()), path, code="profile") from None
         if not isinstance(document, dict) or not isinstance(document.get("profile"), str):
-            raise BadInput("a profile is a mapping with the key 'profile'", str(path), code="profile")
+            raise BadInput("a profile is a mapping with the key 'profile'", path, code="profile")
         if document["profile"] in documents:
             other = documents[document["profile"]][0]
-            raise BadInput(f"profile {document['profile']!r} stands in {other} too", str(path), code="profile")
-        documents[document["profile"]] = (str(path), document)
+            raise BadInput(f"profile {document['profile']!r} stands in {other} too", path, code="profile")
+        documents[document["profile"]] = (path, document)
     return {name: parse_profile(_resolve(name, documents, ()), documents[name][0]) for name in documents}
 
 
