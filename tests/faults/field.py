@@ -23,10 +23,10 @@ import psycopg
 from hub.engine import Running, mosquitto_hash, read_passwords, running, write_passwords
 from hub.errors import EngineUnavailable
 from hub.registry import partition_of
-from hub.store.migrate import upgrade
 from hub.testing import eventually
 from hub.testing.fault_proxy import TCP_FAULTS, Fault, TcpFaultProxy, episodes
 from tests import lampbus
+from tests.clusters import put_cluster
 from tests.faults import balance
 from tests.faults.balance import Balance
 from tests.faults.family import TREE, Child, Family
@@ -264,7 +264,6 @@ class Field(Family):
     async def _start(self) -> None:
         engine = await self._start_engine()
         self.database_url = engine.database_url
-        await asyncio.to_thread(upgrade, engine.database_url)
         seed_sites(engine.database_url, self.sites)
         passwords = {site.client: secrets.token_urlsafe(16) for site in self.sites}
         path = Path(engine.password_file)
@@ -314,6 +313,7 @@ class Field(Family):
     async def _start_engine(self) -> Running:
         data, ready = self.folder / "engine", self.folder / "engine.ready"
         command = (sys.executable, "-m", "hub.engine", "run", "--throw-away", "--with-parent")
+        await asyncio.to_thread(put_cluster, data)
         child = await self._child("engine", *command, "--data", str(data), "--ready-file", str(ready))
         await eventually(lambda: ready.exists() or child.ends, deadline=120)
         return Running(**json.loads(ready.read_text()))

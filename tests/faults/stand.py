@@ -19,9 +19,9 @@ import psycopg
 from hub.engine import Running, mosquitto_hash, read_passwords, running, write_passwords
 from hub.errors import EngineUnavailable
 from hub.registry import partition_of
-from hub.store.migrate import upgrade
 from hub.testing import eventually
 from tests import lampbus
+from tests.clusters import put_cluster
 from tests.faults.family import TREE, Family
 from tests.faults.ledger import Ledger, merge, read_ledgers
 
@@ -86,7 +86,6 @@ class Stand(Family):
     async def _start(self) -> None:
         engine = await self._start_engine()
         self.database_url = engine.database_url
-        await asyncio.to_thread(upgrade, engine.database_url)
         sink = await self._start_sink()
         seed(engine.database_url, sink)
         passwords = {name: secrets.token_urlsafe(16) for name in ("edge-1", "bare-1")}
@@ -111,6 +110,7 @@ class Stand(Family):
     async def _start_engine(self) -> Running:
         data, ready = self.folder / "engine", self.folder / "engine.ready"
         command = (sys.executable, "-m", "hub.engine", "run", "--throw-away", "--with-parent")
+        await asyncio.to_thread(put_cluster, data)
         child = await self._child("engine", *command, "--data", str(data), "--ready-file", str(ready))
         await eventually(lambda: ready.exists() or child.ends, deadline=120)
         return Running(**json.loads(ready.read_text()))

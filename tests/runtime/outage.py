@@ -26,8 +26,8 @@ from hub.runtime import deliverer, escalator
 from hub.runtime.partitions import Partitions
 from hub.runtime.service import Role, Service
 from hub.runtime.standby import Standby, Timing
-from hub.store.migrate import upgrade
 from hub.testing import eventually
+from tests.clusters import put_cluster
 from tests.paging import SECRET, Receiver
 from tests.runtime.city import PARTITION, documents, profiles, seed
 
@@ -146,9 +146,9 @@ def _set_read_only(conn: psycopg.Connection[Any], value: str) -> None:
 async def server(folder: Path) -> AsyncIterator[Server]:
     """A server with a migrated database and the city in it."""
     one = Server(folder)
+    await asyncio.to_thread(put_cluster, folder / "engine")
     await one.start()
     try:
-        await asyncio.to_thread(upgrade, one.url)
         seed(one.url)
         yield one
     finally:

@@ -29,8 +29,8 @@ from hub.runtime.apart import in_thread
 from hub.runtime.auditor import Auditor, Timing
 from hub.runtime.partitions import Partitions
 from hub.store.escalation import unattended
-from hub.store.migrate import upgrade
 from hub.testing import eventually
+from tests.clusters import put_cluster
 from tests.runtime.city import fetch, profiles, seed
 from tests.runtime.outage import centre
 
@@ -193,9 +193,9 @@ def test_with_the_real_periods_whatever_dies_is_noticed_outside_within_ninety_se
 @asynccontextmanager
 async def stand(folder: Path, watched: tuple[str, ...] = ("/well",)) -> AsyncIterator[Stand]:
     outside = Outside()
+    await asyncio.to_thread(put_cluster, folder / "engine")
     async with Engine(folder / "engine", durable=False, environment={}, say=lambda _: None) as engine:
         url, broker = engine.database_url, parse_broker(engine.mqtt_url)
-        await asyncio.to_thread(upgrade, url)
         seed(url)
         one_partition(url)
         known = {**profiles(), PROFILE.profile: PROFILE}
@@ -279,8 +279,8 @@ async def test_what_is_not_on_the_canarys_way_is_asked_of_the_process_itself_by_
 ) -> None:
     monkeypatch.setattr(standby, "ROUND", 5.0)
     outside = Outside()
+    await asyncio.to_thread(put_cluster, tmp_path / "engine")
     async with Engine(tmp_path / "engine", durable=False, environment={}, say=lambda _: None) as engine:
-        await asyncio.to_thread(upgrade, engine.database_url)
         seed(engine.database_url)
         one_partition(engine.database_url)
         more: dict[str, Any] = {"heartbeat_url": SecretStr(f"{outside.url}/beat"), "canary_seconds": 1.5}

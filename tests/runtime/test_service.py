@@ -18,10 +18,12 @@ from hub.engine.service import PartName
 from hub.errors import BadInput
 from hub.runtime.service import YIELDS, Role, Service, steps_back
 from hub.testing import eventually
+from tests.clusters import put_cluster
 
 
 @asynccontextmanager
 async def own_engine(folder: Path) -> AsyncIterator[Engine]:
+    await asyncio.to_thread(put_cluster, folder / "engine")
     async with Engine(folder / "engine", durable=False, environment={}) as engine:
         yield engine
 
@@ -74,10 +76,11 @@ async def test_a_second_centre_on_the_same_partitions_is_refused_and_one_on_othe
         running = asyncio.create_task(first.run(api_of("")))
         try:
             await eventually(lambda: first.partitions is not None and first.partitions.ready, 30)
-            code, words = await _serve(engine, "--partitions", "1,2")
+            asked = ("1,2", "9")  # the first waits ten seconds for whoever may be going
+            (code, words), beyond = await asyncio.gather(*(_serve(engine, "--partitions", one) for one in asked))
             assert code == 3
             assert "partition 1 is owned by another 'anxin serve'" in words
-            code, words = await _serve(engine, "--partitions", "9")
+            code, words = beyond
             assert code == 2
             assert "--partitions: partition 9: this hub has 0 to 7" in words
             other = Service(settings_of(engine), frozenset({Role.INGEST}), [2])
@@ -137,6 +140,15 @@ async def test_a_wrong_setting_is_named_and_nothing_starts(variables: dict[str, 
         _, words = await process.communicate()
     assert process.returncode == 2
     assert named in words.decode()
+
+
+def test_a_wrong_rule_stops_who_judges_and_neither_ingest_nor_paging(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("pack: 7\n")
+    settings = Settings(database_url=SecretStr("x"), mqtt_url=SecretStr("x"), rule_packs=(tmp_path,))
+    assert Service(settings, frozenset({Role.INGEST, Role.PAGING, Role.AUDITOR}), None).packs == ()
+    for role in (Role.COVERAGE, Role.API):
+        with pytest.raises(BadInput, match=r"wrong\.yaml"):
+            Service(settings, frozenset({Role.INGEST, role}), None)
 
 
 async def test_a_process_that_only_judges_coverage_steps_back_and_one_that_pages_does_not(
