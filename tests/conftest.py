@@ -5,6 +5,7 @@ ANXIN_MQTT_URL name; nothing is fetched inside a test's time. `database` is one 
 gives more. `make_mqtt_user(name)` gives a client's password at the broker. `peers.program(name)` is a program that we did not write.
 """
 
+import asyncio
 import itertools
 import json
 import os
@@ -14,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -31,6 +34,9 @@ from hub.errors import EngineUnavailable
 from hub.store.migrate import upgrade
 from hub.testing import wait_until
 
+if TYPE_CHECKING:
+    from tests.api.conftest import Filled
+
 START_SECONDS = 45.0
 # How long an example takes is the machine's affair. A run that must be green tries the same examples each time; new ones are
 # looked for on purpose, not by chance on the day of a release: ANXIN_EXPLORE=2000 scripts/test tests/core (decision 0280).
@@ -43,6 +49,23 @@ else:
     # Hypothesis mixes in the numbers and words that it reads in whatever modules of ours are imported by then. With those the examples
     # change with the choice of tests, with their order and with a commit elsewhere: one of them refused a split of files.
     providers._get_local_constants = Constants
+
+
+LONGEST_FIRST = "test_demo.py faults/ runtime/ web/ edge/ cli/ engine/ drivers/ store/ api/".split()
+"""A worker keeps a file to its end: what takes minutes begins first, what waits for nothing fills up the end."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The order in which the workers of a full run take the files."""
+    if not hasattr(config, "workerinput"):
+        return
+    rooms = {f"tests/{room}": n for n, room in enumerate(LONGEST_FIRST)}
+    last = {"tests/core/": len(rooms) + 1}
+
+    def place(item: pytest.Item) -> int:
+        return next((n for room, n in (rooms | last).items() if item.nodeid.startswith(room)), len(rooms))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -141,61 +164,119 @@ def _administer(url: str, *statements: sql.SQL | sql.Composed) -> None:
             connection.execute(statement)
 
 
-@pytest.fixture(scope="session")
-def database_template(database_url: str) -> Iterator[str]:
-    """The name of a database that was migrated once and is copied from then on."""
-    name = f"template_{secrets.token_hex(4)}"
-    _administer(database_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    upgrade(with_database(database_url, name))
-    # nobody may be connected to what is copied, TimescaleDB's scheduler included
-    _administer(
-        database_url,
-        sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name)),
-        sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(sql.Literal(name)),
-    )
-    yield name
-    _drop(database_url, name)
+class Databases:
+    """Databases that were made once, and copies of them. The next copy is made, and one that is done with is dropped, aside: while tests wait."""
 
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._numbers = itertools.count(1)
+        self._templates: list[str] = []
+        self._aside = ThreadPoolExecutor(1, "databases")
+        self._ahead: dict[str, Future[str]] = {}
+        self._dropped: list[Future[None]] = []
 
-def _drop(url: str, name: str) -> None:
-    _administer(url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-@pytest.fixture(scope="session")
-def _create_database(database_url: str, database_template: str) -> Callable[[], str]:
-    numbers = itertools.count(1)
-
-    def create() -> str:
-        name = f"test_{os.getpid()}_{next(numbers)}"
-        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(database_template)
+    def template(self, fill: Callable[[str], object], like: str = "template0") -> str:
+        """The name of a database that `fill`, given its URL, made of another one; nobody connects to it any more."""
+        name = f"template_{secrets.token_hex(4)}"
+        self._copy(name, like)
+        self._templates.append(name)
+        fill(with_database(self._url, name))
+        # nobody may be connected to what is copied, TimescaleDB's scheduler included
+        _administer(
+            self._url,
+            sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false").format(sql.Identifier(name)),
+            sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
+                sql.Literal(name)
+            ),
         )
-        _administer(database_url, command)
         return name
 
-    return create
+    def copy(self, template: str) -> str:
+        """The URL of one more copy."""
+        ready = self._ahead.pop(template, None) or self._aside.submit(self._create, template)
+        url = ready.result()
+        self._ahead[template] = self._aside.submit(self._create, template)
+        return url
+
+    def drop(self, url: str) -> None:
+        """This copy is done with."""
+        self._dropped.append(self._aside.submit(self._drop, urlsplit(url).path[1:]))
+
+    def close(self) -> None:
+        """Drop what was made ahead, and say what could not be dropped."""
+        for one in self._ahead.values():
+            self.drop(one.result())
+        for name in self._templates:
+            self._dropped.append(self._aside.submit(self._drop, name))
+        self._aside.shutdown()
+        for done in self._dropped:
+            done.result()
+
+    def _create(self, template: str) -> str:
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self._copy(name, template)
+        return with_database(self._url, name)
+
+    def _copy(self, name: str, template: str) -> None:
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        _administer(self._url, command)
+
+    def _drop(self, name: str) -> None:
+        _administer(self._url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def databases(database_url: str) -> Iterator[Databases]:
+    """Makes templates and copies of them; all end with the session's engine."""
+    made = Databases(database_url)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def database_template(databases: Databases) -> str:
+    """The name of a database that was migrated once and is copied from then on."""
+    return databases.template(upgrade)
 
 
 @pytest.fixture
-def make_database(database_url: str, _create_database: Callable[[], str]) -> Iterator[Callable[[], str]]:
+def make_database(databases: Databases, database_template: str) -> Iterator[Callable[[], str]]:
     """Call it for the URL of one more fresh migrated database; all are dropped after the test."""
-    names: list[str] = []
+    urls: list[str] = []
 
     def make() -> str:
-        names.append(_create_database())
-        return with_database(database_url, names[-1])
+        urls.append(databases.copy(database_template))
+        return urls[-1]
 
     yield make
-    for name in names:
-        _drop(database_url, name)
+    for url in urls:
+        databases.drop(url)
 
 
 @pytest.fixture(scope="module")
-def database(database_url: str, _create_database: Callable[[], str]) -> Iterator[str]:
+def database(databases: Databases, database_template: str) -> Iterator[str]:
     """The URL of a fresh migrated database, shared by the tests of one module."""
-    name = _create_database()
-    yield with_database(database_url, name)
-    _drop(database_url, name)
+    url = databases.copy(database_template)
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture(scope="session")
+def filled_template(databases: Databases, database_template: str) -> "Filled":
+    """A database with the two tenants of tests/api/conftest.py in it; its `url` is the name of a template."""
+    from tests.api.conftest import fill
+
+    made: list[Filled] = []
+    name = databases.template(lambda url: made.append(asyncio.run(fill(url))), database_template)
+    return replace(made[0], url=name)
+
+
+@pytest.fixture
+def own_filled(databases: Databases, filled_template: "Filled") -> Iterator["Filled"]:
+    """A filled database for one test alone."""
+    url = databases.copy(filled_template.url)
+    yield replace(filled_template, url=url)
+    databases.drop(url)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_what_fails_again_fails_the_run_and_what_passes_is_named(tmp_path: Path,
     (tmp_path / "test_it.py").write_text(text)
 
     def run(*command: str) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "PYTHONPATH": str(TREE)}
+        environment = {**os.environ, "PYTHONPATH": str(TREE), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = (sys.executable, "-m", *command)
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 

@@ -1,9 +1,8 @@
 """The API over a real TimescaleDB with two seeded tenants, asked through httpx without a socket."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from hub.core.rights import EVERYTHING, Role, Scope
 from hub.runtime.fanout import Fanout
 from hub.store.pool import open_pool
 from tests.api import seed
+from tests.conftest import Databases
 from tests.core.coverage_city import EACH_ZONE, pack, rule
 
 PACKS = (pack(rule(EACH_ZONE, Force.POL, Basis.TARGET, id="waivable")),)
@@ -78,16 +78,18 @@ async def opened(filled: Filled) -> AsyncIterator[City]:
 
 
 @pytest.fixture
-async def city(fresh_database: str) -> AsyncIterator[City]:
+async def city(own_filled: Filled) -> AsyncIterator[City]:
     """A city for one test alone."""
-    async with opened(await fill(fresh_database)) as made:
+    async with opened(own_filled) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def filled(database: str) -> Filled:
+def filled(databases: Databases, filled_template: Filled) -> Iterator[Filled]:
     """A filled database for the tests of one module that only ask."""
-    return asyncio.run(fill(database))
+    url = databases.copy(filled_template.url)
+    yield replace(filled_template, url=url)
+    databases.drop(url)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hub.rulepacks import load_rule_packs
 from hub.store.access import create_token
 from hub.store.pool import connect, open_pool
 from provisioning.main import run
+from tests.conftest import Databases
 
 DEMO = Path(__file__).resolve().parents[2] / "provisioning" / "manifests"
 ENVIRONMENT = {
@@ -64,27 +66,29 @@ class Server:
             return found.fetchall() if found.description else []
 
 
+@dataclass(frozen=True)
+class Ground:
+    """A database that a hub begins on, and the tokens that are in it."""
+
+    url: str
+    tokens: dict[str, str]
+
+
 class _Thread(threading.Thread):
     """The hub's loop; ended by `stop`."""
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, ground: Ground) -> None:
         super().__init__(name="hub", daemon=True)
-        self.database = database
+        self.database = ground.url
         self.ready = threading.Event()
         self.url = ""
-        self.tokens: dict[str, str] = {}
+        self.tokens = ground.tokens
         self.stop: Callable[[], object] = lambda: None
 
     def run(self) -> None:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        self.tokens = {
-            "installer": await self._token(Role.INSTALLER, EVERYTHING),
-            "operator": await self._token(Role.OPERATOR, EVERYTHING),
-            "admin": await self._token(Role.ADMIN, EVERYTHING),
-            "stranger": await self._token(Role.INSTALLER, Scope(divisions=("15",))),
-        }
         settings = Settings.model_validate({"database_url": self.database, "mqtt_url": "mqtt://127.0.0.1:1"})
         profiles = load_profiles(settings.profile_folders())
         packs = load_rule_packs(settings.rule_pack_folders())
@@ -98,35 +102,79 @@ class _Thread(threading.Thread):
             except asyncio.CancelledError:
                 pass
 
-    async def _token(self, role: Role, scope: Scope) -> str:
-        connection = await connect(self.database, "test")
-        async with connection:
-            made = await create_token(
-                connection,
-                name=f"测试 {role.value}",
-                kind="person",
-                role=role,
-                scope=scope,
-                actor="test",
-                within=EVERYTHING,
-            )
-        return made.secret
-
     def _bound(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.ready.set()
 
 
-@pytest.fixture
-def server(fresh_database: str) -> Iterator[Server]:
-    """A hub with nothing in it."""
-    thread = _Thread(fresh_database)
+async def _tokens(database: str) -> dict[str, str]:
+    who = {
+        "installer": (Role.INSTALLER, EVERYTHING),
+        "operator": (Role.OPERATOR, EVERYTHING),
+        "admin": (Role.ADMIN, EVERYTHING),
+        "stranger": (Role.INSTALLER, Scope(divisions=("15",))),
+    }
+    async with await connect(database, "test") as conn:
+        given: dict[str, Any] = {"kind": "person", "actor": "test", "within": EVERYTHING}
+        return {
+            name: (await create_token(conn, name=f"测试 {role.value}", role=role, scope=scope, **given)).secret
+            for name, (role, scope) in who.items()
+        }
+
+
+@contextmanager
+def _serving(ground: Ground) -> Iterator[Server]:
+    thread = _Thread(ground)
     thread.start()
     assert thread.ready.wait(20), "the hub did not start"
-    yield Server(thread.url, fresh_database, thread.tokens)
+    yield Server(thread.url, ground.url, ground.tokens)
     thread.stop()
     thread.join(10)
     assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def bare_template(databases: Databases, database_template: str) -> Ground:
+    """Tokens and nothing else; its `url` is the name of a template."""
+    tokens: dict[str, str] = {}
+    name = databases.template(lambda url: tokens.update(asyncio.run(_tokens(url))), database_template)
+    return Ground(name, tokens)
+
+
+@pytest.fixture(scope="session")
+def demo_template(databases: Databases, bare_template: Ground) -> Ground:
+    """The demo's city, applied; its `url` is the name of a template."""
+
+    def apply(url: str) -> None:
+        with _serving(Ground(url, bare_template.tokens)) as hub, pytest.MonkeyPatch.context() as patch:
+            for name, value in {**ENVIRONMENT, "ANXIN_API": hub.url, "ANXIN_TOKEN": hub.tokens["installer"]}.items():
+                patch.setenv(name, value)
+            assert run(["apply", "-f", str(DEMO / "demo"), "--yes"]) == 0
+
+    return Ground(databases.template(apply, bare_template.url), bare_template.tokens)
+
+
+@pytest.fixture
+def ground(databases: Databases, bare_template: Ground) -> Iterator[Ground]:
+    """What the hub begins on: nothing, unless a file says that its tests begin with `demo_ground`."""
+    url = databases.copy(bare_template.url)
+    yield replace(bare_template, url=url)
+    databases.drop(url)
+
+
+@pytest.fixture
+def demo_ground(databases: Databases, demo_template: Ground) -> Iterator[Ground]:
+    """The demo's city, applied."""
+    url = databases.copy(demo_template.url)
+    yield replace(demo_template, url=url)
+    databases.drop(url)
+
+
+@pytest.fixture
+def server(ground: Ground) -> Iterator[Server]:
+    """A hub."""
+    with _serving(ground) as running:
+        yield running
 
 
 @pytest.fixture

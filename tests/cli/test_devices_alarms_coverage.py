@@ -12,16 +12,16 @@ from rich.cells import cell_len
 
 from hub.bundle import read_bundle
 from hub.engine import mosquitto_hash
-from tests.cli.conftest import DEMO, Command, Server
+from tests.cli.conftest import Command, Ground, Server
 
 ALARM = UUID("0e0c7f3a-0000-4000-8000-000000000001")
 OTHER = UUID("0e0c7f3b-0000-4000-8000-000000000002")
 
 
-@pytest.fixture(autouse=True)
-def city(ctl: Command, environment: dict[str, str]) -> None:
+@pytest.fixture
+def ground(demo_ground: Ground) -> Ground:
     """The demo's city, applied."""
-    assert ctl("apply", "-f", DEMO / "demo", "--yes").code == 0
+    return demo_ground
 
 
 @pytest.fixture

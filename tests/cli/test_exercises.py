@@ -9,17 +9,22 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.conftest import DEMO, Command, Server
+from tests.cli.conftest import Command, Ground, Server
 
 SERVING = (
     "update device_state s set admin_state = 'in_service' from device d where d.key = s.device and d.id = 'center-sos'"
 )
 
 
+@pytest.fixture
+def ground(demo_ground: Ground) -> Ground:
+    """The demo's city, applied."""
+    return demo_ground
+
+
 @pytest.fixture(autouse=True)
-def city(ctl: Command, server: Server, environment: dict[str, str]) -> None:
-    """The demo's city, applied, its panic button in service."""
-    assert ctl("apply", "-f", DEMO / "demo", "--yes").code == 0
+def city(server: Server) -> None:
+    """Its panic button is in service."""
     server.rows(SERVING)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.cli.conftest import DEMO, Command, Server
+from tests.cli.conftest import Command, Ground, Server
 from tests.cli.test_devices_alarms_coverage import ALARM, OTHER, add_alarm
 from tests.paging import SECRET
 
@@ -22,13 +22,16 @@ channels:
 
 
 @pytest.fixture
-def police(
-    ctl: Command, server: Server, tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """The demo's city, applied, with an authority and two alarms: a real one and a drill's."""
+def ground(demo_ground: Ground) -> Ground:
+    """The demo's city, applied."""
+    return demo_ground
+
+
+@pytest.fixture
+def police(ctl: Command, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An authority and two alarms: a real one and a drill's."""
     monkeypatch.setenv("ANXIN_POLICE_URL", "https://police.example/hidden-token")
     monkeypatch.setenv("ANXIN_POLICE_SECRET", SECRET)
-    assert ctl("apply", "-f", DEMO / "demo", "--yes").code == 0
     ((device, division),) = server.rows(
         "select d.id, i.division from device d join institution i on i.key = d.institution where d.kind = 'panic_button' order by d.id limit 1"
     )

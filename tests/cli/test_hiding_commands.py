@@ -4,14 +4,19 @@ import json
 
 import pytest
 
-from tests.cli.conftest import DEMO, Command, Server
+from tests.cli.conftest import Command, Ground, Server
 from tests.cli.test_devices_alarms_coverage import ALARM, add_alarm
 
 
 @pytest.fixture
-def place(ctl: Command, server: Server, environment: dict[str, str]) -> str:
-    """The demo's city, applied, with a press that stands; its institution."""
-    assert ctl("apply", "-f", DEMO / "demo", "--yes").code == 0
+def ground(demo_ground: Ground) -> Ground:
+    """The demo's city, applied."""
+    return demo_ground
+
+
+@pytest.fixture
+def place(server: Server) -> str:
+    """A press that stands; its institution."""
     ((device, institution),) = server.rows(
         "select d.id, i.id from device d join institution i on i.key = d.institution where d.kind = 'panic_button' order by d.id limit 1"
     )

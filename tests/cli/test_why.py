@@ -6,16 +6,21 @@ from uuid import UUID
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.conftest import DEMO, Command, Server
+from tests.cli.conftest import Command, Ground, Server
 from tests.cli.test_devices_alarms_coverage import add_alarm
 
 ALARM = UUID("0e0c7f3a-0000-4000-8000-000000000001")
 
 
+@pytest.fixture
+def ground(demo_ground: Ground) -> Ground:
+    """The demo's city, applied."""
+    return demo_ground
+
+
 @pytest.fixture(autouse=True)
-def city(ctl: Command, environment: dict[str, str], server: Server) -> None:
-    """The demo's city, with a press that nobody covers."""
-    assert ctl("apply", "-f", DEMO / "demo", "--yes").code == 0
+def city(server: Server) -> None:
+    """A press that nobody covers."""
     add_alarm(server, ALARM, "center-button", "panic", 120)
     server.rows(
         "insert into alarm_transition (alarm, n, event, from_state, to_state, at)"

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from hub.web.app import install
-from tests.api.conftest import City, fill, opened
+from tests.api.conftest import City, Filled, opened
 
 HOST = "http://hub"
 
@@ -67,8 +67,8 @@ class Console:
 
 
 @pytest.fixture
-async def console(fresh_database: str) -> AsyncIterator[Console]:
-    async with opened(await fill(fresh_database)) as city:
+async def console(own_filled: Filled) -> AsyncIterator[Console]:
+    async with opened(own_filled) as city:
         install(city.app)
         following = asyncio.create_task(city.app.state.services.fanout.follow())
         try:
