@@ -19,7 +19,7 @@ from hub.testing import eventually
 from tests.api import seed
 from tests.api.conftest import City
 
-LONG = 10.0
+LONG = 40.0
 
 
 @dataclass
