@@ -217,6 +217,24 @@ async def test_a_readers_scope_can_be_changed_and_counts_at_once(readers: Reader
             assert seeing.execute("select distinct institution from dash.device").fetchall() == [(f"sun-{mine}",)]
 
 
+async def test_entries_of_the_register_are_seen_by_their_division_or_with_their_institution(readers: Readers) -> None:
+    mine, other = DISTRICTS
+    of_mine, of_other = {f"A-{mine}", f"B-{mine}"}, {f"A-{other}", f"B-{other}"}
+    async with await connect(readers.url, "test", autocommit=True) as conn:
+        with readers.connect(mine) as seeing:
+            for scope, seen in (
+                (Scope(divisions=(mine,)), of_mine),
+                (Scope(divisions=("1404",)), of_mine | of_other),
+                (Scope(institutions=(f"sun-{other}",)), {f"A-{other}"}),
+                (Scope(groups=(f"chain-{other}",)), {f"A-{other}"}),
+                (Scope(divisions=(mine,), groups=(f"chain-{other}",)), of_mine | {f"A-{other}"}),
+                (EVERYTHING, of_mine | of_other),
+                (Scope(divisions=(mine,)), of_mine),
+            ):
+                await grant_reader(conn, readers.roles[mine], scope, PASSWORD, actor="test")
+                assert {row[0] for row in seeing.execute("select * from dash.entries()")} == seen, scope
+
+
 def test_the_command_makes_and_drops_a_reader(
     readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
