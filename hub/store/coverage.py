@@ -163,6 +163,7 @@ class Judging:
         self._seen = seen
         self._at = at
         self.turns_at = turns_at
+        self._steadies = {one.facts.subject: steady(one) for one in fresh}
         self.fresh = fresh
         self.learnt: dict[str, Seen] = {}
         """what may be remembered of these subjects once this is committed"""
@@ -209,7 +210,7 @@ class Judging:
     async def _loud(self) -> list[Snapshot]:
         """Those whose ledger may have to say something else."""
         packs = self._rules.current
-        steadies = {one.facts.subject: steady(one) for one in self.fresh}
+        steadies = self._steadies
         fresh_since = to_datetime(self._at - ledger.STALE_AFTER)
         asked = {"subjects": list(steadies), "fresh_since": fresh_since}
         stale = {row["subject"] for row in await all_rows(self._conn, _SQL["stale"], asked)}
@@ -239,7 +240,7 @@ class Judging:
         packs = self._rules.current
         both = (self._rules.next_turn(packs, kept, self._at), self.turns_at.get(kept.facts.subject))
         turns_at = min((at for at in both if at is not None), default=None)
-        self.learnt[kept.facts.subject] = Seen(steady(kept), packs, turns_at)
+        self.learnt[kept.facts.subject] = Seen(self._steadies[kept.facts.subject], packs, turns_at)
 
 
 @asynccontextmanager

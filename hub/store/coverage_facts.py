@@ -75,7 +75,7 @@ class Facts:
         self._profiles = profiles
         self._points = sorted(points)
         self._missing: set[str] = set()
-        self._classes: dict[str, Mapping[SignalClass, bool]] = {}
+        self._classes: dict[str, Mapping[str, bool]] = {}
         self.turns_at: dict[str, Micros] = {}
         """of the subjects that were asked for last: when their facts change by time alone; those of which none does are left out"""
 
@@ -202,17 +202,17 @@ class Facts:
         classes = self._classes.get(profile.profile)
         if classes is None:
             classes = self._classes[profile.profile] = _classes(profile)
+        since = to_micros(row["admin_since"])
         for name, always in classes.items():
-            shown = (row["id"], name.value) not in hidden
-            yield Arming(row["id"], name.value, always and shown, to_micros(row["admin_since"]))
+            yield Arming(row["id"], name, always and (row["id"], name) not in hidden, since)
 
 
-def _classes(profile: Profile) -> Mapping[SignalClass, bool]:
+def _classes(profile: Profile) -> Mapping[str, bool]:
     """The signal classes that a device of the profile raises, and whether every definition of the class is on at every hour."""
     found: dict[SignalClass, bool] = {}
     for one in profile.alarms.values():
         found[one.signal_class] = found.get(one.signal_class, True) and one.when is None
-    return found
+    return {name.value: always for name, always in found.items()}
 
 
 def _first(*moments: tuple[int, datetime], after: datetime) -> dict[int, Micros]:

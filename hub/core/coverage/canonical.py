@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from enum import Enum
 from functools import cache
 from itertools import repeat
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -65,20 +66,39 @@ def plain(value: Any) -> Any:
     if kind in (tuple, list):
         return [one if type(one) in _PLAIN else plain(one) for one in value]
     if isinstance(value, Enum):
-        return value.value
+        return value._value_
     if isinstance(value, frozenset | set):
         held = [plain(one) for one in value]
         return held if len(held) < 2 else sorted(held, key=text)
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
-    found = {"is": kind.__name__} if kind.__name__ in _tagged() else {}
-    for name, default in _fields(kind):
-        given = getattr(value, name)
-        if given is not default and given != default:
-            found[name] = given if type(given) in _PLAIN else plain(given)
-    return found
+    writer = _writers.get(kind)
+    if writer is None:
+        writer = _writers[kind] = _writer(kind)
+    return writer(value)
 
 
+def _writer(kind: type) -> Callable[[Any], dict[str, Any]]:
+    """What writes a dataclass; made once for each, as for reading."""
+    fields = _fields(kind)
+    head = {"is": kind.__name__} if kind.__name__ in _tagged() else {}
+    getters = [attrgetter(name) for name, _ in fields]
+
+    def write_fields(value: Any) -> dict[str, Any]:
+        found: dict[str, Any] = dict(head)
+        for (name, default), get in zip(fields, getters, strict=True):
+            given = get(value)
+            if type(given) in _PLAIN:
+                if given != default:
+                    found[name] = given
+            elif default is _NOTHING or given != default:
+                found[name] = plain(given)
+        return found
+
+    return write_fields
+
+
+_writers: dict[type, Callable[[Any], dict[str, Any]]] = {}
 _PLAIN = frozenset({str, int, bool, NoneType})
 _NOTHING = object()
 

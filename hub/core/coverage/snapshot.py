@@ -129,10 +129,12 @@ def _items_of(device: DeviceFact) -> Iterable[Observed]:
 
 def news(before: InstitutionFacts, after: InstitutionFacts, at: Micros) -> list[Observed]:
     """The dated items of `after` that are newer than what `before` knew under their key; one that is dated later than `at` is none yet."""
-    known = items(before)
+    standing = {device.id: device for device in before.devices}
+    moved = tuple(device for device in after.devices if standing.get(device.id) != device)  # nearly none
+    known = items(replace(before, devices=tuple(standing[one.id] for one in moved if one.id in standing)))
     return [
         one
-        for key, one in items(after).items()
+        for key, one in items(replace(after, devices=moved)).items()
         if one.since < at and (key not in known or (known[key].since < one.since))
     ]
 

@@ -199,6 +199,8 @@ def _time(at: Micros | None) -> str:
 
 def _number(value: float | None) -> str:
     """A measured figure; what is no number is none in evidence (the database's JSON knows none either)."""
+    if type(value) is int:
+        return repr(value)
     if value is None or not math.isfinite(value):
         return "null"
     return repr(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
