@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """after its deadline an order rises by one more division so often"""
     report_font: Path | None = None
     """a TrueType font with Chinese characters, embedded into PDF reports; without one there are none"""
+    ledger_key: SecretStr | None = None
+    """private Ed25519 key, 64 hexadecimal digits, that signs the daily digests of the ledger; without one they are unsigned, and say so"""
     data: Path | None = None
     """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
     standby_url: str = ""

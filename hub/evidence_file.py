@@ -74,10 +74,10 @@ def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
     return files
 
 
-def verify(data: bytes, where: str) -> evidence.Checked:
-    """What a bundle turns out to be (hub.core.coverage.evidence). Raises BadInput for what is no bundle at all."""
+def verify(data: bytes, where: str, key: bytes | None = None) -> evidence.Checked:
+    """What a bundle turns out to be (hub.core.coverage.evidence), `key` as there. Raises BadInput for what is no bundle at all."""
     files, whole = read(data, where)
-    checked = evidence.check(files)
+    checked = evidence.check(files, key)
     if whole:
         return checked
     fault = f"{where}: its seal is broken: bytes were changed"

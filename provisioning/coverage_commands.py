@@ -5,12 +5,17 @@ from typing import Any
 
 from provisioning import show
 from provisioning.client import Hub
+from provisioning.errors import Exit, HubError
 
 _BASES = {"obligation": "义务 obligation", "target": "目标 target", "recommendation": "建议 recommendation"}
 
 
-def show_coverage(hub: Hub, institution: str | None, *, as_json: bool) -> None:
-    """The register (not connected first), or one subject's findings."""
+def show_coverage(
+    hub: Hub, institution: str | None, *, at: str | None = None, known_at: str | None = None, as_json: bool
+) -> None:
+    """The register (not connected first), or one subject's findings, at a time and as known at one where these are given."""
+    if institution is None and (at is not None or known_at is not None):
+        raise HubError("--at and --known-at are asked of one institution: name it", Exit.BAD_INPUT)
     with hub:
         if institution is None:
             rows = list(hub.items("/coverage"))
@@ -20,13 +25,43 @@ def show_coverage(hub: Hub, institution: str | None, *, as_json: bool) -> None:
                 **{name: page[name] for name in ("figures", "register_entries", "not_connected")},
             }
         else:
-            document = hub.get(f"/coverage/{institution}")
+            document = hub.get(f"/coverage/{institution}", at=at, known_at=known_at)
     if as_json:
         show.as_json(document)
     elif institution is None:
         _register(document)
     else:
         _subject(document)
+
+
+def show_changes(hub: Hub, institution: str, known_at: str, at: str | None, *, as_json: bool) -> None:
+    """What is known otherwise today of a moment than a report said that was made at `known_at`."""
+    with hub:
+        document = hub.get(f"/institutions/{institution}/coverage/changes", known_at=known_at, at=at)
+    if as_json:
+        show.as_json(document)
+        return
+    out = show.console()
+    moment, known = show.moment(document["at"]), show.moment(document["known_at"])
+    out.print(f"{document['subject']}: {moment}, 当时所知 as known at {known}")
+    out.print(f"不变 unchanged: {document['unchanged']}, 已有新知 known otherwise now: {len(document['changes'])}\n")
+    if document["changes"]:
+        show.table(
+            ["规则\nRule", "当时\nThen", "现在\nNow", "说明\nFinding", "获知\nKnown since"],
+            (
+                [
+                    row["rule"],
+                    "-" if row["before"] is None else row["before"]["verdict"],
+                    "-" if row["after"] is None else row["after"]["verdict"],
+                    ""
+                    if row["after"] is None
+                    else f"{row['after']['sentence']['zh']}\n{row['after']['sentence']['en']}",
+                    "" if row["after"] is None else show.moment(row["after"]["recorded_at"]),
+                ]
+                for row in document["changes"]
+            ),
+            coloured=(1, 2),
+        )
 
 
 def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, as_json: bool) -> None:

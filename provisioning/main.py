@@ -196,12 +196,33 @@ def floor_remove(context: Context, institution: str, floor: Floor) -> None:
 def coverage_show(
     context: Context,
     institution: Annotated[str | None, typer.Argument(help="One institution, with every rule.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="RFC 3339: at that time; now if left out.")] = None,
+    known_at: Annotated[
+        str | None, typer.Option("--known-at", help="RFC 3339: as it was known then; what is known now if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Coverage of every institution of the register, or of one with its findings."""
+    """Coverage of every institution of the register, or of one with its findings, now or on any day, as known on any day."""
     from provisioning.coverage_commands import show_coverage
 
-    show_coverage(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+    hub, plain = connect(context.obj), as_json or context.obj.as_json
+    show_coverage(hub, institution, at=at, known_at=known_at, as_json=plain)
+
+
+@coverage_app.command("changes")
+def coverage_changes(
+    context: Context,
+    institution: Annotated[str, typer.Argument(help="Its id, or register:<filing number>.")],
+    known_at: Annotated[str, typer.Option("--known-at", help="RFC 3339: when the report was made.")],
+    at: Annotated[
+        str | None, typer.Option("--at", help="RFC 3339: the moment it speaks of; --known-at if left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What is known otherwise today than it was when a report was made: late facts, and the rules that they turned."""
+    from provisioning.coverage_commands import show_changes
+
+    show_changes(connect(context.obj), institution, known_at, at, as_json=as_json or context.obj.as_json)
 
 
 @coverage_app.command("fire-risk")

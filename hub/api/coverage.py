@@ -170,7 +170,9 @@ class SubjectCoverage(BaseModel):
     title: Name
     at: Moment
     known_at: Moment | None = Field(None, description="as known at this time; null: as known now")
-    checked_at: Moment | None
+    checked_at: Moment | None = Field(
+        description="when it was last judged; null with `known_at`: an answer as known then never changes"
+    )
     stale: bool
     verdict: VerdictName
     verdicts: Verdicts
@@ -248,7 +250,7 @@ async def show_coverage(
         title=Name(zh=row["title_zh"], en=row["title_en"]),
         at=asked[0] or now,
         known_at=known_at,
-        checked_at=row["checked_at"],
+        checked_at=None if known_at is not None else row["checked_at"],
         stale=stale,
         verdict=headline(verdicts).value,
         verdicts=_named(verdicts),

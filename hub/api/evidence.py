@@ -53,8 +53,10 @@ class Digest(BaseModel):
     root: str
     previous: str
     hash: str
-    signature: str
-    key_id: str
+    signature: str = Field(
+        description="Ed25519 under `hash`, hexadecimal; empty: this hub has no key, and the digest is not signed"
+    )
+    key_id: str = Field(description="which public key; empty where it is not signed")
 
 
 class Digests(BaseModel):

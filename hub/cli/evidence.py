@@ -4,6 +4,7 @@ Exit codes: 0 it holds, 1 it does not, 2 it cannot be read or made; every line s
 """
 
 import asyncio
+import os
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="证据 Evidence of coverage, checked without the hub.", no_args_is_help=True)
 _CHINA = timezone(timedelta(hours=8))
+_DIGITS = 64
 
 
 @app.command("export")
@@ -49,7 +51,15 @@ def export(
 
 
 @app.command("verify")
-def verify(file: Annotated[Path, typer.Argument(help="a bundle")]) -> None:
+def verify(
+    file: Annotated[Path, typer.Argument(help="a bundle")],
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="the hub's public key, 64 hexadecimal digits or a file of them: digests must be signed by it"
+        ),
+    ] = None,
+) -> None:
     """Check a bundle: every byte, the chain, the digests, and that every verdict follows again from its facts and rules."""
     from hub.evidence_file import MOST_BYTES
     from hub.evidence_file import verify as checked
@@ -57,13 +67,44 @@ def verify(file: Annotated[Path, typer.Argument(help="a bundle")]) -> None:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise BadInput(f"is larger than {MOST_BYTES >> 20} MB", str(file), code="evidence")
-        found = checked(file.read_bytes(), str(file))
+        found = checked(file.read_bytes(), str(file), None if key is None else _public(key))
     except (AnxinError, OSError) as error:
         print(f"anxin: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     _say(found)
     if found.faults:
         raise typer.Exit(1)
+
+
+@app.command("key")
+def key(new: Annotated[bool, typer.Option("--new", help="make a new pair and print both")] = False) -> None:
+    """The public key of ANXIN_LEDGER_KEY, by which the daily digests are signed; keep it where the database's owner cannot change it."""
+    from hub.core.coverage.signer import Signer, key_id, key_of
+
+    try:
+        if new:
+            private = os.urandom(32)
+            print(f"private, for ANXIN_LEDGER_KEY: {private.hex()}")
+        else:
+            settings = load_settings()
+            if settings.ledger_key is None:
+                raise BadInput("is not set: the digests of this hub are unsigned", "ANXIN_LEDGER_KEY", code="settings")
+            private = key_of(settings.ledger_key.get_secret_value(), "ANXIN_LEDGER_KEY")
+    except AnxinError as error:
+        print(f"anxin: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    public = Signer(private).public
+    print(f"public {key_id(public)}: {public.hex()}")
+
+
+def _public(given: str) -> bytes:
+    """A public key as it was given, or from the file of that name; raises BadInput."""
+    from hub.core.coverage.signer import key_of
+
+    place = Path(given)
+    if len(given) != _DIGITS and place.is_file():
+        return key_of(place.read_text("utf-8", errors="replace")[:1000], given)
+    return key_of(given, "--key")
 
 
 def _say(found: "Checked") -> None:

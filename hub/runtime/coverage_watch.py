@@ -17,6 +17,7 @@ from hub.core.coverage.docket import Docket, Horizon, Rank
 from hub.core.coverage.ledger import STALE_AFTER
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
+from hub.core.coverage.signer import Signer
 from hub.errors import Conflict, LinkDown
 from hub.model import SECOND, Micros
 from hub.profiles import Profile
@@ -59,12 +60,14 @@ class CoverageWatch:
         *,
         clock: Callable[[], Micros] = _now,
         round_seconds: float = ROUND_SECONDS,
+        signer: Signer | None = None,
     ) -> None:
         self._url = database_url
         self._rules = Rulebook(packs)
         self._profiles = profiles
         self._clock = clock
         self._round = round_seconds
+        self._signer = signer
         self._docket, self._horizon = Docket(), Horizon(0)
         self._id, self._since, self._vouched, self._at = "", 0, 0, 0
         self._digested: int | None = None
@@ -89,7 +92,7 @@ class CoverageWatch:
             try:
                 async with (
                     open_feed(self._url) as feed,
-                    open_ledger(self._url, self._profiles, self._rules) as ledger,
+                    open_ledger(self._url, self._profiles, self._rules, self._signer) as ledger,
                 ):
                     cursor = await feed.horizon()
                     await self._begin(ledger)

@@ -23,6 +23,7 @@ from hub.config import Settings, data_folder
 from hub.core.backoff import full_jitter
 from hub.core.canary import PROFILE as CANARY_PROFILE
 from hub.core.coverage.rules import RulePack
+from hub.core.coverage.signer import Signer, key_of
 from hub.core.lane import State
 from hub.core.orders import DAY, Terms
 from hub.core.recordings import floor_by
@@ -114,6 +115,8 @@ class Service:
         self.api_port: int | None = None
         """where the API of this process takes requests, once it does"""
         self._database = settings.database_url.get_secret_value()
+        key = settings.ledger_key
+        self._signer = None if key is None else Signer(key_of(key.get_secret_value(), "ANXIN_LEDGER_KEY"))
 
     async def ready(self) -> Mapping[str, bool]:
         """Which parts hold, for /readyz."""
@@ -198,7 +201,7 @@ class Service:
                 self.metrics.register(BlindnessMetrics(blindness.counters))
                 tasks.create_task(blindness.run(), name="blindness")
             if Role.COVERAGE in self.roles:
-                watch = CoverageWatch(self._database, self.packs, self.profiles)
+                watch = CoverageWatch(self._database, self.packs, self.profiles, signer=self._signer)
                 tasks.create_task(watch.run(), name="coverage-watch")
                 ordering = order_clock.run(
                     self._database, terms=_terms(self.settings), profile=self.profiles.get(HUB_PROFILE)

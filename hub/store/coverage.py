@@ -13,6 +13,7 @@ import structlog
 
 from hub.core.coverage import ledger
 from hub.core.coverage.rulebook import Rulebook
+from hub.core.coverage.signer import Signer
 from hub.core.coverage.snapshot import Snapshot, snapshot, steady
 from hub.core.coverage.turns import points
 from hub.model import Micros, to_datetime
@@ -45,9 +46,13 @@ class Seen(NamedTuple):
 class Ledger:
     """Facts and findings over an autocommit connection of its own. Every method raises LinkDown when the connection is gone."""
 
-    def __init__(self, conn: Connection, profiles: Mapping[str, Profile], rules: Rulebook) -> None:
+    def __init__(
+        self, conn: Connection, profiles: Mapping[str, Profile], rules: Rulebook, signer: Signer | None = None
+    ) -> None:
         self._conn = conn
+        self._signer = signer
         self._facts = Facts(conn, profiles, points(rules.packs))
+        self._profiles = profiles
         self.rules = rules
         self.seen: dict[str, Seen] = {}
 
@@ -96,7 +101,7 @@ class Ledger:
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 excused = await waivers.standing(self._conn, list(subjects), at)
                 fresh = [snapshot(one, excused) for one in await self._facts.of(subjects)]
-                judging = Judging(self._conn, self.rules, self.seen, fresh, at, self._facts.turns_at)
+                judging = Judging(self._conn, self.rules, self.seen, fresh, at, self._facts.turns_at, self._profiles)
                 yield judging
         self.seen |= judging.learnt  # only what is committed is remembered
         for subject in judging.lost:
@@ -109,7 +114,7 @@ class Ledger:
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
                 gone = [row[0] for row in await (await self._conn.execute(_SQL["gone"])).fetchall()]
                 if gone:
-                    await Judging(self._conn, self.rules, {}, [], at, {}).end(gone)
+                    await Judging(self._conn, self.rules, {}, [], at, {}, self._profiles).end(gone)
                     await self._conn.execute(_SQL["forget_checks"], {"subjects": gone})
         for subject in gone:
             self.seen.pop(subject, None)
@@ -120,7 +125,7 @@ class Ledger:
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
-                return await evidence.take_digest(self._conn, at)
+                return await evidence.take_digest(self._conn, at, self._signer)
 
     async def take_over(self, at: Micros) -> None:
         """Write down until when a watch that is gone held its findings for good."""
@@ -157,6 +162,7 @@ class Judging:
         fresh: Sequence[Snapshot],
         at: Micros,
         turns_at: Mapping[str, Micros],
+        profiles: Mapping[str, Profile],
     ) -> None:
         self._conn = conn
         self._rules = rules
@@ -164,6 +170,7 @@ class Judging:
         self._at = at
         self.turns_at = turns_at
         self._steadies = {one.facts.subject: steady(one) for one in fresh}
+        self._profiles = profiles
         self.fresh = fresh
         self.learnt: dict[str, Seen] = {}
         """what may be remembered of these subjects once this is committed"""
@@ -175,12 +182,14 @@ class Judging:
         loud = await self._loud()
         moved: dict[str, ledger.Moved] = {}
         if loud:
-            held = await held_of(self._conn, self._rules, {one.facts.subject: one for one in loud}, self._at)
+            fresh = {one.facts.subject: one for one in loud}
+            held = await held_of(self._conn, self._rules, fresh, self._at, self._profiles)
             for kept in loud:
                 subject = kept.facts.subject
                 if subject not in held:
                     continue
-                moved[subject] = ledger.recount(held[subject], kept, self._rules.current, self._at, self._rules)
+                known = held[subject]
+                moved[subject] = ledger.recount(known, kept, self._rules.current, self._at, self._rules, known.late)
                 await asyncio.sleep(0)  # a press waits behind one institution, never behind the city
         turned = await Writing(self._conn, self._rules).write(moved)
         loud_subjects = {one.facts.subject for one in loud}
@@ -200,7 +209,7 @@ class Judging:
 
     async def end(self, subjects: Sequence[str]) -> None:
         """End everything of these subjects."""
-        held = await held_of(self._conn, self._rules, dict.fromkeys(subjects), self._at)
+        held = await held_of(self._conn, self._rules, dict.fromkeys(subjects), self._at, self._profiles)
         moved = {
             subject: ledger.recount(one, None, self._rules.current, self._at, self._rules)
             for subject, one in held.items()
@@ -244,10 +253,12 @@ class Judging:
 
 
 @asynccontextmanager
-async def open_ledger(database_url: str, profiles: Mapping[str, Profile], rules: Rulebook) -> AsyncIterator[Ledger]:
-    """Connect; raises LinkDown."""
+async def open_ledger(
+    database_url: str, profiles: Mapping[str, Profile], rules: Rulebook, signer: Signer | None = None
+) -> AsyncIterator[Ledger]:
+    """Connect; raises LinkDown. `signer` signs the daily digests."""
     conn = await connect(database_url, "coverage", autocommit=True)
     try:
-        yield Ledger(conn, profiles, rules)
+        yield Ledger(conn, profiles, rules, signer)
     finally:
         await conn.close()

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from hub.core.coverage import canonical, chain, evidence
+from hub.core.coverage.signer import Signer, key_id
 from hub.core.coverage.statements import iso
 from hub.errors import BadInput, NotFound
 from hub.evidence_file import MOST_BYTES, lines, pack
@@ -146,8 +147,8 @@ async def _digests(conn: Connection, subject: str, entries: Sequence[Row], since
     return out
 
 
-async def take_digest(conn: Connection, at: Micros) -> date | None:
-    """Take the digest of the day before (+08:00) unless it is taken; the day, None where there was nothing to do.
+async def take_digest(conn: Connection, at: Micros, signer: Signer | None = None) -> date | None:
+    """Take the digest of the day before (+08:00) unless it is taken; the day, None where there was nothing to do. Unsigned without a `signer`.
 
     In the caller's transaction, under the judge's lock: nothing is recorded meanwhile that would be dated before it.
     """
@@ -163,9 +164,13 @@ async def take_digest(conn: Connection, at: Micros) -> date | None:
     root = chain.root([chain.leaf(head["subject"], head["n"], head["hash"]) for head in heads])
     previous = chain.GENESIS if last is None else bytes(last["hash"])
     hash = chain.digest_hash(day.isoformat(), taken_at, len(heads), root, previous)
-    told = {"day": day, "taken_at": to_datetime(taken_at), "subjects": len(heads), "root": root}
-    await conn.execute(_SQL["take_digest"], told | {"previous": previous, "hash": hash})
-    _log.info("coverage.digest", day=day.isoformat(), subjects=len(heads), digest=hash.hex())
+    told: dict[str, Any] = {"day": day, "taken_at": to_datetime(taken_at), "subjects": len(heads), "root": root}
+    told |= {"previous": previous, "hash": hash}
+    signature = "" if signer is None else signer.sign(hash)
+    name = "" if signer is None else key_id(signer.public)
+    await conn.execute(_SQL["take_digest"], told | {"signature": signature, "key_id": name})
+    seen = {"day": day.isoformat(), "subjects": len(heads), "digest": hash.hex()}
+    _log.info("coverage.digest", **seen, signature=signature or "unsigned", key=name or "none")
     return day
 
 

@@ -19,7 +19,9 @@ from hub.core.coverage.snapshot import Snapshot, from_plain, steady
 from hub.core.coverage.statements import Said, Statement, iso
 from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
+from hub.profiles import Profile
 from hub.store import rows
+from hub.store.late import late_of
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import all_rows
@@ -48,21 +50,32 @@ def inflate(body: bytes) -> bytes:
 
 
 async def held_of(
-    conn: Connection, rules: Rulebook, fresh: Mapping[str, Snapshot | None], at: Micros
+    conn: Connection, rules: Rulebook, fresh: Mapping[str, Snapshot | None], at: Micros, profiles: Mapping[str, Profile]
 ) -> dict[str, Held]:
-    """What is held of these subjects, as far back as recording `fresh` at `at` needs. One whose rows cannot be read is left out, loudly."""
+    """What is held of these subjects, as far back as recording `fresh` at `at` needs, with what came late of silences that have ended (`late`).
+
+    One whose rows cannot be read is left out, loudly. `profiles`: those of devices, by name.
+    """
     subjects = list(fresh)
     heads = {row["subject"]: row for row in await all_rows(conn, _SQL["heads"], {"subjects": subjects})}
     spans: dict[str, list[Span]] = {subject: [] for subject in subjects}
     unreadable: set[str] = set()
     await _read_spans(conn, rules, await all_rows(conn, _SQL["open_spans"], {"subjects": subjects}), spans, unreadable)
+
+    async def read(found: Iterable[rows.Row]) -> None:
+        await _read_spans(
+            conn, rules, found, spans, set()
+        )  # what cannot be read there ends the look back, and nothing else
+
+    came_late = await late_of(conn, profiles, spans, fresh, at, read)
     held = {}
     for subject, head in heads.items():
         checked = None if head["checked_at"] is None else to_micros(head["checked_at"])
         known = 0 if head["known_from"] is None else to_micros(head["known_from"])
-        held[subject] = Held(subject, spans[subject], (), checked, known)
+        newest = [span for span in spans[subject] if span.end is None]
+        held[subject] = Held(subject, newest, (), checked, known, late=came_late.get(subject, ()))
     since = {subject: _since(held[subject], one, at) for subject, one in fresh.items()}
-    earlier = [s for s in subjects if not spans[s] or since[s] < spans[s][0].start]
+    earlier = [s for s in subjects if not held[s].spans or since[s] < held[s].spans[0].start]
     asked = {"subjects": earlier, "since": [to_datetime(since[s]) for s in earlier], "most": MOST_SPANS}
     if earlier:
         await _read_spans(conn, rules, await all_rows(conn, _SQL["past_spans"], asked), spans, unreadable)
@@ -79,13 +92,16 @@ async def held_of(
 def _since(held: Held, fresh: Snapshot | None, at: Micros) -> Micros:
     if fresh is None:
         return at if held.checked_at is None else min(at, held.checked_at)
-    return begins(held, fresh, at)
+    return begins(held, fresh, at, held.late)
 
 
 async def _read_spans(
     conn: Connection, rules: Rulebook, found: Iterable[rows.Row], into: dict[str, list[Span]], unreadable: set[str]
 ) -> None:
+    known = {span.key for spans in into.values() for span in spans}
     for row in found:
+        if row["key"] in known:
+            continue
         where = f"facts of {row['subject']} from {row['true_from']:%Y-%m-%dT%H:%M:%SZ}"
         try:
             if not rules.knows(row["packs"]):

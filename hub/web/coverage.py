@@ -1,11 +1,13 @@
 """Coverage for whoever must answer for it: the register with its three figures, and one institution's findings with clause and evidence, on any day."""
 
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 
-from hub.api import coverage, fire_risk
+from hub.api import coverage, evidence, fire_risk
 from hub.api.coverage import Finding, SubjectCoverage
+from hub.api.evidence import Changes
 from hub.api.fire_risk import FireRisk
 from hub.core.coverage.rules import Basis, Verdict
 from hub.errors import BadInput, NotFound
@@ -32,10 +34,11 @@ async def show_all(ask: Asked) -> Response:
 async def show(ask: Asked) -> Response:
     """One institution, or one entry of the register that is not connected (`register:<filing number>`)."""
     subject = ask.request.path_params["subject"]
-    at = fields.moment(ask.request.query_params, "at")
-    found = await coverage.show_coverage(ask.who, ask.conn, ask.hub, subject, at)
+    at, known_at = (fields.moment(ask.request.query_params, name) for name in ("at", "known_at"))
+    found = await coverage.show_coverage(ask.who, ask.conn, ask.hub, subject, at, known_at)
+    is_past = at is not None or known_at is not None
     held: list[dict[str, Any]] = []
-    if found.institution is not None and at is None:
+    if found.institution is not None and not is_past:
         held = await recordings.listed(
             ask.conn,
             ask.who.scope,
@@ -51,10 +54,19 @@ async def show(ask: Asked) -> Response:
         found=found,
         bases=[(basis, _of(found, basis)) for basis in Basis],
         recordings=held,
-        risk=await _risk(ask, subject) if at is None else None,
+        risk=None if is_past else await _risk(ask, subject),
+        changes=await _changes(ask, subject, at, known_at),
         at=at,
+        known_at=known_at,
         now=ask.hub.clock(),
     )
+
+
+async def _changes(ask: Asked, subject: str, at: datetime | None, known_at: datetime | None) -> Changes | None:
+    """What is known otherwise now than when it was known so; None where what is known now is shown."""
+    if known_at is None:
+        return None
+    return await evidence.list_coverage_changes(ask.who, ask.conn, ask.hub, subject, known_at, at)
 
 
 async def _risk(ask: Asked, subject: str) -> FireRisk | None:

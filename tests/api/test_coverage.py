@@ -179,6 +179,31 @@ async def test_the_past_is_answered_as_it_was(fresh_database: str, register: Reg
         assert await verdict(to_datetime(T0 - SECOND)) is None
 
 
+async def test_a_report_prints_the_same_after_late_facts_and_what_is_known_otherwise_is_said(
+    fresh_database: str, register: Register
+) -> None:
+    register.do("update device_state set link_since = %s", to_datetime(T0 - SECOND))
+    await judge(fresh_database, T0)
+    known = f"known_at={to_datetime(T0 + 40 * SECOND):%Y-%m-%dT%H:%M:%SZ}"
+    report = f"/coverage/sun?at={to_datetime(T0 + 30 * SECOND):%Y-%m-%dT%H:%M:%SZ}&{known}"
+    changed = report.replace("/coverage/sun", "/institutions/sun/coverage/changes")
+    async with asking(fresh_database, T0 + 41 * SECOND) as client:
+        before = await get(client, report)
+        assert (await get(client, changed))["changes"] == []
+    lost = to_datetime(T0 + 20 * SECOND)
+    register.do("update device_state set link_state = 'offline', link_since = %s", lost)
+    await judge(fresh_database, T0 + 60 * SECOND)
+    async with asking(fresh_database, T0 + 61 * SECOND) as client:
+        assert await get(client, report) == before
+        changes = await get(client, changed)
+        now = await get(client, report.partition("&")[0])
+    told = {row["rule"]: (row["before"]["verdict"], row["after"]["verdict"]) for row in changes["changes"]}
+    assert told[VIDEO] == ("compliant", "unknown")
+    assert changes["unchanged"] + len(told) == len(before["findings"])
+    assert {row["rule"]: row["verdict"] for row in now["findings"]}[VIDEO] == "unknown"
+    assert changes["changes"][0]["after"]["recorded_at"] > changes["known_at"]
+
+
 async def test_a_day_before_anything_was_judged_is_unknown_not_green(fresh_database: str, register: Register) -> None:
     await judge(fresh_database, T0)
     async with asking(fresh_database) as client:

@@ -178,6 +178,13 @@ def test_the_institution_that_is_not_connected_is_listed_first(ctl: Command) -> 
 def test_the_coverage_of_one_institution_is_shown(ctl: Command) -> None:
     assert "demo-home" in ctl("coverage", "show", "demo-home").out
     assert ctl("coverage", "show", "nobody").code == 1
+    known = ("--known-at", "2025-03-31T00:00:00Z")
+    assert "demo-home" in ctl("coverage", "show", "demo-home", *known).out
+    assert "2025-03-30" in ctl("coverage", "show", "demo-home", "--at", "2025-03-30T00:00:00Z", *known, "--json").out
+    assert ctl("coverage", "show", *known).code == 2, "a past time is asked of one institution"
+    assert ctl("coverage", "show", "demo-home", "--at", "2025-04-01T00:00:00Z", *known).code == 2
+    assert "known otherwise now: 0" in ctl("coverage", "changes", "demo-home", *known).out
+    assert ctl("coverage", "changes", "nobody", *known).code == 1
     assert "demo-home" in ctl("coverage", "fire-risk").out
     explained = ctl("coverage", "fire-risk", "demo-home").out
     assert "Internal parameters" in explained

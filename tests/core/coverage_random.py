@@ -70,6 +70,7 @@ device = st.builds(
     behind=st.lists(st.sampled_from(["link:1", "link:2", "edge:1", "uplink:1", "switch:9"]), max_size=3).map(tuple),
     sees=st.lists(view, max_size=2).map(tuple),
     values=st.lists(st.builds(Value, st.just("battery"), odd, moment), max_size=2).map(tuple),
+    heard_late=st.booleans(),
 )
 recording = st.builds(
     RecordingFact, device=st.sampled_from([f"d-{n}" for n in range(12)]), recorder=st.just("r"), days=odd,

@@ -12,7 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from hub.core.coverage import canonical, evidence
+from hub.core.coverage import canonical, chain, evidence
+from hub.core.coverage.signer import Signer, key_id
+from hub.core.coverage.statements import micros
 from hub.errors import BadInput, NotFound
 from hub.evidence_file import pack, read, verify
 from hub.model import SECOND, Micros, to_datetime
@@ -23,6 +25,7 @@ from tests.store.coverage_register import PROFILES, RULES, Register
 
 T0: Micros = 1_795_000_000_000_000
 DAY = 86_400 * SECOND
+SIGNER, FORGER = Signer(bytes(range(32))), Signer(bytes(range(1, 33)))
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,8 @@ async def _made(url: str) -> bytes:
         )
         await judge(T0 + DAY + 3660 * SECOND)
         await _refuses(register)
+    async with open_ledger(url, PROFILES, RULES, SIGNER) as ledger:  # from now on the hub has a key
+        assert await ledger.take_digest(T0 + 2 * DAY) is not None
     conn = await connect(url, "test", autocommit=True)
     async with conn:
         with pytest.raises(NotFound):
@@ -95,7 +100,7 @@ async def _refuses(register: Register) -> None:
 def test_a_bundle_holds_and_every_verdict_follows_again(bundle: bytes) -> None:
     found = verify(bundle, "b.zip")
     assert list(found.faults) == []
-    assert (found.subject, found.entries, found.digests) == ("sun", 5, 1)
+    assert (found.subject, found.entries, found.digests) == ("sun", 5, 2)
     assert found.recomputed > 15
     files, whole = read(bundle, "b.zip")
     assert whole
@@ -105,7 +110,7 @@ def test_a_bundle_holds_and_every_verdict_follows_again(bundle: bytes) -> None:
 
 def test_one_flipped_byte_anywhere_is_found(bundle: bytes) -> None:
     dice = random.Random(45)
-    places = [*range(60), *range(len(bundle) - 120, len(bundle)), *dice.sample(range(len(bundle)), 150)]
+    places = [*range(60), *range(len(bundle) - 120, len(bundle)), *dice.sample(range(len(bundle)), 60)]
     for place in places:
         other = bytearray(bundle)
         other[place] ^= 1 << dice.randrange(8)
@@ -213,3 +218,62 @@ def test_a_chain_that_is_forged_as_a_whole_fails_by_the_facts_and_by_the_digest(
     assert not any("chain is broken" in fault for fault in found.faults), found.faults
     assert any("follows as non_compliant from its facts" in fault for fault in found.faults)
     assert any("digests.jsonl line 1: does not stand on entry" in fault for fault in found.faults)
+
+
+# signatures -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_digest_is_signed_by_the_hubs_key_and_covers_those_before_there_was_one(bundle: bytes) -> None:
+    found = verify(bundle, "b.zip", SIGNER.public)
+    assert list(found.faults) == []
+    assert any("entries 1 to 5 of 5" in note for note in found.notes), found.notes
+    assert any("no key was given" in note for note in verify(bundle, "b.zip").notes)
+    [fault] = verify(bundle, "b.zip", FORGER.public).faults[:1]
+    assert f"by {key_id(FORGER.public)}" in fault
+
+
+def _unsigned(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        row.update(signature="", key_id="")
+
+
+def _signed_by_a_forger(rows: list[dict[str, Any]]) -> None:
+    rows[-1].update(signature=FORGER.sign(bytes.fromhex(rows[-1]["hash"])), key_id=key_id(SIGNER.public))
+
+
+def _without_the_signed_one(rows: list[dict[str, Any]]) -> None:
+    rows.pop()
+
+
+def _digested_anew(rows: list[dict[str, Any]]) -> None:
+    """Both digests are made anew, in their own chain, by who has the database and not the key."""
+    previous = bytes(32)
+    for row in rows:
+        row["subjects"] += 1
+        row["previous"] = previous.hex()
+        told = row["day"], micros(row["taken_at"]), row["subjects"], bytes.fromhex(row["root"]), previous
+        previous = chain.digest_hash(*told)
+        row["hash"] = previous.hex()
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        (_unsigned, "no digest is signed by the key"),
+        (_signed_by_a_forger, "its signature does not hold"),
+        (_without_the_signed_one, "is not signed, and no digest that follows"),
+        (_digested_anew, "its signature does not hold"),
+        (lambda rows: rows[0].update(previous="11" * 32), "is not what its hash says"),
+        (lambda rows: rows[-1].update(signature="no hexadecimal digits"), "its signature does not hold"),
+        (lambda rows: rows[-1].update(signature=7), "malformed"),
+        (lambda rows: rows.clear(), "no digest is signed by the key"),
+    ],
+)
+def test_whoever_writes_digests_anew_without_the_key_is_found(
+    bundle: bytes, attack: Callable[[list[dict[str, Any]]], object], said: str
+) -> None:
+    files, _ = read(bundle, "b.zip")
+    manifest = json.loads(files.pop(evidence.MANIFEST))
+    _rows(files, evidence.DIGESTS, attack)
+    forged = pack("sun", manifest["from"], manifest["to"], manifest["made_at"], files)
+    assert any(said in fault for fault in verify(forged, "b.zip", SIGNER.public).faults)

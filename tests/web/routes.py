@@ -55,7 +55,11 @@ PAGES: Mapping[str, tuple[Shown, ...]] = {
     "/institutions/{institution}": (Shown("/institutions/{institution}"),),
     "/institutions/{institution}/floors/{floor}": (Shown("/institutions/{institution}/floors/1"),),
     "/coverage": (Shown("/coverage", whole=True), Shown("/coverage?division={division}", whole=True)),
-    "/coverage/{subject}": (Shown("/coverage/{institution}"), Shown("/coverage/{institution}?at=2026-11-21T16:00:00")),
+    "/coverage/{subject}": (
+        Shown("/coverage/{institution}"),
+        Shown("/coverage/{institution}?at=2026-11-21T16:00:00"),
+        Shown("/coverage/{institution}?known_at=2026-11-21T16:00:00"),
+    ),
     "/attestations": (Shown("/attestations", whole=True), Shown("/attestations?institution={institution}", whole=True)),
     "/attestations/{attestation:uuid}/attachments/{n:int}": (Shown("/attestations/{attestation}/attachments/1"),),
     "/devices/{device}": (Shown("/devices/{device}"), Shown("/devices/{edge}")),

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from hub.core.coverage import canonical, chain
 from hub.core.coverage.chain import GENESIS, Entry
 from hub.core.coverage.rulebook import Rulebook
+from hub.core.coverage.signer import is_signed, key_id
 from hub.core.coverage.snapshot import Snapshot, from_plain
 from hub.core.coverage.statements import micros
 from hub.errors import BadInput
@@ -45,8 +46,9 @@ class _Faults(Exception):
 
 
 class _Check:
-    def __init__(self, files: Mapping[str, bytes]) -> None:
+    def __init__(self, files: Mapping[str, bytes], key: bytes | None) -> None:
         self.files = files
+        self.key = key
         self.faults: list[str] = []
         self.notes: list[str] = []
         self.recomputed = 0
@@ -215,8 +217,10 @@ class _Check:
 
     def digests(self, subject: str, entries: Mapping[int, dict[str, Any]]) -> int:
         seen = 0
+        signed: list[tuple[str, dict[str, Any]]] = []
         for where, row in self.lines(DIGESTS):
             seen += 1
+            signed.append((where, row))
             root, previous = bytes.fromhex(row["root"]), bytes.fromhex(row["previous"])
             told = chain.digest_hash(row["day"], micros(row["taken_at"]), row["subjects"], root, previous)
             if told.hex() != row["hash"]:
@@ -228,7 +232,38 @@ class _Check:
             steps = [(side, bytes.fromhex(beside)) for side, beside in row["path"]]
             if chain.climb(chain.leaf(subject, row["n"], bytes.fromhex(row["head"])), steps) != root:
                 self.fault(where, "the chain is not under this digest")
+        self.signatures(signed, entries)
         return seen
+
+    def signatures(self, digests: Sequence[tuple[str, dict[str, Any]]], entries: Mapping[int, dict[str, Any]]) -> None:
+        """Every digest is signed by the key that was given, or one after it is whose chain of digests leads back to it."""
+        if self.key is None:
+            some = sum(bool(row["signature"]) for _, row in digests)
+            if digests:
+                told = f"{some} of {len(digests)} digests are signed, and no key was given to check them"
+                self.notes.append(
+                    told if some else "no digest is signed: whoever owns the database could have written them anew"
+                )
+            return
+        covered: str | None = None
+        """the digest before the last one that holds, which that one covers"""
+        reached, until = 0, ""
+        for where, row in reversed(digests):
+            mine = row["signature"] and row["key_id"] == key_id(self.key)
+            holds = mine and is_signed(bytes.fromhex(row["hash"]), row["signature"], self.key)
+            if mine and not holds:
+                self.fault(where, "its signature does not hold")
+            elif not holds and covered != row["hash"]:
+                whose = f"is signed by another key, {row['key_id'][:16]!r}" if row["signature"] else "is not signed"
+                self.fault(where, f"{whose}, and no digest that follows is signed by {key_id(self.key)} and covers it")
+                continue
+            covered = row["previous"]
+            if not reached:
+                reached, until = row["n"], row["day"]
+        if not reached:
+            self.fault(DIGESTS, "no digest is signed by the key that was given")
+        else:
+            self.notes.append(f"signed until {until}: entries 1 to {reached} of {len(entries)}")
 
 
 def _stem(name: str) -> str:
@@ -244,9 +279,12 @@ _KNOWN = ("entry", "known_from", "known_to", "ended_by")
 """keys of a row that its own hash does not cover: the chain does"""
 
 
-def check(files: Mapping[str, bytes]) -> Checked:
-    """Everything about a bundle. Never raises for what is in it: whatever it is, it is said as a fault."""
-    run = _Check(files)
+def check(files: Mapping[str, bytes], key: bytes | None = None) -> Checked:
+    """Everything about a bundle. Never raises for what is in it: whatever it is, it is said as a fault.
+
+    `key`: the hub's public key (32 bytes), by which digests must be signed; without it signatures are not looked at, which is a note.
+    """
+    run = _Check(files, key)
     subject, entries, rows, digests = "", dict[int, dict[str, Any]](), list[tuple[str, dict[str, Any], str]](), 0
     try:
         manifest = run.manifest()

@@ -72,6 +72,8 @@ class DeviceFact:
     sees: tuple[View, ...] = ()
     """the zones a camera declares to see; empty where it declares none"""
     values: tuple[Value, ...] = ()
+    heard_late: bool = False
+    """its edge heard it all this time, while the hub heard neither; what was kept there arrived later. Only ever true of the past"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +186,22 @@ _FUNCTION = {state: state.value for state in FunctionState}
 """`.value` of an enum costs more than all the rest of `contribution`"""
 
 
-def contribution(device: DeviceFact) -> tuple[Contribution, str, Micros]:
+ALONE = frozenset({"access.control", "power.backup", "video.live", "video.record"})
+"""What a device does at the institution by itself, whether or not anybody outside hears of it (docs/decisions/0380). What must reach somebody
+is not among it: a press, a fire or gas that nobody could be told of was not covered, however healthy the device was."""
+
+
+def works_alone(device: DeviceFact, asked: frozenset[str]) -> bool:
+    """Whether what the device gives of what is asked for needs nobody outside to hear it."""
+    given = asked & device.capabilities
+    return bool(given) and given <= ALONE
+
+
+def contribution(device: DeviceFact, asked: frozenset[str] = frozenset()) -> tuple[Contribution, str, Micros]:
     """What the device contributes, a word for why, and since when.
 
     Only a device in service counts. A function known to have failed counts for nothing even when the link is gone now;
-    offline, unheard or unproven is unknown, never proven.
+    offline, unheard or unproven is unknown, never proven. What only its edge heard proves what the device does alone, where that is `asked` for.
     """
     if device.admin_state is not AdminState.IN_SERVICE:
         return Contribution.NONE, _ADMIN[device.admin_state], device.admin_since
@@ -196,8 +209,13 @@ def contribution(device: DeviceFact) -> tuple[Contribution, str, Micros]:
         return Contribution.NONE, "failed", device.function_since
     if device.link_state is LinkState.OFFLINE:
         return Contribution.UNKNOWN, "offline", device.link_since
+    late = False
     if device.link_state is not LinkState.ONLINE:
-        return Contribution.UNKNOWN, "link_unknown", device.link_since
+        late = device.heard_late and works_alone(device, asked)
+        if not late:
+            return Contribution.UNKNOWN, "link_unknown", device.link_since
     if device.function_state is FunctionState.UNPROVEN:
         return Contribution.UNKNOWN, "unproven", device.function_since
+    if late:
+        return Contribution.PROVEN, "heard_late", device.link_since
     return Contribution.PROVEN, _FUNCTION[device.function_state], device.function_since

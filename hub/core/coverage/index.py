@@ -145,11 +145,17 @@ class Index:
             self._there[capabilities] = found
         return found
 
-    def evidence(self, device: DeviceFact, greatest_age: Micros | None) -> DeviceEvidence:
-        """What the device contributes by itself: proven only when it was heard within the greatest age, too."""
-        counts, reason, since = contribution(device)
+    def evidence(
+        self, device: DeviceFact, greatest_age: Micros | None, asked: frozenset[str] = frozenset()
+    ) -> DeviceEvidence:
+        """What the device contributes by itself: proven only when it was heard within the greatest age, too.
+
+        `asked`: the capabilities that it is looked at for, where a device that only its edge heard may prove them.
+        """
+        counts, reason, since = contribution(device, asked)
         heard = device.last_heard_at
-        if counts is _C.PROVEN and greatest_age is not None and not fresh(heard, self.at, greatest_age):
+        aged = greatest_age is not None and reason != "heard_late"  # its edge heard it without a break
+        if counts is _C.PROVEN and aged and not fresh(heard, self.at, greatest_age):
             counts, reason = _C.UNKNOWN, "stale"
         return DeviceEvidence(device.id, device.zone, counts, reason, since, heard if reason in _SILENT else None)
 
@@ -158,7 +164,7 @@ class Index:
         key = (capabilities, greatest_age)
         found = self._rows.get(key)
         if found is None:
-            found = rows_of(self.evidence(device, greatest_age) for device in self.having(capabilities))
+            found = rows_of(self.evidence(device, greatest_age, capabilities) for device in self.having(capabilities))
             self._rows[key] = found
         return found
 

@@ -84,9 +84,14 @@ def _judge(planned: Planned, index: Index, plan_signed: bool, seen: _Seen) -> Fi
     elif planned.prohibited:
         judged = Judged(Verdict.NOT_APPLICABLE, "prohibited", ())
     else:
-        asked = id(planned.requirement), rule.evidence_max_age
-        known = seen.get(asked)
-        judged = seen[asked] = _required(planned.requirement, rule.evidence_max_age, index) if known is None else known
+        asked = planned.requirement
+        key = id(asked), rule.evidence_max_age
+        if planned.forbidden and isinstance(asked, AtLeast):
+            judged = at_least(asked, rule.evidence_max_age, index, planned.forbidden)
+        elif (known := seen.get(key)) is not None:
+            judged = known
+        else:
+            judged = seen[key] = _required(asked, rule.evidence_max_age, index)
         if rule.when is not None:
             judged = limited(judged, rule.when, index)
     verdict, reason, parts = judged

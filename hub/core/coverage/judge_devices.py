@@ -15,8 +15,10 @@ _DOORS = frozenset({"entrance", "gate"})
 _EPSILON = 1e-9
 
 
-def at_least(asked: AtLeast, greatest_age: Micros | None, index: Index) -> Judged:
-    """At least n, where it is asked for."""
+def at_least(
+    asked: AtLeast, greatest_age: Micros | None, index: Index, forbidden: frozenset[str] = frozenset()
+) -> Judged:
+    """At least n, where it is asked for. `forbidden`: purposes of zones that a prohibition leaves out, named in `asked.zones` or not."""
     if (asked.per != "institution" or asked.zones) and not index.zones:
         return no_zone(asked.must_exist, index)
     if asked.per == "institution":
@@ -25,9 +27,9 @@ def at_least(asked: AtLeast, greatest_age: Micros | None, index: Index) -> Judge
     if asked.per == "zone":
         parts = tuple(_in_zones(asked, greatest_age, index))
     elif asked.per == "entrance":
-        parts = tuple(_at_entrances(asked, greatest_age, index))
+        parts = tuple(_at_entrances(asked, greatest_age, index, forbidden))
     else:
-        parts = tuple(_on_floors(asked, greatest_age, index))
+        parts = tuple(_on_floors(asked, greatest_age, index, forbidden))
     if not parts:
         return no_zone(asked.must_exist, index)
     return Judged(worst(part.verdict for part in parts), "judged", parts)
@@ -113,13 +115,23 @@ def _sized(asked: AtLeast, area: float | None) -> bool | None:
     return above and (asked.area_up_to is None or area <= asked.area_up_to)
 
 
-def _at_entrances(asked: AtLeast, greatest_age: Micros | None, index: Index) -> Iterable[Part]:
+def _meant(asked: AtLeast, index: Index, forbidden: frozenset[str]) -> Sequence[ZoneFact]:
+    """The zones of these purposes, all where none is named, without those that are forbidden."""
+    named = index.zones_of(asked.zones) if asked.zones else index.zones
+    return [zone for zone in named if zone.purpose not in forbidden]
+
+
+def _at_entrances(
+    asked: AtLeast, greatest_age: Micros | None, index: Index, forbidden: frozenset[str]
+) -> Iterable[Part]:
     """The entrances of the zones that are meant, and those of them that are entrances themselves."""
-    meant = index.zones_of(asked.zones) if asked.zones else index.zones
+    meant = _meant(asked, index, forbidden)
     doors = {door for zone in meant for door in zone.entrances} | {zone.id for zone in meant if zone.purpose in _DOORS}
     by_zone = index.by_zone(asked.capabilities, greatest_age, asked.views_within)
     for door in sorted(doors):
         zone = index.zone.get(door)
+        if zone is not None and zone.purpose in forbidden:
+            continue
         if zone is not None:
             yield _part(zone, asked.n, by_zone.get(door, NO_ROWS))
         else:
@@ -127,8 +139,8 @@ def _at_entrances(asked: AtLeast, greatest_age: Micros | None, index: Index) -> 
             yield Part(None, _V.UNKNOWN, asked.n, 0, 0, (), door, missing)
 
 
-def _on_floors(asked: AtLeast, greatest_age: Micros | None, index: Index) -> Iterable[Part]:
-    meant = index.zones_of(asked.zones) if asked.zones else tuple(index.zones)
+def _on_floors(asked: AtLeast, greatest_age: Micros | None, index: Index, forbidden: frozenset[str]) -> Iterable[Part]:
+    meant = _meant(asked, index, forbidden)
     floors: dict[str, list[str]] = {}
     for zone in meant:
         floors.setdefault(zone.floor, []).append(zone.id)

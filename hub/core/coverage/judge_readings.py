@@ -275,7 +275,7 @@ def _proven(asked: Proven, greatest_age: Micros | None, device: DeviceFact, inde
         return _C.UNKNOWN, "unproven", None, last
     if index.at - last > asked.within:
         return _C.NONE, "overdue", None, last
-    own = index.evidence(device, greatest_age)
+    own = index.evidence(device, greatest_age, asked.capabilities)
     return own.contribution, own.reason, None, last
 
 

@@ -77,6 +77,8 @@ class Held(NamedTuple):
     """the time of the newest entry: no later one is dated before it"""
     statements: Mapping[bytes, dict[str, Any]] = {}
     """what the open rows say, where it must be doubted"""
+    late: Sequence[Observed] = ()
+    """what came late of the stretch that has just ended for some device (hub.core.coverage.late)"""
 
 
 class Turned(NamedTuple):
@@ -183,14 +185,16 @@ def retold(
     for span in spans:
         end = fresh.start if span.end is None else span.end
         mine = observed if judge.knows(span.packs) else []  # by rules that nobody can read nothing is judged again
-        marks = {max(one.since, since) for one in mine}
+        marks = {max(one.since, since) for one in mine} | {one.until for one in mine if one.until is not None}
         cuts = sorted({span.start, *(mark for mark in marks if span.start < mark < end)})
         for start, until in pairwise([*cuts, end]):
             if start >= until:
                 continue
             facts = span.kept.facts
             if start >= since:
-                facts = put(facts, [one for one in mine if one.since <= start])
+                facts = put(
+                    facts, [one for one in mine if one.since <= start and (one.until is None or start < one.until)]
+                )
             same = facts == span.kept.facts
             kept = span.kept if same else replace(span.kept, facts=facts)
             told.append((Span(start, until, kept, span.packs), not same))

@@ -282,7 +282,15 @@ def _between(one: Rule, two: Rule) -> Iterator[Conflict]:
 
 
 def prohibited(upper: Rule, lower: Rule) -> frozenset[str]:
-    """The zones that rule `upper` takes out of what `lower` asks to be covered. A prohibition of less force takes nothing out."""
+    """The zones that rule `upper` takes out of those that `lower` names to be covered."""
+    asked = lower.requirement
+    return (
+        banned(upper, lower) & asked.zones if isinstance(asked, AtLeast | ShareCovered | Independent) else frozenset()
+    )
+
+
+def banned(upper: Rule, lower: Rule) -> frozenset[str]:
+    """The zones in which rule `upper` forbids what `lower` asks for. A prohibition of less force forbids nothing there."""
     ban, asked = upper.requirement, lower.requirement
     if not isinstance(ban, NoneIn) or not isinstance(asked, AtLeast | ShareCovered | Independent):
         return frozenset()
@@ -290,7 +298,7 @@ def prohibited(upper: Rule, lower: Rule) -> frozenset[str]:
         return frozenset()
     if RANK[upper.basis] < RANK[lower.basis] or not ban.capabilities & asked.capabilities:
         return frozenset()
-    return ban.zones & asked.zones
+    return ban.zones
 
 
 def _overridden(upper: Rule, lower: Rule) -> Conflict:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from hub.core.coverage.overlays import outranked, prohibited
+from hub.core.coverage.overlays import banned, outranked
 from hub.core.coverage.requirements import stands_on_zones
 from hub.core.coverage.rules import AtLeast, Independent, Requirement, Rule, RulePack, ShareCovered
 from hub.core.coverage.wording import asked_for
@@ -30,6 +30,8 @@ class Planned(NamedTuple):
     """it stands on the zone plan"""
     words: tuple[str, str]
     """what the rule asks for, as a phrase"""
+    forbidden: frozenset[str] = frozenset()
+    """of `at_least` per entrance or floor: purposes of zones in which that is forbidden, whether the rule names them or not"""
 
 
 class Plan:
@@ -76,11 +78,12 @@ def _planned(pack: RulePack, rule: Rule, others: Sequence[Rule]) -> Planned:
     asked, on_zones, words = rule.requirement, stands_on_zones(rule.requirement), asked_for(rule.requirement)
     if not isinstance(asked, AtLeast | ShareCovered | Independent):
         return Planned(pack, rule, asked, False, on_zones, words)
-    out = frozenset[str]().union(*(prohibited(other, rule) for other in others))
-    if not out:
-        return Planned(pack, rule, asked, False, on_zones, words)
-    left = asked.zones - out
-    return Planned(pack, rule, replace(asked, zones=left), not left, on_zones, words)
+    forbidden = frozenset[str]().union(*(banned(other, rule) for other in others))
+    beyond = forbidden if isinstance(asked, AtLeast) and asked.per in ("entrance", "floor") else frozenset[str]()
+    left = asked.zones - forbidden
+    if left == asked.zones:
+        return Planned(pack, rule, asked, False, on_zones, words, beyond)
+    return Planned(pack, rule, replace(asked, zones=left), not left, on_zones, words, beyond)
 
 
 _plans: dict[tuple[int, ...], tuple[tuple[RulePack, ...], Plan]] = {}

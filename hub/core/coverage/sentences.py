@@ -12,6 +12,12 @@ from hub.core.coverage.wording import CAPABILITIES, FACTS, REASONS, capabilities
 STALE = ("超过三分钟未重新判定，无法证实。", "Not judged again for three minutes; cannot be proven.")
 """what stands in place of a compliant finding that nobody renewed"""
 
+LATE = (
+    "其中有设备当时与中心失联，据事后补传的记录判定。",
+    " Some devices were not heard then; what their edge kept came later.",
+)
+"""after a compliant finding that rests on what came late"""
+
 _PROVEN = Contribution.PROVEN
 _MOST_NAMED = 5
 """places named in a sentence; the evidence has them all"""
@@ -21,6 +27,14 @@ def of(rule: Rule, words: tuple[str, str], verdict: Verdict, reason: str, parts:
     """The finding as one Chinese and one English sentence. `words`: what the rule asks for (`hub.core.coverage.wording.asked_for`)."""
     if not parts:
         return _WITHOUT_PARTS[reason]
+    zh, en = _of_parts(rule, words, verdict, reason, parts)
+    late = verdict is Verdict.COMPLIANT and any(row.reason == "heard_late" for part in parts for row in part.devices)
+    return (zh + LATE[0], en + LATE[1]) if late else (zh, en)
+
+
+def _of_parts(
+    rule: Rule, words: tuple[str, str], verdict: Verdict, reason: str, parts: Sequence[Part]
+) -> tuple[str, str]:
     if reason == "not_so":
         return _not_so(parts[0])
     asked = rule.requirement

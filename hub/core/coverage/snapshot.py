@@ -89,11 +89,13 @@ def _steady_device(one: DeviceFact) -> tuple[object, ...]:
 
 
 class Observed(NamedTuple):
-    """One dated item of an institution's facts: it holds from `since` until a newer one of the same key."""
+    """One dated item of an institution's facts: it holds from `since` until a newer one of the same key, or until its own end."""
 
     key: tuple[str, ...]
     since: Micros
     value: Any
+    until: Micros | None = None
+    """of what came late and says from when to when it was so: from then on the facts are what they were without it"""
 
 
 _AXES = ("admin", "link", "function")
@@ -123,6 +125,8 @@ def _items_of(device: DeviceFact) -> Iterable[Observed]:
         yield Observed(("proven", device.id, capability), at, at)
     for view in device.sees:
         yield Observed(("view", device.id, view.zone), view.attested_at or 0, view)
+    if device.heard_late:
+        yield Observed(("heard_late", device.id), 0, True)
     for value in device.values:
         yield Observed(("value", device.id, value.point), value.at, value)
 
@@ -166,7 +170,7 @@ def put(facts: InstitutionFacts, observed: Iterable[Observed]) -> InstitutionFac
     return snapshot(replace(facts, plan=plan, **changed)).facts
 
 
-_OF_DEVICE = frozenset({*_AXES, "heard", "proven", "view", "value"})
+_OF_DEVICE = frozenset({*_AXES, "heard", "heard_late", "proven", "view", "value"})
 _LISTS: Mapping[str, str] = {
     "recording": "recordings",
     "attestation": "attestations",
@@ -190,6 +194,8 @@ def _put_device(device: DeviceFact, newer: Sequence[Observed]) -> DeviceFact:
             device = replace(device, **{f"{kind}_state": value, f"{kind}_since": since})
         elif kind == "heard":
             device = replace(device, last_heard_at=since)
+        elif kind == "heard_late":
+            device = replace(device, heard_late=True)  # says something only where the hub did not know (`contribution`)
         elif kind == "proven":
             kept = [pair for pair in device.proven if pair[0] != key[1]]
             device = replace(device, proven=tuple(sorted([*kept, (key[1], since)])))

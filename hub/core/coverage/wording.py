@@ -47,6 +47,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "view_unmasked": ("视野进入禁设区域且未设隐私遮挡", "looks into a forbidden zone without a privacy mask"),
     "unplaced": ("未登记安装位", "no position recorded"),
     "ok": ("正常", "ok"),
+    "heard_late": (
+        "当时未收到，边缘网关补传的记录证实在线",
+        "not heard then; what its edge kept shows that it was there",
+    ),
     "degraded": ("性能下降", "degraded"),
     "stale": ("证据过期", "evidence too old"),
     "view_unattested": ("视野未经确认", "view not attested"),

@@ -46,5 +46,5 @@ select day, hash from coverage_digest order by day desc limit 1
 select max(known_from) as known_from from ledger_entry
 
 -- name: take_digest
-insert into coverage_digest (day, taken_at, subjects, root, previous, hash)
-values (%(day)s, %(taken_at)s, %(subjects)s, %(root)s, %(previous)s, %(hash)s)
+insert into coverage_digest (day, taken_at, subjects, root, previous, hash, signature, key_id)
+values (%(day)s, %(taken_at)s, %(subjects)s, %(root)s, %(previous)s, %(hash)s, %(signature)s, %(key_id)s)

@@ -120,6 +120,7 @@ class Dice:
             behind=tuple(self._one(("link:1", "link:2", "edge:1", "recorder:1", "uplink:1")) for _ in range(self._dice.randint(0, 3))),
             sees=tuple(self._view(zones) for _ in range(self._dice.randint(1, 3))) if sees else (),
             values=tuple(Value("width", self._one((1280.0, 1920.0, float("nan"))), self._lately()) for _ in range(self._dice.randint(0, 1))),
+            heard_late=self._chance(0.3),
         )  # fmt: skip
 
     def _view(self, zones: Sequence[str]) -> View:

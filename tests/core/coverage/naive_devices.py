@@ -58,7 +58,7 @@ def at_least(asked: AtLeast, facts: InstitutionFacts, at: int, age: int | None, 
             sure, unsure = tally(zone.id for zone in zones)
             area = total(zones)
         else:
-            worth = [gives(one, at, age) for one in devices]
+            worth = [gives(one, at, age, asked.capabilities) for one in devices]
             sure, unsure = worth.count(PROVEN), worth.count(UNSURE)
             area = facts.area_m2 if known(facts.area_m2) else total(facts.zones)
         if asked.per_children is not None:
@@ -111,7 +111,7 @@ def share_covered(
         for device in facts.devices:
             if not device.capabilities & asked.capabilities:
                 continue
-            given = gives(device, at, age)
+            given = gives(device, at, age, asked.capabilities)
             if not device.sees and device.zone == zone.id and given != NOTHING:
                 unsure += 1
             for view in device.sees:
@@ -152,7 +152,7 @@ def independent(
         lost = 0
         for device in devices:
             if inside is None:
-                given = gives(device, at, age)
+                given = gives(device, at, age, asked.capabilities)
             else:
                 counts = places(device, asked.capabilities, at, age, None)
                 given = max((worth for zone, worth in counts.items() if zone in inside), default=NOTHING)
@@ -195,7 +195,7 @@ def proven(asked: Proven, facts: InstitutionFacts, at: int, age: int | None) -> 
             return MAYBE
         if at - max(proofs) > asked.within:
             return NO
-        return as_it_gives(device, at, age)
+        return as_it_gives(device, at, age, asked.capabilities)
 
     devices = [one for one in in_service(facts) if one.capabilities & asked.capabilities]
     return worst(each_device(devices, asked.capabilities, asked.zones, facts, judge), asked.must_exist)

@@ -63,11 +63,19 @@ def fresh(stated: int | None, at: int, age: int | None) -> bool:
     return age is None or at - stated <= age
 
 
-def gives(device: DeviceFact, at: int, age: int | None) -> int:
-    """5: what a device contributes."""
+ALONE = ("video.live", "video.record", "access.control", "power.backup")
+
+
+def gives(device: DeviceFact, at: int, age: int | None, asked: frozenset[str] = frozenset()) -> int:
+    """5: what a device contributes to these capabilities."""
     if device.admin_state != "in_service" or device.function_state == "failed":
         return NOTHING
-    if device.link_state != "online" or device.function_state == "unproven":
+    if device.function_state == "unproven":
+        return UNSURE
+    wanted = [one for one in device.capabilities if one in asked]
+    if device.link_state == "unknown" and device.heard_late and wanted and all(one in ALONE for one in wanted):
+        return PROVEN
+    if device.link_state != "online":
         return UNSURE
     if age is None or fresh(device.last_heard_at, at, age):
         return PROVEN
@@ -83,7 +91,7 @@ def places(
 ) -> dict[str, int]:
     """6: the zones in which a device counts for these capabilities, and as what."""
     has = device.capabilities & capabilities
-    given = gives(device, at, age)
+    given = gives(device, at, age, capabilities)
     found: dict[str, int] = {}
     looks = device.sees and any(one.startswith("video.") for one in has)
     if looks:
@@ -161,5 +169,5 @@ def each_device(
     return parts
 
 
-def as_it_gives(device: DeviceFact, at: int, age: int | None) -> str:
-    return {PROVEN: YES, UNSURE: MAYBE, NOTHING: MAYBE}[gives(device, at, age)]
+def as_it_gives(device: DeviceFact, at: int, age: int | None, asked: frozenset[str] = frozenset()) -> str:
+    return {PROVEN: YES, UNSURE: MAYBE, NOTHING: MAYBE}[gives(device, at, age, asked)]
