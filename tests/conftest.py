@@ -51,15 +51,16 @@ else:
     providers._get_local_constants = Constants
 
 
-LONGEST_FIRST = "test_demo.py faults/ runtime/ web/ edge/ cli/ engine/ drivers/ store/ api/".split()
-"""A worker keeps a file to its end: what takes minutes begins first, what waits for nothing fills up the end."""
+ROOMS = "store/ runtime/ test_demo.py faults/ web/ edge/ cli/ engine/ drivers/ api/".split()
+"""In this order. A worker keeps a file to its end: what takes minutes begins early, what waits for nothing fills up the end. The store comes first:
+the checks run beside it, and no test there minds how long a second is."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The order in which the workers of a full run take the files."""
     if not hasattr(config, "workerinput"):
         return
-    rooms = {f"tests/{room}": n for n, room in enumerate(LONGEST_FIRST)}
+    rooms = {f"tests/{room}": n for n, room in enumerate(ROOMS)}
     last = {"tests/core/": len(rooms) + 1}
 
     def place(item: pytest.Item) -> int:
