@@ -277,6 +277,15 @@ class Session:
         if self._wire is not None:
             self._wire.flush()
 
+    def heard(self) -> float:
+        """When the broker said anything last, monotonic seconds (MQTT 5 only)."""
+        return 0.0 if self._wire is None else self._wire.heard
+
+    def ping(self) -> None:
+        """Ask the broker whether it is there, apart from the keep-alive; the answer counts as heard. Nothing where the connection is gone."""
+        if self._wire is not None and self._down is None and self._inner.socket() is not None:
+            self._write(packets.PINGREQ)
+
     async def subscribe(self, topic: str, qos: Literal[0, 1] = 1) -> None:
         """Subscribe to a topic or filter; raises AccessDenied when the broker refuses, BadInput for a malformed filter."""
         self._check()

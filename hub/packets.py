@@ -7,6 +7,7 @@ that what is malformed is refused by paho with paho's words. What is written goe
 """
 
 import struct
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ PIECE = 65_536
 
 _PUBLISH = 0x30
 _PUBACK = 0x40
+PINGREQ = b"\xc0\x00"
 _TAKEN = frozenset({0x00, 0x10})
 """reasons of a PUBACK by which the broker has the message: success, nobody listens"""
 _short = struct.Struct(">H")
@@ -108,6 +110,8 @@ class Wire:
         self._end: OSError | None = None
         self._ended = False
         self._written = bytearray()
+        self.heard = time.monotonic()
+        """when anything came last"""
         inner._sock_recv = self._feed  # type: ignore[method-assign,assignment]
         inner.loop_read = self._read  # type: ignore[method-assign]
 
@@ -126,6 +130,7 @@ class Wire:
                 self._ended = True
                 return self._read_one()
             self._buffer += data
+            self.heard = time.monotonic()
             code = self._take()
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return code

@@ -58,19 +58,21 @@ def tick(
     requested: Sequence[Trial] = (),
     deaths: Mapping[str, Micros] = MappingProxyType({}),
     deaf: str = "hub",
+    heard_until: Micros | None = None,
 ) -> Draft:
     """Judge liveness, pending delays and open tests of this lane at `now`.
 
     `observing_since`: since when this lane has listened without a break. `clients`: when each client was last received, in any lane of the
     partition. `requested`: function tests to open. `deaths`: when the broker said that the session of a client had ended.
-    `deaf`: what kept this lane from listening before.
+    `deaf`: what kept this lane from listening before. `heard_until`: silence counts up to then only, since the broker itself has said nothing after it.
     """
     draft = Draft(state, registry, now)
     known = {test.id for test in state.tests.values()}
     for test in requested:
         if test.id not in known:  # its time begins now, by the hub's clock
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
-    _judge_links(draft, lane, observing_since, clients, deaths, deaf)
+    until = now if heard_until is None else min(now, heard_until)
+    _judge_links(draft, lane, until, observing_since, clients, deaths, deaf)
     _judge_configurations(draft, lane)
     _follow_hours(draft, lane)
     _run_timers(draft)
@@ -86,13 +88,14 @@ def tick(
 def _judge_links(
     draft: Draft,
     lane: Lane,
+    now: Micros,
     observing_since: Micros,
     clients: Mapping[str, Micros],
     deaths: Mapping[str, Micros],
     deaf: str,
 ) -> None:
-    """The link states of the lane, twice a second: each client's own, and of the devices behind it those that have no rest."""
-    state, now = draft.state, draft.now
+    """The link states of the lane as of `now`, twice a second: each client's own, and of the devices behind it those that have no rest."""
+    state = draft.state
     edges: dict[str, Behind] = {}
     for device in draft.registry.own_clients:
         after = device.profile.liveness.offline_after

@@ -34,11 +34,12 @@ from hub.runtime.foresight import Foresight
 from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.lane_memory import LaneMemory
+from hub.runtime.pulse import Pulse
 from hub.runtime.refusals import find_refused
 from hub.runtime.shared import Clock, Counters, Shared, wall_clock
 from hub.runtime.strangers import Strangers
 from hub.store import blindness, lane_commit, lanes
-from hub.store.pool import LOST
+from hub.store.pool import LOST, is_asking
 
 TICK = {Lane.URGENT: 0.5, Lane.BULK: 1.0}
 """seconds between two looks at what time alone changes"""
@@ -82,7 +83,8 @@ class LaneIngest:
         self._memory = LaneMemory(
             shared, lane, self.name, database_url, clock, self.counters, self._hearing, self._begin_again
         )
-        self._looked = (clock(), time.monotonic())
+        self._pulse = Pulse(self.name, lambda: is_asking(self._memory.conn))
+        self._looked = (clock(), time.monotonic(), 0.0)
         self._tests_asked = asyncio.Event()
         self._tests_asked.set()
 
@@ -102,7 +104,9 @@ class LaneIngest:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(), name=f"{self.name}-receive")
                 tasks.create_task(self._watch_time(), name=f"{self.name}-time")
+                tasks.create_task(self._pulse.run(), name=f"{self.name}-pulse")
         finally:
+            self._pulse.mqtt = None
             self._hearing.lose(Cause.DATABASE, self._clock())  # a lost lease: from now on, not from the next start on
             if self._memory.conn is not None:
                 await self._memory.conn.close()
@@ -116,6 +120,7 @@ class LaneIngest:
                 async with session(
                     self._broker, client_id=self.name, clean_start=False, session_expiry=SESSION_EXPIRY
                 ) as mqtt:
+                    self._pulse.mqtt = mqtt
                     for topic in self._topics():
                         await mqtt.subscribe(topic)
                     self._begin_to_listen()
@@ -126,7 +131,8 @@ class LaneIngest:
             except (LinkDown, AccessDenied) as error:
                 attempt += 1
                 self.listening = False
-                self._hearing.lose(Cause.BROKER, self._clock())
+                self._hearing.lose(Cause.BROKER, self._pulse.heard_until(self._clock()))
+                self._pulse.mqtt = None
                 self.counters.broker_losses += 1
                 if attempt == 1:
                     _log.warning("ingest.broker_lost", lane=self.name, error=str(error))
@@ -379,7 +385,8 @@ class LaneIngest:
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
             deaths, deaf = self.shared.deaths, self._hearing.deaf
             draft = tick(
-                self._memory.state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf
+                *(self._memory.state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf),
+                heard_until=self._pulse.heard_until(now),
             )
             quota, draft.quarantined = let_through(self._quota, [], now)
             try:
@@ -395,7 +402,7 @@ class LaneIngest:
         sessions = dict(self.shared.session_news) if self.lane is Lane.URGENT else {}
         if self._memory.conn is None or not (look or gaps or sessions):
             return
-        at = self._clock() if self.listening else None
+        at = self._pulse.heard_until(self._clock()) if self.listening else None
         try:
             await blindness.note_hearing(self._memory.conn, self.shared.number, self.lane, at, gaps, sessions)
         except LOST as error:
@@ -407,15 +414,16 @@ class LaneIngest:
                 del self.shared.session_news[client]
 
     def _note_pause(self, now: Micros) -> None:
-        """A clock that was set, or a process that stood still: nobody was silent, nobody listened."""
-        before, self._looked = self._looked, (now, time.monotonic())
+        """A clock that was set, or a process or a database that stood still: nobody was silent, nobody listened."""
+        before, self._looked = self._looked, (now, time.monotonic(), self._pulse.asked)
         waited = self._looked[1] - before[1]
         if waited > STALL or abs((now - before[0]) / 1e6 - waited) > STEP:
             _log.warning(
                 "ingest.pause", lane=self.name, waited=round(waited, 1), clock=round((now - before[0]) / 1e6, 1)
             )
             if self._listening_since <= before[0]:  # else it began to listen since, and what kept it from it is written
-                self._hearing.lose(Cause.HUB, before[0])
+                stood = waited > STALL and self._looked[2] - before[2] > waited / 2
+                self._hearing.lose(Cause.DATABASE if stood else Cause.HUB, before[0])
                 if self.listening:
                     self._hearing.begin(now)
             self._listening_since = now

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from psycopg import AsyncConnection, InterfaceError, InternalError, OperationalError
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -50,6 +51,11 @@ def cut(conn: Connection) -> None:
         return  # closed already
     with socket.socket(fileno=handle) as line, suppress(OSError):
         line.shutdown(socket.SHUT_RDWR)
+
+
+def is_asking(conn: Connection | None) -> bool:
+    """Whether somebody waits for an answer on this connection now."""
+    return conn is not None and conn.pgconn.transaction_status == TransactionStatus.ACTIVE
 
 
 def make_pool(database_url: str, size: int = 8) -> AsyncConnectionPool[Connection]:
