@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from hub.engine import ensure
-from tests.faults import climb, field_soak, shift_change
+from tests.faults import climb, field_soak, matrix, shift_change
 from tests.faults.checker import Report
 from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, kill_at_labels, kill_at_random, settle
 from tests.faults.stand import Stand
@@ -46,7 +46,12 @@ def main() -> int:
     climbing.add_argument(
         "--shift-change", action="store_true", help="a chain across 08:00, a restart every 60 s, for --minutes"
     )
+    watching = parser.add_argument_group("the kill matrix", "with the real periods, instead of one stand")
+    watching.add_argument("--matrix", action="store_true", help="let each part die once: when is it noticed outside?")
+    watching.add_argument("--stands", type=int, default=4, help="so many at once, each a process with a hub of its own")
     options = parser.parse_args()
+    if options.matrix:
+        return matrix.main(options.stands, options.seed)
     if options.climb:
         return climb.main(options.kills, options.seed, options.keep, options.pace)
     if options.shift_change:

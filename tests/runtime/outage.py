@@ -231,6 +231,24 @@ class Centre:
     task: "asyncio.Task[None]"
     url: str = ""
 
+    @asynccontextmanager
+    async def without_its_standby(self) -> AsyncIterator[None]:
+        """The standby's loop stands still."""
+        beside = self.service.standby
+        assert beside is not None
+        hold, own = asyncio.Event(), beside._let_lapse
+        beside._let_lapse = hold.wait  # type: ignore[method-assign,assignment]
+        yield
+        beside._let_lapse = own  # type: ignore[method-assign]
+        hold.set()
+
+    @asynccontextmanager
+    async def without_its_api(self) -> AsyncIterator[None]:
+        """Nobody answers where it takes requests."""
+        port, self.service.api_port = self.service.api_port, 1
+        yield
+        self.service.api_port = port
+
 
 @asynccontextmanager
 async def centre(

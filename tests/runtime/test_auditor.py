@@ -19,12 +19,13 @@ import pytest
 from pydantic import SecretStr
 
 from hub.config import Settings
+from hub.core.blindness import Cause
 from hub.core.canary import PROFILE
 from hub.engine import Engine
 from hub.model import SECOND, Lane
 from hub.mqtt import parse_broker
 from hub.notify import Outcome, Receipt
-from hub.runtime import auditor, deliverer, escalator, ingest, standby
+from hub.runtime import auditor, deliverer, escalator, ingest, pulse, standby
 from hub.runtime.apart import in_thread
 from hub.runtime.auditor import Auditor, Timing
 from hub.runtime.partitions import Partitions
@@ -191,7 +192,7 @@ def test_with_the_real_periods_whatever_dies_is_noticed_outside_within_ninety_se
 
 
 @asynccontextmanager
-async def stand(folder: Path, watched: tuple[str, ...] = ("/well",)) -> AsyncIterator[Stand]:
+async def stand(folder: Path, watched: tuple[str, ...] = ("/well",), timing: Timing = TIMING) -> AsyncIterator[Stand]:
     outside = Outside()
     await asyncio.to_thread(put_cluster, folder / "engine")
     async with Engine(folder / "engine", durable=False, environment={}, say=lambda _: None) as engine:
@@ -200,7 +201,7 @@ async def stand(folder: Path, watched: tuple[str, ...] = ("/well",)) -> AsyncIte
         one_partition(url)
         known = {**profiles(), PROFILE.profile: PROFILE}
         urls = tuple(outside.url + path for path in watched)
-        auditor = Auditor(url, broker, heartbeat=f"{outside.url}/beat", watched=lambda: urls, timing=TIMING)
+        auditor = Auditor(url, broker, heartbeat=f"{outside.url}/beat", watched=lambda: urls, timing=timing)
         loops: dict[str, Loop] = {
             "ingest": lambda: all_.own(Partitions(url, broker, known, [0])),
             "escalator": lambda: escalator.run(url),
@@ -227,32 +228,49 @@ async def _lies(*_: object) -> Receipt:
     return Receipt(Outcome.DELIVERED, 204, "")
 
 
+def faults_of(parts: Stand, patch: pytest.MonkeyPatch) -> dict[str, Callable[[], AbstractAsyncContextManager[None]]]:
+    """Each way in which one part dies, hangs or lies."""
+    return {
+        "ingest": lambda: parts.without("ingest"),
+        "escalator": lambda: parts.without("escalator"),
+        "deliverer": lambda: parts.without("deliverer"),
+        "a notifier that waits for ever": lambda: parts.delivering_by(patch, _hangs),
+        "a notifier that lies": lambda: parts.delivering_by(patch, _lies),
+        "auditor": lambda: parts.without("auditor"),
+        "the urgent lane stands still": lambda: parts.wedged(Lane.URGENT),
+        "the bulk lane stands still": lambda: parts.wedged(Lane.BULK),
+        "broker": lambda: parts.frozen([parts.engine.pids()["mosquitto"]]),
+        "database": lambda: parts.frozen(parts.postgres()),
+        "an alarm that nobody drives": lambda: parts.unattended(),
+    }
+
+
 @pytest.mark.timeout(300)
 async def test_whatever_single_part_dies_hangs_or_lies_the_heartbeat_stops_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "LOOK", ingest.LOOK / 5)
+    for module, name, shorter in (
+        (ingest, "LOOK", 1.0),
+        (ingest, "STALL", 1.6),
+        (pulse, "ASK", 0.3),
+        (pulse, "SILENT", 2.0),
+    ):
+        monkeypatch.setattr(module, name, shorter)
+    blamed = "select distinct evidence #>> '{0,facts,part}' from blindness where subject = 'lane' and cause = %s"
     async with stand(tmp_path) as parts:
         outside = parts.outside
         await outside.beating()
-        faults: dict[str, Callable[[], AbstractAsyncContextManager[None]]] = {
-            "ingest": lambda: parts.without("ingest"),
-            "escalator": lambda: parts.without("escalator"),
-            "deliverer": lambda: parts.without("deliverer"),
-            "a notifier that waits for ever": lambda: parts.delivering_by(monkeypatch, _hangs),
-            "a notifier that lies": lambda: parts.delivering_by(monkeypatch, _lies),
-            "auditor": lambda: parts.without("auditor"),
-            "the urgent lane stands still": lambda: parts.wedged(Lane.URGENT),
-            "the bulk lane stands still": lambda: parts.wedged(Lane.BULK),
-            "broker": lambda: parts.frozen([parts.engine.pids()["mosquitto"]]),
-            "database": lambda: parts.frozen(parts.postgres()),
-            "an alarm that nobody drives": parts.unattended,
-        }
-        for name, fault in faults.items():
+        for name, fault in faults_of(parts, monkeypatch).items():
+            with psycopg.connect(parts.engine.database_url) as conn:
+                conn.execute("delete from blindness")
             async with fault():
                 await outside.alarmed()
+                if name == "broker":  # said while it is frozen
+                    await eventually(lambda: fetch(parts.engine.database_url, blamed, "broker") == [("broker",)])
             await outside.beating()
             assert all(not task.done() for task in parts.tasks.values()), name
+            if name in (Cause.BROKER, Cause.DATABASE):
+                assert fetch(parts.engine.database_url, blamed, name) == [(name,)]
         before = outside.beats
         time.sleep(QUIET + TIMING.limit)  # noqa: ASYNC251 -- the loop of all parts but the auditor is blocked
         assert outside.beats <= before + 1
@@ -287,17 +305,9 @@ async def test_what_is_not_on_the_canarys_way_is_asked_of_the_process_itself_by_
         try:
             async with centre(engine.database_url, engine.mqtt_url, tmp_path, **more) as hub:
                 await outside.beating()
-                beside, port = hub.service.standby, hub.service.api_port
-                assert beside is not None
-                hold, wedged = asyncio.Event(), beside._let_lapse
-                beside._let_lapse = hold.wait  # type: ignore[method-assign,assignment]
-                await outside.alarmed(4.0)  # its loop stands still
-                beside._let_lapse = wedged  # type: ignore[method-assign]
-                hold.set()
-                await outside.beating()
-                hub.service.api_port = 1  # nobody answers there
-                await outside.alarmed(4.0)
-                hub.service.api_port = port
-                await outside.beating()
+                for fault in (hub.without_its_standby, hub.without_its_api):
+                    async with fault():
+                        await outside.alarmed(4.0)
+                    await outside.beating()
         finally:
             outside.close()
