@@ -4,7 +4,7 @@ import asyncio
 import ctypes
 import os
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -49,15 +49,16 @@ class Child:
 
     def kill(self) -> bool:
         """SIGKILL; False when it is down anyway."""
+        return self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> bool:
+        """Any other signal; False when it is down anyway."""
         if self.pid is None:
             return False
-        os.kill(self.pid, signal.SIGKILL)
-        return True
-
-    def send(self, number: signal.Signals) -> None:
-        """Any other signal."""
-        if self.pid is not None:
+        with suppress(ProcessLookupError):  # it has ended, and the loop was not told yet
             os.kill(self.pid, number)
+            return True
+        return False
 
     async def stop(self, within: float = 20.0) -> None:
         """SIGTERM, then SIGKILL."""

@@ -1,7 +1,6 @@
 """What befalls those who page: they and their database are killed, and the clock is set forward, back, or there and back, as a seed says."""
 
 import asyncio
-import contextlib
 import random
 import time
 from typing import Protocol
@@ -71,7 +70,7 @@ class Strikes:
 
     async def _kill_pagers(self, count: int) -> None:
         for pager in self._chance.sample(self._struck.pagers, count):
-            await eventually(lambda one=pager: _kill(one), deadline=RECOVERY)  # type: ignore[misc]
+            await eventually(pager.kill, deadline=RECOVERY)
             self.kills += 1
 
     async def _there_and_back(self) -> None:
@@ -86,12 +85,6 @@ class Strikes:
     async def _set(self, hours: int) -> None:
         await eventually(lambda: set_clock(self._struck.url, HOUR * hours), deadline=RECOVERY, every=0.05)
         self._ahead += hours
-
-
-def _kill(pager: Child) -> bool:
-    with contextlib.suppress(ProcessLookupError):  # it ended in this moment
-        return pager.kill()
-    return False
 
 
 async def set_clock(url: str, seconds: int) -> bool:

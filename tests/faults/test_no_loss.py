@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.testing import eventually
-from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, kill_at_labels, kill_at_random, settle
+from tests.faults.nemesis import EDGE_LABELS, HUB_LABELS, PAGING_LABELS, crash, kill_at_labels, kill_at_random, settle
 from tests.faults.stand import Stand
 
 pytestmark = pytest.mark.usefixtures("engine_prefix")
@@ -47,9 +46,7 @@ async def test_a_hub_that_confirms_before_it_commits_is_caught(tmp_path: Path) -
     """The negative control: if this run were clean, the others would prove nothing."""
     liar = (sys.executable, "-m", "tests.faults.confirms_too_early")
     async with Stand(tmp_path, hub=liar, edge=False) as stand:
-        stand.hub.crash_at = "before-commit:5"
-        await eventually(stand.hub.kill)
-        await eventually(lambda: stand.hub.ends == [-9, -9], deadline=60)
+        assert await crash(stand.hub, "before-commit:5") == -9
         assert stand.kill("mosquitto")  # it would bring again what the hub has not settled, and hide the lie
         report = await settle(stand, 1, 0, patience=5.0)
     print(report)
