@@ -125,10 +125,13 @@ class Trials:
                     crash.point("edge-in-a-test")
                     answered = await self._answer(runner, expect, trial, said)
                 finally:
+                    said.clear()
                     back = await self._set_back(self._owed[key], TRIES)
             finally:
                 self._testing.discard(key)
                 self._left.set()
+            if back and not runner.polls:
+                await self._is_over(expect, trial, said)
         if not back:
             raise LinkDown(f"its test point {trial.write!r} could not be set back: it is tried again")
         return answered
@@ -175,6 +178,21 @@ class Trials:
                 told = "it said nothing" if last is None else f"it said {last!r}"
                 raise LinkDown(f"the device did not answer its test within {trial.within / 1e6:g} s: {told}")
             await asyncio.sleep(min(ASK_EVERY, max(0.0, until - loop.time())))
+
+    async def _is_over(self, expect: Series, trial: Trial, said: deque[Sample]) -> None:
+        """One that speaks by itself could not be asked before whether its answer stood already: if it did, it says it still. What says nothing more
+        (its answer is an event) has said it after the test was tripped, and not before."""
+        loop = asyncio.get_running_loop()
+        until, stands = loop.time() + trial.within / 1_000_000, False
+        while loop.time() < until:
+            while said:
+                sample = said.popleft()
+                if sample.error is None and not _is_answer(sample.raw, trial):
+                    return
+                stands |= sample.error is None
+            await asyncio.sleep(ASK_EVERY)
+        if stands:
+            raise LinkDown(f"its answer at {expect.point!r} stands after its test is over: it proves nothing")
 
     async def _owe(self, owed: Owed) -> None:
         """On the disk before it is written to the device; raises BadInput where the disk takes nothing: then there is no test."""

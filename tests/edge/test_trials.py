@@ -20,10 +20,11 @@ from hub.core.proof_order import Order, Trial, make_order, order_topic, read_ord
 from hub.edge.trials import Debts, Owed, Trials
 from hub.errors import BadInput, LinkDown
 from hub.model import Lane, Sample, Series
+from hub.mqtt import Session
 from hub.runtime.drivers import plan_links
 from hub.runtime.links import LinkRunner
 from hub.testing import eventually
-from tests.brokers import OwnBroker
+from tests.brokers import PASSWORD, OwnBroker
 from tests.edge.fake_hub import FakeHub, serving
 from tests.edge.sites import CLIENT, KEY, PARTITION, Device, bundle_in, device, document, endpoint, point
 
@@ -164,6 +165,78 @@ async def test_what_cannot_be_kept_on_the_disk_is_not_begun(tmp_path: Path, butt
         with pytest.raises(BadInput, match="what must be set back cannot be kept"):
             await found.conduct("io-device", TRIAL)
     assert button.bank.tested == []
+
+
+class Alarm:
+    """A smoke alarm behind a gateway that speaks MQTT: what it is told, and what it says of its test (zigbee2mqtt's form)."""
+
+    def __init__(self, live: Session) -> None:
+        self.live = live
+        self.told: list[str] = []
+        self.stuck = self.mute = False
+        self.idle = "idle"
+
+    async def say(self, test: str) -> None:
+        state = json.dumps({"pressed": 0, "selftest": test})
+        await self.live.publish("bridge/smoke", state.encode())
+
+    async def run(self) -> None:
+        await self.live.subscribe("bridge/smoke/set")
+        async for message in self.live.messages():
+            self.live.settle(message)
+            self.told.append(message.payload.decode())
+            if not self.mute:
+                await self.say("done" if self.stuck or "START" in self.told[-1] else self.idle)
+
+
+async def test_a_device_that_speaks_mqtt_is_tested_over_its_broker_and_one_that_always_says_the_answer_proves_nothing(
+    tmp_path: Path, broker: OwnBroker
+) -> None:
+    test = {
+        **point("test", writable=True),
+        "type": "str",
+        "address": {"topic": "none", "command": {"topic": "set", "payload": '{"selftest": {value}}'}},
+    }
+    answer = {**point("answer"), "type": "str", "address": {"pointer": "/selftest"}}
+    where = {
+        "host": broker.as_user().host,
+        "port": broker.port,
+        "username": "hub",
+        "password": PASSWORD,
+        "answer_s": 0.1,
+    }
+    points = [{**point("pressed"), "address": {"pointer": "/pressed"}}, test, answer]
+    behind = {"id": "io-device", "lane": "urgent", "settings": {"topic": "bridge/smoke"}, "points": points}
+    told = document(broker.port, {"id": "io", "driver": "mqtt", "settings": where, "devices": [behind]})
+    trial = Trial("test", "START", "STOP", "answer", ("done",), 1_000_000)
+    async with broker.session("the-gateway") as live:
+        alarm = Alarm(live)
+        gateway = asyncio.create_task(alarm.run())
+        try:
+            there: Any = OneLink(told)
+            found = Trials(Debts(tmp_path), there, lambda: time.time_ns() // 1_000)
+            work = [asyncio.create_task(there.link.run()), asyncio.create_task(found.run())]
+
+            async def heard() -> bool:
+                await alarm.say("idle")
+                return bool(there.link.counters.samples)
+
+            await eventually(heard)
+            assert await found.conduct("io-device", trial) > 0
+            assert alarm.told == ['{"selftest": "START"}', '{"selftest": "STOP"}']
+            assert Debts(tmp_path).load() == []
+            alarm.stuck = True
+            with pytest.raises(LinkDown, match="'answer' stands after its test is over: it proves nothing"):
+                await found.conduct("io-device", trial)
+            alarm.mute = True
+            with pytest.raises(LinkDown, match=r"did not answer its test within 0\.2 s: it said nothing"):
+                await found.conduct("io-device", trial._replace(within=200_000))
+            assert alarm.told == ['{"selftest": "START"}', '{"selftest": "STOP"}'] * 3
+            assert Debts(tmp_path).load() == []
+        finally:
+            for one in (gateway, *work):
+                one.cancel()
+            await asyncio.wait([gateway, *work])
 
 
 async def test_what_an_earlier_process_left_in_its_test_is_set_back_once_the_link_is_up(
