@@ -39,6 +39,8 @@ class _Owed:
     page: Page
     next_at: float = 0.0
     sending: "asyncio.Task[None] | None" = None
+    began: Micros | None = None
+    """when the last attempt began"""
 
 
 class Pager:
@@ -129,6 +131,7 @@ class Pager:
                 continue
             busy[place] += 1
             free -= 1
+            owed.began = self._clock()
             owed.sending = tasks.create_task(self._attempt(owed), name=f"standby-{key}")
 
     def drop(self, alarm: UUID) -> None:
@@ -146,6 +149,16 @@ class Pager:
         """All of an alarm; None while one of them is under way."""
         mine = [owed for owed in self._owed.values() if owed.alarm == alarm]
         return None if any(owed.sending is not None for owed in mine) else [owed.page for owed in mine]
+
+    def told_since(self, alarm: UUID, at: Micros) -> bool:
+        """Whether an attempt for the alarm began at `at` or later: what was under way already tells nobody of what came then."""
+        for owed in self._owed.values():
+            began, tried = owed.began, owed.page.tried
+            if began is None and tried:  # before a restart
+                began = tried[-1].at - tried[-1].took
+            if owed.alarm == alarm and began is not None and began >= at:
+                return True
+        return False
 
     def release(self, alarm: UUID) -> list[UUID]:
         """The alarm is somebody else's now; returns the keys that were sent."""

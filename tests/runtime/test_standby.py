@@ -135,10 +135,7 @@ async def test_a_chain_that_ran_before_goes_on_while_the_database_is_frozen_and_
             with db.frozen():
                 await eventually(lambda: len(sink.ids) == 3, 30)
                 assert sink.ids[2] == key(click, 2)
-                await eventually(
-                    lambda: any(page.tried for page in seen.pager.pages(click) or ()), 20
-                )  # before the press
-                # pressed again: had somebody taken it in the last moment? The next step is not waited for, once in an outage
+                # pressed again, while that page may not have ended: had somebody taken it in the last moment? The next step is not waited for, once in an outage
                 seq, _ = await press(sender)
                 await eventually(lambda: len(sink.ids) == 4, 20)
                 assert sink.ids[3] == key(click, 3)
