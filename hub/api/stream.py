@@ -20,7 +20,7 @@ from hub.api.problems import documented
 from hub.api.schemas import moment
 from hub.core import rights
 from hub.errors import BadInput, LinkDown
-from hub.runtime.fanout import KINDS, Fanout, Resync, Subscription
+from hub.runtime.fanout import KINDS, Fanout, Nudge, Resync, Subscription
 from hub.store import access
 from hub.store.changes import Change, Cursor
 from hub.store.session import transaction
@@ -73,8 +73,9 @@ class EventStream(Response):
         beat: Callable[[], Awaitable[bytes]] | None = None,
         every: float | None = None,
         real_only: bool = False,
+        nudged: bytes = b"",
     ) -> None:
-        """`real_only`: alarms of exercises are left out. `beat` gives what is sent `every` so many seconds whatever else is, so that a reader sees silence; else a comment in a pause."""
+        """`nudged` is sent when something beside the feed is another. `real_only`: alarms of exercises are left out. `beat` gives what is sent `every` so many seconds whatever else is, so that a reader sees silence; else a comment in a pause."""
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._fanout = fanout
@@ -84,6 +85,7 @@ class EventStream(Response):
         self._still_allowed = still_allowed
         self._beat = beat
         self._real_only = real_only
+        self._nudged = nudged
         self._every = HEARTBEAT_SECONDS if every is None else every
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,7 +130,10 @@ class EventStream(Response):
                     continue
                 if item is None:
                     break
-                if isinstance(item, Resync) or self._shows(item):
+                if isinstance(item, Nudge):
+                    if self._nudged:
+                        await write(self._nudged)
+                elif isinstance(item, Resync) or self._shows(item):
                     await write(frame(item))
             await write(b"", more=False)
         except (OSError, TimeoutError):

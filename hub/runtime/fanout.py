@@ -43,6 +43,15 @@ class Resync:
         self.cursor = cursor
 
 
+class Nudge:
+    """Something beside the feed is another: look at once."""
+
+    __slots__ = ()
+
+
+NUDGE = Nudge()
+
+
 def visible(change: Change, scope: Scope) -> bool:
     """True where a holder of `scope` may see this change."""
     if change.institution is None or change.division is None:
@@ -59,6 +68,7 @@ class Subscription:
         self._items: deque[Change | Resync] = deque()
         self._filled = asyncio.Event()
         self._closed = False
+        self._nudged = False
         self.floor = Cursor(0, 0)
         """changes up to here were delivered already, by the catch-up"""
 
@@ -73,19 +83,29 @@ class Subscription:
             self._items.append(change)
         self._filled.set()
 
+    def nudge(self) -> None:
+        """Leave one Nudge, before all else."""
+        self._nudged = True
+        self._filled.set()
+
     def close(self) -> None:
         """End it: `next` gives None from now on."""
         self._closed = True
         self._items.clear()
         self._filled.set()
 
-    async def next(self, seconds: float) -> Change | Resync | None:
+    async def next(self, seconds: float) -> Change | Resync | Nudge | None:
         """The next item above `floor`. Raises TimeoutError after `seconds` without one; None at the end."""
         async with asyncio.timeout(seconds):
             while True:
                 await self._filled.wait()
                 if self._closed:
                     return None
+                if self._nudged:
+                    self._nudged = False
+                    if not self._items:
+                        self._filled.clear()
+                    return NUDGE
                 item = self._items.popleft()
                 if not self._items:
                     self._filled.clear()
@@ -123,6 +143,11 @@ class Fanout:
             yield subscription
         finally:
             self._subscriptions.discard(subscription)
+
+    def nudge(self) -> None:
+        """Let every subscriber look at what lies beside the feed."""
+        for subscription in self._subscriptions:
+            subscription.nudge()
 
     def close(self) -> None:
         """End every subscription, now and to come."""

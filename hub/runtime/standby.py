@@ -122,6 +122,9 @@ class Standby:
         self._judges: dict[int, tuple[Judge, tuple[State, Registry] | None]] = {}
         self._looker = Looker(database_url, self.known, self, timing)
         self.listening = False
+        self.on_change: Callable[[], None] = lambda: None
+        """called when what is paged from here, or who has it, is another"""
+        self._said: dict[UUID, bool] = {}
         self._watched = 0.0
         self._calls: dict[UUID, float | None] = {}
         """alarms that stood at the last look and were pressed again since (when we heard it, monotonic; None: it was seen to): whether somebody
@@ -255,6 +258,10 @@ class Standby:
             self._hasten()
             await self._pursue_all()
             self.pager.send(tasks, loop.time())
+            said = {id_: self.answers.standing(id_) is not None for id_ in self.pursuits}
+            if said != self._said:
+                self._said = said
+                self.on_change()
             if self.age > OLD and loop.time() - said_old > OLD:
                 said_old = loop.time()
                 _log.error("standby.plan_old", age=None if self.age == float("inf") else round(self.age))
@@ -287,7 +294,7 @@ class Standby:
                 self._begin(alarm)
             if some:
                 for id_, raised_at in judge.raised.items():
-                    if self.known.is_shown(id_) and not self._told_since(id_, raised_at):
+                    if self.known.is_shown(id_) and not self.pager.told_since(id_, raised_at):
                         self._calls.setdefault(id_, some[-1].since)
             for answer in self.answers.all_standing():
                 at = judge.raised.get(answer.alarm)
@@ -344,11 +351,6 @@ class Standby:
             if due_rows(pursuit, now, STALE if stale else OVERDUE):
                 _log.warning("standby.escalation", alarm=str(alarm.id), round=running.round)
                 self.pursuits[alarm.id] = pursuit
-
-    def _told_since(self, id_: UUID, at: Micros) -> bool:
-        """Whether a page of it went out from here after `at`, or is under way."""
-        pages = self.pager.pages(id_)
-        return pages is None or any(page.tried and page.tried[-1].at >= at for page in pages)
 
     def _hasten(self) -> None:
         """What was pressed again just as the database fell silent: in the moment between its last answer and the press somebody may have taken the

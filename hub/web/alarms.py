@@ -1,6 +1,6 @@
 """The alarm board, an alarm's page with all that was done about it, and the history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,8 @@ from hub.video import link
 from hub.web.acting import HOURS
 from hub.web.asking import SCRIPTED, Asked
 from hub.web.rendering import render
-from hub.web.words import word
+from hub.web.unstored import board_rows, sounds
+from hub.web.words import worded
 
 BOARD = 150
 """Alarms on the board at most; it says how many more there are."""
@@ -30,39 +31,42 @@ _NOTIFICATIONS = 500
 _CHILDREN = 200
 
 
-def worded(profiles: Mapping[str, Any], row: Row) -> Row:
-    """An alarm's row with the titles and the response text of its definition; without the profile it is named by its id."""
-    profile = profiles.get(row["profile"])
-    definition = None if profile is None else profile.alarms.get(row["definition"])
-    if definition is None:
-        return {**row, "title": (row["definition"], ""), "first": word("nofirst")}
-    title, response = definition.title, definition.response
-    return {**row, "title": (title.zh, title.en), "first": (response.zh, response.en)}
-
-
 async def show_board(ask: Asked) -> Response:
     """What goes on now in one's scope, or in one institution."""
     institution = ask.request.query_params.get("institution") or None
     rows = await console.active_alarms(ask.conn, ask.who.scope, limit=BOARD, institution=institution)
-    shown = [worded(ask.hub.profiles, row) for row in rows]
+    beside = _unstored(ask, {row["id"] for row in rows}, institution)
+    shown = [*beside, *({**worded(ask.hub.profiles, row), "unstored": False} for row in rows)]
     counts = (rows[0]["total"], rows[0]["total_unowned"]) if rows else (0, 0)
     template = "board_list.html" if SCRIPTED in ask.request.headers else "board.html"
     return render(
         template,
         ask=ask,
         alarms=shown,
-        total=counts[0],
-        unowned=counts[1],
+        total=counts[0] + len(beside),
+        unowned=counts[1] + len(sounds(beside)),
         now=ask.hub.clock(),
         institution=institution,
+        away=False,
     )
+
+
+def _unstored(ask: Asked, stored: Set[UUID], institution: str | None = None) -> list[Row]:
+    """What is paged and nobody has stored, though the database answers: an ingest that stands still."""
+    standby = ask.hub.standby
+    if standby is None:
+        return []
+    found = board_rows(standby, ask.hub.profiles, ask.who, ask.hub.clock(), institution)
+    return [row for row in found if row["unstored"] and row["id"] not in stored]
 
 
 async def show_waiting(ask: Asked) -> Response:
     """For pages that are not the board: what wants somebody now, so that it is heard and seen wherever one is."""
     rows = await console.waiting(ask.conn, ask.who.scope, limit=BOARD)
     kinds = {str(row["id"]): "urgent" if row["urgent"] else "plain" for row in rows}
-    return JSONResponse({"total": rows[0]["total"] if rows else 0, "alarms": kinds, "now": ask.hub.clock().isoformat()})
+    beside = sounds(_unstored(ask, {row["id"] for row in rows}))
+    total = (rows[0]["total"] if rows else 0) + len(beside)
+    return JSONResponse({"total": total, "alarms": beside | kinds, "now": ask.hub.clock().isoformat()})
 
 
 async def show_history(ask: Asked) -> Response:

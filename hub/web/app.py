@@ -20,6 +20,7 @@ from hub.web import (
     alarms,
     arming,
     attesting,
+    away,
     coverage,
     declaring,
     devices,
@@ -131,7 +132,7 @@ async def on_error(request: Request, error: Exception) -> Response:
 
 
 ROUTES = (
-    Route("/", page(alarms.show_board)),
+    Route("/", away.show_board),
     Route("/login", logins.show),
     Route("/login", logins.log_in, methods=["POST"]),
     Route("/logout", action(logins.log_out, logins.ANYBODY), methods=["POST"]),
@@ -185,7 +186,7 @@ ROUTES = (
     Route("/waivers/{waiver:uuid}/end", action(orders.end_waiver, Permission.SUPERVISE), methods=["POST"]),
     Route("/ledgers", page(orders.show_ledgers)),
     Route("/ledgers/{division}/{period}.{kind}", page(orders.take_ledger)),
-    Route("/waiting", page(alarms.show_waiting)),
+    Route("/waiting", away.show_waiting),
     Route("/static/{digest}/{name}", show_file),
 )
 LINKED = (

@@ -12,10 +12,9 @@ from hub.core.rights import Permission
 from hub.errors import Conflict
 from hub.store import audit, commissioning, console, police_windows, proofs, views
 from hub.store.rows import Row
-from hub.web.alarms import worded
 from hub.web.asking import Asked, said
 from hub.web.rendering import local, render
-from hub.web.words import word
+from hub.web.words import word, worded
 
 SHOWN = 10
 _OPENING = timedelta(seconds=5)

@@ -16,11 +16,11 @@ from hub.profiles import Profile
 from hub.store import console, premises, views
 from hub.store.rows import Row
 from hub.web import arming
-from hub.web.alarms import worded
 from hub.web.asking import Asked
 from hub.web.charts import spark
 from hub.web.devices import with_evidence
 from hub.web.rendering import number, render
+from hub.web.words import worded
 
 LISTED = 100
 DEVICES = 2_000

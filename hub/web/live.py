@@ -16,11 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hub.api.access import Services
+from hub.api.beside import ANSWER
 from hub.api.stream import MAX_STREAMS, EventStream, parse_place
+from hub.core.rights import Principal
 from hub.errors import LinkDown
 from hub.runtime.fanout import KINDS
 from hub.store import console, sessions
-from hub.store.session import transaction
+from hub.store.access import recognised
+from hub.store.session import transaction, within
 from hub.web import rendering
 from hub.web.asking import COOKIE, services
 
@@ -68,9 +71,8 @@ async def follow(request: Request) -> Response:
     """Server-sent events for a session; `Last-Event-ID`, or `after` where a script opened it anew, resumes."""
     hub = services(request)
     secret = request.cookies.get(COOKIE, "")
-    async with transaction(hub.pool) as conn:
-        session = await sessions.find(conn, secret, hub.clock())
-    if session is None:
+    who = await _who(hub, secret)
+    if who is None:
         raise HTTPException(401, "nobody is logged in")
     place = request.headers.get("last-event-id") or request.query_params.get("after")
     since = None if not place else parse_place(place, "query/after")
@@ -79,18 +81,36 @@ async def follow(request: Request) -> Response:
         raise HTTPException(503, "no event stream can be had here now")
 
     async def still_allowed() -> bool:
-        async with transaction(hub.pool) as conn:
-            return await sessions.find(conn, secret, hub.clock()) is not None
+        return await _session(hub, secret) is not None
 
     return EventStream(
         fanout,
-        session.who.scope,
+        who.scope,
         frozenset(KINDS),
         since,
         still_allowed,
         beat=_beat(hub, request.app.state.sight),
         every=rendering.BEAT_SECONDS,
+        nudged=b"event: unstored\ndata: {}\n\n",
     )
+
+
+async def _who(hub: Services, secret: str) -> Principal | None:
+    """Who is logged in; while the database does not answer whoever the standby knows."""
+    try:
+        session = await within(ANSWER, _session(hub, secret))
+    except LinkDown:
+        known = () if hub.standby is None else hub.standby.known.people.bearers
+        who = recognised(known, "login", secret, hub.clock())
+        if who is None:
+            raise
+        return who
+    return None if session is None else session.who
+
+
+async def _session(hub: Services, secret: str) -> sessions.Session | None:
+    async with transaction(hub.pool) as conn:
+        return await sessions.find(conn, secret, hub.clock())
 
 
 def _beat(hub: Services, sight: Sight) -> Callable[[], Awaitable[bytes]]:

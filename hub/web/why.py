@@ -7,10 +7,10 @@ from starlette.responses import Response
 from hub.core.why import explain
 from hub.model import to_datetime, to_micros
 from hub.store import console, why
-from hub.web.alarms import worded
 from hub.web.asking import Asked
 from hub.web.fields import moment
 from hub.web.rendering import BEIJING, render
+from hub.web.words import worded
 
 
 async def show(ask: Asked) -> Response:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import yaml
 
 from hub.errors import BadInput
+from hub.store.rows import Row
 
 Words = Mapping[str, tuple[str, str]]
 
@@ -57,3 +59,13 @@ def reason_of(error: Exception | str) -> tuple[str, str]:
     label = words().get(f"field.{name}")
     zh = in_chinese(error.reason) or error.reason
     return (f"{label[0]}：{zh}" if label else zh), (f"{label[1]}: {error.reason}" if label else str(error))
+
+
+def worded(profiles: Mapping[str, Any], row: Row) -> Row:
+    """An alarm's row with the titles and the response text of its definition; without the profile it is named by its id."""
+    profile = profiles.get(row["profile"])
+    definition = None if profile is None else profile.alarms.get(row["definition"])
+    if definition is None:
+        return {**row, "title": (row["definition"], ""), "first": word("nofirst")}
+    title, response = definition.title, definition.response
+    return {**row, "title": (title.zh, title.en), "first": (response.zh, response.en)}

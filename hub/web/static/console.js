@@ -2,7 +2,7 @@
 // No word is made up here: the page carries them. What cannot be known is said to be unknown.
 import { Live } from "./live.js";
 import { Sound } from "./sound.js";
-import { morph } from "./morph.js";
+import { into, morph } from "./morph.js";
 import { keys } from "./keys.js";
 
 const live = document.getElementById("live");
@@ -85,6 +85,24 @@ function waits(now, count) {
   else if (fresh.length) told.textContent = fresh.map((id) => document.getElementById(`t-${id}`)?.closest(".what")?.innerText ?? "").join("; ");
 }
 
+// The database is away, and what was drawn is what the standby knows: that comes to what is shown, and the rest stays as it was.
+function overlay(fresh) {
+  const board = document.getElementById("board");
+  const list = document.getElementById("alarms");
+  const found = [...fresh.querySelectorAll("article.alarm")];
+  const named = new Set(found.map((one) => one.id));
+  const wants = () => list.querySelectorAll("[data-sounds]").length;
+  const before = wants();
+  for (const one of list.querySelectorAll("[data-unstored]")) if (!named.has(one.id)) one.remove();
+  for (const one of found.reverse()) {
+    const mine = document.getElementById(one.id);
+    if (mine) into(mine, one); else list.prepend(document.importNode(one, true));
+  }
+  board.dataset.now = fresh.dataset.now;
+  board.dataset.unowned = Math.max(0, Number(board.dataset.unowned) + wants() - before);
+  board.querySelector(".sum b").textContent = board.dataset.unowned;
+}
+
 // One look at a time; what comes meanwhile asks for one more. A flood of changes costs a look every GAP milliseconds.
 async function refresh() {
   if (!live) return;
@@ -98,10 +116,13 @@ async function refresh() {
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const part = fresh.getElementById("live") ?? fresh.body;
-    morph(live, part);
+    const away = part.querySelector("[data-away]");
+    const shown = document.getElementById("board");
+    if (away && shown && !shown.dataset.away) overlay(away); else morph(live, part);
     looked();
+    if (away) connection.lose("database");
     connection.seen("look");
-    timer = setTimeout(refresh, 30000);
+    timer = setTimeout(refresh, away ? 2000 : 30000);
   } catch {
     connection.unseen("look");
     timer = setTimeout(refresh, 2000);
@@ -112,6 +133,8 @@ async function refresh() {
 }
 
 let glancing = 0;
+let heard = new Map(); // what waited when the database answered last
+let hearing = 0;
 async function glance() {
   if (!waiting) return;
   clearTimeout(glancing);
@@ -119,10 +142,13 @@ async function glance() {
     const answer = await fetch("/console/waiting", { headers: { "X-Console": "1" }, signal: AbortSignal.timeout(TIMEOUT), cache: "no-store" });
     if (answer.status === 401) { connection.over(); return; }
     if (!answer.ok) throw new Error(String(answer.status));
-    const { total, alarms } = await answer.json();
-    waits(new Map(Object.entries(alarms)), total);
+    const { total, alarms, away } = await answer.json();
+    const now = new Map(Object.entries(alarms));
+    if (!away) { heard = now; hearing = total; }
+    const beside = [...now.keys()].filter((id) => !heard.has(id)).length;
+    waits(away ? new Map([...heard, ...now]) : now, away ? hearing + beside : total);
     connection.seen("wait");
-    glancing = setTimeout(glance, 30000);
+    glancing = setTimeout(glance, away ? 2000 : 30000);
   } catch {
     connection.unseen("wait");
     glancing = setTimeout(glance, 2000);

@@ -33,7 +33,7 @@ export class Live {
       if (source.readyState === EventSource.CLOSED) { this.again(); this.opened(); }
     };
     source.addEventListener("beat", (event) => { this.heard(); this.judge(JSON.parse(event.data)); });
-    source.addEventListener("resync", (event) => { this.heard(event); this.opened(); });
+    for (const name of ["resync", "unstored"]) source.addEventListener(name, (event) => { this.heard(event); this.opened(); });
     for (const kind of this.kinds) {
       source.addEventListener(kind, (event) => { this.heard(event); this.changed(kind, JSON.parse(event.data).data); });
     }

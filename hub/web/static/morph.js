@@ -48,7 +48,7 @@ function children(old, fresh) {
   }
 }
 
-function into(old, fresh) {
+export function into(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
     return;
