@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """a TrueType font with Chinese characters, embedded into PDF reports; without one there are none"""
     ledger_key: SecretStr | None = None
     """private Ed25519 key, 64 hexadecimal digits, that signs the daily digests of the ledger; without one they are unsigned, and say so"""
+    channel_keys: SecretStr | None = None
+    """keys under which channels' settings stand in the database, 32 bytes in base64 each: the first seals, each opens; none: they stand readable"""
     data: Path | None = None
     """folder of the hub's own journal and cached plan; without it they lie in memory and end with the process"""
     standby_url: str = ""

@@ -26,8 +26,13 @@ token_app = typer.Typer(help="令牌 Tokens for people and services.", no_args_i
 
 
 def _settings() -> Settings:
+    from hub.store import sealing
+
     try:
         settings = load_settings()
+        sealing.use(
+            sealing.parse_keys("" if settings.channel_keys is None else settings.channel_keys.get_secret_value())
+        )
     except BadInput as error:
         raise _refuse(str(error), 2) from None
     logs.configure(settings.log_level, settings.log_format)
@@ -137,11 +142,14 @@ def api_of(ready_file: str) -> "ServeApi":
 
 
 def migrate() -> None:
-    """数据库升级 Bring the database to the newest revision."""
+    """数据库升级 Bring the database to the newest revision, and channels' settings under the newest key."""
     from hub.store.migrate import upgrade
+    from hub.store.sealing import reseal
 
     try:
-        upgrade(_settings().database_url.get_secret_value())
+        url = _settings().database_url.get_secret_value()
+        upgrade(url)
+        asyncio.run(reseal(url))
     except AnxinError as error:
         raise _refuse(str(error), _code(error)) from None
 

@@ -221,6 +221,7 @@ def _city(
         "ANXIN_DEVICE_MQTT_HOST": host,
         "ANXIN_DEVICE_MQTT_PORT": str(port),
         "ANXIN_ALLOW_LOOPBACK": "true",
+        "ANXIN_CHANNEL_KEYS": b64encode(secrets.token_bytes(32)).decode(),
         "ANXIN_API": f"http://127.0.0.1:{api_port}",
         "ANXIN_API_PORT": str(api_port),
         "ANXIN_PUBLIC_URL": f"http://127.0.0.1:{api_port}",

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hub.core.channels import NO_KEY, is_sealed
 from hub.errors import BadInput
 from hub.notify.aliyun import AliyunSmsSettings, AliyunVoiceSettings
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
@@ -39,6 +40,8 @@ def parse_settings(kind: str, settings: Mapping[str, Any], where: str) -> Channe
     model = KINDS.get(kind)
     if model is None:
         raise BadInput(f"there is no channel kind {kind!r}: it is one of {', '.join(KINDS)}", where, code="channel")
+    if is_sealed(settings):
+        raise BadInput(NO_KEY, where, code="channel")
     try:
         return model.model_validate(settings)
     except ValidationError as error:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 
 from pydantic import ValidationError
 
+from hub.core.channels import NO_KEY, is_sealed
 from hub.errors import BadInput
 from hub.model import Exercise, Priority, SignalClass
 from hub.notify.message import Receipt
@@ -153,6 +154,8 @@ def open_authority(kind: str, settings: Mapping[str, Any], where: str, *, allow_
     model = KINDS.get(kind)
     if model is None:
         raise BadInput(f"there is no such kind {kind!r} to an authority: {', '.join(KINDS)}", where, code="channel")
+    if is_sealed(settings):
+        raise BadInput(NO_KEY, where, code="channel")
     try:
         return AuthorityWebhook(model.model_validate(settings), allow_loopback=allow_loopback)
     except ValidationError as error:

@@ -16,6 +16,7 @@ import structlog
 
 from hub.core import reach
 from hub.core.alarms import Alarm
+from hub.core.channels import is_sealed
 from hub.core.escalation import Due, Policy, Step, covers, idempotency_key, round_of, urgency
 from hub.core.lane import Key, State
 from hub.core.reach import Way
@@ -113,6 +114,11 @@ class Known:
     def is_shown(self, alarm: UUID) -> bool:
         """Whether the last look showed it."""
         return any(one.id == alarm for of in self.open.alarms.values() for one in of)
+
+    @property
+    def opens_all(self) -> bool:
+        """Whether every channel's settings can be read here."""
+        return not any(is_sealed(way.settings) for one in self.people.responders for way in one.channels)
 
     def partition_of(self, alarm: Alarm) -> int | None:
         """Where the device of an alarm is; None for one that is unknown."""

@@ -60,7 +60,7 @@ from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
 from hub.runtime.sirens import Sirens
 from hub.runtime.standby import Standby
-from hub.store import registry
+from hub.store import registry, sealing
 from hub.store.hub_alarms import PROFILE as HUB_PROFILE
 from hub.store.pool import connect, make_pool
 from hub.store.session import Pool
@@ -124,6 +124,7 @@ class Service:
         if self.partitions is not None:
             parts |= {"lease": self.partitions.leased, "broker": self.partitions.ready}
         if self.standby is not None:
+            parts["channel_keys"] = self.standby.known.opens_all
             parts["standby"] = self.standby.is_watching and self.standby.age < STANDBY_AGE
         return parts
 
@@ -142,6 +143,8 @@ class Service:
                 self.standby = self._stand_by(broker)
                 tasks.create_task(self.standby.run(), name="standby")
             self.fanout = Fanout(self._database)
+            if self.standby is not None:
+                self.standby.on_change = self.fanout.nudge
             self.pool = make_pool(self._database)
 
             def serve() -> None:
@@ -151,6 +154,9 @@ class Service:
 
             served: list[asyncio.Task[None]] = []
             await self._await_database(migrate, away=serve)
+            if self.roles & {Role.API, Role.PAGING} and not sealing.has_keys():
+                why = "ANXIN_CHANNEL_KEYS is not set: what channels need to send stands readable in the database and its backups"
+                _log.warning("channels.plain", reason=why)
             if self.standby is not None:
                 self.standby.migrated.set()
                 if self.settings.data is None:
@@ -274,6 +280,7 @@ class Service:
             try:
                 if migrate:
                     await asyncio.to_thread(_upgrade, self._database)
+                    await sealing.reseal(self._database)
                 else:
                     await (await connect(self._database, "setup")).close()
                 return

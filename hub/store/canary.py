@@ -9,17 +9,17 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
 from hub.core.alarms import AlarmEvent
 from hub.model import Micros
 from hub.registry import canaries_of
 from hub.store import alarms, registry
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
+from hub.store.sealing import Place, sealed
 from hub.store.session import translated
 
 _SQL = queries("canary")
+_SINK = Place("responder", "canary", "sink", "webhook")
 KEEP = timedelta(days=1)
 
 
@@ -46,7 +46,7 @@ class Aviary:
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["divide"])
                 await self._conn.execute(_SQL["responder"])
-                await self._conn.execute(_SQL["sink"], {"settings": Jsonb(sink)})
+                await self._conn.execute(_SQL["sink"], {"settings": sealed(sink, _SINK)})
                 for nest in nests:
                     given = nest._asdict() | {"profile": profile}
                     for name in ("institution", "device", "state", "client"):

@@ -21,6 +21,7 @@ from hub.store.pool import Connection, connect
 from hub.store.premises import cameras_of_alarm
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
+from hub.store.sealing import Place, opened, refuse_known, sealed
 from hub.store.session import translated
 from hub.store.steady import SteadyClock
 
@@ -71,8 +72,11 @@ async def put_authority(conn: Connection, authority: Authority) -> int:
     }
     found = await one_row(conn, _SQL["put_authority"], given)
     assert found is not None
+    whose = Place("authority", authority.id, "", "")
+    await refuse_known(conn, whose, (settings for _, settings in authority.channels.values()), authority.phone)
     for name, (kind, settings) in authority.channels.items():
-        channel = {"authority": authority.id, "id": name, "kind": kind, "settings": Jsonb(dict(settings))}
+        place = Place("authority", authority.id, name, kind)
+        channel = {"authority": authority.id, "id": name, "kind": kind, "settings": sealed(settings, place)}
         await conn.execute(_SQL["put_channel"], channel)
     await conn.execute(_SQL["retire_channels"], {"authority": authority.id, "kept": list(authority.channels)})
     return int(found["version"])
@@ -195,6 +199,13 @@ class Claimed(NamedTuple):
         return f"Claimed(handover={self.handover}, n={self.n}, authority={self.authority!r}, channel={self.channel!r})"
 
 
+def _opened(row: Row) -> Row:
+    if row["kind"] is None or row["settings"] is None:
+        return row
+    place = Place("authority", row["authority"], row["channel"], row["kind"])
+    return {**row, "settings": opened(row["settings"], place)}
+
+
 class Desk:
     """The loop's own connection. Every method raises LinkDown when it is gone."""
 
@@ -225,7 +236,7 @@ class Desk:
         with translated():
             async with self.conn.cursor(row_factory=dict_row) as cur:
                 await cur.execute(_SQL["claim"], {"limit": limit, "lease": to_interval(lease)})
-                return [Claimed(**row) for row in await cur.fetchall()]
+                return [Claimed(**_opened(row)) for row in await cur.fetchall()]
 
     async def document(self, handover: UUID) -> Row | None:
         """What the authority is told, with the `cameras` beside the alarm; None where the alarm is not real (which cannot be)."""

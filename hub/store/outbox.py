@@ -21,6 +21,7 @@ from hub.store.intervals import to_interval
 from hub.store.paging import Cursor, say_notification
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
+from hub.store.sealing import Place, opened
 from hub.store.session import translated
 
 _SQL = queries("outbox")
@@ -194,6 +195,8 @@ def _claimed(row: dict[str, Any]) -> Claimed:
     row["signal_class"] = SignalClass(row["signal_class"])
     row["priority"] = Priority(row["priority"])
     row["listed"] = tuple(map(_listed, row["listed"]))
+    if row["kind"] is not None:
+        row["settings"] = opened(row["settings"], Place("responder", row["responder"], row["channel"], row["kind"]))
     row["exercise"] = None if row["exercise"] is None else Exercise(row["exercise"])
     return Claimed(**(row | titles))
 

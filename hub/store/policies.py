@@ -10,13 +10,13 @@ from typing import Any, LiteralString
 
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
-from psycopg.types.json import Jsonb
 
 from hub.core.escalation import Policy, Step, check_policy
 from hub.errors import Conflict, NotFound
 from hub.model import Priority, SignalClass
 from hub.store.intervals import to_interval, to_span
 from hub.store.queries import queries
+from hub.store.sealing import Place, opened, refuse_known, sealed
 
 _SQL = queries("policies")
 
@@ -52,7 +52,8 @@ async def load_responders(cur: Cursor) -> tuple[Responder, ...]:
     rows = await cur.fetchall()
     responders = []
     for (name, zh, en, version, manned), group in groupby(rows, key=lambda row: row[:5]):
-        channels = tuple(Channel(row[5], row[6], row[7]) for row in group if row[5] is not None)
+        places = ((row, Place("responder", name, row[5], row[6])) for row in group if row[5] is not None)
+        channels = tuple(Channel(row[5], row[6], opened(row[7], place)) for row, place in places)
         responders.append(Responder(name, zh, en, channels, version, manned))
     return tuple(responders)
 
@@ -61,9 +62,12 @@ async def put_responder(cur: Cursor, responder: Responder) -> None:
     """Create or change a responder with exactly these channels; raises Conflict where a policy uses a channel that goes."""
     titles = {"title_zh": responder.title_zh, "title_en": responder.title_en}
     await cur.execute(_SQL["put_responder"], {"id": responder.id, "manned": responder.manned, **titles})
+    whose = Place("responder", responder.id, "", "")
+    await refuse_known(cur.connection, whose, (channel.settings for channel in responder.channels))
     for rank, channel in enumerate(responder.channels):
+        place = Place("responder", responder.id, channel.id, channel.kind)
         given = {"responder": responder.id, "id": channel.id, "kind": channel.kind, "rank": rank}
-        await cur.execute(_SQL["put_channel"], given | {"settings": Jsonb(dict(channel.settings))})
+        await cur.execute(_SQL["put_channel"], given | {"settings": sealed(channel.settings, place)})
     await _retire_channels(cur, responder.id, [channel.id for channel in responder.channels])
 
 

@@ -13,7 +13,8 @@ from hub.store.intervals import to_interval
 from hub.store.paging import say, say_notification
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
-from hub.store.rows import one_row
+from hub.store.rows import Row, one_row
+from hub.store.sealing import Place, opened
 from hub.store.session import translated
 
 _SQL = queries("receipts")
@@ -39,6 +40,11 @@ class Open(NamedTuple):
         return f"Open(notification={self.notification}, n={self.n}, responder={self.responder!r}, channel={self.channel!r})"
 
 
+def _open(row: Row) -> Open:
+    place = Place("responder", row["responder"], row["channel"], row["kind"])
+    return Open(**{**row, "settings": opened(row["settings"], place)})
+
+
 class Noted(NamedTuple):
     """What a receipt changed: whether it is news, and whether the step is now known to have reached nobody."""
 
@@ -57,7 +63,7 @@ class Desk:
         with translated():
             async with self._conn.cursor(row_factory=dict_row) as cur:
                 await cur.execute(_SQL["claim"], {"limit": limit, "give_up": to_interval(give_up)})
-                return [Open(**row) for row in await cur.fetchall()]
+                return [_open(row) for row in await cur.fetchall()]
 
     async def note(self, asked: Open, receipt: str, detail: str) -> Noted:
         """`note`."""
@@ -92,7 +98,7 @@ async def note(conn: Connection, asked: Open, receipt: str, detail: str, *, is_m
 async def named(conn: Connection, provider_id: str, kind: str) -> Open | None:
     """The attempt that a provider calls so, by channels of this kind; None where there is none of the last two days."""
     row = await one_row(conn, _SQL["named"], {"provider_id": provider_id, "kind": kind})
-    return None if row is None else Open(**row)
+    return None if row is None else _open(row)
 
 
 @asynccontextmanager
