@@ -28,7 +28,7 @@ from hub.core.lane import State
 from hub.core.orders import DAY, Terms
 from hub.core.recordings import floor_by
 from hub.engine import read_passwords
-from hub.errors import BadInput, LinkDown
+from hub.errors import BadInput, Conflict, LinkDown
 from hub.fire_weights import load_weights
 from hub.mqtt import Broker, parse_broker
 from hub.profiles import Profile, load_profiles
@@ -280,7 +280,7 @@ class Service:
             try:
                 if migrate:
                     await asyncio.to_thread(_upgrade, self._database)
-                    await sealing.reseal(self._database)
+                    await self._seal()
                 else:
                     await (await connect(self._database, "setup")).close()
                 return
@@ -294,6 +294,13 @@ class Service:
                     _log.error("service.database_away", reason=str(error))
                     away()
                 await asyncio.sleep(full_jitter(attempt, 0.25, 2.0, random.random()))
+
+    async def _seal(self) -> None:
+        """Channels' settings that stand plain, or under an older key. What cannot be written now is read as it stands, and written at another start."""
+        try:
+            await sealing.reseal(self._database)
+        except (Conflict, BadInput) as error:
+            _log.error("channels.plain", reason=str(error))
 
     async def _owned(self) -> Sequence[int]:
         conn = await connect(self._database, "setup")
