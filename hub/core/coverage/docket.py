@@ -43,9 +43,9 @@ PRESSING: Micros = 3 * SECOND
 FINISH: Micros = 90 * SECOND
 """Within so much time everything that waits is to be judged, rests included: half of `hub.core.coverage.ledger.STALE_AFTER`."""
 LONGEST_REST: Micros = SECOND
-MOST_REST, LEAST_REST, LEAST_PRESSED = 3.0, 1.0, 0.5
-"""Rests as shares of the work before them: with little to do, with much, and where greens are at stake. The database works while a watch does, so
-it takes at most half of a core with its backend, two thirds where greens are at stake, a quarter where there is time."""
+MOST_REST, LEAST_REST = 3.0, 0.5
+"""Rests as shares of the work before them: where there is time, and where there is none. The database works while a watch does, so it takes with its
+backend a quarter of a core where there is time, two thirds at the most."""
 
 
 class Case(NamedTuple):
@@ -186,7 +186,7 @@ class Docket:
         ):  # else haste would not help them, and take the room of others
             shares.append(max(LEAST_REST, PRESSING / (changed * cost) - 1))
         if takes:
-            shares.append(max(LEAST_PRESSED, PRESSING / (takes * cost) - 1))
+            shares.append(max(LEAST_REST, PRESSING / (takes * cost) - 1))
         return min(LONGEST_REST, int(worked * min(shares)))
 
     def _advance(self, at: Micros) -> None:
