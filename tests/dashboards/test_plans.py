@@ -64,3 +64,26 @@ def test_no_query_of_a_county_looks_anew_for_each_row_of_its_neighbours(
                 plan = row[0] if isinstance(row[0], list) else json.loads(str(row[0]))
                 touched = plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
                 assert touched <= MOST, (where, chosen, touched)
+
+
+def test_the_planners_estimates_do_not_tell_how_much_another_county_has(neighbour: None, readers: Readers) -> None:
+    told = []
+    with readers.connect(MINE) as conn:
+        views = [
+            str(row[0])
+            for row in conn.execute(
+                "select table_name from information_schema.columns where table_schema = 'dash' and column_name = 'division'"
+            )
+        ]
+        assert len(views) > 10
+        for view in views:
+            guesses = set()
+            for division in (OTHER, "999999"):
+                query = f"explain (format json) select * from dash.{view} where division = '{division}'"
+                row = conn.execute(query.encode()).fetchone()
+                assert row is not None
+                assert isinstance(row[0], list)
+                guesses.add(row[0][0]["Plan"]["Plan Rows"])
+            if len(guesses) > 1:
+                told.append((view, guesses))
+    assert [view for view, _ in told] == []
