@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,15 +165,13 @@ def _administer(url: str, *statements: sql.SQL | sql.Composed) -> None:
 
 
 class Databases:
-    """Databases that were made once, and copies of them. The next copy is made, and one that is done with is dropped, aside: while tests wait."""
+    """Databases that were made once, and copies of them. Nothing is made or dropped while a test runs: a transaction of another database, too,
+    holds back what followers of the feed are told."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._numbers = itertools.count(1)
         self._templates: list[str] = []
-        self._aside = ThreadPoolExecutor(1, "databases")
-        self._ahead: dict[str, Future[str]] = {}
-        self._dropped: list[Future[None]] = []
 
     def template(self, fill: Callable[[str], object], like: str = "template0") -> str:
         """The name of a database that `fill`, given its URL, made of another one; nobody connects to it any more."""
@@ -194,29 +191,18 @@ class Databases:
 
     def copy(self, template: str) -> str:
         """The URL of one more copy."""
-        ready = self._ahead.pop(template, None) or self._aside.submit(self._create, template)
-        url = ready.result()
-        self._ahead[template] = self._aside.submit(self._create, template)
-        return url
-
-    def drop(self, url: str) -> None:
-        """This copy is done with."""
-        self._dropped.append(self._aside.submit(self._drop, urlsplit(url).path[1:]))
-
-    def close(self) -> None:
-        """Drop what was made ahead, and say what could not be dropped."""
-        for one in self._ahead.values():
-            self.drop(one.result())
-        for name in self._templates:
-            self._dropped.append(self._aside.submit(self._drop, name))
-        self._aside.shutdown()
-        for done in self._dropped:
-            done.result()
-
-    def _create(self, template: str) -> str:
         name = f"test_{os.getpid()}_{next(self._numbers)}"
         self._copy(name, template)
         return with_database(self._url, name)
+
+    def drop(self, url: str) -> None:
+        """This copy is done with."""
+        self._drop(urlsplit(url).path[1:])
+
+    def close(self) -> None:
+        """The templates are done with."""
+        for name in self._templates:
+            self._drop(name)
 
     def _copy(self, name: str, template: str) -> None:
         command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
