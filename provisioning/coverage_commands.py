@@ -22,7 +22,7 @@ def show_coverage(
             page = hub.get("/coverage", limit=1)
             document = {
                 "items": rows,
-                **{name: page[name] for name in ("figures", "register_entries", "not_connected")},
+                **{name: page[name] for name in ("figures", "register_entries", "not_connected", "discrepancies")},
             }
         else:
             document = hub.get(f"/coverage/{institution}", at=at, known_at=known_at)
@@ -126,7 +126,18 @@ def _register(document: Mapping[str, Any]) -> None:
 def _named(row: Mapping[str, Any]) -> str:
     if row["institution"] is None:
         return f"未接入 not connected\n{row['filing_number']}"
-    return str(row["institution"]) + ("" if row["registered"] else "\n不在名册 not registered")
+    return str(row["institution"]) + ("" if row["registered"] else "\n不在名册 not registered") + _differs(row)
+
+
+def _differs(row: Mapping[str, Any]) -> str:
+    """Where register and institution say different things: what is counted is the register's division."""
+    if row["discrepancy"] is None:
+        return ""
+    said = {
+        who: " ".join(row["discrepancy"][f"{who}_{name}"] for name in ("division", "type"))
+        for who in ("register", "institution")
+    }
+    return f"\n名册 register {said['register']} ≠ 机构 institution {said['institution']}"
 
 
 def _subject(document: Mapping[str, Any]) -> None:
@@ -135,7 +146,7 @@ def _subject(document: Mapping[str, Any]) -> None:
     show.pairs(
         [
             ("机构 Institution", f"{document['subject']} {document['title']['zh']} {document['title']['en']}"),
-            ("备案号 Filing number", document["filing_number"] or "不在名册 not registered"),
+            ("备案号 Filing number", (document["filing_number"] or "不在名册 not registered") + _differs(document)),
             *((title, document["verdicts"][basis]) for basis, title in _BASES.items()),
             ("判定时间 Checked", checked),
         ]

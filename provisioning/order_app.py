@@ -257,6 +257,9 @@ Place = Annotated[str, typer.Option("--division", help="Whose ledger.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Where to write it; anxin-DIVISION-PERIOD.FORMAT if left out.")
 ]
+KnownAt = Annotated[
+    str | None, typer.Option("--known-at", help="RFC 3339: as it was known then; what is known now if left out.")
+]
 Format = Annotated[str, typer.Option("--format", help="xlsx, pdf or json; of a year xlsx or csv.")]
 
 
@@ -266,9 +269,7 @@ def ledger_month(
     month: Annotated[str, typer.Argument(help="Like 2026-10.")],
     division: Place,
     format: Format = "xlsx",
-    known_at: Annotated[
-        str | None, typer.Option("--known-at", help="RFC 3339: as it was known then; what is known now if left out.")
-    ] = None,
+    known_at: KnownAt = None,
     output: Output = None,
 ) -> None:
     """月度台账 Write the ledger of a division and month. The same month as known at the same time is the same file."""
@@ -282,11 +283,12 @@ def ledger_year(
     year: Annotated[int, typer.Argument(help="Like 2026.")],
     division: Place,
     format: Format = "xlsx",
+    known_at: KnownAt = None,
     output: Output = None,
 ) -> None:
-    """年度考核 Write the figures of each month of a year, of a division and of what is below it."""
+    """年度考核 Write the figures at the end of each month of a year, of a division and of what is below it: what its monthly ledgers sum up."""
     path = f"/ledgers/{division}/years/{year}.{format}"
-    _write(context, path, output or Path(f"anxin-{division}-{year}.{format}"))
+    _write(context, path, output or Path(f"anxin-{division}-{year}.{format}"), known_at=known_at)
 
 
 def _write(context: typer.Context, path: str, output: Path, **parameters: str | None) -> None:

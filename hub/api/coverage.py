@@ -60,6 +60,15 @@ class Verdicts(BaseModel):
     recommendation: VerdictName
 
 
+class Discrepancy(BaseModel):
+    """Where register and institution say different things. Figures count by the register's division; rules are judged by the institution's type."""
+
+    register_division: str
+    institution_division: str
+    register_type: str
+    institution_type: str
+
+
 class CoverageRow(BaseModel):
     """One institution, or one entry of the register that is not connected."""
 
@@ -68,8 +77,12 @@ class CoverageRow(BaseModel):
     filing_number: str | None = Field(description="null where it is not on the register: then it is in no figure")
     registered: bool
     connected: bool
-    division: str
+    counted: bool = Field(
+        description="false: in none of the figures here, since it is on no register, or stands on it outside of what was asked or of your scope"
+    )
+    division: str = Field(description="the register's, where it is on the register")
     type: str
+    discrepancy: Discrepancy | None = Field(description="null where the register says what the institution says")
     title: Name
     verdict: VerdictName = Field(description="of its obligations; of its target where no obligation applies")
     verdicts: Verdicts
@@ -84,6 +97,9 @@ class CoveragePage(pages.Page[CoverageRow]):
     figures: Figures
     register_entries: int
     not_connected: int
+    discrepancies: int = Field(
+        description="rows, on all pages, of which the register says something else than the institution"
+    )
 
 
 class DeviceEvidence(BaseModel):
@@ -165,8 +181,9 @@ class SubjectCoverage(BaseModel):
     institution: str | None
     filing_number: str | None
     registered: bool = Field(description="false where it is not on the register: then it is in no figure")
-    division: str
+    division: str = Field(description="the register's, where it is on the register")
     type: str
+    discrepancy: Discrepancy | None = Field(None, description="null where the register says what the institution says")
     title: Name
     at: Moment
     known_at: Moment | None = Field(None, description="as known at this time; null: as known now")
@@ -202,13 +219,14 @@ async def list_coverage(
     placed = sorted(map(_place, standings), key=_key)
     rest = [one for one in placed if after is None or _key(one) > after]
     page = pages.page(rest[: limit + 1], limit, lambda one: _row(one, fresh_since), _key)
-    registered = [one for one in placed if one.standing.filing_number is not None]
+    registered = [one for one in placed if one.standing.counted]
     return CoveragePage(
         items=page.items,
         next=page.next,
         figures=Figures(**{basis.value: _figure(registered, basis) for basis in Basis}),
         register_entries=len(registered),
         not_connected=sum(one.standing.institution is None for one in registered),
+        discrepancies=sum(_differs(one.standing) is not None for one in placed),
     )
 
 
@@ -247,6 +265,7 @@ async def show_coverage(
         registered=row["filing_number"] is not None,
         division=row["division"],
         type=row["type"],
+        discrepancy=_discrepancy(row["division"], row["own_division"], row["register_type"], row["type"]),
         title=Name(zh=row["title_zh"], en=row["title_en"]),
         at=asked[0] or now,
         known_at=known_at,
@@ -272,8 +291,7 @@ def at_and_known(
 
 
 def _place(standing: Standing) -> _Placed:
-    judged = standing.checked_at is not None
-    verdicts = _verdicts_of(((one.basis, one.verdict) for one in standing.counts), judged=judged)
+    verdicts = _verdicts_of(((one.basis, one.verdict) for one in standing.counts), judged=bool(standing.counts))
     word = headline(verdicts)
     return _Placed(standing, verdicts, word, rank(standing.institution is not None, word))
 
@@ -311,14 +329,29 @@ def _row(one: _Placed, fresh_since: datetime) -> CoverageRow:
         filing_number=standing.filing_number,
         registered=standing.filing_number is not None,
         connected=standing.institution is not None,
+        counted=standing.counted,
         division=standing.division,
         type=standing.type,
+        discrepancy=_differs(standing),
         title=Name(zh=standing.title_zh, en=standing.title_en),
         verdict=one.headline.value,
         verdicts=_named(one.verdicts),
         findings={basis.value: counts_of(_findings_of([one], basis)) for basis in Basis},
         checked_at=standing.checked_at,
         stale=_is_stale(standing.checked_at, fresh_since),
+    )
+
+
+def _differs(one: Standing) -> Discrepancy | None:
+    return _discrepancy(one.division, one.own_division, one.register_type, one.type)
+
+
+def _discrepancy(division: str, own: str | None, register_type: str | None, type: str) -> Discrepancy | None:
+    """`own` is None where nothing is connected, `register_type` where it is on no register: then there is nothing to compare."""
+    if own is None or register_type is None or (division, register_type) == (own, type):
+        return None
+    return Discrepancy(
+        register_division=division, institution_division=own, register_type=register_type, institution_type=type
     )
 
 

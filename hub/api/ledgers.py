@@ -1,4 +1,4 @@
-"""The monthly ledger 月度台账 of a division, and the figures of a year. The same division, month and `known_at` give the same bytes."""
+"""The monthly ledger 月度台账 of a division, and the figures of a year. The same division, period and `known_at` give the same bytes."""
 
 import asyncio
 import json
@@ -17,12 +17,12 @@ from hub.api.problems import documented
 from hub.api.schemas import DivisionCode, GivenMoment
 from hub.core.coverage import month as core
 from hub.core.coverage.month_sheets import sheets, title
-from hub.core.coverage.rollup import figures
-from hub.core.coverage.year_sheets import Counted, year_sheet
+from hub.core.coverage.year_sheets import Year as Figures
+from hub.core.coverage.year_sheets import year_sheet
 from hub.core.rights import Principal
 from hub.errors import NotFound
 from hub.model import to_datetime, to_micros
-from hub.reports import csv, pdf, xlsx
+from hub.reports import csv, fonts, pdf, xlsx
 from hub.store import month as store
 from hub.store import rollup
 from hub.store.session import transaction
@@ -32,6 +32,9 @@ MonthName = Annotated[str, Path(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", descrip
 Year = Annotated[int, Path(ge=2000, le=2098)]
 MonthKind = Literal["xlsx", "pdf", "json"]
 YearKind = Literal["xlsx", "csv"]
+KnownAt = Annotated[
+    GivenMoment | None, Query(description="As it was known then; what was known a minute and a half ago when left out.")
+]
 MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
@@ -49,19 +52,18 @@ async def show_month(
     division: DivisionCode,
     month: MonthName,
     kind: MonthKind,
-    known_at: Annotated[
-        GivenMoment | None,
-        Query(description="As it was known then; what was known a minute and a half ago when left out."),
-    ] = None,
+    known_at: KnownAt = None,
 ) -> Response:
     """The ledger of a division: every entry of its register once, the figures, orders and waivers. It needs a scope over all of the division."""
     return await month_document(hub, who, division, month, kind, known_at)
 
 
 @router.get("/{division}/years/{year}.{kind}", response_class=Response)
-async def show_year(who: Reader, hub: Hub, division: DivisionCode, year: Year, kind: YearKind) -> Response:
-    """The figures of each month of a year, as they were last counted in it, of a division and what is directly below it."""
-    return await year_document(hub, who, division, year, kind)
+async def show_year(
+    who: Reader, hub: Hub, division: DivisionCode, year: Year, kind: YearKind, known_at: KnownAt = None
+) -> Response:
+    """The figures of each month of a year, at its end, of a division and what is directly below it: what the monthly ledgers as known then sum up."""
+    return await year_document(hub, who, division, year, kind, known_at)
 
 
 async def month_document(
@@ -83,32 +85,31 @@ def _month_bytes(drawn: core.Month, kind: str, hub: Services) -> bytes:
     if kind == "json":
         return json.dumps({**core.document(drawn), "sha256": core.digest(drawn)}, ensure_ascii=False).encode()
     if kind == "pdf":
-        return pdf.document(named, tables, core.digest(drawn), hub.settings.report_font)
+        return pdf.document(named, tables, core.digest(drawn), fonts.find(hub.settings.report_font))
     return xlsx.workbook(named, tables, to_datetime(drawn.known_at))
 
 
-async def year_document(hub: Services, who: Principal, division: str, year: int, kind: str) -> Response:
+async def year_document(
+    hub: Services, who: Principal, division: str, year: int, kind: str, known_at: datetime | None
+) -> Response:
     """What the route answers; the console calls it too."""
     _require(who, division)
+    known = None if known_at is None else to_micros(known_at)
     with _few():
         async with transaction(hub.pool) as conn:
             await store.begin(conn)
-            rows, happened = await store.year(conn, division, year)
-    counted = [
-        Counted(
-            **{name: row[name] for name in ("month", "day", "register", "connected", "waivers", "open_orders")},
-            taken_at=to_micros(row["taken_at"]),
-            code=row["place"],
-            title=row["title_zh"] or row["title_en"],
-            figures=figures(row["figures"]),
-        )
-        for row in rows
-    ]
-    sheet = year_sheet(year, counted, {(row["month"], row["place"], row["event"]): row["n"] for row in happened})
-    latest = max((row["taken_at"] for row in rows), default=hub.clock())
-    named = (f"{division} {year} 年度考核数据", f"{division} {year}: figures for the annual assessment")
-    made = csv.table(sheet) if kind == "csv" else await asyncio.to_thread(xlsx.workbook, named, [sheet], latest)
+            found = await store.year(conn, division, year, known, to_micros(hub.clock()))
+        made = await asyncio.to_thread(_year_bytes, found, year, kind)
     return _file(made, f"anxin-{division}-{year}.{kind}", kind)
+
+
+def _year_bytes(found: Figures, number: int, kind: str) -> bytes:
+    sheet, place = year_sheet(number, found), found.division
+    named = (
+        f"{place.title_zh} {place.code} {number} 年度考核数据",
+        f"{place.title_en}: figures of {number} for the annual assessment",
+    )
+    return csv.table(sheet) if kind == "csv" else xlsx.workbook(named, [sheet], to_datetime(found.known_at))
 
 
 def _require(who: Principal, division: str) -> None:

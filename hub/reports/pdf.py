@@ -1,7 +1,7 @@
 """A ledger as PDF (reportlab): A4 across, tables whose head is repeated on each page, the digest at the foot of each.
 
-Chinese is set in a TrueType font that is embedded (as much of it as is used). It is named by `ANXIN_REPORT_FONT`, and without one no PDF is made: a file
-that only names one of Adobe's Asian fonts is shown with empty cells where the reader has none, and nobody is told.
+Chinese is set in a TrueType font that is embedded (as much of it as is used): hub.reports.fonts finds it. Without one no PDF is made: a file that only
+names one of Adobe's Asian fonts is shown with empty cells where the reader has none, and nobody is told.
 """
 
 import io
@@ -21,6 +21,7 @@ from reportlab.platypus import LongTable, PageBreak, Paragraph, SimpleDocTemplat
 
 from hub.core.coverage.month_sheets import Cell, Sheet
 from hub.errors import BadInput
+from hub.reports.fonts import PACKAGE
 
 MOST_ROWS = 3000
 """of all tables together: a hundred pages; a larger ledger is taken as XLSX, or per division below"""
@@ -38,7 +39,10 @@ def document(title: tuple[str, str], sheets: Sequence[Sheet], digest: str, font:
         reason = f"a PDF has at most {MOST_ROWS} rows, this ledger has {rows}: take the XLSX, or a division below"
         raise BadInput(reason, "path/kind", code="ledger")
     if font is None:
-        reason = "no PDF without a Chinese font: the hub's ANXIN_REPORT_FONT names a TrueType file; the XLSX needs none"
+        reason = (
+            f"no PDF without a Chinese font: install the package {PACKAGE} where the hub runs, or let its ANXIN_REPORT_FONT name a TrueType"
+            " file; the XLSX needs none"
+        )
         raise BadInput(reason, "path/kind", code="ledger")
     name = _font(str(font))
     held = io.BytesIO()

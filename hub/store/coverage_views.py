@@ -25,7 +25,10 @@ class Count(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """A subject with its counts. `filing_number` is None where it is not on the register, `institution` where it is not connected."""
+    """A subject with its counts. `filing_number` is None where it is not on the register, `institution` where it is not connected.
+
+    `division` is the register's where it stands there, `own_division` the institution's; `counted`: it is in the figures of what was asked.
+    """
 
     subject: str
     filing_number: str | None
@@ -36,10 +39,15 @@ class Standing(NamedTuple):
     title_en: str
     checked_at: datetime | None
     counts: Sequence[Count]
+    own_division: str | None
+    register_type: str | None
+    counted: bool
 
 
 async def overview(conn: Connection, scope: Scope, *, division: str | None, fresh_since: datetime) -> list[Standing]:
-    """Every subject within the scope, by subject. A compliant finding not renewed since `fresh_since` counts as unknown."""
+    """Every subject within the scope, by subject. A compliant finding not renewed since `fresh_since` counts as unknown. `division`: what the register
+    has below it, and what says so of itself.
+    """
     asked = {"scope": Jsonb(scope.as_json()), "division": division, "fresh_since": fresh_since}
     return [
         Standing(**{**row, "counts": tuple(Count(Basis(b), Verdict(v), n) for b, v, n in row["counts"])})

@@ -4,7 +4,6 @@ been looked at (hub.store.rollup.sees_all).
 
 import asyncio
 from collections.abc import Mapping
-from datetime import date, timedelta
 from typing import Any
 
 from hub.core.coverage.month import (
@@ -19,6 +18,7 @@ from hub.core.coverage.month import (
     summary,
 )
 from hub.core.coverage.rollup import figures
+from hub.core.coverage.year_sheets import Counted, Year
 from hub.core.rights import EVERYTHING
 from hub.errors import BadInput, Conflict, NotFound
 from hub.model import SECOND, Micros, to_datetime, to_micros
@@ -43,17 +43,14 @@ async def draw_up(conn: Connection, division: str, month: str, known_at: Micros 
     that is too late, NotFound for an unknown division, Conflict where the figures of the entries are not those of the roll-up.
     """
     begins, ends = bounds(month)
-    latest = (now - SETTLED) // SECOND * SECOND
-    known = latest if known_at is None else known_at
-    if known > now - SETTLED:
-        raise BadInput("a ledger is of what was known a minute and a half ago or earlier", "known_at", code="ledger")
+    known = _known(known_at, now)
     at = min(ends, known)
     if at <= begins:
         raise BadInput("nothing was known of this month by then", "month", code="ledger")
-    place = await one_row(conn, _SQL["place"], {"division": division})
+    asked: dict[str, Any] = {"division": division, "at": to_datetime(at), "known_at": to_datetime(known)}
+    place = await one_row(conn, _SQL["place"], asked)
     if place is None:
         raise NotFound(f"no division {division}")
-    asked: dict[str, Any] = {"division": division, "at": to_datetime(at), "known_at": to_datetime(known)}
     asked |= {"begins": to_datetime(begins), "until": to_datetime(at)}
     entries = tuple(map(_entry, await all_rows(conn, _SQL["entries"], asked)))
     drawn = Month(
@@ -106,15 +103,48 @@ def _waiver(row: Row) -> WaiverLine:
     return WaiverLine(**{**row, "since": to_micros(row["since"]), "until": to_micros(row["until"])})
 
 
-async def year(conn: Connection, division: str, number: int) -> tuple[list[Row], list[Row]]:
-    """The last snapshot of each month of a year, of a division and what is directly below it; and what happened to orders in each month: month, place,
-    event, n. Raises NotFound.
+async def year(conn: Connection, division: str, number: int, known_at: Micros | None, now: Micros) -> Year:
+    """The figures of each month of a year, at its end or as far as it was known, of a division and what is directly below it: for a month what its ledger
+    sums up. Raises BadInput and NotFound as `draw_up`.
     """
-    if await one_row(conn, _SQL["place"], {"division": division}) is None:
+    known = _known(known_at, now)
+    if bounds(f"{number}-01")[0] >= known:
+        raise BadInput("nothing was known of this year by then", "year", code="ledger")
+    asked: dict[str, Any] = {"division": division, "known_at": to_datetime(known)}
+    place = await one_row(conn, _SQL["place"], asked)
+    if place is None:
         raise NotFound(f"no division {division}")
-    below = [row["code"] for row in await all_rows(conn, _SQL["below"], {"division": division})]
-    first, last = date(number, 1, 1), date(number + 1, 1, 1) - timedelta(days=1)
-    asked = {"places": [division, *below], "first": first, "last": last}
-    begins, ends = bounds(f"{number}-01")[0], bounds(f"{number + 1}-01")[0]
-    times = {"begins": to_datetime(begins), "ends": to_datetime(ends)}
-    return await all_rows(conn, _SQL["year"], asked), await all_rows(conn, _SQL["flows"], asked | times)
+    named = {row["code"]: _place(row) for row in (place, *await all_rows(conn, _SQL["below"], asked))}
+    counted: list[Counted] = []
+    happened: dict[tuple[str, str, str], int] = {}
+    for month in (f"{number}-{one:02}" for one in range(1, 13)):
+        begins, ends = bounds(month)
+        if begins >= known:
+            break
+        at = to_datetime(min(ends, known))
+        rows = await rollup.live(
+            conn, EVERYTHING, "division", list(named), now=at, within=division, at=at, known_at=asked["known_at"]
+        )
+        counted += [_counted(month, to_micros(at), named[row["place"]], row) for row in rows]
+        flows = asked | {"at": at, "begins": to_datetime(begins), "places": list(named)}
+        for row in await all_rows(conn, _SQL["flows"], flows):
+            happened[month, row["place"], row["event"]] = row["n"]
+    return Year(named[division], known, tuple(counted), happened)
+
+
+def _counted(month: str, at: Micros, place: Place, row: Row) -> Counted:
+    return Counted(
+        month=month,
+        at=at,
+        code=place.code,
+        title=place.title_zh or place.title_en,
+        figures=figures(row["figures"]),
+        **{name: row[name] for name in ("register", "connected", "waivers", "open_orders")},
+    )
+
+
+def _known(known_at: Micros | None, now: Micros) -> Micros:
+    """What is asked for, or what is settled now; raises BadInput for what is not settled yet."""
+    if known_at is not None and known_at > now - SETTLED:
+        raise BadInput("a ledger is of what was known a minute and a half ago or earlier", "known_at", code="ledger")
+    return (now - SETTLED) // SECOND * SECOND if known_at is None else known_at

@@ -14,6 +14,7 @@ from hub.core.rights import Permission
 from hub.core.rota import local_day
 from hub.errors import BadInput, NotFound
 from hub.model import to_micros
+from hub.reports import fonts
 from hub.store import audit, console, orders, rollup, waivers
 from hub.web.asking import Asked, said
 from hub.web.fields import IDENTIFIER, LINE, choice, moment, needed, text
@@ -190,7 +191,8 @@ async def show_ledgers(ask: Asked) -> Response:
         division=division,
         months=months,
         years=(today.year, today.year - 1),
-        pdf=ask.hub.settings.report_font is not None,
+        pdf=fonts.find(ask.hub.settings.report_font) is not None,
+        font_package=fonts.PACKAGE,
     )
 
 
@@ -201,7 +203,7 @@ async def take_ledger(ask: Asked) -> Response:
     if not (division.isascii() and division.isdigit() and 2 <= len(division) <= 12):
         raise NotFound("no such division")
     if len(period) == 4 and period.isascii() and period.isdigit() and kind != "pdf" and 2000 <= int(period) <= 2098:
-        return await ledgers.year_document(ask.hub, ask.who, division, int(period), kind)
+        return await ledgers.year_document(ask.hub, ask.who, division, int(period), kind, None)
     if kind == "csv":
         raise BadInput("a month is taken as xlsx or pdf", "kind", code="ledger")
     bounds(period)

@@ -120,6 +120,59 @@ async def test_an_institution_that_is_not_on_the_register_is_shown_but_in_no_fig
     assert page["figures"]["obligation"]["institutions"]["compliant"] == 0
 
 
+async def test_what_register_and_institution_say_differently_is_shown_and_counted_once_in_the_registers_division(
+    fresh_database: str, register: Register
+) -> None:
+    for code, parent in (("140403", "1404"), ("140404", "1404")):
+        register.do("insert into division values (%s, %s, '县', 'County')", code, parent)
+    register.do("update institution set division = '140403' where id = 'sun'")
+    register.do("update register_entry set division = '140404', type = 'private' where filing_number = 'CZ-1'")
+    await judge(fresh_database, T0)
+    register.do(
+        "insert into work_order (institution, rule, basis, module, citation, sentence_zh, sentence_en, violation_since, days_to_remedy, state, drafted_at, issued_at, issued_by, owner)"
+        ' select key, \'r\', \'obligation\', \'video\', \'{"title_zh": "规", "title_en": "R", "document": "d", "number": "1", "clause": "1"}\', \'句\', \'S\', now(), 30, \'issued\', now(), now(), \'p\', \'140403\' from institution'
+    )
+    wholes: dict[str, Any] = {}
+    for code, scope in (
+        ("140403", EVERYTHING), ("140404", EVERYTHING), ("1404", EVERYTHING), ("140403", Scope(divisions=("140403",))),
+        ("140404", Scope(divisions=("140404",))), ("140404", Scope(institutions=("sun",))), ("140403", Scope(institutions=("sun",))),
+    ):  # fmt: skip
+        async with asking(fresh_database, scope=scope) as client:
+            page = await get(client, f"/coverage?division={code}")
+            rolled = (await client.get(f"/rollup/divisions/{code}")).json()
+            fire = await get(client, f"/fire-risk?division={code}")
+            orders = await get(client, f"/orders?division={code}")
+        rows = {row["subject"]: row for row in page["items"]}
+        counted = {name for name, row in rows.items() if row["counted"]}
+        place = rolled.get("place")
+        assert page["register_entries"] == len(counted)
+        # whoever is over one institution alone is not shown a division in which it does not say to stand
+        assert scope.institutions or len(counted) == (place["register_entries"] if place else 0), (code, scope)
+        if place:
+            for basis in ("obligation", "target", "recommendation"):
+                ours, theirs = page["figures"][basis], place[basis]["all"]
+                assert ours["institutions"]["rate"] == theirs["institutions"]["rate"], (code, scope, basis)
+                assert ours["findings"] == theirs["findings"]
+            assert place["connected"] == page["register_entries"] - page["not_connected"]
+            assert place["open_orders"] == len(orders["items"]) or not scope.everything
+        assert ("sun" in counted) == (code != "140403")
+        assert ("sun" in {row["subject"] for row in fire["items"]}) == (
+            code != "140403" and scope != Scope(divisions=("140404",))
+        )
+        if "sun" in rows:
+            assert rows["sun"]["division"] == "140404"
+            assert page["discrepancies"] == 1
+            assert rows["sun"]["discrepancy"] == {
+                "register_division": "140404", "institution_division": "140403",
+                "register_type": "private", "institution_type": "community_point",
+            }  # fmt: skip
+        wholes[f"{code} {scope.divisions}"] = rows
+    assert "sun" in wholes["140403 ('140403',)"], "whose own it says to be sees it, and that it is counted elsewhere"
+    async with asking(fresh_database) as client:
+        one = await get(client, "/coverage/sun")
+    assert (one["division"], one["discrepancy"]["institution_division"]) == ("140404", "140403")
+
+
 async def test_pages_follow_each_other_without_a_hole(fresh_database: str, register: Register) -> None:
     for n in range(4):
         register.institution(f"more-{n}")

@@ -100,7 +100,9 @@ async def world(fresh_database: str, register: Register) -> AsyncIterator[World]
     await conn.execute("update token set kind = 'service' where name = 'machine'")
     await conn.close()
     made = World(fresh_database, register, tokens)
-    settings = Settings.model_validate({"database_url": fresh_database, "mqtt_url": "mqtt://127.0.0.1"})
+    settings = Settings.model_validate(
+        {"database_url": fresh_database, "mqtt_url": "mqtt://127.0.0.1", "report_font": "/no/such.ttf"}
+    )
     async with open_pool(fresh_database, 3) as pool:
         made.app = create_app(settings, pool, PROFILES, PACKS, clock=lambda: to_datetime(made.now))
         yield made
@@ -280,7 +282,7 @@ async def test_figures_and_ledgers_are_for_whoever_sees_all_of_a_division(world:
         ("city", "/rollup/groups/none", 404),
         ("keeper", f"/ledgers/1404/months/{month}.json", 404),
         ("county", f"/ledgers/1404/months/{month}.xlsx", 404),
-        ("city", f"/ledgers/1404/months/{month}.pdf", 422),  # this hub names no font
+        ("city", f"/ledgers/1404/months/{month}.pdf", 422),  # the font that this hub names is not there
         ("city", "/ledgers/1404/months/2026-13.xlsx", 422),
         ("city", "/ledgers/1404/months/2199-01.xlsx", 422),
         ("county", "/ledgers/1404/years/2026.csv", 404),

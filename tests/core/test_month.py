@@ -28,7 +28,7 @@ from hub.core.coverage.rules import Basis, Verdict
 from hub.engine.browser import Browser
 from hub.errors import BadInput
 from hub.model import SECOND, Micros, to_datetime
-from hub.reports import pdf, xlsx
+from hub.reports import fonts, pdf, xlsx
 
 AT: Micros = 1_793_462_400 * SECOND  # 2026-11-01 00:00 +08:00
 CITY = Place("1404", "长治市", "Changzhi")
@@ -188,8 +188,23 @@ def test_a_pdf_without_a_font_or_with_too_many_rows_is_refused_with_what_to_do(f
     many = Sheet(("表", "Table"), [("列", "Column")], [["x"]] * (pdf.MOST_ROWS + 1), [10])
     with pytest.raises(BadInput, match="take the XLSX"):
         pdf.document(title(MONTH), [many], digest(MONTH), font)
-    with pytest.raises(BadInput, match="ANXIN_REPORT_FONT"):
+    with pytest.raises(BadInput, match=r"install the package fonts-wqy-microhei .* ANXIN_REPORT_FONT"):
         pdf.document(title(MONTH), sheets(MONTH), digest(MONTH), None)
+
+
+def test_a_font_of_the_systems_packages_is_found_without_being_named(font: Path, tmp_path: Path) -> None:
+    assert fonts.find(None, [tmp_path, font.parents[2]]) == font
+    assert fonts.find(None, [tmp_path, tmp_path / "absent"]) is None
+    assert fonts.find(Path("/named"), [font.parents[2]]) == Path("/named"), "what is named is taken, or its error told"
+    own = tmp_path / "deep" / "er"
+    own.mkdir(parents=True)
+    (own / "wqy-zenhei.ttc").touch()
+    (own / "wqy-microhei.ttc").touch()
+    assert fonts.find(None, [tmp_path, font.parents[2]]) == own / "wqy-microhei.ttc", "the user's own goes first"
+    assert fonts.folders({"HOME": "/h", "XDG_DATA_DIRS": "/a:relative:/b"}) == [
+        Path("/h/.local/share/fonts"), Path("/a/fonts"), Path("/b/fonts"), Path("/h/.fonts"),
+    ]  # fmt: skip
+    assert Path("/usr/share/fonts") in fonts.folders({}), "a service without a home finds what Debian installs"
 
 
 def test_a_font_that_is_none_is_named_by_its_setting(tmp_path: Path) -> None:

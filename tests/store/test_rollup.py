@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from hub.core.coverage.judge import worst
-from hub.core.coverage.month import Month, bounds, digest, summary
-from hub.core.coverage.rollup import Figure, figures, tally
+from hub.core.coverage.month import COLUMNS, Month, bounds, digest, summary
+from hub.core.coverage.rollup import EMPTY, Figure, figures, tally
 from hub.core.coverage.rules import Basis, Verdict
 from hub.core.rights import EVERYTHING, Scope
 from hub.errors import BadInput, NotFound
@@ -187,6 +187,26 @@ async def draw(city: City, known_at: Micros | None = None, month: str = MONTH, d
         return await ledgers.draw_up(conn, "1404", month, known_at, now)
 
 
+async def the_year_says_of_the_month_what_its_ledger_says(city: City, drawn: Month, days: int = 0) -> None:
+    """Whatever a snapshot of the day said."""
+    now = to_micros(datetime.now(UTC) + timedelta(days=days, minutes=5))
+    async with await connect(city.url, "test") as conn:
+        await ledgers.begin(conn)
+        found = await ledgers.year(conn, "1404", int(MONTH[:4]), drawn.known_at, now)
+    assert found.known_at == drawn.known_at
+    counted = {one.code: one for one in found.months if one.month == MONTH}
+    for line in summary(drawn):
+        one = counted[line.place.code]
+        assert (one.at, one.title) == (drawn.at, line.place.title_zh)
+        assert (one.register, one.connected, one.waivers, one.open_orders) == (
+            line.register, line.connected, line.waivers, line.open_orders,
+        )  # fmt: skip
+        for column, figure in zip(COLUMNS, line.figures, strict=True):
+            counted_so = one.figures.get(column, EMPTY)
+            assert counted_so.institutions.rate == figure.institutions.rate
+            assert counted_so.findings == figure.findings
+
+
 async def test_a_ledger_has_every_entry_once_and_is_the_same_for_the_same_month_and_knowledge(city: City) -> None:
     city.conn.execute("update coverage_check set checked_at = now() where checked_at is not null")
     first = await draw(city)
@@ -196,6 +216,30 @@ async def test_a_ledger_has_every_entry_once_and_is_the_same_for_the_same_month_
     assert [line.place.code for line in summary(first)] == ["1404", "140403", "140404"]
     assert summary(first)[0].register == 24
     known = first.known_at
+    await the_year_says_of_the_month_what_its_ledger_says(city, first)
+
+    # at noon of its last day a verdict turned, as becomes known only now; a division and an institution are called otherwise from now on
+    noon = to_datetime(ENDS) - timedelta(hours=12)
+    city.conn.execute(
+        "with ended as (update finding set known_to = now() + interval '6 h', ended_by = 1 where subject = 'home-02' and rule = 'target-panic-0' returning *)"
+        " insert into finding (subject, institution, rule, basis, module, verdict, reason, statement, true_from, true_to, verdict_since, known_from)"
+        " select subject, institution, rule, basis, module, verdict, 'judged', statement, true_from, %(noon)s, true_from, known_to from ended"
+        " union all select subject, institution, rule, basis, module, case verdict when 'waived' then 'non_compliant' else 'waived' end, 'judged', statement,"
+        " %(noon)s, null::timestamptz, %(noon)s, known_to from ended",
+        {"noon": noon},
+    )
+    city.conn.execute("update division set title_zh = '另名', title_en = 'Renamed' where code in ('1404', '140403')")
+    city.conn.execute(
+        "update division_name set since = since + interval '6 h' where title_zh = '另名'"
+    )  # as what is known of the verdict
+    city.conn.execute("update institution set title_zh = '另名'")
+    assert digest(await draw(city, known)) == digest(first)
+    turned = await draw(city, days=1)
+    assert (turned.division.title_zh, digest(turned) == digest(first)) == ("另名", False)
+    before, after = (one.entries[2].findings["target/panic"] for one in (first, turned))
+    assert before != after, "what held after noon is what the end of the month says"
+    assert after[1] + after[3] > 0
+    await the_year_says_of_the_month_what_its_ledger_says(city, turned, days=1)
 
     # what is found out later about that month, an entry that goes, an institution that closes, and a day on which nobody looks
     city.conn.execute(

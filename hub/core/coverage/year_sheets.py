@@ -1,12 +1,11 @@
-"""The figures of a year for the annual assessment, as a table: each month of a division and of what is below it, as it was last counted in it. Pure."""
+"""The figures of a year for the annual assessment, as a table: each month of a division and of what is below it, as its ledger has them. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import NamedTuple
 
-from hub.core.coverage.month import COLUMNS
+from hub.core.coverage.month import COLUMNS, Place
 from hub.core.coverage.month_sheets import FIGURES, Cell, Sheet, guarded, moment
-from hub.core.coverage.rollup import EMPTY, Figure
+from hub.core.coverage.rollup import CONNECTED_TARGET, EMPTY, Figure
 from hub.core.coverage.rules import Basis
 from hub.model import Micros
 
@@ -20,11 +19,10 @@ EVENTS = (
 
 
 class Counted(NamedTuple):
-    """A place as it was counted last in a month: on which day and when, and the figures by basis and module."""
+    """A place at the end of a month, or as late as was known: its figures by basis and module."""
 
     month: str
-    day: date
-    taken_at: Micros
+    at: Micros
     code: str
     title: str
     register: int
@@ -34,21 +32,31 @@ class Counted(NamedTuple):
     figures: Mapping[tuple[Basis, str], Figure]
 
 
-def year_sheet(year: int, rows: Sequence[Counted], flows: Mapping[tuple[str, str, str], int]) -> Sheet:
-    """One row for each place and month in which it was counted; `flows`: how often what happened to orders, by (month, place, event)."""
+class Year(NamedTuple):
+    """What is known at `known_at` of each month of a year; `happened`: how often what happened to orders, by (month, place, event)."""
+
+    division: Place
+    known_at: Micros
+    months: Sequence[Counted]
+    happened: Mapping[tuple[str, str, str], int]
+
+
+def year_sheet(number: int, year: Year) -> Sheet:
+    """One row for each place and month of which anything is known."""
     headings = [
         *(("月份", "Month"), ("行政区划", "Division"), ("名称", "Name"), ("名册", "Register"), ("已接入", "Connected")),
         ("接入率", "Rate"),
+        ("接入率目标", "Connected target"),
         *((f"{FIGURES[figure][0]}率", FIGURES[figure][1]) for figure in COLUMNS),
         *(("未知率", "Unknown"), ("豁免", "Waivers"), ("未结整改", "Open orders")),
         *((zh, en) for _, zh, en in EVENTS),
-        *(("统计日", "Day"), ("统计时间", "Counted at")),
+        *(("时点", "As of"), ("知悉时点", "Known at")),
     ]
-    found = [_row(one, flows) for one in sorted(rows, key=lambda one: (one.code, one.month))]
-    return Sheet((f"{year} 年度", f"{year}"), headings, found, (9, 12, 22, *([9] * (len(headings) - 5)), 11, 17))
+    found = [_row(one, year) for one in sorted(year.months, key=lambda one: (one.code, one.month))]
+    return Sheet((f"{number} 年度", f"{number}"), headings, found, (9, 12, 22, *([9] * (len(headings) - 5)), 17, 17))
 
 
-def _row(one: Counted, flows: Mapping[tuple[str, str, str], int]) -> list[Cell]:
+def _row(one: Counted, year: Year) -> list[Cell]:
     figures = [one.figures.get(column, EMPTY) for column in COLUMNS]
     return [
         one.month,
@@ -57,11 +65,12 @@ def _row(one: Counted, flows: Mapping[tuple[str, str, str], int]) -> list[Cell]:
         one.register,
         one.connected,
         one.connected / one.register if one.register else None,
+        CONNECTED_TARGET,
         *(figure.institutions.rate for figure in figures),
         figures[0].unknown_rate,
         one.waivers,
         one.open_orders,
-        *(flows.get((one.month, one.code, event), 0) for event, _, _ in EVENTS),
-        one.day.isoformat(),
-        moment(one.taken_at),
+        *(year.happened.get((one.month, one.code, event), 0) for event, _, _ in EVENTS),
+        moment(one.at),
+        moment(year.known_at),
     ]

@@ -44,22 +44,24 @@ order by r.filing_number
 -- what the API reads -----------------------------------------------------------------------------------------------
 
 -- name: overview
--- The register within the scope, and institutions that are not on it; their findings with every green that nobody renewed, or that stands on a zone
--- plan that nobody signed, as unknown.
-with place as (
+-- The register within the scope, and institutions that are not on it or stand on it elsewhere (not `counted`); their findings with every green that
+-- nobody renewed, or that stands on a zone plan that nobody signed, as unknown. What is counted is what the roll-up counts.
+with counted as materialized (
+    select p.filing_number from coverage_places(null, null, %(division)s, %(scope)s::jsonb) p
+), mine as materialized (
+    select i.* from institutions_in_scope(%(scope)s::jsonb) i
+    where i.retired_at is null and i.partition >= 0 and (%(division)s::text is null or starts_with(i.division, %(division)s))
+), place as (
     select r.filing_number, i.key, i.id::text as institution, coalesce(i.id::text, 'register:' || r.filing_number) as subject,
-           coalesce(i.division, r.division) as division, coalesce(i.type, r.type) as type,
-           coalesce(i.title_zh, r.title_zh) as title_zh, coalesce(i.title_en, r.title_en) as title_en
+           r.division, coalesce(i.type, r.type) as type, coalesce(i.title_zh, r.title_zh) as title_zh, coalesce(i.title_en, r.title_en) as title_en,
+           i.division as own_division, r.type as register_type, r.filing_number in (select c.filing_number from counted c) as counted
     from register_entry r left join institution i on i.key = r.institution and i.retired_at is null
     where r.removed_at is null
-      and ((%(scope)s::jsonb ->> 'everything')::boolean
-           or exists (select from jsonb_array_elements_text(%(scope)s::jsonb -> 'divisions') as p(prefix)
-                      where starts_with(coalesce(i.division, r.division), p.prefix))
-           or i.key in (select s.key from institutions_in_scope(%(scope)s::jsonb) s))
+      and (r.filing_number in (select c.filing_number from counted c) or i.key in (select m.key from mine m))
     union all
-    select null, i.key, i.id::text, i.id::text, i.division, i.type, i.title_zh, i.title_en
-    from institutions_in_scope(%(scope)s::jsonb) i
-    where i.retired_at is null and i.partition >= 0 and not exists (select from register_entry r where r.institution = i.key and r.removed_at is null)
+    select null, m.key, m.id::text, m.id::text, m.division, m.type, m.title_zh, m.title_en, m.division, null, false
+    from mine m
+    where not exists (select from register_entry r where r.institution = m.key and r.removed_at is null)
 ), judged as (
     select p.*, c.checked_at,
            coalesce((select jsonb_agg(jsonb_build_array(t.basis, t.verdict, t.n))
@@ -70,22 +72,23 @@ with place as (
                                   count(*) as n
                            from finding f where f.subject = p.subject and f.known_to is null and f.true_to is null group by 1, 2) t), '[]') as counts
     from place p left join coverage_checked c on c.subject = p.subject
-    where %(division)s::text is null or starts_with(p.division, %(division)s)
 )
-select subject, filing_number, institution, division, type, title_zh, title_en, checked_at, counts
+select subject, filing_number, institution, division, type, title_zh, title_en, checked_at, counts, own_division, register_type, counted
 from judged order by subject
 
 -- name: subject
 -- one subject within the scope, retired or not: its past is still there
-select subject, filing_number, institution, division, type, title_zh, title_en, checked_at
+select subject, filing_number, institution, division, type, title_zh, title_en, checked_at, own_division, register_type
 from (
-    select i.id::text as subject, r.filing_number, i.id::text as institution, i.division, i.type, i.title_zh, i.title_en, c.checked_at
+    select i.id::text as subject, r.filing_number, i.id::text as institution, coalesce(r.division, i.division) as division, i.type,
+           i.title_zh, i.title_en, c.checked_at, i.division as own_division, r.type as register_type
     from institutions_in_scope(%(scope)s::jsonb) i
     left join register_entry r on r.institution = i.key and r.removed_at is null
     left join coverage_checked c on c.subject = i.id::text
     where i.id::text = %(subject)s and i.partition >= 0
     union all
-    select 'register:' || r.filing_number, r.filing_number, i.id::text, r.division, r.type, r.title_zh, r.title_en, c.checked_at
+    select 'register:' || r.filing_number, r.filing_number, i.id::text, r.division, r.type, r.title_zh, r.title_en, c.checked_at,
+           null, null
     from register_entry r
     left join institution i on i.key = r.institution and i.retired_at is null
     left join coverage_checked c on c.subject = 'register:' || r.filing_number

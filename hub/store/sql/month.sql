@@ -8,10 +8,11 @@ set transaction isolation level repeatable read
 set local statement_timeout = '60s'
 
 -- name: place
-select code, title_zh, title_en from division where code = %(division)s
+-- under the name that was known
+select d.code, d.title_zh, d.title_en from divisions_named(%(known_at)s) d where d.code = %(division)s
 
 -- name: below
-select code, title_zh, title_en from division where parent = %(division)s order by code
+select d.code, d.title_zh, d.title_en from divisions_named(%(known_at)s) d where d.parent = %(division)s order by d.code
 
 -- name: entries
 with entry as materialized (select * from coverage_places(%(at)s, %(known_at)s, %(division)s, null)),
@@ -36,12 +37,12 @@ order by r.filing_number
 
 -- name: orders
 -- open at the end, or ended since the month began; never a draft
-select o.id::text as id, e.filing_number, i.title_zh, i.title_en, o.rule, o.citation ->> 'title_zh' as rule_zh, o.citation ->> 'title_en' as rule_en,
+select o.id::text as id, e.filing_number, r.title_zh, r.title_en, o.rule, o.citation ->> 'title_zh' as rule_zh, o.citation ->> 'title_en' as rule_en,
        concat_ws(' ', nullif(o.citation ->> 'document', ''), nullif(o.citation ->> 'number', ''), nullif(o.citation ->> 'clause', '')) as clause,
        s.state, g.at as issued_at, g.at + make_interval(days => o.days_to_remedy) as due_at,
        case when s.state in ('closed', 'withdrawn') then s.at end as ended_at, coalesce(s.raised_to, '') as raised_to
 from coverage_places(%(at)s, %(known_at)s, %(division)s, null) e
-join institution i on i.key = e.institution
+join register_as_of(%(at)s, %(known_at)s) r on r.filing_number = e.filing_number
 join work_order o on o.institution = e.institution and o.drafted_at <= %(until)s
 join lateral (select s.state, s.at, s.raised_to from work_order_step s where s.work_order = o.id and s.at <= %(until)s order by s.n desc limit 1) s on true
 join lateral (select g.at from work_order_step g
@@ -50,29 +51,21 @@ where s.state not in ('closed', 'withdrawn') or s.at >= %(begins)s
 order by o.id
 
 -- name: waivers
-select w.id::text as id, e.filing_number, i.title_zh, i.title_en, w.rule, w.title_zh as rule_zh, w.title_en as rule_en, w.ground, w.document, w.approver,
+select w.id::text as id, e.filing_number, r.title_zh, r.title_en, w.rule, w.title_zh as rule_zh, w.title_en as rule_en, w.ground, w.document, w.approver,
        w.since, case when w.ended_at <= %(until)s then least(w.ended_at, w.expires_at) else w.expires_at end as until
 from coverage_places(%(at)s, %(known_at)s, %(division)s, null) e
-join institution i on i.key = e.institution
+join register_as_of(%(at)s, %(known_at)s) r on r.filing_number = e.filing_number
 join waiver w on w.institution = e.institution
 where w.granted_at <= %(known_at)s and w.since < %(at)s and w.expires_at > %(begins)s
   and (w.ended_at is null or w.ended_at > %(known_at)s or w.ended_at > %(begins)s)
 order by w.id
 
--- name: year
--- the last snapshot of each month
-select distinct on (c.place, date_trunc('month', c.day)) to_char(c.day, 'YYYY-MM') as month, c.day, c.place, d.title_zh, d.title_en, c.register, c.connected,
-       c.oldest_check, c.stale, c.open_orders, c.raised_orders, c.waivers, c.taken_at, c.figures
-from coverage_day c join division d on d.code = c.place
-where c.kind = 'division' and c.place = any (%(places)s) and c.day between %(first)s and %(last)s
-order by c.place, date_trunc('month', c.day), c.day desc
-
 -- name: flows
--- what happened to orders, by month
-select to_char(s.at at time zone interval '8 hours', 'YYYY-MM') as month, p.place, s.event, count(*)::int as n
-from work_order_step s
-join work_order o on o.id = s.work_order
-join register_entry r on r.institution = o.institution and r.removed_at is null
-join unnest(%(places)s::text[]) as p(place) on starts_with(r.division, p.place)
-where s.at >= %(begins)s and s.at < %(ends)s and s.event in ('issue', 'reopen', 'raise', 'close', 'withdraw')
-group by 1, 2, 3
+-- what happened to orders until the end of a month or until it was known, of the institutions that stood on the register then
+select p.place, s.event, count(*)::int as n
+from coverage_places(%(at)s, %(known_at)s, %(division)s, null) e
+join work_order o on o.institution = e.institution
+join work_order_step s on s.work_order = o.id
+join unnest(%(places)s::text[]) as p(place) on starts_with(e.division, p.place)
+where s.at >= %(begins)s and s.at < %(at)s and s.event in ('issue', 'reopen', 'raise', 'close', 'withdraw')
+group by 1, 2

@@ -16,7 +16,7 @@ from institutions_in_scope(%(scope)s::jsonb) i
 join waiver w on w.institution = i.key
 where (%(id)s::uuid is null or w.id = %(id)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
-  and (%(division)s::text is null or starts_with(i.division, %(division)s))
+  and (%(division)s::text is null or i.key in (select p.key from institution_counted p where starts_with(p.division, %(division)s)))
   and (%(open)s::boolean is null or (w.ended_at is null and w.expires_at > %(now)s) = %(open)s)
   and (%(after_at)s::timestamptz is null or (w.granted_at, w.id) < (%(after_at)s, %(after)s::uuid))
 order by w.granted_at desc, w.id desc
