@@ -181,6 +181,24 @@ def _decide_open(order: Order, facts: Facts, now: Verdict | None, at: Micros, te
     return None
 
 
+def due_at(order: Order, facts: Facts, terms: Terms) -> Micros | None:
+    """When time alone makes `decide` find something to do about an order that it leaves as it is now, while the facts stand and are judged without a
+    gap. None: never, or it waits for a fact or a person.
+    """
+    last = facts.periods[-1] if facts.periods else None
+    now = last if last is not None and last.until is None else None
+    if order.state is State.CLOSED and order.ended_at is not None:
+        back = now is not None and now.verdict is Verdict.NON_COMPLIANT and now.since <= order.ended_at + terms.relapse
+        return now.since + terms.stands if now is not None and back else None
+    if order.state not in OPEN:
+        return None
+    if now is None or now.verdict is not Verdict.COMPLIANT:
+        return order.climbs_at
+    since = order.drafted_at if order.watched_from is None else order.watched_from
+    begins = max(since, now.since)
+    return begins + terms.holds - held(Facts(facts.periods[:-1], begins), since, begins)
+
+
 def climbed(order: Order, parents: Mapping[str, str | None], at: Micros, terms: Terms) -> Order:
     """The order raised by one division, and when it rises again: never again from the top."""
     above = parents.get(order.raised_to or order.owner)
@@ -220,17 +238,22 @@ def may_withdraw(order: Order, scope: Scope) -> bool:
     return order.state is not State.RAISED or scope.oversees(order.raised_to)
 
 
-def may_draft(violation: Period, last: Order | None, at: Micros, checked_at: Micros, terms: Terms) -> bool:
-    """Whether an order is drafted from a violation that stands: it has stood for long enough as far as anybody looked, and the `last` order of the
-    same rule does not answer for it. What comes back soon after a close reopens that order; what a person withdrew is drafted again when the
-    violation is another one, or stands still after `Terms.relapse`.
+def draft_at(violation: Period, last: Order | None, terms: Terms) -> Micros | None:
+    """From when on an order may be drafted from a violation that stands: it has stood for long enough, and the `last` order of the same rule does not
+    answer for it. What comes back soon after a close reopens that order; what a person withdrew is drafted again when the violation is another one, or
+    stands still after `Terms.relapse`. None: not from this one.
     """
-    if min(at, checked_at) - violation.since < terms.stands:
-        return False
+    stood = violation.since + terms.stands
     if last is None:
-        return True
+        return stood
     if last.ended_at is None:
-        return False
+        return None
     if last.state is State.CLOSED:
-        return violation.since > last.ended_at + terms.relapse
-    return violation.since > last.ended_at or at >= last.ended_at + terms.relapse
+        return stood if violation.since > last.ended_at + terms.relapse else None
+    return stood if violation.since > last.ended_at else max(stood, last.ended_at + terms.relapse)
+
+
+def may_draft(violation: Period, last: Order | None, at: Micros, checked_at: Micros, terms: Terms) -> bool:
+    """Whether an order is drafted from a violation at `at`: when `draft_at` has come, and somebody looked for as long as it must have stood."""
+    due = draft_at(violation, last, terms)
+    return due is not None and at >= due and checked_at - violation.since >= terms.stands

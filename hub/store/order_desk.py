@@ -14,7 +14,7 @@ from hub.core.coverage.rules import Verdict
 from hub.core.order_alarms import OVERDUE, Raised, wanted
 from hub.core.orders import Event, Facts, Order, Period, State, Terms
 from hub.core.policy_alarms import MOST
-from hub.model import Micros, to_datetime, to_micros
+from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store import hub_alarms, rollup
 from hub.store.orders import HUB, of_row, parents, put
@@ -29,6 +29,10 @@ BATCH = 500
 """drafts of one look, and orders whose periods are read at once"""
 MOST_EVENTS = 1000
 """of one look, so that a transaction stays short"""
+AHEAD: Micros = 90 * SECOND
+"""what falls due so soon is told with a look, so that it is done on time: longer than from one look at everything to the next"""
+_JUDGED_LATER: Micros = 2 * SECOND
+"""what is due waits for the next judging of its institution (renewed every few seconds): look again after so long"""
 _BEIJING = timezone(timedelta(hours=8))
 
 
@@ -38,6 +42,25 @@ class Done(NamedTuple):
     events: Mapping[str, int]
     more: bool
     """one look did not do all of it: look again at once"""
+    due: Mapping[str, Micros]
+    """when to look at an institution's orders again, by its id: what falls due within `AHEAD`"""
+
+
+class _Due:
+    """When to look again at whose orders, as far as it is soon."""
+
+    def __init__(self, at: Micros) -> None:
+        self._at = at
+        self.found: dict[str, Micros] = {}
+
+    def add(self, subject: str, when: Micros | None, checked_at: Micros) -> None:
+        """Something at this institution falls due at `when`. What is due already and was not done waits for the institution to be judged; where
+        nobody judges it, the look at everything is soon enough.
+        """
+        if when is None or when > self._at + AHEAD or max(when, checked_at) <= self._at - AHEAD:
+            return
+        then = when if when > self._at else self._at + _JUDGED_LATER
+        self.found[subject] = min(then, self.found.get(subject, then))
 
 
 class Desk:
@@ -47,26 +70,29 @@ class Desk:
         self._conn = conn
         self._profile = profile if profile is not None and OVERDUE in profile.alarms else None
 
-    async def look(self, at: Micros, terms: Terms) -> Done:
-        """Everything that is due at `at`. Drafts come last, so that what lapses or reopens is not drafted beside it."""
+    async def look(self, at: Micros, terms: Terms, among: Sequence[str] | None = None) -> Done:
+        """Everything that is due at `at`, or what of it is due at the institutions `among`. Drafts come last, so that what lapses or reopens is not
+        drafted beside it.
+        """
         events: dict[str, int] = {}
+        due = _Due(at)
+        names = None if among is None else list(among)
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["only_one"], {"key": _LOCK})
                 above = await parents(self._conn)
-                due = await self._due(at, terms)
-                for row, facts in due:
-                    for event in await self._settle(row, facts, at, terms, above):
+                for row, facts in await self._attention(at, terms, names):
+                    for event in await self._settle(row, facts, at, terms, above, due):
                         events[event] = events.get(event, 0) + 1
                     if sum(events.values()) >= MOST_EVENTS:
                         break
                 moved = sum(events.values())
-                drafted, more = (0, True) if moved >= MOST_EVENTS else await self._draft(at, terms)
+                drafted, more = (0, True) if moved >= MOST_EVENTS else await self._draft(at, terms, names, due)
                 if drafted:
                     events["draft"] = drafted
                 if self._profile is not None:
                     await self._tell(self._profile, above, at)
-        return Done(events, more)
+        return Done(events, more, due.found)
 
     async def take(self, day: date, at: Micros) -> None:
         """The roll-up's snapshot of a day."""
@@ -75,9 +101,10 @@ class Desk:
                 await self._conn.execute(_SQL["only_one"], {"key": _LOCK})
                 await rollup.take(self._conn, day, to_datetime(at))
 
-    async def _due(self, at: Micros, terms: Terms) -> list[tuple[Row, Facts]]:
+    async def _attention(self, at: Micros, terms: Terms, among: list[str] | None) -> list[tuple[Row, Facts]]:
         asked: dict[str, Any] = {"at": to_datetime(at), "stood": to_datetime(at - terms.stands)}
         asked |= {"watched": to_datetime(at - terms.holds), "relapse": _span(terms.relapse)}
+        asked |= {"ahead": _span(AHEAD), "among": among}
         rows = await all_rows(self._conn, _SQL["attention"], asked)
         found = []
         for first in range(0, len(rows), BATCH):
@@ -101,7 +128,7 @@ class Desk:
         return found
 
     async def _settle(
-        self, row: Row, facts: Facts, at: Micros, terms: Terms, above: Mapping[str, str | None]
+        self, row: Row, facts: Facts, at: Micros, terms: Terms, above: Mapping[str, str | None], due: "_Due"
     ) -> Sequence[str]:
         order, done = of_row(row), []
         while (event := core.decide(order, facts, at, terms)) is not None:
@@ -109,14 +136,17 @@ class Desk:
             order = core.climbed(order, above, at, terms) if raised else core.step(order, event, at)
             await put(self._conn, row["id"], order, event, at, HUB)
             done.append(event.value)
+        due.add(row["subject"], core.due_at(order, facts, terms), facts.checked_at)
         return done
 
-    async def _draft(self, at: Micros, terms: Terms) -> tuple[int, bool]:
+    async def _draft(self, at: Micros, terms: Terms, among: list[str] | None, due: "_Due") -> tuple[int, bool]:
         asked = {
             "stood": to_datetime(at - terms.stands),
             "stands": _span(terms.stands),
             "forgotten": to_datetime(at - terms.relapse),
             "relapse": _span(terms.relapse),
+            "ahead": _span(AHEAD),
+            "among": among,
             "limit": BATCH + 1,
         }
         rows = await all_rows(self._conn, _SQL["violations"], asked)
@@ -125,6 +155,7 @@ class Desk:
             last = None if row["state"] is None else _last(row)
             violation = Period(Verdict.NON_COMPLIANT, to_micros(row["since"]), None)
             if not core.may_draft(violation, last, at, to_micros(row["checked_at"]), terms):
+                due.add(row["subject"], core.draft_at(violation, last, terms), to_micros(row["checked_at"]))
                 continue
             values = {
                 name: row[name]

@@ -21,6 +21,8 @@ from hub.core.orders import (
     Terms,
     climbed,
     decide,
+    draft_at,
+    due_at,
     held,
     may_draft,
     may_withdraw,
@@ -301,6 +303,20 @@ class Life(RuleBasedStateMachine):
             assert verdict is not BAD
 
     @invariant()
+    def its_timer_rings_when_something_is_to_be_done_and_not_before(self) -> None:
+        order, facts, now = getattr(self, "order", DRAFT), self.facts(), self.now
+
+        def done_at(then: Micros) -> Event | None:
+            return decide(order, facts._replace(checked_at=then), then, TERMS)
+
+        due = due_at(order, facts, TERMS)
+        if due is None:
+            assert done_at(now) is done_at(now + 4000 * DAY) is None
+        else:
+            assert done_at(max(due, now)) is not None
+            assert due <= now or done_at(due - 1) is None
+
+    @invariant()
     def what_it_says_of_itself_is_consistent(self) -> None:
         order = getattr(self, "order", DRAFT)
         assert (order.ended_at is not None) == (order.state in (State.CLOSED, State.WITHDRAWN))
@@ -308,6 +324,17 @@ class Life(RuleBasedStateMachine):
         assert (order.state is State.RAISED) <= bool(order.raised_to)
         assert order.state in (State.DRAFT, State.WITHDRAWN) or order.issued_at is not None
         assert all(one.until == two.since for one, two in pairwise(getattr(self, "periods", [])))
+
+
+def test_of_what_a_person_withdrew_the_time_of_the_next_draft_is_known_beforehand() -> None:
+    withdrawn = at(State.WITHDRAWN)
+    assert draft_at(Period(BAD, 5 * DAY, None), None, TERMS) == 6 * DAY
+    assert draft_at(Period(BAD, 5 * DAY, None), at(State.ISSUED), TERMS) is None
+    assert draft_at(Period(BAD, 5 * DAY, None), withdrawn, TERMS) == 50 * DAY, "the same violation, a month after"
+    assert draft_at(Period(BAD, 21 * DAY, None), withdrawn, TERMS) == 22 * DAY, "another one"
+    assert draft_at(Period(BAD, 21 * DAY, None), at(State.CLOSED), TERMS) is None, (
+        "that reopens the one that was closed"
+    )
 
 
 def replace_until(period: Period, until: Micros) -> Period:

@@ -11,7 +11,7 @@ left join finding_now f on f.subject = i.id::text and f.rule = o.rule
 left join coverage_checked c on c.subject = i.id::text
 where (%(id)s::uuid is null or o.id = %(id)s)
   and (%(institution)s::text is null or i.id = %(institution)s)
-  and (%(division)s::text is null or starts_with(i.division, %(division)s))
+  and (%(division)s::text is null or i.key in (select p.key from institution_counted p where starts_with(p.division, %(division)s)))
   and (%(raised_to)s::text is null or (o.state = 'raised' and starts_with(o.owner, %(raised_to)s) and starts_with(%(raised_to)s, o.raised_to)
             and (o.owner <> %(raised_to)s or o.raised_to = %(raised_to)s)))
   and (%(states)s::text[] is null or o.state = any (%(states)s))
@@ -23,7 +23,7 @@ limit %(limit)s
 -- how many there are of each state
 select o.state, count(*) as n
 from institutions_in_scope(%(scope)s::jsonb) i join work_order o on o.institution = i.key
-where (%(institution)s::text is null or i.id = %(institution)s) and (%(division)s::text is null or starts_with(i.division, %(division)s))
+where (%(institution)s::text is null or i.id = %(institution)s) and (%(division)s::text is null or i.key in (select p.key from institution_counted p where starts_with(p.division, %(division)s)))
 group by o.state
 
 -- name: steps
@@ -68,8 +68,8 @@ select code, parent from division
 select pg_advisory_xact_lock(%(key)s)
 
 -- name: violations
--- what has stood for long enough and has no order that is open
-select f.institution, f.rule, f.basis, f.module, f.citation, f.sentence_zh, f.sentence_en, f.since, c.checked_at, o.state, o.ended_at,
+-- what has stood for long enough, or will have within `ahead`, and has no order that is open; `among`: at these institutions only
+select f.institution, f.subject, f.rule, f.basis, f.module, f.citation, f.sentence_zh, f.sentence_en, f.since, c.checked_at, o.state, o.ended_at,
        greatest(1, coalesce((f.citation ->> 'days_to_remedy')::int, 30)) as days_to_remedy, o.drafted_at
 from finding_now f
 join institution i on i.key = f.institution and i.retired_at is null and i.partition >= 0
@@ -77,8 +77,9 @@ join coverage_checked c on c.subject = f.subject
 left join lateral (select w.state, w.ended_at, w.drafted_at from work_order w
                    where w.institution = f.institution and w.rule = f.rule order by w.drafted_at desc, w.id limit 1) o on true
 where f.verdict = 'non_compliant' and f.basis in ('obligation', 'target')
-  and f.since <= least(%(stood)s, c.checked_at - %(stands)s)
-  and (o.state is null or (o.state = 'withdrawn' and (f.since > o.ended_at or o.ended_at <= %(forgotten)s))
+  and (%(among)s::text[] is null or f.subject = any (%(among)s))
+  and f.since <= least(%(stood)s, c.checked_at - %(stands)s) + %(ahead)s
+  and (o.state is null or (o.state = 'withdrawn' and (f.since > o.ended_at or o.ended_at <= %(forgotten)s + %(ahead)s))
        or (o.state = 'closed' and f.since > o.ended_at + %(relapse)s))
 order by f.since, f.institution, f.rule
 limit %(limit)s
@@ -90,19 +91,20 @@ on conflict do nothing
 returning id
 
 -- name: attention
--- orders about which something may have to be done, of institutions that are there
+-- orders about which something may have to be done now or within `ahead`, of institutions that are there; `among`: of these only
 select o.id, o.state, o.days_to_remedy, o.drafted_at, o.issued_at, o.owner, o.due_at, o.climbs_at, o.raised_to, o.answered_at, o.ended_at,
        o.watched_from, o.rule, i.id::text as subject, c.checked_at
 from work_order o
 join institution i on i.key = o.institution and i.retired_at is null
 join coverage_checked c on c.subject = i.id::text
 left join finding_now f on f.subject = i.id::text and f.rule = o.rule
-where (o.state = 'draft' and f.verdict is distinct from 'non_compliant' and f.verdict is distinct from 'unknown')
-   or (o.state in ('issued', 'answered', 'reopened', 'raised')
-       and (f.verdict = 'waived' or o.climbs_at <= %(at)s
-            or (f.verdict = 'compliant' and o.watched_from <= %(watched)s)))
-   or (o.state = 'closed' and f.verdict = 'non_compliant' and f.since <= o.ended_at + %(relapse)s and f.since <= %(stood)s
-       and not exists (select from work_order n where n.institution = o.institution and n.rule = o.rule and n.drafted_at > o.drafted_at))
+where (%(among)s::text[] is null or i.id::text = any (%(among)s))
+  and ((o.state = 'draft' and f.verdict is distinct from 'non_compliant' and f.verdict is distinct from 'unknown')
+       or (o.state in ('issued', 'answered', 'reopened', 'raised')
+           and (f.verdict = 'waived' or o.climbs_at <= %(at)s + %(ahead)s
+                or (f.verdict = 'compliant' and o.watched_from <= %(watched)s + %(ahead)s)))
+       or (o.state = 'closed' and f.verdict = 'non_compliant' and f.since <= o.ended_at + %(relapse)s and f.since <= %(stood)s + %(ahead)s
+           and not exists (select from work_order n where n.institution = o.institution and n.rule = o.rule and n.drafted_at > o.drafted_at)))
 order by o.id
 for update of o
 
