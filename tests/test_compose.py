@@ -168,6 +168,34 @@ def test_the_environment_of_our_services_makes_settings(
     assert (broker.username == "hub") == knows, "only who ingests and who stands by knows the broker's password"
 
 
+GIVEN = {
+    "database_url": "a secret", "mqtt_url": "a secret", "allow_loopback": "of the demo and the tests alone",
+    **dict.fromkeys(("api_host", "api_port", "mqtt_password_file", "data", "standby_url", "canary_sink_url", "watch"), "how these services find each other"),
+}  # fmt: skip
+"""settings that whoever runs the containers does not choose, and why"""
+
+
+@pytest.mark.parametrize("field", [name for name in Settings.model_fields if name not in GIVEN])
+def test_every_setting_can_be_chosen_from_outside_and_is_otherwise_what_the_hub_itself_takes(field: str) -> None:
+    key = f"ANXIN_{field.upper()}"
+    readers = ("auditor",) if field in ("heartbeat_url", "canary_seconds") else (*OURS, "auditor", "migrate")
+    for name in readers:
+        said = re.fullmatch(r"\$\{" + key + r":-(.*)\}", SERVICES[name]["environment"].get(key, ""))
+        assert said is not None, f"{name} is not told {key}"
+        own = Settings.model_fields[field].get_default()
+        if field == "report_font":
+            assert f"ENV {key}={said[1]}" in DOCKERFILE, "the image's own font"
+        elif isinstance(own, tuple):
+            assert json.loads(said[1]) == list(own)
+        else:
+            assert said[1] == ("" if own is None else f"{own:g}" if isinstance(own, float) else str(own))
+
+
+def test_files_of_ones_own_are_seen_by_every_service_that_reads_them() -> None:
+    for name in (*OURS, "auditor", "migrate"):
+        assert "./deploy/own:/etc/anxin/own:ro" in SERVICES[name]["volumes"], name
+
+
 def test_a_folder_of_secrets_that_is_not_there_is_an_error_that_names_its_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ from hub.api.places import InstitutionFilter
 from hub.api.problems import FieldError, documented
 from hub.api.schemas import Given, GivenMoment, Identifier, Line, Moment, Name
 from hub.core.coverage import attestation_list
-from hub.core.coverage.attestations import MAX_ATTACHMENT, MOST_ATTACHMENTS, TAKES_TWO, AttestationKind, Statement
+from hub.core.coverage.attestations import MOST_ATTACHMENTS, TAKES_TWO, AttestationKind, Statement
 from hub.errors import BadInput
 from hub.model import to_micros
 from hub.store import attestations
@@ -36,8 +36,18 @@ class GivenAttachment(Given):
     """A picture or a paper: its bytes, or a link with the SHA-256 of what stands there."""
 
     name: Line
-    media_type: Annotated[str, Field(max_length=100, pattern=r"^([a-z]+/[a-z0-9.+-]+)?$")] = ""
-    content: Annotated[str, Field(description="base64, at most 1,000,000 bytes")] | None = None
+    media_type: Annotated[
+        str,
+        Field(
+            max_length=100,
+            pattern=r"^([a-z]+/[a-z0-9.+-]+)?$",
+            description="of what a link leads to; bytes tell it themselves",
+        ),
+    ] = ""
+    content: (
+        Annotated[str, Field(description="base64, at most 1,000,000 bytes: a PNG, JPEG or WebP picture or a PDF")]
+        | None
+    ) = None
     link: Annotated[str, Field(max_length=2000, pattern=r"^https?://\S+$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
 
@@ -195,9 +205,10 @@ def _attachment(n: int, given: GivenAttachment) -> Attachment:
         content = base64.b64decode(given.content, validate=True)
     except (binascii.Error, ValueError):
         raise BadInput("this is no base64", f"#/attachments/{n}/content", "attestation") from None
-    if not 1 <= len(content) <= MAX_ATTACHMENT:
-        raise BadInput(f"1 to {MAX_ATTACHMENT} bytes", f"#/attachments/{n}/content", "attestation")
-    made = Attachment.of(given.name, given.media_type, content)
+    try:
+        made = Attachment.of(given.name, content)
+    except BadInput as error:
+        raise BadInput(error.reason, f"#/attachments/{n}/content", error.code) from None
     if given.sha256 is not None and given.sha256 != made.sha256.hex():
         raise BadInput("the content is not that of this sha256", f"#/attachments/{n}/sha256", "attestation")
     return made

@@ -1,5 +1,6 @@
 """The fire-risk score: of one institution with every point explained, and of all in a division, the most dangerous first."""
 
+from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -7,12 +8,14 @@ from pydantic import BaseModel, Field
 
 from hub.api import pages
 from hub.api.access import Conn, Hub, Reader
-from hub.api.schemas import DivisionCode, Moment, Name
+from hub.api.schemas import DivisionCode, Identifier, Moment, Name
 from hub.core import fire_sentences as sentences
 from hub.core.fire_facts import HARD, Weights
 from hub.core.fire_risk import Points, Risk, Seen, assess, rank
+from hub.core.rota import local_day
 from hub.model import Micros, to_datetime, to_micros
-from hub.store import fire_risk
+from hub.store import fire_days, fire_risk, views
+from hub.store.fire_days import MOST_DAYS
 from hub.store.fire_risk import Place
 
 router = APIRouter(tags=["coverage"])
@@ -68,6 +71,47 @@ class FireRisk(FireRiskRow):
     factors: list[FireFactor]
 
 
+class FireRiskDay(BaseModel):
+    """An institution's score on a day (+08:00), as it was seen last on it."""
+
+    day: date
+    score: int
+    certain: int
+    highest: int = Field(description="the highest score of the day")
+    hard: bool = Field(description="a hard state was seen on that day")
+    level: str
+    weights: str = Field(description="version of the weights: scores of different ones are not compared")
+    taken_at: Moment
+
+
+class FireRiskTrend(BaseModel):
+    """By day; a day on which nobody looked is missing."""
+
+    institution: str
+    days: list[FireRiskDay]
+
+
+class FireRiskOfDay(BaseModel):
+    """The institutions of a scope on a day."""
+
+    day: date
+    institutions: int = Field(description="how many were counted on that day")
+    mean: float
+    worst: int
+    hard: int = Field(description="in how many a hard state was seen")
+    levels: dict[str, int]
+    taken_at: Moment = Field(description="the oldest count of the day")
+
+
+class FireRiskOfDays(BaseModel):
+    """By day; a day on which nobody looked is missing. Not of what is not connected: that is unknown on every day."""
+
+    days: list[FireRiskOfDay]
+
+
+Days = Annotated[int, Query(ge=1, le=MOST_DAYS, description="How many days back.")]
+
+
 @router.get("/institutions/{subject}/fire-risk")
 async def show_fire_risk(
     who: Reader,
@@ -104,6 +148,34 @@ async def list_fire_risk(
     scored = [(assess(facts, hub.weights, to_micros(now)), place) async for place, facts in found]
     rest = sorted((one for one in scored if after is None or rank(one[0]) > after), key=lambda one: rank(one[0]))
     return pages.page(rest[: limit + 1], limit, lambda one: _row(one[1], one[0], hub.weights), lambda one: rank(one[0]))
+
+
+@router.get("/institutions/{institution}/fire-risk/trend")
+async def show_fire_risk_trend(
+    who: Reader, conn: Conn, hub: Hub, institution: Annotated[Identifier, Path()], days: Days = 90
+) -> FireRiskTrend:
+    """The score of one institution by day."""
+    await views.institution(conn, who.scope, institution)
+    rows = await fire_days.of_one(conn, who.scope, institution, *_span(hub.clock(), days))
+    return FireRiskTrend(institution=institution, days=[FireRiskDay(**row) for row in rows])
+
+
+@router.get("/fire-risk/trend")
+async def list_fire_risk_trend(
+    who: Reader,
+    conn: Conn,
+    hub: Hub,
+    division: Annotated[DivisionCode | None, Query(description="A division and everything below it.")] = None,
+    days: Days = 90,
+) -> FireRiskOfDays:
+    """How the scores of your scope, or of what of it lies in a division, stood by day."""
+    rows = await fire_days.of_many(conn, who.scope, division, *_span(hub.clock(), days))
+    return FireRiskOfDays(days=[FireRiskOfDay(**row) for row in rows])
+
+
+def _span(now: datetime, days: int) -> tuple[date, date]:
+    today = local_day(to_micros(now))
+    return today - timedelta(days=days - 1), today
 
 
 def _row(place: Place, risk: Risk, weights: Weights) -> FireRiskRow:

@@ -14,7 +14,15 @@ from psycopg.types.json import Jsonb
 
 from hub.core.coverage.attestation_list import Problem
 from hub.core.coverage.attestation_list import Row as ListRow
-from hub.core.coverage.attestations import OF_THE_REGULATOR, TAKES_TWO, AttestationKind, Statement, check
+from hub.core.coverage.attestations import (
+    MAX_ATTACHMENT,
+    OF_THE_REGULATOR,
+    TAKES_TWO,
+    AttestationKind,
+    Statement,
+    check,
+)
+from hub.core.papers import media_type
 from hub.core.rights import Permission, Principal, Scope
 from hub.errors import BadInput, Conflict, Forbidden, NotFound
 from hub.model import to_datetime, to_micros
@@ -37,9 +45,11 @@ class Attachment(NamedTuple):
     sha256: bytes
 
     @classmethod
-    def of(cls, name: str, media_type: str, content: bytes) -> "Attachment":
-        """Bytes with their digest."""
-        return cls(name, media_type, content, None, hashlib.sha256(content).digest())
+    def of(cls, name: str, content: bytes) -> "Attachment":
+        """Bytes with their digest and with the type that they have. Raises BadInput for what is no picture and no PDF, or has too many."""
+        if not 1 <= len(content) <= MAX_ATTACHMENT:
+            raise BadInput(f"1 to {MAX_ATTACHMENT} bytes", "#", "attestation")
+        return cls(name, media_type(content), content, None, hashlib.sha256(content).digest())
 
 
 class Given(NamedTuple):

@@ -7,9 +7,10 @@ anything is answered.
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.exceptions import HTTPException
@@ -25,6 +26,7 @@ from hub.store.session import transaction, within
 from hub.web.rendering import render
 
 COOKIE = "anxin_session"
+MULTIPART = "multipart/form-data"
 MAX_FORM = 20_000
 """bytes of a form; a note has at most 2,000 characters"""
 LONGEST = 15.0
@@ -44,10 +46,19 @@ class Asked:
     until: datetime
     csrf: str
     form: Mapping[str, str] = field(default_factory=dict)
+    file: "Upload | None" = None
+    """what came with the form, where the action takes a file"""
 
     def may(self, permission: Permission) -> bool:
         """Whether the role has this permission."""
         return self.who.may(permission)
+
+
+class Upload(NamedTuple):
+    """A file that was sent with a form; its name is what its sender calls it."""
+
+    name: str
+    content: bytes
 
 
 Page = Callable[[Asked], Awaitable[Response]]
@@ -70,24 +81,36 @@ def page(show: Page, permission: Permission = Permission.READ) -> Endpoint:
     return endpoint
 
 
-def action(act: Page, permission: Permission = Permission.ACKNOWLEDGE, *, fields: int = 50) -> Endpoint:
-    """The endpoint of a POST that acts: from our own page, with the session's token against forgery, of so many fields at most."""
+def action(
+    act: Page, permission: Permission = Permission.ACKNOWLEDGE, *, fields: int = 50, takes_file: bool = False
+) -> Endpoint:
+    """The endpoint of a POST that acts: from our own page, with the session's token against forgery, of so many fields at most, and with one file where
+    it takes one.
+    """
 
     async def endpoint(request: Request) -> Response:
-        form = await read_form(request, fields)
+        file = None
+        if takes_file and _kind(request) == MULTIPART:
+            form, file = await read_upload(request, fields)
+        else:
+            form = await read_form(request, fields)
         expected = forgery_token(request.cookies.get(COOKIE, ""))
         if not hmac.compare_digest(form.get("csrf", "").encode(), expected.encode()):
             raise Forbidden("this form was not given out to this session: load the page again")
-        return await _answer(request, act, permission, form)
+        return await _answer(request, act, permission, form, file)
 
     return endpoint
 
 
-async def _answer(request: Request, handle: Page, permission: Permission, form: Mapping[str, str]) -> Response:
-    return await within(LONGEST, _in_transaction(request, handle, permission, form))
+async def _answer(
+    request: Request, handle: Page, permission: Permission, form: Mapping[str, str], file: Upload | None = None
+) -> Response:
+    return await within(LONGEST, _in_transaction(request, handle, permission, form, file))
 
 
-async def _in_transaction(request: Request, handle: Page, permission: Permission, form: Mapping[str, str]) -> Response:
+async def _in_transaction(
+    request: Request, handle: Page, permission: Permission, form: Mapping[str, str], file: Upload | None
+) -> Response:
     hub = services(request)
     secret = request.cookies.get(COOKIE, "")
     async with transaction(hub.pool) as conn:
@@ -96,7 +119,7 @@ async def _in_transaction(request: Request, handle: Page, permission: Permission
             if not session.who.may(permission):
                 raise Forbidden(f"the role {session.who.role.value} may not {permission.value}")
             csrf = forgery_token(secret)
-            return await handle(Asked(request, hub, conn, session.who, session.expires_at, csrf, form))
+            return await handle(Asked(request, hub, conn, session.who, session.expires_at, csrf, form, file))
     if request.method != "GET" or SCRIPTED in request.headers:
         raise HTTPException(401, "nobody is logged in")
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -111,8 +134,7 @@ def forgery_token(secret: str) -> str:
 async def read_form(request: Request, fields: int = 50) -> dict[str, str]:
     """The fields of a form sent by a page of this hub; raises Forbidden for one from elsewhere, BadInput for what is no form."""
     check_origin(request)
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    if _kind(request) != "application/x-www-form-urlencoded":
         raise HTTPException(415, "a form is sent as application/x-www-form-urlencoded")
     body = await request.body()
     most = MAX_FORM if fields <= 50 else 100 * fields
@@ -128,10 +150,42 @@ async def read_form(request: Request, fields: int = 50) -> dict[str, str]:
         )
     except ValueError:
         raise BadInput("not a form", "#", "form") from None
+    return _texts(found)
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _texts(found: Sequence[tuple[str, str]]) -> dict[str, str]:
     for name, value in found:
         if "\x00" in value:
             raise BadInput("a NUL character is not allowed", name, "text")
     return dict(found)
+
+
+async def read_upload(request: Request, fields: int = 50) -> tuple[dict[str, str], Upload | None]:
+    """The fields of a form that may bring one file, and the file. Its bytes are bounded with the whole request's (hub.api.guard), and are looked at by
+    whoever takes them. Raises as `read_form`.
+    """
+    check_origin(request)
+    await request.body()  # whole, as the guard let it through: nothing is read slowly here
+    try:
+        async with request.form(max_files=1, max_fields=fields, max_part_size=MAX_FORM) as form:
+            sent = form.multi_items()
+            file = next((value for _, value in sent if not isinstance(value, str)), None)
+            content = b"" if file is None else await file.read()
+            name = "" if file is None else _file_name(file.filename or "")
+            found = [(key, value) for key, value in sent if isinstance(value, str)]
+    except HTTPException:
+        raise BadInput("not a form", "#", "form") from None
+    return _texts(found), Upload(name, content) if content else None
+
+
+def _file_name(said: str) -> str:
+    """The last part of what the sender calls it, without what could not be shown."""
+    last = said.replace("\\", "/").rpartition("/")[2]
+    return "".join(sign for sign in last if sign.isprintable()).strip()[:200] or "附件 attachment"
 
 
 def check_origin(request: Request) -> None:

@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from hub.api import pages
 from hub.api.attestations import attachment
-from hub.core.coverage.attestations import MEASURED, NUMBERED, TAKES_TWO, AttestationKind, Statement
+from hub.core.coverage.attestations import MAX_ATTACHMENT, MEASURED, NUMBERED, TAKES_TWO, AttestationKind, Statement
 from hub.core.rights import Permission
 from hub.errors import BadInput
 from hub.model import to_micros
 from hub.store import attestations, camera_views, console, views, zone_plans
+from hub.store.attestations import Attachment
 from hub.store.camera_views import Seen
 from hub.store.rows import Row
 from hub.web.asking import Asked, said
@@ -54,6 +55,7 @@ async def show(ask: Asked) -> Response:
         kinds=_KINDS,
         takes_two={kind.value for kind in TAKES_TWO},
         numbered={kind.value for kind in NUMBERED},
+        most_bytes=MAX_ATTACHMENT,
         measured={kind.value: unit for kind, unit in MEASURED.items()},
         may=ask.may(Permission.ATTEST),
         may_sign=ask.may(Permission.SUPERVISE),
@@ -103,9 +105,20 @@ async def record(ask: Asked) -> Response:
         text(ask.form, "done_by", most=LINE),
         text(ask.form, "note", most=NOTE),
     )
-    await attestations.record(ask.conn, ask.who, attestations.Given(institution, stated), now, by="console")
+    given = attestations.Given(institution, stated, _attached(ask))
+    await attestations.record(ask.conn, ask.who, given, now, by="console")
     done = word("done.attest.two") if kind in TAKES_TWO else word("done.attest")
     return said(ask, done, f"/console/attestations?institution={institution}")
+
+
+def _attached(ask: Asked) -> tuple[Attachment, ...]:
+    """The file that came with the form. Its type is what its bytes say; raises BadInput that names the field."""
+    if ask.file is None:
+        return ()
+    try:
+        return (Attachment.of(ask.file.name, ask.file.content),)
+    except BadInput as error:
+        raise BadInput(error.reason, "file", "attachment") from None
 
 
 def _number(given: str) -> float | None:

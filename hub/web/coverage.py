@@ -1,23 +1,29 @@
 """Coverage for whoever must answer for it: the register with its three figures, and one institution's findings with clause and evidence, on any day."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from hub.api import coverage, evidence, fire_risk
 from hub.api.coverage import Finding, SubjectCoverage
 from hub.api.evidence import Changes
 from hub.api.fire_risk import FireRisk
+from hub.core.coverage.rollup import CONNECTED_TARGET
 from hub.core.coverage.rules import Basis, Verdict
+from hub.core.rota import local_day
 from hub.errors import BadInput, NotFound
-from hub.store import recordings
+from hub.model import to_micros
+from hub.store import fire_days, recordings
 from hub.web import fields
 from hub.web.asking import Asked
+from hub.web.charts import spark
 from hub.web.rendering import render
 
 LISTED = 100
 RECORDINGS = 300
+RISK_DAYS = 90
 _WORST_FIRST = [Verdict.NON_COMPLIANT, Verdict.UNKNOWN, Verdict.WAIVED, Verdict.COMPLIANT, Verdict.NOT_APPLICABLE]
 
 
@@ -28,7 +34,15 @@ async def show_all(ask: Asked) -> Response:
     if division is not None and not (division.isascii() and division.isdigit() and 2 <= len(division) <= 12):
         raise BadInput("a division is 2 to 12 digits", "division", "validation")
     found = await coverage.list_coverage(ask.who, ask.conn, ask.hub, division, LISTED, query.get("after") or None)
-    return render("coverage.html", ask=ask, found=found, division=division, bases=list(Basis), now=ask.hub.clock())
+    return render(
+        "coverage.html",
+        ask=ask,
+        found=found,
+        division=division,
+        bases=list(Basis),
+        connected_target=CONNECTED_TARGET,
+        now=ask.hub.clock(),
+    )
 
 
 async def show(ask: Asked) -> Response:
@@ -56,6 +70,7 @@ async def show(ask: Asked) -> Response:
         recordings=held,
         risk=None if is_past else await _risk(ask, subject),
         changes=await _changes(ask, subject, at, known_at),
+        risk_chart=await _risk_chart(ask, found.institution) if not is_past and found.institution is not None else None,
         at=at,
         known_at=known_at,
         now=ask.hub.clock(),
@@ -75,6 +90,17 @@ async def _risk(ask: Asked, subject: str) -> FireRisk | None:
         return await fire_risk.show_fire_risk(ask.who, ask.conn, ask.hub, subject)
     except NotFound:
         return None
+
+
+async def _risk_chart(ask: Asked, institution: str) -> tuple[Markup, int] | None:
+    """The score of the last days as a line, with how many were counted; None before there are two. Nothing is drawn over days that nobody counted."""
+    today = local_day(to_micros(ask.hub.clock()))
+    rows = await fire_days.of_one(ask.conn, ask.who.scope, institution, today - timedelta(days=RISK_DAYS - 1), today)
+    if len(rows) < 2:
+        return None
+    curve = [(row["day"].toordinal(), row["score"]) for row in rows]
+    title = f"{RISK_DAYS} d: {rows[0]['day']} {rows[0]['score']} … {rows[-1]['day']} {rows[-1]['score']}"
+    return spark(curve, today.toordinal() - RISK_DAYS + 1, today.toordinal(), title, gap=1.5), len(rows)
 
 
 def _of(found: SubjectCoverage, basis: Basis) -> list[Finding]:

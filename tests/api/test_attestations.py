@@ -11,14 +11,16 @@ import pytest
 
 from tests.api import seed
 from tests.api.conftest import City
+from tests.core.test_pictures import png
 
 Problem = Callable[[httpx.Response], dict[str, Any]]
 URL = "/attestations"
+PICTURE = png(4, 4)
 PATROL = {"institution": "a-home", "kind": "patrol", "done_by": "值班员", "zone": "nap", "note": "通道畅通"}
 
 
 async def test_two_people_sign_a_patrol_and_neither_can_be_changed(city: City, problem: Problem) -> None:
-    picture = base64.b64encode(b"a picture").decode()
+    picture = base64.b64encode(PICTURE).decode()
     kept = {"name": "现场.jpg", "media_type": "image/jpeg", "content": picture}
     there = {"name": "原件", "link": "https://files.example/1", "sha256": "ab" * 32}
     async with city.client("operator") as client:
@@ -26,9 +28,10 @@ async def test_two_people_sign_a_patrol_and_neither_can_be_changed(city: City, p
         assert answer.status_code == 201, answer.text
         made = answer.json()
         assert (made["state"], made["takes_two"], made["kind_title"]["zh"]) == ("unsigned", True, "防火巡查")
-        assert made["attachments"][0]["sha256"] == hashlib.sha256(b"a picture").hexdigest()
+        assert made["attachments"][0]["sha256"] == hashlib.sha256(PICTURE).hexdigest()
+        assert made["attachments"][0]["media_type"] == "image/png", "what it is, not what it is called"
         one = f"{URL}/{made['id']}"
-        assert (await client.get(f"{one}/attachments/1")).content == b"a picture"
+        assert (await client.get(f"{one}/attachments/1")).content == PICTURE
         assert problem(await client.get(f"{one}/attachments/2"))["status"] == 404
         assert "another one" in problem(await client.post(f"{one}/second"))["detail"]
         waiting = (await client.get(URL, params={"unsigned": True})).json()["items"]
@@ -75,7 +78,14 @@ async def test_two_people_sign_a_patrol_and_neither_can_be_changed(city: City, p
         ({"institution": "a-home", "kind": "gossip"}, "kind"),
         ({**PATROL, "attachments": [{"name": "x"}]}, "attachments"),
         ({**PATROL, "attachments": [{"name": "x", "content": "?"}]}, "content"),
-        ({**PATROL, "attachments": [{"name": "x", "content": "YQ==", "sha256": "00" * 32}]}, "sha256"),
+        (
+            {
+                **PATROL,
+                "attachments": [{"name": "x", "content": base64.b64encode(PICTURE).decode(), "sha256": "00" * 32}],
+            },
+            "sha256",
+        ),
+        ({**PATROL, "attachments": [{"name": "x.png", "content": "PHN2Zz4="}]}, "content"),
         ({**PATROL, "attachments": [{"name": "x", "link": "https://x.example/"}]}, "attachments"),
     ],
 )

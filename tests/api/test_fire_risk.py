@@ -8,8 +8,11 @@ import pytest
 from hub.core.fire_facts import HARD
 from hub.core.rights import Scope
 from hub.model import SECOND, to_datetime
+from hub.runtime.fire_watch import score_all
+from hub.store.fire_risk import open_book
 from tests.api.test_coverage import T0, asking, get
-from tests.store.coverage_register import Register
+from tests.core.test_fire_risk import WEIGHTS
+from tests.store.coverage_register import PROFILES, Register
 
 
 @pytest.fixture
@@ -121,3 +124,31 @@ async def test_a_score_is_explained_point_by_point_and_the_most_dangerous_stands
         await get(client, "/institutions/sun/fire-risk", 404)
         await get(client, "/institutions/register:CZ-2/fire-risk", 404)
         await get(client, "/fire-risk?cursor=nonsense", 422)
+
+
+async def test_the_days_of_what_was_kept_say_the_last_and_the_highest_score_and_none_where_nobody_looked(
+    fresh_database: str, register: Register
+) -> None:
+    day = 86_400 * SECOND
+    async with open_book(fresh_database) as book:
+        await score_all(book, PROFILES, WEIGHTS, T0 - 4 * day)
+        alarm(register, "smoke-1", "fire", "fire")
+        await score_all(book, PROFILES, WEIGHTS, T0 - day)
+        register.do("update alarm set ended_at = now(), state = 'normal'")
+        await score_all(book, PROFILES, WEIGHTS, T0 - day + 60 * SECOND)
+    async with asking(fresh_database) as client:
+        now = await get(client, "/institutions/sun/fire-risk")
+        first, last = (await get(client, "/institutions/sun/fire-risk/trend?days=30"))["days"]
+        assert (first["score"], first["highest"], first["hard"]) == (now["score"], now["score"], False)
+        assert (last["score"], last["highest"], last["hard"], last["weights"]) == (now["score"], 100, True, now["weights"])
+        assert last["taken_at"] == f"{to_datetime(T0 - day + 60 * SECOND):%Y-%m-%dT%H:%M:%S.%fZ}"
+        assert last["day"] == f"{to_datetime(T0 - day + 8 * 3600 * SECOND):%Y-%m-%d}"
+        assert (await get(client, "/institutions/sun/fire-risk/trend?days=1"))["days"] == []
+        every = (await get(client, "/fire-risk/trend"))["days"]
+        assert [(one["institutions"], one["hard"], sum(one["levels"].values())) for one in every] == [(3, 0, 3), (3, 1, 3)]
+        here = (await get(client, "/fire-risk/trend?division=1404"))["days"]
+        assert [one["institutions"] for one in here] == [2, 2]
+        assert here[1]["worst"] == 100
+    async with asking(fresh_database, scope=Scope(divisions=("11",))) as client:
+        assert [one["institutions"] for one in (await get(client, "/fire-risk/trend"))["days"]] == [1, 1]
+        await get(client, "/institutions/sun/fire-risk/trend", 404)

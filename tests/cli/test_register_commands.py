@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from hub.cli.main import app
 from tests.cli.conftest import Command, Server
+from tests.core.test_pictures import png
 
 MANIFEST = """
 divisions:
@@ -107,6 +108,9 @@ def test_a_regulators_day_at_the_terminal(
     # statements
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"picture")
+    refused = ctl(*KIND, "patrol", "--by", "值班员", "--attach", photo, who="operator")
+    assert (refused.code, "PNG, JPEG or WebP" in refused.err + refused.out) == (2, True), refused
+    photo.write_bytes(png(4, 4))
     made = ctl(*KIND, "patrol", "--by", "值班员", "--zone", "act", "--attach", photo, who="operator")
     assert (made.code, "须第二人" in made.out) == (0, True), made
     short = made.out[:8]

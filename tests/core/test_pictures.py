@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.core import papers
 from hub.core.pictures import MAX_BYTES, MAX_SIDE, Picture, look
 from hub.errors import BadInput
 
@@ -90,3 +91,24 @@ def test_any_bytes_give_a_picture_or_a_refusal(head: bytes, rest: bytes) -> None
         return
     assert 1 <= found.width <= MAX_SIDE
     assert 1 <= found.height <= MAX_SIDE
+
+
+def test_what_is_attached_is_a_picture_or_a_whole_pdf_whatever_it_is_called() -> None:
+    assert papers.media_type(png(3, 3)) == "image/png"
+    assert papers.media_type(b"%PDF-1.7\n...\n%%EOF\n") == "application/pdf"
+    for wrong, reason in (
+        (b"%PDF-1.7\n" + b"%%EOF" + b" " * 2000, "no end"),
+        (b"<html><script>", "a PDF, or a PNG"),
+        (b"", "a PDF, or"),
+    ):
+        with pytest.raises(BadInput, match=reason):
+            papers.media_type(wrong)
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"", b"%PDF-", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"]))
+def test_no_bytes_are_taken_for_something_else_or_break_it(tail: bytes, head: bytes) -> None:
+    try:
+        found = papers.media_type(head + tail)
+    except BadInput:
+        return
+    assert found in ("application/pdf", "image/png", "image/jpeg", "image/webp")

@@ -87,6 +87,7 @@ PAGES: Mapping[str, tuple[Shown, ...]] = {
         Shown("/orders?institution={institution}", whole=True),
     ),
     "/orders/{order:uuid}": (Shown("/orders/{order}"),),
+    "/retypings": (Shown("/retypings", whole=True), Shown("/retypings?institution={institution}", whole=True)),
     "/waivers": (Shown("/waivers", whole=True), Shown("/waivers?institution={institution}", whole=True)),
     "/ledgers": (Shown("/ledgers", whole=True), Shown("/ledgers?division={division}", whole=True)),
     "/noise": (
@@ -232,6 +233,11 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
         "insert into attestation_attachment values (%s, 1, %s, sha256('x'), '', 'x', null)",
         [attestation, f"picture of {name}"],
     )
+    await conn.execute(
+        "insert into retyping (institution, at, actor, type_before, type_after, division_before, division_after)"
+        " select key, %s, %s, 'employer', type, division, division from institution where key = %s",
+        [now, f"retyper of {name}", tenant.key],
+    )
     digest = (await zone_plans.plan(conn, EVERYTHING, tenant.institution)).digest
     await _order(conn, tenant, ids["draft"], "draft")
     await _order(conn, tenant, ids["order"], "issued")
@@ -263,7 +269,19 @@ async def furnish(conn: AsyncConnection[Any], tenant: seed.Tenant) -> dict[str, 
     made = [
         f"{what} of {name}"
         for what in (
-            *("declarer", "asker", "reason", "reference", "booker", "work", "maker", "armer", "finding", "remark"),
+            *(
+                "declarer",
+                "asker",
+                "reason",
+                "reference",
+                "booker",
+                "work",
+                "maker",
+                "armer",
+                "finding",
+                "remark",
+                "retyper",
+            ),
             *("ground", "approver"),
         )
     ]

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,7 @@ from hub.core.links import sign
 from hub.engine.browser import Browser as Program
 from hub.web import rendering
 from tests.api.conftest import fill
+from tests.core.test_pictures import png
 from tests.web.routes import PAGES, filled
 from tests.web.served import WAIT, Hub, LogIn, chromium, people, served
 
@@ -530,6 +532,86 @@ async def test_every_page_is_gone_through_by_keyboard_with_the_focus_always_to_b
         await page.locator("#main").focus()
         await page.keyboard.press(key)
         await page.wait_for_url(f"**/console/{place}")
+
+
+async def test_the_navigation_is_one_row_and_its_menus_open_one_at_a_time_on_any_screen(
+    hub: Hub, log_in: LogIn
+) -> None:
+    page = await log_in("admin", viewport={"width": 1280, "height": 720})
+    middles = "(one) => one.map((e) => e.getBoundingClientRect()).map((r) => Math.round((r.top + r.bottom) / 2))"
+    inside = await page.locator(".top nav > *, .top .tools").evaluate_all(middles)
+    assert max(inside) - min(inside) <= 4, "the top is one row"
+    phone = await log_in("admin", **PHONE)
+    for shown in (page, phone):
+        compliance, duty = (shown.locator(".menu").nth(n) for n in (0, 1))
+        await expect(shown.locator("a[data-page=retypings]")).to_be_hidden()
+        await compliance.locator("summary").click()
+        await expect(shown.locator("a[data-page=retypings]")).to_be_visible()
+        await duty.locator("summary").click()
+        await expect(shown.locator("a[data-page=proofs]")).to_be_visible()
+        await expect(shown.locator("a[data-page=retypings]")).to_be_hidden()
+        wide = await shown.locator(".menu[open] a").evaluate_all(
+            "(all) => all.filter((one) => { const r = one.getBoundingClientRect(); return r.left < 0 || r.right > innerWidth || r.height < 34; }).length"
+        )
+        assert wide == 0, "every entry lies on the screen, and is large enough for a finger"
+        await shown.locator("h1").first.click()
+        await expect(shown.locator("a[data-page=proofs]")).to_be_hidden()
+    await page.locator(".menu summary").first.focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    assert await page.evaluate("document.activeElement.dataset.page") == "coverage"
+    await page.keyboard.press("Escape")
+    await expect(page.locator("a[data-page=retypings]")).to_be_hidden()
+    await page.keyboard.press("Enter")
+    await page.locator("a[data-page=retypings]").click()
+    await page.wait_for_url("**/console/retypings")
+    await expect(page.locator(".menu summary.here")).to_have_count(1)
+    await expect(page.locator("main")).to_contain_text("retyper of a")
+
+
+async def test_a_file_goes_with_a_statement_and_comes_back_as_a_download_and_no_other_kind_is_taken(
+    hub: Hub, log_in: LogIn
+) -> None:
+    page = await log_in("operator-a")
+    await page.goto(f"{hub.url}/console/attestations?institution=a-home")
+    await page.locator("#d-attest summary").click()
+    await expect(page.locator("#d-attest")).to_contain_text("拍物不拍人")
+    form = page.locator("form.f-attest")
+
+    async def state(name: str, content: bytes, kind: str) -> None:
+        await form.locator("[name=kind]").select_option("sign")
+        await form.locator("[name=file]").set_input_files({"name": name, "mimeType": kind, "buffer": content})
+        await form.locator("button[type=submit]").click()
+
+    await state("门口<b>.png", b"<html><script>alert(1)</script>", "image/png")
+    await expect(page.locator("#said p.bad")).to_contain_text("附件须为 PDF")
+    await state("门口<b>.png", png(9, 9), "image/png")
+    await expect(page.locator("#said p").last).to_contain_text("已记录")
+    await page.reload()
+    async with page.expect_download() as taken:
+        await page.locator("td a", has_text="门口<b>.png").click()
+    download = await taken.value
+    assert Path(await download.path()).read_bytes() == png(9, 9)
+    kept = "select media_type, length(content), content = %s from attestation_attachment where name like '门口%%' or name like '大%%' order by name"
+    rows = await (await hub.conn.execute(kept, [png(9, 9)])).fetchall()
+    assert rows == [("image/png", len(png(9, 9)), True)]
+    # a phone's photograph: more bytes than the hub takes, so it is made smaller before it is sent
+    await page.locator("#d-attest summary").click()
+    large = await page.evaluate(
+        """async () => {
+            const canvas = new OffscreenCanvas(1200, 1200), brush = canvas.getContext("2d"), noise = brush.createImageData(1200, 1200);
+            for (let n = 0; n < noise.data.length; n += 65536) crypto.getRandomValues(noise.data.subarray(n, Math.min(n + 65536, noise.data.length)));
+            brush.putImageData(noise, 0, 0);
+            const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: "image/png" })).arrayBuffer());
+            return [...bytes].map((one) => String.fromCharCode(one)).join("");
+        }"""
+    )
+    assert len(large) > 2_000_000
+    await state("大.png", large.encode("latin-1"), "image/png")
+    await expect(page.locator("#said p").last).to_contain_text("已记录")
+    rows = await (await hub.conn.execute(kept, [b""])).fetchall()
+    assert [row[0] for row in rows] == ["image/jpeg", "image/png"]
+    assert rows[0][1] <= 1_000_000
 
 
 async def test_a_keeper_sees_and_hears_nothing_of_another_institution(hub: Hub, log_in: LogIn) -> None:

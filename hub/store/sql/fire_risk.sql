@@ -2,10 +2,11 @@
 
 -- name: places
 -- institutions within the scope, and entries of the register that are not connected
-select i.id::text as subject, i.key, i.id::text as institution, i.division, i.type, i.title_zh, i.title_en, i.partition, i.calendar::text as calendar
+select i.id::text as subject, i.key, i.id::text as institution, p.division, i.type, i.title_zh, i.title_en, i.partition, i.calendar::text as calendar
 from institutions_in_scope(%(scope)s::jsonb) i
+join institution_counted p on p.key = i.key
 where i.retired_at is null and i.partition >= 0
-  and (%(division)s::text is null or starts_with(i.division, %(division)s))
+  and (%(division)s::text is null or starts_with(p.division, %(division)s))
   and (%(subject)s::text is null or i.id::text = %(subject)s)
 union all
 select 'register:' || r.filing_number, null, null, r.division, r.type, r.title_zh, r.title_en, null, null

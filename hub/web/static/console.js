@@ -12,6 +12,7 @@ const told = document.getElementById("told");
 const waiting = document.getElementById("board")?.dataset.whole ? null : document.getElementById("waiting");
 const GAP = Number(live?.dataset.slow ?? 700);
 const TIMEOUT = 10000;
+const UPLOAD = 45000;
 const GLANCE = 700; // how often a page that is not the board asks what waits, at most, in a flood
 let skew = 0;
 let connection = null;
@@ -23,8 +24,17 @@ let timer = 0;
 for (const link of document.querySelectorAll(".top nav a")) {
   const here = link.dataset.page !== undefined && link.dataset.page === document.body.dataset.here;
   link.classList.toggle("here", here);
-  if (here) { link.setAttribute("aria-current", "page"); link.parentElement.scrollLeft = link.offsetLeft - link.parentElement.clientWidth / 2; }
+  if (here) { link.setAttribute("aria-current", "page"); link.closest(".menu")?.querySelector("summary").classList.add("here"); }
 }
+
+// one menu at a time; a click elsewhere or Escape closes it
+const menus = [...document.querySelectorAll(".menu")];
+const fold = (but) => { for (const menu of menus) if (menu !== but) menu.open = false; };
+document.addEventListener("click", (event) => fold(event.target.closest(".menu")));
+document.addEventListener("keydown", (event) => {
+  const open = menus.find((menu) => menu.open);
+  if (event.key === "Escape" && open) { fold(); open.querySelector("summary").focus(); }
+});
 
 function say(text, bad = false) {
   const line = document.createElement("p");
@@ -173,6 +183,24 @@ connection = new Live({
   beat: (now) => { skew = Date.parse(now) - Date.now(); },
 });
 
+// A picture that is larger than the hub takes is made smaller, which also takes away where it was taken. What is no picture goes as it is, and is refused.
+async function lighten(form, sent) {
+  for (const field of form.querySelectorAll("input[type=file][data-most]")) {
+    const file = sent.get(field.name);
+    if (!file?.size || file.size <= Number(field.dataset.most) || !file.type.startsWith("image/")) continue;
+    const picture = await createImageBitmap(file).catch(() => null);
+    if (!picture) continue;
+    for (const side of [2000, 1400, 900]) {
+      const by = Math.min(1, side / Math.max(picture.width, picture.height));
+      const canvas = new OffscreenCanvas(Math.round(picture.width * by), Math.round(picture.height * by));
+      canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
+      const light = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
+      sent.set(field.name, light, file.name.replace(/\.[^.]*$/, "") + ".jpg");
+      if (light.size <= Number(field.dataset.most)) break;
+    }
+  }
+}
+
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.dataset.act) return;
@@ -181,7 +209,10 @@ document.addEventListener("submit", async (event) => {
   if (button.disabled) return;
   button.disabled = true;
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { "X-Console": "1" }, signal: AbortSignal.timeout(TIMEOUT) });
+    const sent = new FormData(form);
+    const files = form.enctype === "multipart/form-data";
+    if (files) await lighten(form, sent);
+    const answer = await fetch(form.action, { method: "POST", body: files ? sent : new URLSearchParams(sent), headers: { "X-Console": "1" }, signal: AbortSignal.timeout(files ? UPLOAD : TIMEOUT) });
     if (answer.status === 401) { connection.over(); throw new Error("401"); }
     const words = await answer.json();
     say(`${words.zh} · ${words.en}`, !answer.ok);

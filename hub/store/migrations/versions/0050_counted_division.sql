@@ -26,7 +26,7 @@ create view institution_counted as
 select i.key, coalesce(e.division, i.division) as division
 from institution i left join register_entry e on e.institution = i.key and e.removed_at is null;
 
--- what boards read: the same division
+-- what boards read: the same division (dash.history and dash.work_order have it since 0048)
 create or replace view dash.subject with (security_barrier) as
 select s.*, s.institution is not null as connected, c.checked_at
 from (
@@ -42,34 +42,6 @@ from (
       and not exists (select from register_entry e where e.institution = i.key and e.removed_at is null)
 ) s
 left join coverage_checked c on c.subject = s.subject;
-
-create or replace view dash.history with (security_barrier) as
-select s.subject, s.institution, s.filing_number, s.division, s.title_zh, s.title_en, s.institution is not null as connected, f.rule, f.basis,
-       f.module, case when f.verdict = 'compliant' and f.plan_not_signed then 'unsigned' else f.verdict end as verdict, f.reason,
-       t.pack, t.citation ->> 'document' as document, t.citation ->> 'number' as number, t.citation ->> 'clause' as clause,
-       t.sentence_zh, t.sentence_en, f.verdict_since as since, f.judged_at, f.true_from, f.true_to, f.known_from, f.known_to, c.checked_at
-from (
-    select i.id::text as subject, i.id::text as institution, null as filing_number, coalesce(e.division, i.division) as division,
-           i.title_zh, i.title_en
-    from institution i left join register_entry e on e.institution = i.key and e.removed_at is null
-    where i.partition >= 0 and (i.key in (select dash.institutions())) is true
-    union all
-    select 'register:' || e.filing_number, null, e.filing_number, e.division, e.title_zh, e.title_en
-    from register_entry e where (e.filing_number in (select dash.entries())) is true
-) s
-join finding f on f.subject = s.subject
-left join statement t on t.hash = f.statement
-left join coverage_checked c on c.subject = s.subject;
-
-create or replace view dash.work_order with (security_barrier) as
-select w.id, i.id::text as institution, coalesce(e.division, i.division) as division, i.title_zh, i.title_en, w.rule, w.basis, w.module,
-       w.citation ->> 'document' as document, w.citation ->> 'number' as number, w.citation ->> 'clause' as clause, w.sentence_zh,
-       w.sentence_en, w.state, w.violation_since, w.drafted_at, w.issued_at, w.due_at, w.answered_at, w.ended_at, w.owner, w.raised_to, c.checked_at
-from work_order w
-join institution i on i.key = w.institution
-left join register_entry e on e.institution = i.key and e.removed_at is null
-left join coverage_checked c on c.subject = i.id::text
-where (w.institution in (select dash.institutions())) is true;
 
 create or replace view dash.waiver with (security_barrier) as
 select w.id, i.id::text as institution, coalesce(e.division, i.division) as division, i.title_zh, i.title_en, w.rule, w.force, w.basis,
