@@ -140,12 +140,20 @@ async def test_the_days_of_what_was_kept_say_the_last_and_the_highest_score_and_
         now = await get(client, "/institutions/sun/fire-risk")
         first, last = (await get(client, "/institutions/sun/fire-risk/trend?days=30"))["days"]
         assert (first["score"], first["highest"], first["hard"]) == (now["score"], now["score"], False)
-        assert (last["score"], last["highest"], last["hard"], last["weights"]) == (now["score"], 100, True, now["weights"])
+        assert (last["score"], last["highest"], last["hard"], last["weights"]) == (
+            now["score"],
+            100,
+            True,
+            now["weights"],
+        )
         assert last["taken_at"] == f"{to_datetime(T0 - day + 60 * SECOND):%Y-%m-%dT%H:%M:%S.%fZ}"
         assert last["day"] == f"{to_datetime(T0 - day + 8 * 3600 * SECOND):%Y-%m-%d}"
         assert (await get(client, "/institutions/sun/fire-risk/trend?days=1"))["days"] == []
         every = (await get(client, "/fire-risk/trend"))["days"]
-        assert [(one["institutions"], one["hard"], sum(one["levels"].values())) for one in every] == [(3, 0, 3), (3, 1, 3)]
+        assert [(one["institutions"], one["hard"], sum(one["levels"].values())) for one in every] == [
+            (3, 0, 3),
+            (3, 1, 3),
+        ]
         here = (await get(client, "/fire-risk/trend?division=1404"))["days"]
         assert [one["institutions"] for one in here] == [2, 2]
         assert here[1]["worst"] == 100
