@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     order_climbs_days: int = Field(default=7, ge=1, le=90)
     """after its deadline an order rises by one more division so often"""
     report_font: Path | None = None
-        """a TrueType font with Chinese characters, embedded into PDF reports; else one of the system's is looked for (hub/reports/fonts.py)"""
+    """a TrueType font with Chinese characters, embedded into PDF reports; else one of the system's is looked for (hub/reports/fonts.py)"""
     ledger_key: SecretStr | None = None
     """private Ed25519 key, 64 hexadecimal digits, that signs the daily digests of the ledger; without one they are unsigned, and say so"""
     channel_keys: SecretStr | None = None

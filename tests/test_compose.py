@@ -169,7 +169,7 @@ def test_the_environment_of_our_services_makes_settings(
 
 
 GIVEN = {
-    "database_url": "a secret", "mqtt_url": "a secret", "allow_loopback": "of the demo and the tests alone",
+    "database_url": "a secret", "mqtt_url": "a secret", "ledger_key": "a secret", "allow_loopback": "of the demo and the tests alone",
     **dict.fromkeys(("api_host", "api_port", "mqtt_password_file", "data", "standby_url", "canary_sink_url", "watch"), "how these services find each other"),
 }  # fmt: skip
 """settings that whoever runs the containers does not choose, and why"""
@@ -189,6 +189,13 @@ def test_every_setting_can_be_chosen_from_outside_and_is_otherwise_what_the_hub_
             assert json.loads(said[1]) == list(own)
         else:
             assert said[1] == ("" if own is None else f"{own:g}" if isinstance(own, float) else str(own))
+
+
+def test_a_secret_setting_reaches_who_reads_it() -> None:
+    readers = {"database_url": (*OURS, "migrate", "auditor"), "mqtt_url": (*INGEST, "paging", "auditor"), "ledger_key": ("coverage",)}
+    assert set(readers) == {name for name, why in GIVEN.items() if why == "a secret"}
+    for field, names in readers.items():
+        assert all(f"anxin_{field}" in SERVICES[name]["secrets"] for name in names), field
 
 
 def test_files_of_ones_own_are_seen_by_every_service_that_reads_them() -> None:
