@@ -192,7 +192,11 @@ def test_every_setting_can_be_chosen_from_outside_and_is_otherwise_what_the_hub_
 
 
 def test_a_secret_setting_reaches_who_reads_it() -> None:
-    readers = {"database_url": (*OURS, "migrate", "auditor"), "mqtt_url": (*INGEST, "paging", "auditor"), "ledger_key": ("coverage",)}
+    readers = {
+        "database_url": (*OURS, "migrate", "auditor"),
+        "mqtt_url": (*INGEST, "paging", "auditor"),
+        "ledger_key": ("coverage",),
+    }
     assert set(readers) == {name for name, why in GIVEN.items() if why == "a secret"}
     for field, names in readers.items():
         assert all(f"anxin_{field}" in SERVICES[name]["secrets"] for name in names), field
