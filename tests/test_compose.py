@@ -169,7 +169,8 @@ def test_the_environment_of_our_services_makes_settings(
 
 
 GIVEN = {
-    "database_url": "a secret", "mqtt_url": "a secret", "ledger_key": "a secret", "allow_loopback": "of the demo and the tests alone",
+    "database_url": "a secret", "mqtt_url": "a secret", "ledger_key": "a secret", "channel_keys": "a secret",
+    "allow_loopback": "of the demo and the tests alone",
     **dict.fromkeys(("api_host", "api_port", "mqtt_password_file", "data", "standby_url", "canary_sink_url", "watch"), "how these services find each other"),
 }  # fmt: skip
 """settings that whoever runs the containers does not choose, and why"""
@@ -196,6 +197,7 @@ def test_a_secret_setting_reaches_who_reads_it() -> None:
         "database_url": (*OURS, "migrate", "auditor"),
         "mqtt_url": (*INGEST, "paging", "auditor"),
         "ledger_key": ("coverage",),
+        "channel_keys": (*OURS, "migrate", "auditor"),
     }
     assert set(readers) == {name for name, why in GIVEN.items() if why == "a secret"}
     for field, names in readers.items():
