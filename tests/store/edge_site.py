@@ -19,6 +19,8 @@ from hub.store.readings import SeriesKeys
 from tests.store.coverage_register import PROFILES, Register
 
 T0: Micros = 1_795_000_000 * SECOND
+BEFORE = T0 - 3600 * SECOND
+"""since when the hub listens and the watch follows"""
 PARTITION = 3
 CAMERA, DOOR, BUTTON = "axis-camera", "ascii-line-door", "adam-6050-button"
 
@@ -88,13 +90,13 @@ class Site:
     async def tick(self, now: Micros) -> None:
         """Look at what time alone changes."""
         for lane in Lane:
-            draft = tick(self.states[lane], self.registry, lane, now, T0 - SECOND, self.clients)
+            draft = tick(self.states[lane], self.registry, lane, now, BEFORE, self.clients)
             await lane_commit.commit(self.conn, draft, self.series[lane], lambda: None)
             draft.settle()
 
     async def judge(self, at: Micros) -> None:
         """A watch that followed everything until now judges."""
-        await self.ledger.renew("watch", T0, at - 1)
+        await self.ledger.renew("watch", BEFORE, at - 1)
         async with self.ledger.judging(["sun"], at) as judging:
             await judging.record()
 

@@ -59,9 +59,14 @@ class Day:
 async def _lived(url: str, register: Register) -> None:
     async with site(url, RULES) as made:
         day = Day(made)
-        first = [("clock_skew", 0.1), ("machine_boots", 3)]
-        await day.arrive(0, [day.one(0, "edge-1", point, raw) for point, raw in first])
-        await day.arrive(0, [day.one(0, "cam-1", "video_signal", "ok"), *day.heard(0, 10)])
+        await day.arrive(-1000, [day.one(-1000, "edge-1", "clock_skew", 0.1)])
+        await day.arrive(-1000, [day.one(-1000, "cam-1", "video_signal", "ok"), *day.heard(-1010, -1000)])
+        await day.look(-990)
+        # the line is cut, and the edge never said how often its machine had begun
+        await day.look(-900)
+        await day.arrive(-300, day.heard(-1000, -300))
+        await day.look(-299)
+        await day.arrive(0, [day.one(0, "edge-1", "machine_boots", 3), *day.heard(-300, 10)])
         await day.look(1)
         await day.arrive(30, day.heard(10, 40))
         # the line is cut: the edge goes on, the camera's picture fails and comes back, the door falls silent for a while
@@ -137,7 +142,7 @@ def test_a_camera_counts_for_the_time_in_which_only_its_edge_heard_it_and_not_wh
     register: Register,
 ) -> None:
     assert periods(register, VIDEO, 0, 3700) == [
-        ("compliant", 2.0),
+        ("compliant", -299.0),
         ("unknown", 1140.0),
         ("non_compliant", 1200.0),
         ("unknown", 1500.0),
@@ -146,13 +151,18 @@ def test_a_camera_counts_for_the_time_in_which_only_its_edge_heard_it_and_not_wh
 
 
 def test_a_door_that_its_edge_did_not_hear_either_stays_unknown_then(register: Register) -> None:
-    assert periods(register, ACCESS, 0, 3700) == [("compliant", 2.0), ("unknown", 1930.0), ("compliant", 2460.0)]
+    assert periods(register, ACCESS, 0, 3700) == [("compliant", -299.0), ("unknown", 1930.0), ("compliant", 2460.0)]
 
 
 def test_a_button_whose_press_could_have_reached_nobody_stays_unknown_however_healthy_it_was(
     register: Register,
 ) -> None:
-    assert periods(register, PANIC, 0, 3700) == [("compliant", 2.0), ("unknown", 100.0), ("compliant", 3601.0)]
+    assert periods(register, PANIC, 0, 3700) == [("compliant", -299.0), ("unknown", 100.0), ("compliant", 3601.0)]
+
+
+def test_an_edge_that_never_said_how_often_its_machine_began_proves_nothing(register: Register) -> None:
+    found = periods(register, VIDEO, -1000, 0)
+    assert found == [("compliant", -989.0), ("unknown", -900.0), ("compliant", -299.0)]
 
 
 def test_after_the_machine_of_the_edge_began_anew_nothing_it_kept_is_believed(register: Register) -> None:

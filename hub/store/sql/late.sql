@@ -44,16 +44,21 @@ cross join lateral (
 
 -- name: edges
 -- whether the edge's machine began anew in a period, and how far its clock was off at most: as said last before it, and in it
-select x.edge, x.since, x.until, b.began_anew, greatest(abs(c.value), w.most) as skew
+-- (null where it did not say before how often its machine had begun: then nobody would see that it began anew)
+select x.edge, x.since, x.until, b.began_anew, case when m.value is not null then greatest(abs(c.value), w.most) end as skew
 from unnest(%(edges)s::int[], %(since)s::timestamptz[], %(until)s::timestamptz[]) as x(edge, since, until)
+left join lateral (
+    select r.value
+    from series s
+    join reading r on r.series_id = s.key and r.at <= x.since
+    where s.device = x.edge and s.point = 'machine_boots' and s.instance = ''
+    order by r.at desc limit 1
+) m on true
 left join lateral (
     select min(r.at) as began_anew
     from series s
     join reading r on r.series_id = s.key and r.at > x.since and r.at < x.until
-    left join lateral (
-        select value from reading o where o.series_id = s.key and o.at <= x.since order by o.at desc limit 1
-    ) before on true
-    where s.device = x.edge and s.point = 'machine_boots' and s.instance = '' and r.value is distinct from before.value
+    where s.device = x.edge and s.point = 'machine_boots' and s.instance = '' and r.value is distinct from m.value
 ) b on true
 left join lateral (
     select r.value
