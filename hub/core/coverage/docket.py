@@ -38,8 +38,8 @@ COMPANY: Micros = 2 * SECOND
 """Who was judged is not judged again sooner: the devices behind one edge come and go within seconds of each other."""
 ALLOWED: Micros = 5 * SECOND
 """How long a change may wait before nobody vouches for its subject any more (issue 5: re-evaluated within 5 s)."""
-PRESSING: Micros = 3 * SECOND
-"""Within so much time what changed is to be judged, rests included; where that cannot be, at least what can take a green away soon."""
+PRESSING: Micros = SECOND
+"""Within so much time what changed is to be judged, rests included; where that cannot be, as soon as the shortest rests let it."""
 FINISH: Micros = 90 * SECOND
 """Within so much time everything that waits is to be judged, rests included: half of `hub.core.coverage.ledger.STALE_AFTER`."""
 LONGEST_REST: Micros = SECOND
