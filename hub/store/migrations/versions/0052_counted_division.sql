@@ -26,17 +26,17 @@ create view institution_counted as
 select i.key, coalesce(e.division, i.division) as division
 from institution i left join register_entry e on e.institution = i.key and e.removed_at is null;
 
--- what boards read: the same division (dash.history and dash.work_order have it since 0048)
+-- what boards read: the same division (dash.history and dash.work_order have it since 0048), as expressions (0051)
 create or replace view dash.subject with (security_barrier) as
 select s.*, s.institution is not null as connected, c.checked_at
 from (
     select coalesce(i.id::text, 'register:' || e.filing_number) as subject, e.filing_number, i.id::text as institution,
-           e.division, coalesce(i.type, e.type) as type,
+           e.division || ''::text as division, coalesce(i.type, e.type) as type,
            coalesce(i.title_zh, e.title_zh) as title_zh, coalesce(i.title_en, e.title_en) as title_en
     from register_entry e left join institution i on i.key = e.institution and i.retired_at is null
     where e.removed_at is null and (e.filing_number in (select dash.entries())) is true
     union all
-    select i.id::text, null, i.id::text, i.division, i.type, i.title_zh, i.title_en
+    select i.id::text, null, i.id::text, i.division || ''::text, i.type, i.title_zh, i.title_en
     from institution i
     where i.retired_at is null and i.partition >= 0 and (i.key in (select dash.institutions())) is true
       and not exists (select from register_entry e where e.institution = i.key and e.removed_at is null)
