@@ -48,11 +48,11 @@ cross join lateral (
 select x.edge, x.since, x.until, b.began_anew, case when m.value is not null then greatest(abs(c.value), w.most) end as skew
 from unnest(%(edges)s::int[], %(since)s::timestamptz[], %(until)s::timestamptz[]) as x(edge, since, until)
 left join lateral (
-    select r.value
+    -- said once, at its start: of an edge that runs for longer than readings are kept, the latest value is all there is
+    select coalesce((select r.value from reading r where r.series_id = s.key and r.at <= x.since order by r.at desc limit 1),
+                    (select p.value from point_state p where p.series = s.key and p.at <= x.since)) as value
     from series s
-    join reading r on r.series_id = s.key and r.at <= x.since
     where s.device = x.edge and s.point = 'machine_boots' and s.instance = ''
-    order by r.at desc limit 1
 ) m on true
 left join lateral (
     select min(r.at) as began_anew
