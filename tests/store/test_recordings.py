@@ -55,7 +55,7 @@ class Site:
         )  # fmt: skip
         self.do("insert into device_state (device, admin_state, admin_since) values (%s, 'in_service', %s)", key, since)
 
-    def read(self, device: str, point: str, days_ago: float, value: float, quality: int = 0) -> None:
+    def read(self, device: str, point: str, days_ago: float, value: float | None, quality: int = 0) -> None:
         self.do(
             "insert into series (device, point) select key, %s from device where id = %s on conflict do nothing",
             point, device,
@@ -96,6 +96,7 @@ async def test_what_recorders_and_cameras_said_becomes_days_that_count_with_a_da
     site.read("nvr", "newest_age", 0.25, 864)
     site.read("nvr-2", "newest_age", 0.5, 864)
     site.read("nvr-2", "newest_age", 0.25, 0, quality=250)  # what it said before holds no more
+    site.read("nvr-2", "newest_age", 0.24, None)  # no value is not "just now"
     site.read("cam", "black", 2.0, 1.0)
     site.read("cam", "frozen", 2.0, 1.0)  # at the same time: counted once
     site.read("cam", "black", 1.75, 0.0)

@@ -24,7 +24,7 @@ where d.institution = any (%(institutions)s) and d.retired_at is null and s.admi
 insert into recording_day as t (device, day, days, gap_seconds, read_at, newest_at)
 select s.device, %(day)s, max(greatest(0, r.value)) filter (where s.point = 'days'),
        max(greatest(0, r.value)) filter (where s.point = 'gap_seconds'), max(r.at) filter (where s.point = 'days'),
-       max(r.at - make_interval(secs => least(greatest(0, r.value), 1e9))) filter (where s.point = 'newest_age' and r.quality < 200)
+       max(r.at - make_interval(secs => least(greatest(0, r.value), 1e9))) filter (where s.point = 'newest_age' and r.quality < 200 and r.value is not null)
 from series s
 cross join lateral (
     select value, at, quality from reading
