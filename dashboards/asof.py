@@ -77,7 +77,7 @@ def standing_then(which: str, *, by: str = "") -> str:
     """One row a subject: the rank of its worst finding of those of `which`, how many it has of each, and where it lies.
 
     What was never judged is unknown in everything; what was judged and has no finding of these is not counted, as in the roll-up of the
-    day (coverage_standing, migration 0043). `by`: a further column of the findings, with a row for each of its values that there is.
+    day (coverage_standing, migration 0043). The division is the one of then (the ledger has the one of now, and is not asked for it). `by`: a further column of the findings, with a row for each of its values that there is.
     """
     more = f", h.{by}" if by else ""
     return f"""(
@@ -89,7 +89,7 @@ def standing_then(which: str, *, by: str = "") -> str:
         select v.subject, min(array_position({RANKS}, v.verdict)) as worst, count(*) filter (where v.verdict = 'compliant') as compliant,
                count(*) filter (where v.verdict = 'non_compliant') as non_compliant{f", v.{by}" if by else ""},
                count(*) filter (where v.verdict in ('unknown', 'unsigned')) as unknown, count(*) filter (where v.verdict = 'waived') as waived
-        from (select h.subject{more}, {VERDICT_THEN} as verdict from dash.history h where {which} and {IN_DIVISION} and {HELD}) v
+        from (select h.subject{more}, {VERDICT_THEN} as verdict from dash.history h where {which} and {HELD}) v
         group by v.subject{f", v.{by}" if by else ""}) f on f.subject = s.subject
     where {IN_DIVISION})"""
 

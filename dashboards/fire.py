@@ -2,7 +2,7 @@
 
 from dashboards.asof import KNOWN, MOMENT, SUBJECTS_THEN, UPTO
 from dashboards.choices import AS_OF, IN_DIVISION, INSTITUTION, KNOWN_AT, TO_DIVISION, TO_INSTITUTION_THEN, variables
-from dashboards.panels import NONE_WANTED, Json, Words, board, column, stat, table, timeseries
+from dashboards.panels import NONE_WANTED, UNKNOWN, Json, Words, board, column, stat, table, timeseries
 
 STEPS: list[Json] = [{"color": "text", "value": None}, {"color": "orange", "value": 50}, {"color": "red", "value": 75}]
 """A low score is no promise: it is never green."""
@@ -36,13 +36,13 @@ def fire() -> Json:
     ]  # fmt: skip
     listed = table(
         Words("机构（火警与未知在前）", "Institutions, fire alarms and the unknown first"),
-        f"""select case when r.hard then 'yes' else '' end as hard, r.score, r.certain, r.level_@lang as level, r.title_@lang as title, r.subject as institution, r.division,
+        f"""select case when r.hard then 'yes' when r.hard is null then 'unknown' else '' end as hard, r.score, r.certain, r.level_@lang as level, r.title_@lang as title, r.subject as institution, r.division,
                    (select string_agg((f.value ->> case '@lang' when 'zh' then 4 else 5 end) || ' ' || (f.value ->> 0), ', ' order by (f.value ->> 0)::int desc)
                     from jsonb_each(r.factors) f where r.seen) as made, r.age, r.complete
-            from {RISKS} r order by r.hard desc nulls last, r.score desc nulls first, r.subject limit 500""",
+            from {RISKS} r order by (r.hard is true) desc, r.score desc nulls first, r.subject limit 500""",
         height=14,
         columns={
-            "hard": column(Words("火警或燃气", "Fire or gas"), words={"yes": (Words("是", "Yes"), "red"), "": (Words("—", "—"), "text")}, width=90),
+            "hard": column(Words("火警或燃气", "Fire or gas"), words={"yes": (Words("是", "Yes"), "red"), "unknown": (Words("未知", "Unknown"), UNKNOWN), "": (Words("—", "—"), "text")}, width=90),
             "score": column(Words("得分", "Score"), width=80, steps=STEPS),
             "certain": column(Words("其中确知", "Of it certain"), width=90),
             "level": column(Words("等级", "Level"), width=80),

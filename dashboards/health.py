@@ -50,11 +50,13 @@ def devices() -> Json:
     )
     down = table(
         now(Words("不在线或有故障的设备", "Devices that are not online, or faulty")),
+        # the zone is joined to the few that are shown, not to every device
         f"""select d.link_state, d.link_since, d.link_cause, d.function_state, d.title_@lang as title, d.institution, d.zone_@lang as zone,
                    d.device, d.kind, d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age,
                    case d.link_state when 'online' then 100.0 else 0.0 end as complete
-            from (select * from dash.device_state where {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded'))
-                  order by array_position(array['offline', 'unknown', 'online'], link_state), link_since, device limit 500) d
+            from (select device from dash.device_state where {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded'))
+                  order by array_position(array['offline', 'unknown', 'online'], link_state), link_since, device limit 500) s
+            cross join lateral (select * from dash.device_state x where x.device = s.device offset 0) d
             order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since, d.device""",
         height=14,
         columns={

@@ -12,7 +12,7 @@ from dashboards.panels import BASES
 from hub.core.rights import Scope
 from hub.store import coverage_views
 from hub.store.pool import connect
-from tests.dashboards.asked import MADE, MINE, Asked, sql_of, value_of
+from tests.dashboards.asked import MADE, MINE, OTHER, Asked, sql_of, value_of
 from tests.dashboards.conftest import Readers
 from tests.store.findings import add_finding
 
@@ -147,6 +147,23 @@ async def test_totals_of_any_moment_are_those_of_the_hubs_own_roll_up(readers: R
                 assert shown is None or float(shown) == pytest.approx(100 * good / counted), (days, basis)
 
 
+def test_who_moved_to_another_division_is_counted_where_it_was_then(readers: Readers, everything: Asked) -> None:
+    with psycopg.connect(readers.url, autocommit=True) as conn:
+        conn.execute("update register_entry set division = %s where filing_number = %s", [OTHER, f"A-{MINE}"])
+        try:
+            row = {
+                division: [
+                    (one["institution"], one["non_compliant"])
+                    for one in everything.records(sql_of("anxin-coverage", "机构"), as_of=_ago(45), division=division)
+                    if one["institution"].startswith("sun")
+                ]
+                for division in (MINE, OTHER)
+            }
+        finally:
+            conn.execute("update register_entry set division = %s where filing_number = %s", [MINE, f"A-{MINE}"])
+    assert row == {MINE: [(f"sun-{MINE}", 1)], OTHER: [(f"sun-{OTHER}", 1)]}
+
+
 def test_orders_and_waivers_of_a_past_stand_as_they_stood_then(county: Asked) -> None:
     def counted(days: float) -> list[Any]:
         titles = ("待签发", "未办结", "已逾期", "有效豁免")
@@ -211,6 +228,11 @@ def test_a_score_that_nobody_looked_at_is_unknown_for_that_time(county: Asked) -
     assert score(20 - 45 / 1440) == (None, 0), "nobody looked"
     assert score(60) == (None, 0)
     assert value_of(county, "anxin-fire", "得分未知", institution="all") == 1, "who is not connected"
+    rows = county.records(sql_of("anxin-fire", "机构（"), institution="all")
+    assert [(row["institution"], row["hard"]) for row in rows] == [
+        (f"register:B-{MINE}", "unknown"),
+        (f"sun-{MINE}", ""),
+    ]
 
 
 def test_a_board_of_which_the_past_can_be_chosen_shows_no_figure_of_now_under_it() -> None:
