@@ -60,6 +60,7 @@ export class Live {
       this.lose("network");
       this.heardAt = Date.now() - SILENCE + RETRY * 2;
       this.open();
+      this.opened(); // a stream that does not come up keeps nobody from looking
     }
   }
 
