@@ -24,6 +24,8 @@ LOOK_SECONDS = 30.0
 """from one look at everything to the next"""
 TAKE_SECONDS = 240.0
 """from one snapshot of the day's roll-up to the next; the last one of a day stays"""
+_FIRST_TAKE_SECONDS = 30.0
+"""After a start the snapshots come sooner, each after twice the time of the one before: the first one says that nobody has judged anything yet."""
 POLL_SECONDS = 1.0
 """How late a change is seen at most when its NOTIFY was lost."""
 WITHHELD_SECONDS = 0.05
@@ -85,6 +87,7 @@ class _OrderClock:
         loop = asyncio.get_running_loop()
         cursor = await self._feed.horizon()
         whole_at = take_at = rested_at = loop.time()
+        take_pause = min(_FIRST_TAKE_SECONDS, self._take_seconds)
         while True:
             withheld = await self._feed.withholds()
             changes = await self._feed.after(cursor, FEED_BATCH)
@@ -108,7 +111,8 @@ class _OrderClock:
             if loop.time() >= take_at:
                 at = self._clock()
                 await self._desk.take(local_day(at), at)
-                take_at = loop.time() + self._take_seconds
+                take_at = loop.time() + take_pause
+                take_pause = min(2 * take_pause, self._take_seconds)
             if len(changes) < FEED_BATCH:
                 now = loop.time()
                 next_look = now if self._touched else min(whole_at, now + self._until_due())
