@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -31,15 +31,16 @@ def as_before() -> Iterator[None]:
     sealing.use(Keys())
 
 
+@settings(max_examples=30)
 @given(SETTINGS, st.integers(0, 10_000), st.integers(1, 255))
 def test_what_is_sealed_opens_in_its_own_row_with_its_key_and_not_where_a_byte_differs(
-    settings: dict[str, Any], at: int, by: int
+    plain: dict[str, Any], at: int, by: int
 ) -> None:
     keys = parse_keys(OLD)
-    sealed = keys.seal(settings, HERE)
+    sealed = keys.seal(plain, HERE)
     assert set(sealed) == {SEALED}
-    assert keys.open(sealed, HERE) == settings
-    assert parse_keys(f"{NEW}, {OLD}").open(sealed, HERE) == settings  # while keys are changed
+    assert keys.open(sealed, HERE) == plain
+    assert parse_keys(f"{NEW}, {OLD}").open(sealed, HERE) == plain  # while keys are changed
     for stranger, place in ((parse_keys(NEW), HERE), (Keys(), HERE), (keys, HERE._replace(owner="other")),
                             (keys, HERE._replace(table="authority")), (keys, HERE._replace(kind="sink"))):  # fmt: skip
         assert stranger.open(sealed, place) == sealed
@@ -55,8 +56,8 @@ def test_what_is_sealed_opens_in_its_own_row_with_its_key_and_not_where_a_byte_d
 def test_whatever_stands_in_a_row_is_opened_or_left_as_it_is(text: str) -> None:
     keys = parse_keys(OLD)
     name = keys.seal({}, HERE)[SEALED].partition(":")[0]
-    for settings in ({SEALED: text}, {SEALED: f"{name}:{text}"}, {"url": text}):
-        assert keys.open(settings, HERE) == settings
+    for row in ({SEALED: text}, {SEALED: f"{name}:{text}"}, {"url": text}):
+        assert keys.open(row, HERE) == row
 
 
 @pytest.mark.parametrize("wrong", ["x", "hidden-key", OLD + " " + OLD[:-8], base64.b64encode(b"n" * 31).decode()])
@@ -81,7 +82,7 @@ POLICE = {"url": "https://police.example/hidden-token-0123/desk", "secret": SECR
 async def test_no_dump_of_the_database_holds_a_secret_once_there_are_keys_also_of_what_stood_before(
     fresh_database: str,
 ) -> None:
-    channels = tuple(policies.Channel(kind.replace("_", "-"), kind, settings) for kind, settings in SAMPLES.items())
+    channels = tuple(policies.Channel(kind.replace("_", "-"), kind, given_) for kind, given_ in SAMPLES.items())
     duty = policies.Responder("duty", "岗", "post", channels)
     police = handovers.Authority("police", "police", "警", "police", "14", "110", None, {"desk": ("webhook", POLICE)})
     with psycopg.connect(fresh_database) as db:
@@ -120,7 +121,7 @@ async def test_no_dump_of_the_database_holds_a_secret_once_there_are_keys_also_o
             assert await sealing.reseal(fresh_database) == 0
         assert {line["event"] for line in said} == {"channels.key_missing"}
         shown.append(json.dumps(said))
-        assert all(set(settings) == {SEALED} for settings in (await known()).values())
+        assert all(set(row) == {SEALED} for row in (await known()).values())
         sealing.use(parse_keys(f"{NEW} {OLD}"))  # the new key seals, the old one opens
         assert await sealing.reseal(fresh_database) == len(SAMPLES) + 2
         sealing.use(parse_keys(NEW))
