@@ -1,6 +1,7 @@
 """The kill matrix: whatever single part dies, hangs or lies, the outside heartbeat stops; and it comes back when the part does."""
 
 import asyncio
+import contextlib
 import inspect
 import os
 import re
@@ -120,12 +121,14 @@ class Stand:
     async def frozen(self, pids: list[int]) -> AsyncIterator[None]:
         """These processes stand still."""
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
             for pid in pids:
-                os.kill(pid, signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):  # who woke first may have sent this one home
+                    os.kill(pid, signal.SIGCONT)
 
     @asynccontextmanager
     async def delivering_by(self, patch: pytest.MonkeyPatch, deliver: Any) -> AsyncIterator[None]:
