@@ -305,6 +305,9 @@ class Edge(_Model):
     id: Identifier
     profile: Identifier = "anxin-edge"
     local_rules: tuple[LocalRule, ...] = Field(default=(), max_length=50)
+    switch: Identifier | None = None
+    """as of a device"""
+    powered_by: Identifier | None = None
 
     @model_validator(mode="after")
     def _rules_are_told_apart(self) -> Self:
@@ -332,6 +335,10 @@ class Device(_Model):
     """whether this unit dials the police centre by its own line; left out: as its profile says"""
     recorded_by: Identifier | None = None
     """the device that tells how far back this camera's pictures reach; left out: by the institution's recorders, the worst of them"""
+    switch: Identifier | None = None
+    """the switch it hangs on: a device of the institution of the kind network_switch, or the name of a plain one that nothing is read of"""
+    powered_by: Identifier | None = None
+    """what feeds it: a UPS, a breaker or a switch of the institution, or the name of a circuit"""
 
 
 class Place(_Model):

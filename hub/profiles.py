@@ -50,6 +50,9 @@ Duration = Annotated[
 ]
 
 
+_Capability = Annotated[str, Field(pattern=r"^[a-z]+\.[a-z_]+$")]
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -247,6 +250,8 @@ class FunctionTest(_Model):
     seen: tuple[str, ...] = ()
     pressed: dict[str, Condition] = Field(default_factory=dict)
     within: Duration = 60 * _UNITS["s"]
+    proves: dict[_Capability, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """capability and the points, of those seen or pressed, that show it; left out: the only capability of the device, and none where it has several"""
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> "FunctionTest":
@@ -273,6 +278,8 @@ class TestPoint(_Model):
     within: Duration = 10 * _UNITS["s"]
     harmless: Title
     """what is heard and seen at the site meanwhile; that it says so declares that it may happen without anybody being warned"""
+    proves: tuple[_Capability, ...] = ()
+    """what the answer shows; left out: the only capability of the device, and none where it has several"""
 
     __test__ = False
 
@@ -305,7 +312,7 @@ class Profile(_Model):
     dials_police: bool = False
     """devices of this type dial the police centre by a line of their own: no test or drill presses them outside a window booked there"""
     liveness: Liveness
-    capabilities: tuple[Annotated[str, Field(pattern=r"^[a-z]+\.[a-z_]+$")], ...] = ()
+    capabilities: tuple[_Capability, ...] = ()
     points: dict[Annotated[str, Field(pattern=_POINT)], Point]
     health: tuple[Health, ...] = ()
     alarms: dict[Annotated[str, Field(pattern=_POINT)], AlarmDefinition] = Field(default_factory=dict)
@@ -376,6 +383,20 @@ class Profile(_Model):
         return self
 
     @model_validator(mode="after")
+    def _proves_what_it_has(self) -> "Profile":
+        named = [("test.proves", name) for name in self.test.proves]
+        named += [] if self.test_point is None else [("test_point.proves", name) for name in self.test_point.proves]
+        for where, name in named:
+            if name not in self.capabilities:
+                raise ValueError(f"{where}: the profile has no capability {name!r}")
+        asked = {*self.test.seen, *self.test.pressed}
+        for name, points in self.test.proves.items():
+            for point in points:
+                if point not in asked:
+                    raise ValueError(f"test.proves.{name}: {point!r} is neither seen nor pressed in the test")
+        return self
+
+    @model_validator(mode="after")
     def _has_an_alarm_for_its_clock(self) -> "Profile":
         if self.kind not in (Kind.PATH, Kind.HUB) and all(
             one.signal_class is not SignalClass.CLOCK for one in self.alarms.values()
@@ -398,6 +419,19 @@ class Profile(_Model):
     def health_points(self) -> frozenset[str]:
         """The points that say how well the device is."""
         return frozenset(row.point for row in self.health)
+
+    @cached_property
+    def shown_by_test(self) -> frozenset[str]:
+        """The capabilities that a function test shows once it has passed: those that it names, or the only one there is."""
+        return self._shown(self.test.proves)
+
+    @cached_property
+    def shown_by_trial(self) -> frozenset[str]:
+        """The capabilities that the device's own test shows when a proof was answered by it."""
+        return self._shown(() if self.test_point is None else self.test_point.proves)
+
+    def _shown(self, named: Iterable[str]) -> frozenset[str]:
+        return frozenset(named) or frozenset(self.capabilities if len(self.capabilities) == 1 else ())
 
     @cached_property
     def is_found_late(self) -> bool:

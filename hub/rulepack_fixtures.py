@@ -96,6 +96,8 @@ class DeviceText(_Model):
     behind: tuple[str, ...] = ()
     sees: tuple[ViewText, ...] = ()
     values: tuple[ValueText, ...] = ()
+    unproven: Capabilities = ()
+    """capabilities of those it has that no test has shown"""
 
     def fact(self, at: Micros) -> DeviceFact:
         """The core's fact."""
@@ -109,6 +111,7 @@ class DeviceText(_Model):
                 for one in self.sees
             ),
             tuple(Value(one.point, one.value, at - one.ago) for one in self.values),
+            frozenset(self.unproven),
         )  # fmt: skip
 
 

@@ -110,6 +110,8 @@ def show_device(hub: Hub, device: str, *, as_json: bool) -> None:
             *((name, f"{state}, {show.moment(since)} {cause}".rstrip()) for name, state, since, cause in axes),
             ("最近 Heard", show.moment(found["last_heard_at"])),
             ("测试 Proven", show.moment(found["proven_at"])),
+            *(("⚠ 从未验证 Unproven", one) for one in found["unproven"]),
+            *((name, found[key]) for name, key in _HANGS if found[key] is not None),
             *(("依据 Because", f"{one['sentence']['zh']} / {one['sentence']['en']}") for one in found["link_evidence"]),
             *late,
         ]
@@ -120,6 +122,9 @@ def show_device(hub: Hub, device: str, *, as_json: bool) -> None:
             ["测点\nPoint", "值\nValue", "质量\nQuality", "时间\nAt"],
             ([_name(row), _value(row), row["quality"], show.moment(row["at"])] for row in points),
         )
+
+
+_HANGS = (("交换机 Switch", "switch"), ("供电 Power", "powered_by"))
 
 
 def _name(point: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from hub.api.schemas import Name
-from hub.model import Quality
+from hub.core.commissioning import last_proofs
+from hub.model import Quality, to_micros
 from hub.profiles import Point, Profile
 
 M = TypeVar("M", bound=BaseModel)
@@ -43,13 +44,17 @@ def point_of(profiles: Mapping[str, Profile], profile: str, name: str) -> Point 
 
 
 def device_row(profiles: Mapping[str, Profile], row: Row) -> dict[str, Any]:
-    """A device's row with what its profile says of how soon its silence is found."""
+    """A device's row with what its profile says of how soon its silence is found, and of what it does that nobody has seen."""
     profile = profiles.get(row["profile"])
     if profile is None:
-        return {**row, "silent_after_s": None, "found_late": None}
+        return {**row, "silent_after_s": None, "found_late": None, "unproven": []}
     late = profile.liveness.late_because if profile.is_found_late else None
     name = None if late is None else Name(zh=late.zh, en=late.en)
-    return {**row, "silent_after_s": profile.liveness.offline_after // 1_000_000, "found_late": name}
+    at = row["proven_at"]
+    shown = last_proofs(profile.capabilities, None if at is None else to_micros(at), row["shown"])
+    unproven = [] if at is None else sorted({*profile.capabilities} - shown.keys())
+    silent = profile.liveness.offline_after // 1_000_000
+    return {**row, "silent_after_s": silent, "found_late": name, "unproven": unproven}
 
 
 def alarm_row(profiles: Mapping[str, Profile], row: Row) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 A press must be seen to come *and*, where the point has a state, to go again: a stuck button is no button.
 """
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -59,3 +60,27 @@ def missing(test: Trial, profile: Profile) -> tuple[str, ...]:
         elif name not in test.released:
             waiting.append(f"{name} came and did not go again")
     return tuple(waiting)
+
+
+def last_proofs(
+    capabilities: Collection[str],
+    proven_at: Micros | None,
+    recorded: Mapping[str, Micros] | None,
+    proofs: Iterable[tuple[str | None, Micros]] = (),
+) -> dict[str, Micros]:
+    """When each of a device's capabilities was shown last; one that is not in it was never shown since the device was last changed.
+
+    `proven_at`: when its function test passed last, None: never, and then nothing counts. `recorded`: what its tests have shown, None: they passed
+    before tests said it. `proofs`: what its own test answered since, capability None: before proofs said it. What was not said counts where the
+    device has one capability, which it then was; of several nobody knows which it was, and none is taken as shown (decision 0385).
+    """
+    if proven_at is None:
+        return {}
+    only = next(iter(capabilities)) if len(capabilities) == 1 else None
+    found: dict[str, Micros] = {}
+    said = [(None, proven_at)] if recorded is None else list(recorded.items())
+    for name, at in (*said, *proofs):
+        capability = only if name is None else name
+        if capability in capabilities and capability is not None:
+            found[capability] = max(at, found.get(capability, at))
+    return found

@@ -155,10 +155,14 @@ def _detectors(facts: FireFacts, limits: Limits, at: Micros) -> Iterator[Seen]:
 
 
 def _working(device: DeviceFact) -> Seen:
-    what, reason, since = contribution(device)
+    """By the worst of what it detects: a smoke alarm that was tested says nothing of its gas alarm."""
+    said = [contribution(device, frozenset({one})) for one in sorted(device.capabilities & DETECTING)]
+    what, reason, since = min(said, key=lambda one: _WORST.index(one[0]))
     return Seen(f"device:{device.id}", _STATE_OF[what], reason, since)
 
 
+_DOOR = frozenset({"access.control"})
+_WORST = (Contribution.NONE, Contribution.UNKNOWN, Contribution.PROVEN)
 _STATE_OF = {Contribution.PROVEN: State.GOOD, Contribution.UNKNOWN: State.UNKNOWN, Contribution.NONE: State.BAD}
 
 
@@ -181,9 +185,9 @@ def _exits(facts: FireFacts, limits: Limits, at: Micros) -> Iterator[Seen]:
     }
     for device, since in stuck.items():
         yield Seen(f"device:{device}", State.BAD, "exit_not_free", since)
-    doors = [one for one in facts.devices if "access.control" in one.capabilities]
+    doors = [one for one in facts.devices if one.capabilities & _DOOR]
     for door in doors:
-        what, _, since = contribution(door)
+        what, _, since = contribution(door, _DOOR)
         if what is not Contribution.PROVEN and door.id not in stuck:
             yield Seen(f"device:{door.id}", State.UNKNOWN, "door_silent", since)
     if not facts.zones:

@@ -115,6 +115,9 @@ def _promised(profile: Profile) -> Iterator[str]:
         polled = profile.points[name]
         if "every" in polled.model_fields_set and polled.every > profile.test.within:
             yield f"test.within: shorter than points.{name}.every, so that a test may end before {name} is read once"
+    unshown = sorted({*profile.capabilities} - profile.shown_by_test)
+    if unshown:
+        yield f"test.proves: nothing in the test shows {', '.join(unshown)}, which will count as unknown for ever"
     for number, row in enumerate(profile.health):
         if profile.points[row.point].record is Record.BEAT:
             yield f"health.{number}.point: a beat is never judged"

@@ -77,7 +77,8 @@ def injected(
     if point is None:
         raise BadInput(f"the alarm {chosen!r} watches no point of the device", "definition", code="proof")
     tripping(urgent[chosen], point)
-    return Injected(chosen, urgent[chosen].point, proof_instance(point), lowest, tell, why)
+    shows = sorted(profile.shown_by_trial) if lowest == "device" else []
+    return Injected(chosen, urgent[chosen].point, proof_instance(point), lowest, tell, why, shows)
 
 
 async def run(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from hub.core.commissioning import last_proofs
 from hub.core.coverage.attestations import DAILY, DOCUMENTS, NUMBERED, AttestationKind
 from hub.core.coverage.facts import (
     Arming,
@@ -22,6 +23,7 @@ from hub.core.coverage.facts import (
     View,
     ZoneFact,
 )
+from hub.core.coverage.ways import Hangs, depends_on
 from hub.core.rota import Calendar
 from hub.model import SECOND, AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
@@ -50,8 +52,10 @@ class _Read(NamedTuple):
 
     zones: Mapping[int, Sequence[Row]]
     devices: Mapping[int, Sequence[Row]]
+    hangs: Mapping[int, Mapping[str, Hangs]]
+    """by institution: what each of its devices hangs on"""
     views: Mapping[str, Sequence[Row]]
-    proofs: Mapping[str, Micros]
+    proofs: Mapping[str, Sequence[Row]]
     values: Mapping[str, Sequence[Row]]
     hidden: Collection[tuple[str, str]]
     attestations: Mapping[int, Sequence[Attestation]]
@@ -107,7 +111,6 @@ class Facts:
 
         async with self._conn.cursor() as cursor:
             days = await duty.load_calendar(cursor)
-        proofs = {row["device"]: to_micros(row["at"]) for row in await rows("proofs")}
         stated: dict[int, list[Attestation]] = {}
         for name, made in (("attestations", _attestation), ("drills", _drill), ("police_tests", _police_test)):
             for row in await rows(name):
@@ -116,11 +119,13 @@ class Facts:
         hidden = await rows("hidden")
         now = await (await self._conn.execute(_SQL["now"])).fetchone()
         assert now is not None
+        devices = _by(await rows("devices"), "institution")
         return _Read(
             zones=_by(await rows("zones"), "institution"),
-            devices=_by(await rows("devices"), "institution"),
+            devices=devices,
+            hangs={key: {row["id"]: _hangs(row) for row in found} for key, found in devices.items()},
             views=_by(await rows("views"), "device"),
-            proofs=proofs,
+            proofs=_by(await rows("proofs"), "device"),
             values=_by(await rows("values"), "device") if self._points else {},
             hidden={(row["device"], row["signal_class"]) for row in hidden},
             attestations=stated,
@@ -170,14 +175,13 @@ class Facts:
     def _device(self, row: Row, institution: str, read: _Read, listened: bool) -> DeviceFact:
         profile = self._profile(row)
         link = LinkState(row["link_state"])
-        proven = row["proven_at"] and to_micros(row["proven_at"])
-        if proven is not None:
-            proven = max(proven, read.proofs.get(row["id"], proven))
+        capabilities = frozenset(() if profile is None else profile.capabilities)
+        proven = _proven(row, capabilities, read.proofs.get(row["id"], ()))
         return DeviceFact(
             id=row["id"],
             kind=row["kind"],
             zone=row["zone"],
-            capabilities=frozenset(() if profile is None else profile.capabilities),
+            capabilities=capabilities,
             admin_state=AdminState(row["admin_state"]),
             admin_since=to_micros(row["admin_since"]),
             link_state=link if listened or link is not LinkState.ONLINE else LinkState.UNKNOWN,
@@ -185,13 +189,15 @@ class Facts:
             function_state=FunctionState(row["function_state"]),
             function_since=to_micros(row["function_since"]),
             last_heard_at=_heard(row),
-            proven=() if proven is None else (("", proven),),
-            behind=tuple(_behind(row, institution)),
+            proven=tuple(sorted(proven.items())),
+            behind=depends_on(row["id"], read.hangs[row["institution"]], institution),
             sees=tuple(map(_view, read.views.get(row["id"], ()))),
             values=tuple(
                 Value(one["point"], one["value"], _down(to_micros(one["at"]), _HOUR))
                 for one in read.values.get(row["id"], ())
             ),
+            # what was never tested at all is unproven as a whole: its function state says so
+            unproven=frozenset() if row["proven_at"] is None else capabilities - proven.keys(),
         )
 
     def _armed(self, row: Row, hidden: Collection[tuple[str, str]]) -> Iterator[Arming]:
@@ -288,15 +294,14 @@ def _view(row: Row) -> View:
     return View(row["zone"], row["share"], None if attested is None else to_micros(attested), row["masked"])
 
 
-def _behind(row: Row, institution: str) -> Iterator[str]:
-    """From the device outward. An endpoint's name is one within its institution, as facts are."""
-    if row["endpoint"] is not None:
-        yield f"link:{row['endpoint']}"
-    if row["recorded_by"] is not None:
-        yield f"recorder:{row['recorded_by']}"
-    if row["edge"] is not None:
-        yield f"edge:{row['edge']}"
-    yield f"uplink:{institution}"
+def _proven(row: Row, capabilities: frozenset[str], proofs: Sequence[Row]) -> Mapping[str, Micros]:
+    at = row["proven_at"]
+    shown = [(one["capability"], to_micros(one["at"])) for one in proofs]
+    return last_proofs(capabilities, None if at is None else to_micros(at), row["proven"], shown)
+
+
+def _hangs(row: Row) -> Hangs:
+    return Hangs(*(row[name] for name in Hangs._fields))
 
 
 def _recording(row: recordings.RecordingRow) -> RecordingFact | None:

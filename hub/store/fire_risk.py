@@ -3,20 +3,21 @@
 And the book of what the scores were (table fire_risk).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from hub.core.commissioning import last_proofs
 from hub.core.coverage.facts import DeviceFact, ZoneFact
 from hub.core.fire_facts import DETECTING, FireFacts, Limits, LiveAlarm, Measured, Weights
 from hub.core.fire_risk import Risk
 from hub.core.rights import EVERYTHING, Scope
 from hub.core.rota import Calendar
 from hub.errors import NotFound
-from hub.model import AdminState, FunctionState, LinkState, SignalClass, to_micros
+from hub.model import AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
 from hub.store import duty, hours
 from hub.store.coverage_facts import Facts
@@ -125,9 +126,7 @@ async def _read(
                 for one in measured.get(key, ())
                 if (unit := measures.get((one["profile"], one["point"]))) is not None
             ),
-            tested={
-                one["id"]: to_micros(one["proven_at"]) for one in devices.get(key, ()) if one["proven_at"] is not None
-            },
+            tested=_tested(devices.get(key, ()), profiles),
             checked={one["kind"]: to_micros(one["at"]) for one in checked.get(key, ())},
         )
         for row in places
@@ -146,11 +145,12 @@ def _place(row: Row) -> Place:
 def _device(row: Row, profiles: Mapping[str, Profile], listened: bool) -> DeviceFact:
     """With the link unknown where nobody listens: no silence is believed there, and no life."""
     link = LinkState(row["link_state"])
+    capabilities = frozenset(profiles[row["profile"]].capabilities)
     return DeviceFact(
         id=row["id"],
         kind=row["kind"],
         zone=row["zone"],
-        capabilities=frozenset(profiles[row["profile"]].capabilities),
+        capabilities=capabilities,
         admin_state=AdminState(row["admin_state"]),
         admin_since=to_micros(row["admin_since"]),
         link_state=link if listened or link is not LinkState.ONLINE else LinkState.UNKNOWN,
@@ -158,7 +158,25 @@ def _device(row: Row, profiles: Mapping[str, Profile], listened: bool) -> Device
         function_state=FunctionState(row["function_state"]),
         function_since=to_micros(row["function_since"]),
         last_heard_at=None if row["last_heard_at"] is None else to_micros(row["last_heard_at"]),
+        unproven=frozenset() if row["proven_at"] is None else capabilities - _shown(row, profiles).keys(),
     )
+
+
+def _shown(row: Row, profiles: Mapping[str, Profile]) -> Mapping[str, Micros]:
+    """When each of the device's capabilities was shown last. A proof from the hub that its own test answered is no function test here."""
+    at = row["proven_at"]
+    return last_proofs(profiles[row["profile"]].capabilities, None if at is None else to_micros(at), row["proven"])
+
+
+def _tested(rows: Iterable[Row], profiles: Mapping[str, Profile]) -> dict[str, Micros]:
+    """When all that a device detects was tested: of each the last time, and of those the oldest."""
+    found: dict[str, Micros] = {}
+    for row in rows:
+        shown = _shown(row, profiles)
+        detects = DETECTING & frozenset(profiles[row["profile"]].capabilities)
+        if detects and detects <= shown.keys():
+            found[row["id"]] = min(shown[one] for one in detects)
+    return found
 
 
 def _alarm(row: Row, profiles: Mapping[str, Profile]) -> LiveAlarm:

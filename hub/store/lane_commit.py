@@ -299,8 +299,11 @@ def _tests(draft: Draft) -> list[Asked]:
         asked.append(Asked(_SQL["open_tests"], {"ids": opened, "now": to_datetime(draft.now)}))
     if draft.passed:
         asked.append(Asked(_SQL["pass_tests"], [list(draft.passed)]))
-        keys = sorted(draft.registry.devices[device].key for device in draft.passed.values())
-        asked.append(Asked(_SQL["commission"], [keys]))
+        tested = {
+            device.key: device.profile for id in draft.passed.values() for device in (draft.registry.devices[id],)
+        }
+        keys = sorted(tested)
+        asked.append(Asked(_SQL["commission"], [keys, [Jsonb(sorted(tested[key].shown_by_test)) for key in keys]]))
     if draft.expired:
         asked.append(Asked(_SQL["expire_tests"], [list(draft.expired), [why for _, why in draft.expired.values()]]))
     return asked

@@ -48,6 +48,8 @@ class Injected(NamedTuple):
     tell: str
     not_lower: str = "asked"
     """why at no lower level: a key of `hub.core.exercises.NOT_LOWER`"""
+    shows: Sequence[str] = ()
+    """the capabilities of the device that it proves when it passes: only the device's own test proves any"""
 
 
 class ToSend(NamedTuple):
@@ -125,7 +127,7 @@ async def request(
         "institution": of.institution,
         **injected._asdict(),
     }
-    given |= {"actor": actor, "within": to_interval(within), "slot": slot}
+    given |= {"shows": sorted(injected.shows), "actor": actor, "within": to_interval(within), "slot": slot}
     row = await one_row(conn, _SQL["request"], given)
     return None if row is None else row["id"]
 

@@ -170,7 +170,7 @@ def _asked(declared: Sequence[Record]) -> dict[str, list[str]]:
 def _inside(query: str, row: Row) -> tuple[Key, Fields]:
     institution, name = row.pop("institution"), row.pop("id")
     if query == "devices" and row["kind"] == "edge":
-        fields = {name: row[name] for name in ("profile", "kind", "lane")}
+        fields = {name: row[name] for name in ("profile", "kind", "lane", "switch", "powered_by")}
         fields["local_rules"] = row["settings"].get("local_rules", [])
         return Key(Noun.EDGE, institution, name), fields
     noun = {"zones": Noun.ZONE, "positions": Noun.POSITION, "endpoints": Noun.ENDPOINT, "devices": Noun.DEVICE}[query]
@@ -296,6 +296,8 @@ async def _put_devices(conn: Connection, changes: Sequence[Change], is_client: C
         "settings": {},
         "dials_police": None,
         "recorded_by": None,
+        "switch": None,
+        "powered_by": None,
     }
     complete = [c._replace(after={**defaults, **_settled(c.after)}) for c in changes if c.after is not None]
     await _on_ids(conn, ("make_room",), (c.key for c in complete if c.before is not None))

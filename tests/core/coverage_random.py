@@ -71,6 +71,7 @@ device = st.builds(
     sees=st.lists(view, max_size=2).map(tuple),
     values=st.lists(st.builds(Value, st.just("battery"), odd, moment), max_size=2).map(tuple),
     heard_late=st.booleans(),
+    unproven=st.frozensets(st.sampled_from(CAPABILITIES), max_size=1),
 )
 recording = st.builds(
     RecordingFact, device=st.sampled_from([f"d-{n}" for n in range(12)]), recorder=st.just("r"), days=odd,

@@ -13,6 +13,7 @@ from hub.model import Lane, Priority, SignalClass
 EDGE = ProfileFacts("edge", Lane.BULK, "edge", True, ())
 CAMERA = ProfileFacts("camera", Lane.BULK, "snmp", False, ((SignalClass.FAULT, Priority.HIGH),))
 SMOKE = ProfileFacts("smoke_detector", Lane.URGENT, "mqtt", False, ((SignalClass.FIRE, Priority.CRITICAL),))
+SWITCH = ProfileFacts("network_switch", Lane.BULK, "anxin", False, ())
 OWN = ProfileFacts("other", Lane.BULK, "anxin", False, ())
 SIREN = ProfileFacts("other", Lane.BULK, "mqtt", False, (), {"sounder": "bool"})
 _PANIC = (SignalClass.PANIC, Priority.CRITICAL)
@@ -23,6 +24,7 @@ PROFILES = {
     "camera": CAMERA,
     "smoke": SMOKE,
     "own": OWN,
+    "switch": SWITCH,
     "siren": SIREN,
     "button": BUTTON,
     "both": BOTH,
@@ -188,6 +190,8 @@ def institutions(draw: st.DrawFn, name: str) -> dict[str, Any]:
                 "position": place,
                 "endpoint": endpoint,
                 "settings": settings,
+                "switch": draw(st.sampled_from([None, "plain"])),
+                "powered_by": draw(st.sampled_from([None, "circuit-1"])),
             }
         )
     return {

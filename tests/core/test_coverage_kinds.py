@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hub.core.commissioning import last_proofs
 from hub.core.coverage.facts import (
     Arming,
     Attestation,
@@ -359,6 +360,58 @@ def test_a_zone_lies_on_a_floor_within_bounds() -> None:
 def test_each_device_was_proven_within_the_time(changes: dict[str, Any], expected: Verdict, reason: str) -> None:
     found = finding(Proven(SMOKE, 31 * DAY), some(replace(DETECTOR, **changes)))
     assert (found.verdict, found.parts[0].devices[0].reason) == (expected, reason)
+
+
+BOTH_KINDS = replace(DETECTOR, capabilities=SMOKE | {"fire.heat", "video.live"}, sees=(View("nap", 1.0, NOW),))
+
+
+def test_a_proof_of_the_smoke_alarm_proves_no_heat_alarm() -> None:
+    heat = frozenset({"fire.heat"})
+    smoke_only = replace(BOTH_KINDS, proven=(("fire.smoke", NOW - DAY),), unproven=heat)
+    assert verdict(Proven(SMOKE, 31 * DAY), some(smoke_only)) is GREEN
+    assert verdict(Proven(heat, 31 * DAY), some(smoke_only)) is UNKNOWN
+    assert verdict(Proven(SMOKE | heat, 31 * DAY), some(smoke_only)) is UNKNOWN
+    late = replace(smoke_only, proven=(("fire.smoke", NOW), ("fire.heat", NOW - 40 * DAY)), unproven=frozenset())
+    assert verdict(Proven(SMOKE | heat, 31 * DAY), some(late)) is RED
+    each = AtLeast(heat, 1, "zone", ROOMS)
+    [part] = finding(each, some(smoke_only)).parts
+    assert (part.verdict, part.devices[0].reason) == (UNKNOWN, "never_proven")
+    assert verdict(replace(each, capabilities=SMOKE), some(smoke_only)) is GREEN
+    assert verdict(replace(each, capabilities=SMOKE | heat), some(smoke_only)) is GREEN  # any of them will do
+    assert verdict(Independent(heat, 1, "uplink"), some(replace(smoke_only, behind=("uplink:a",)))) is UNKNOWN
+
+
+def test_what_a_device_sees_and_what_it_does_where_it_hangs_are_proven_each_by_itself() -> None:
+    asked = AtLeast(VIDEO | SMOKE, 1, "zone", frozenset({"nap_room"}))
+    there = some(BOTH_KINDS, zones=(ACT, NAP))
+    assert verdict(asked, there) is GREEN
+    assert verdict(asked, replace(there, devices=(replace(BOTH_KINDS, unproven=VIDEO),))) is UNKNOWN
+    share = ShareCovered(VIDEO, 0.5, frozenset({"nap_room"}))
+    assert verdict(share, there) is GREEN
+    assert verdict(share, replace(there, devices=(replace(BOTH_KINDS, unproven=VIDEO),))) is UNKNOWN
+    point = Bounds("point", 1.0, None, "battery", capabilities=VIDEO)
+    flat = replace(BOTH_KINDS, values=(Value("battery", 5, NOW),))
+    assert verdict(point, some(flat)) is GREEN
+    assert verdict(point, some(replace(flat, unproven=VIDEO))) is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "proven_at", "recorded", "proofs", "expected"),
+    [
+        ("a", None, {"a": 5}, [("a", 6)], {}),  # never tested since it was changed: nothing counts
+        ("a", 5, None, [], {"a": 5}),  # before tests said what they show: the only thing it does
+        ("ab", 5, None, [(None, 7)], {}),  # of several nobody knows which
+        ("ab", 5, None, [("b", 7)], {"b": 7}),
+        ("ab", 5, {"a": 5, "gone": 5}, [("a", 3)], {"a": 5}),
+        ("a", 5, {}, [], {}),  # a test that showed nothing of it
+        ("a", 5, {"a": 5}, [(None, 9)], {"a": 9}),
+        ("", 5, None, [(None, 9)], {}),
+    ],
+)
+def test_what_was_proven_before_it_was_said_counts_only_where_it_can_be_but_one_thing(
+    capabilities: str, proven_at: int | None, recorded: Any, proofs: Any, expected: dict[str, int]
+) -> None:
+    assert last_proofs(tuple(capabilities), proven_at, recorded, proofs) == expected
 
 
 def test_a_button_that_a_schedule_may_switch_off_is_not_always_armed() -> None:

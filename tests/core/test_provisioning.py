@@ -291,6 +291,42 @@ def test_a_device_id_of_another_institution_is_refused_even_when_it_is_retired_t
     assert "moon" not in found[1]
 
 
+def test_what_a_device_hangs_on_is_something_that_carries_and_never_itself() -> None:
+    def hanging(camera: dict[str, Any], *more: dict[str, Any], edge: dict[str, Any] | None = None) -> dict[str, Any]:
+        devices = institution()["devices"]
+        edges = [{"id": "sun-edge", **(edge or {})}]
+        return city(institutions=[institution(devices=[{**devices[0], **camera}, devices[1], *more], edges=edges)])
+
+    core, access = {"id": "core", "profile": "switch"}, {"id": "access", "profile": "switch", "switch": "core"}
+    good = hanging({"switch": "access", "powered_by": "access"}, core, access, edge={"switch": "core"})
+    assert errors(good) == []
+    [wrong] = errors(hanging({"switch": "smoke-1"}))
+    assert wrong == (
+        "/institutions/0/devices/0/switch",
+        "'smoke-1' is of the kind smoke_detector: a switch is one of network_switch",
+    )
+    assert [row[0] for row in errors(hanging({"powered_by": "sun-edge"}))] == ["/institutions/0/devices/0/powered_by"]
+    circle = errors(hanging({}, {**core, "switch": "access"}, access))
+    assert [row[1] for row in circle] == [
+        "it hangs on itself: core → access → core",
+        "it hangs on itself: access → core → access",
+    ]
+    assert [row[1] for row in errors(hanging({}, {**core, "switch": "core"}))] == ["it hangs on itself: core → core"]
+
+
+def test_a_plain_switch_is_taken_by_its_name_and_said_once() -> None:
+    devices = [{**device, "switch": "hall"} for device in institution()["devices"]]
+    document = city(institutions=[institution(devices=devices)])
+    said = [row for row in planned(document).warnings if row.code == "unwatched"]
+    assert [(row.pointer, row.message) for row in said] == [
+        (
+            "/institutions/0/devices/0/switch",
+            "there is no device 'hall': taken as a switch of which nothing is read, for cam-1, smoke-1",
+        )
+    ]
+    assert planned(document, after(document)).changes == ()
+
+
 def test_an_edge_does_not_become_a_device() -> None:
     edges = institution(edges=[{"id": "new"}], endpoints=[], devices=[{"id": "sun-edge", "profile": "own"}])
     assert ("/institutions/0/devices/0/id", "'sun-edge' is the id of an existing edge") in errors(

@@ -47,6 +47,25 @@ def made(changes: dict[str, Any] | None = None, **more: Any) -> Profile:
     return parse_profile(document, "smoke.yaml")
 
 
+def test_what_a_test_and_a_proof_show_is_what_they_name_or_the_only_thing_there_is() -> None:
+    two: dict[str, Any] = {"capabilities": ["fire.smoke", "fire.heat"]}
+    alone = made(capabilities=["fire.smoke"])
+    assert alone.shown_by_test == alone.shown_by_trial == {"fire.smoke"}
+    silent = made(**two)
+    assert (silent.shown_by_test, silent.shown_by_trial) == (frozenset(), frozenset())
+    said = made({"proves": ["fire.heat"]}, **two, test={"seen": ["state"], "proves": {"fire.smoke": ["state"]}})
+    assert said.shown_by_test == {"fire.smoke"}
+    assert said.shown_by_trial == {"fire.heat"}
+    for wrong, where in (
+        ({"test": {"seen": ["state"], "proves": {"gas.detect": ["state"]}}}, "test.proves: the profile has no"),
+        ({"test": {"seen": ["state"], "proves": {"fire.smoke": ["level"]}}}, "'level' is neither seen nor pressed"),
+        ({"test": {"seen": ["state"], "proves": {"fire.smoke": []}}}, "test.proves.fire.smoke"),
+        ({"test_point": {**TEST, "proves": ["gas.detect"]}}, "test_point.proves: the profile has no"),
+    ):
+        with pytest.raises(BadInput, match=where):
+            made(**{**two, **wrong})
+
+
 def test_a_test_point_goes_to_the_edge_in_raw_values() -> None:
     assert trial_of(made()) == Trial("test", True, False, "state", ("testing", 2), 10_000_000)
     assert trial_of(made({"answer": {"any_of": [2]}, "within": "3s"})) == Trial(

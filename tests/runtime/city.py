@@ -57,6 +57,7 @@ _PROFILES = """
   profile: test-thermometer
   kind: other
   driver: mqtt
+  capabilities: [fire.heat, gas.detect]
   points:
     alive: {title: {zh: 心跳, en: alive}, type: int, record: beat}
     celsius: {title: {zh: 温度, en: temperature}, type: float, range: [-40, 80], report: {change: 0.5, reassert: 10m}}
@@ -68,7 +69,7 @@ _PROFILES = """
           deadband: 2, on_delay: 1s, response: {zh: 看, en: look}}
     silent: {title: {zh: 离线, en: silent}, class: communication, priority: low, point: link, condition: {equals: true},
              response: {zh: 看, en: look}}
-  test: {seen: [celsius, alive]}
+  test: {seen: [celsius, alive], proves: {fire.heat: [celsius]}}
 """
 
 

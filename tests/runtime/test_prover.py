@@ -37,6 +37,7 @@ BUTTON = profile(
         "test": {"type": "bool", "writable": True, "address": {"table": "coil", "address": 8}},
         "answer": {"type": "int", "enum": {0: "idle", 2: "tested"}, "address": {"table": "holding", "address": 8}},
     },
+    capabilities=["alarm.manual"],
     test_point={
         "write": "test",
         "value": True,
@@ -248,6 +249,8 @@ async def test_a_proof_goes_from_every_level_into_the_sink_and_each_hop_is_timed
             ]
             assert hub == sorted(hub)
         assert button.bank.tested == [True, False], "the device's own test was tripped once, and set back"
+        shown = centre.rows("select level, shows from proof order by requested_at")
+        assert shown == [("device", ["alarm.manual"]), ("driver", []), ("edge", []), ("hub", [])]
         assert centre.rows(readings)[0][2] == 0.0
         assert centre.rows("select count(*) from event") == [(0,)]
         assert at.hook.requests == []

@@ -174,14 +174,45 @@ async def check_a_device(conn: Connection, register: Register) -> None:
     camera, recorder = await device(conn), await device(conn, "nvr-1")
     assert camera.behind == ("link:lan", "recorder:nvr-1", "edge:edge-1", "uplink:sun")
     assert recorder.behind == ("uplink:sun",)
-    [(whole, proven)] = camera.proven
+    [(capability, proven)] = camera.proven
     now = to_micros(register.all("select now()")[0][0])
-    assert (whole, recorder.proven) == ("", ())
+    assert (capability, recorder.proven) == ("video.live", ())  # before tests said it: the only thing that it does
     assert 24 * HOUR <= now - proven < 25 * HOUR
+    await check_what_it_hangs_on(conn, register)
+    await check_what_was_shown(conn, register)
     assert ([value.value for value in recorder.values], camera.values) == ([71.5], ())  # a bad reading is no value
     assert all(value.at % HOUR == 0 and 0 <= now - value.at <= HOUR for value in recorder.values)
     assert camera.last_heard_at is not None
     assert 0 <= now - camera.last_heard_at <= 6 * HOUR  # what beats is told coarsely, never too new
+
+
+async def check_what_it_hangs_on(conn: Connection, register: Register) -> None:
+    register.device("sun", "sw-1", "if-mib-switch", None)
+    register.do("update device set switch = 'sw-1' where id = 'cam-1'")
+    register.do("update device set switch = 'core', powered_by = 'ups' where id = 'sw-1'")
+    register.do("update device set switch = 'core' where id = 'edge-1'")
+    assert (await device(conn)).behind == (
+        "link:lan", "switch:sw-1", "power:ups", "recorder:nvr-1", "edge:edge-1", "switch:core", "uplink:sun",
+    )  # fmt: skip
+
+
+async def check_what_was_shown(conn: Connection, register: Register) -> None:
+    register.device("sun", "both", "demo-onvif-camera", None)
+    assert (await device(conn, "both")).unproven == frozenset()  # never tested: unproven as a whole, by its function
+    test = "update device_state set proven_at = now(), proven = %s::jsonb where device = (select key from device where id = 'both')"
+    register.do(test, None)
+    assert (await device(conn, "both")).unproven == {"video.live", "video.record"}  # of two nobody knows which was seen
+    register.do(test, '{"video.live": 1790000000000000}')
+    seen = await device(conn, "both")
+    assert seen.proven == (("video.live", 1_790_000_000_000_000),)
+    assert seen.unproven == {"video.record"}
+    register.do(
+        "insert into proof (id, device, institution, definition, point, level, requested_by, expires_at, state, finished_at, shows)"
+        " select gen_random_uuid(), key, institution, 'x', 'x', 'device', 'x', clock_timestamp() + interval '1 min', 'passed',"
+        " clock_timestamp(), shows from device, (values (array['video.record']), (null)) as t(shows) where id = 'both'"
+    )
+    proven = await device(conn, "both")
+    assert ([name for name, _ in proven.proven], proven.unproven) == (["video.live", "video.record"], frozenset())
 
 
 async def check_alarms(conn: Connection, register: Register) -> None:

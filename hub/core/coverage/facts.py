@@ -68,12 +68,14 @@ class DeviceFact:
     proven: tuple[tuple[str, Micros], ...] = ()
     """(capability, when it was last proven); capability "" is the device as a whole"""
     behind: tuple[str, ...] = ()
-    """what it depends on, from the device outward, as `kind:id` with the kinds link, switch, recorder, edge, uplink"""
+    """what it depends on, from the device outward, as `kind:id` with the kinds link, power, switch, recorder, edge, uplink"""
     sees: tuple[View, ...] = ()
     """the zones a camera declares to see; empty where it declares none"""
     values: tuple[Value, ...] = ()
     heard_late: bool = False
     """its edge heard it all this time, while the hub heard neither; what was kept there arrived later. Only ever true of the past"""
+    unproven: frozenset[str] = frozenset()
+    """capabilities that it has and that no test of it has shown, although another one of it was: they contribute unknown"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +200,11 @@ def works_alone(device: DeviceFact, asked: frozenset[str]) -> bool:
 
 
 def contribution(device: DeviceFact, asked: frozenset[str] = frozenset()) -> tuple[Contribution, str, Micros]:
-    """What the device contributes, a word for why, and since when.
+    """What the device contributes to any of these capabilities (to whatever it does, where none is `asked`), a word for why, and since when.
 
     Only a device in service counts. A function known to have failed counts for nothing even when the link is gone now;
-    offline, unheard or unproven is unknown, never proven. What only its edge heard proves what the device does alone, where that is `asked` for.
+    offline, unheard or unproven is unknown, never proven; so is a capability that no test has shown. What only its edge heard
+    proves what the device does alone, where that is `asked` for.
     """
     if device.admin_state is not AdminState.IN_SERVICE:
         return Contribution.NONE, _ADMIN[device.admin_state], device.admin_since
@@ -216,6 +219,10 @@ def contribution(device: DeviceFact, asked: frozenset[str] = frozenset()) -> tup
             return Contribution.UNKNOWN, "link_unknown", device.link_since
     if device.function_state is FunctionState.UNPROVEN:
         return Contribution.UNKNOWN, "unproven", device.function_since
+    if device.unproven:
+        meant = asked & device.capabilities
+        if meant and meant <= device.unproven:
+            return Contribution.UNKNOWN, "never_proven", device.function_since
     if late:
         return Contribution.PROVEN, "heard_late", device.link_since
     return Contribution.PROVEN, _FUNCTION[device.function_state], device.function_since

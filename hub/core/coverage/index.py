@@ -194,6 +194,11 @@ class Index:
             return (row,)
         if not device.sees:
             return (row._replace(by="zone"),)
+        own = row
+        if other and device.unproven and row.contribution is _C.PROVEN:
+            # what it sees and what it does where it hangs are proven each by itself
+            seen = frozenset(one for one in matched if one.startswith("video."))
+            row, own = (_shown(row, part, device) for part in (seen, matched - seen))
         rows: dict[str, DeviceEvidence] = {}
         for view in device.sees:
             if view.masked or not 0 < view.share <= 1:
@@ -206,7 +211,7 @@ class Index:
             known = rows.get(view.zone)
             rows[view.zone] = one if known is None else better(known, one)
         if other and device.zone is not None:
-            rows[device.zone] = row._replace(by="zone")  # a camera's button is where the camera hangs
+            rows[device.zone] = own._replace(by="zone")  # a camera's button is where the camera hangs
         return rows.values()
 
     def within(
@@ -235,6 +240,10 @@ class Index:
         if device.zone is not None and other:
             return seen | {device.zone}
         return seen
+
+
+def _shown(row: DeviceEvidence, part: frozenset[str], device: DeviceFact) -> DeviceEvidence:
+    return row._replace(contribution=_C.UNKNOWN, reason="never_proven") if part <= device.unproven else row
 
 
 def better(one: DeviceEvidence, two: DeviceEvidence) -> DeviceEvidence:

@@ -177,6 +177,8 @@ def _shares(
             bare = row if row.contribution is _C.NONE else row._replace(contribution=_C.UNKNOWN, reason="no_views")
             yield device.zone, bare._replace(by="zone"), 0.0, 0.0 if row.contribution is _C.NONE else 1.0
         return
+    if row.contribution is _C.PROVEN and device.unproven & asked.capabilities:
+        row = row._replace(contribution=_C.UNKNOWN, reason="never_proven")
     views = device.sees if len(device.sees) == 1 else sorted(device.sees, key=_by_zone)
     for view in views:
         if view.masked or not 0 < view.share <= 1:

@@ -131,6 +131,9 @@ def _value(asked: Bounds, greatest_age: Micros | None, device: DeviceFact, index
         return _C.NONE, "too_low", value, at
     if asked.maximum is not None and value > asked.maximum:
         return _C.NONE, "too_high", value, at
+    meant = asked.capabilities & device.capabilities
+    if own.contribution is _C.PROVEN and meant and meant <= device.unproven:
+        return _C.UNKNOWN, "never_proven", value, at
     return own.contribution, own.reason, value, at
 
 
@@ -263,10 +266,7 @@ def proven(asked: Proven, greatest_age: Micros | None, index: Index) -> Judged:
 
 
 def _proven(asked: Proven, greatest_age: Micros | None, device: DeviceFact, index: Index) -> _Said:
-    meant = asked.capabilities & device.capabilities
-    last = max(
-        (at for name, at in device.proven if (not name or name in meant) and at - index.at <= SKEW), default=None
-    )
+    last = _last_proof(asked.capabilities & device.capabilities, device, index.at)
     if device.function_state is FunctionState.FAILED:
         return _C.NONE, "failed", None, last
     if last is None:
@@ -277,6 +277,18 @@ def _proven(asked: Proven, greatest_age: Micros | None, device: DeviceFact, inde
         return _C.NONE, "overdue", None, last
     own = index.evidence(device, greatest_age, asked.capabilities)
     return own.contribution, own.reason, None, last
+
+
+def _last_proof(meant: frozenset[str], device: DeviceFact, at: Micros) -> Micros | None:
+    """When all of these capabilities were proven last: of each the newest proof, and of those the oldest. None where one never was."""
+    oldest: Micros | None = None
+    for capability in meant:
+        proofs = [done for name, done in device.proven if name in ("", capability) and done - at <= SKEW]
+        if not proofs:
+            return None
+        newest = max(proofs)
+        oldest = newest if oldest is None else min(oldest, newest)
+    return oldest
 
 
 def always_armed(asked: AlwaysArmed, greatest_age: Micros | None, index: Index) -> Judged:

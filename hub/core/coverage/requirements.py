@@ -81,7 +81,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """Every device in service with any of these capabilities was proven, for that capability or as a whole, within this time."""
+    """Every device in service with any of these capabilities was proven, for each of them that it has or as a whole, within this time."""
 
     capabilities: frozenset[str]
     within: Micros

@@ -85,7 +85,8 @@ def _steady_device(one: DeviceFact) -> tuple[object, ...]:
     heard = None if one.link_state is LinkState.ONLINE else one.last_heard_at
     axes = (one.admin_state, one.admin_since, one.link_state, one.link_since, one.function_state, one.function_since)
     seen = [(each.point, each.value) for each in one.values]
-    return (one.id, one.kind, one.zone, sorted(one.capabilities), axes, heard, one.proven, one.behind, one.sees, seen)
+    told = (one.id, one.kind, one.zone, sorted(one.capabilities), axes, heard, one.proven, one.behind, one.sees, seen)
+    return (*told, sorted(one.unproven)) if one.unproven else told
 
 
 class Observed(NamedTuple):
@@ -198,7 +199,8 @@ def _put_device(device: DeviceFact, newer: Sequence[Observed]) -> DeviceFact:
             device = replace(device, heard_late=True)  # says something only where the hub did not know (`contribution`)
         elif kind == "proven":
             kept = [pair for pair in device.proven if pair[0] != key[1]]
-            device = replace(device, proven=tuple(sorted([*kept, (key[1], since)])))
+            lacking = device.unproven - {key[1]}
+            device = replace(device, proven=tuple(sorted([*kept, (key[1], since)])), unproven=lacking)
         elif kind == "view":
             device = replace(device, sees=(*(one for one in device.sees if one.zone != key[1]), value))
         else:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.core.coverage.purposes import InstitutionType, ZonePurpose
 from hub.core.opening import parse_opening
-from hub.core.provisioning import duty_checks, plan_checks
+from hub.core.provisioning import duty_checks, plan_checks, wiring_checks
 from hub.core.provisioning.declaration import Declaration, at, found, named
 from hub.core.provisioning.records import (
     INSIDE,
@@ -389,6 +389,7 @@ _ERRORS: tuple[Check, ...] = (
     _devices_that_cannot_be,
     _edges_and_endpoints,
     _local_rules,
+    *wiring_checks.ERRORS,
     *plan_checks.ERRORS,
     *duty_checks.ERRORS,
 )
@@ -397,6 +398,7 @@ _WARNINGS: tuple[Check, ...] = (
     _unplaced,
     _not_on_the_register,
     _nothing_behind,
+    *wiring_checks.WARNINGS,
     *duty_checks.WARNINGS,
     _to_be_tested_again,
 )

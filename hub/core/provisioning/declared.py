@@ -122,7 +122,7 @@ def _inside(institution: Institution, at: str) -> Iterator[Record]:
         yield Record(Key(Noun.POSITION, institution.id, position.id), fields, f"{at}/positions/{n}")
     for n, edge in enumerate(institution.edges):
         rules = [rule.model_dump(mode="json") for rule in edge.local_rules]
-        fields = {"profile": edge.profile, "local_rules": rules}
+        fields = {"profile": edge.profile, "local_rules": rules, "switch": edge.switch, "powered_by": edge.powered_by}
         yield Record(Key(Noun.EDGE, institution.id, edge.id), fields, f"{at}/edges/{n}")
     for n, endpoint in enumerate(institution.endpoints):
         fields = {"driver": endpoint.driver, "edge": endpoint.edge, "settings": endpoint.settings}
@@ -135,5 +135,7 @@ def _inside(institution: Institution, at: str) -> Iterator[Record]:
             "settings": device.settings,
             "dials_police": device.dials_police,
             "recorded_by": device.recorded_by,
+            "switch": device.switch,
+            "powered_by": device.powered_by,
         }
         yield Record(Key(Noun.DEVICE, institution.id, device.id), fields, f"{at}/devices/{n}")

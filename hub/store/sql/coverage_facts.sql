@@ -32,8 +32,8 @@ order by z.institution, z.id
 
 -- name: devices
 select d.key, d.institution, d.id::text as id, d.kind, d.profile, z.id::text as zone,
-       s.admin_state, s.admin_since, s.link_state, s.link_since, s.function_state, s.function_since, s.last_heard_at, s.proven_at,
-       n.id::text as endpoint, e.id::text as edge, d.recorded_by::text as recorded_by
+       s.admin_state, s.admin_since, s.link_state, s.link_since, s.function_state, s.function_since, s.last_heard_at, s.proven_at, s.proven,
+       n.id::text as endpoint, e.id::text as edge, d.recorded_by::text as recorded_by, d.switch::text as switch, d.powered_by::text as powered_by
 from device d
 join device_state s on s.device = d.key
 left join position p on p.key = d.position and p.retired_at is null
@@ -54,13 +54,15 @@ where d.institution = any (%(keys)s) and d.retired_at is null
 order by d.id, z.id
 
 -- name: proofs
--- the device's own test answered through the whole path: a proof that began lower than the hub's own software
-select d.id::text as device, max(p.finished_at) as at
+-- the device's own test answered through the whole path: a proof that began lower than the hub's own software. `capability` is null in a proof
+-- that was made before proofs said what they show.
+select d.id::text as device, c.capability, max(p.finished_at) as at
 from device d
 join proof p on p.device = d.key and p.state = 'passed' and p.level = 'device'
 join device_state s on s.device = d.key
+cross join lateral unnest(coalesce(p.shows, array[null::text])) as c(capability)
 where d.institution = any (%(keys)s) and d.retired_at is null and s.proven_at is not null and p.finished_at >= s.proven_at
-group by d.id
+group by d.id, c.capability
 
 -- name: values
 select d.id::text as device, r.point, t.value, t.at

@@ -187,11 +187,14 @@ update device_test t set state = 'passed', finished_at = now() from unnest(%s::u
 where t.id = n.id and t.finished_at is null
 
 -- name: commission
--- What was taken out of service by a person stays out, proven all the same.
-update device_state set proven_at = now(),
+-- What was taken out of service by a person stays out, proven all the same. `shown`: the capabilities that the test has shown.
+update device_state s set proven_at = now(),
+    proven = coalesce(s.proven, '{}') || coalesce(
+        (select jsonb_object_agg(c.name, (extract(epoch from now()) * 1000000)::bigint) from jsonb_array_elements_text(n.shown) as c(name)), '{}'),
     admin_state = case when admin_state in ('registered', 'commissioned') then 'in_service' else admin_state end,
     admin_since = case when admin_state in ('registered', 'commissioned') then now() else admin_since end
-where device = any(%s) and admin_state <> 'retired'
+from (select * from unnest(%s::int[], %s::jsonb[]) as t(device, shown) order by 1) n
+where s.device = n.device and admin_state <> 'retired'
 
 -- name: expire_tests
 update device_test t set state = 'expired', finished_at = now(), detail = n.detail

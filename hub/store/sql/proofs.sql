@@ -10,10 +10,10 @@ where d.retired_at is null and d.key > 0
   and (d.id = %(device)s or (i.id = %(institution)s and p.id = %(position)s and p.retired_at is null))
 
 -- name: request
-insert into proof (id, device, position, institution, definition, point, instance, level, not_lower, tell, slot, requested_by,
+insert into proof (id, device, position, institution, definition, point, instance, level, not_lower, tell, shows, slot, requested_by,
                    expires_at)
 values (%(id)s, %(device)s, %(position)s, %(institution)s, %(definition)s, %(point)s, %(instance)s, %(level)s, %(not_lower)s, %(tell)s,
-        %(slot)s, %(actor)s, clock_timestamp() + %(within)s)
+        %(shows)s, %(slot)s, %(actor)s, clock_timestamp() + %(within)s)
 on conflict do nothing
 returning id
 

@@ -76,7 +76,7 @@ where n.retired_at is null and i.id::text = any (%(listed)s)
 
 -- name: devices
 select i.id::text as institution, d.id::text as id, d.profile, p.id::text as position, n.id::text as endpoint, d.settings, d.kind, d.lane,
-       d.dials_police, d.recorded_by::text as recorded_by
+       d.dials_police, d.recorded_by::text as recorded_by, d.switch::text as switch, d.powered_by::text as powered_by
 from device d
 join institution i on i.key = d.institution
 left join position p on p.key = d.position
@@ -207,16 +207,17 @@ on conflict (institution, id) do update set
 update device set position = null where id::text = any (%(ids)s)
 
 -- name: put_device
-insert into device as t (id, institution, position, endpoint, profile, kind, lane, settings, dials_police, recorded_by)
-select x.id, i.key, p.key, n.key, x.profile, x.kind, x.lane, x.settings, x.dials_police, x.recorded_by
+insert into device as t (id, institution, position, endpoint, profile, kind, lane, settings, dials_police, recorded_by, switch, powered_by)
+select x.id, i.key, p.key, n.key, x.profile, x.kind, x.lane, x.settings, x.dials_police, x.recorded_by, x.switch, x.powered_by
 from jsonb_to_recordset(%(rows)s) as x(institution text, id text, position text, endpoint text, profile text, kind text, lane text,
-                                       settings jsonb, dials_police boolean, recorded_by text)
+                                       settings jsonb, dials_police boolean, recorded_by text, switch text, powered_by text)
 join institution i on i.id = x.institution
 left join position p on p.institution = i.key and p.id = x.position
 left join endpoint n on n.institution = i.key and n.id = x.endpoint
 on conflict (id) do update set
     position = excluded.position, endpoint = excluded.endpoint, profile = excluded.profile, kind = excluded.kind, lane = excluded.lane,
-    settings = excluded.settings, dials_police = excluded.dials_police, recorded_by = excluded.recorded_by, version = t.version + 1, retired_at = null
+    settings = excluded.settings, dials_police = excluded.dials_police, recorded_by = excluded.recorded_by,
+    switch = excluded.switch, powered_by = excluded.powered_by, version = t.version + 1, retired_at = null
 
 -- name: begin_state
 -- A new device is registered; an edge is in service at once: nothing at the institution can be tested without it. One that was retired begins again.
@@ -225,13 +226,13 @@ select d.key, case when d.kind = 'edge' then 'in_service' else 'registered' end
 from device d where d.id::text = any (%(ids)s)
 on conflict (device) do update set
     admin_state = excluded.admin_state, admin_since = now(), link_state = 'unknown', link_since = now(), link_cause = 'never_seen',
-    last_heard_at = null, function_state = 'unproven', function_since = now(), function_reason = '', proven_at = null
+    last_heard_at = null, function_state = 'unproven', function_since = now(), function_reason = '', proven_at = null, proven = null
 
 -- name: test_again
 update device_state s set
     admin_state = case when s.admin_state in ('commissioned', 'in_service') then 'registered' else s.admin_state end,
     admin_since = case when s.admin_state in ('commissioned', 'in_service') then now() else s.admin_since end,
-    function_state = 'unproven', function_since = now(), function_reason = 'changed by a manifest', proven_at = null
+    function_state = 'unproven', function_since = now(), function_reason = 'changed by a manifest', proven_at = null, proven = null
 from device d
 where d.key = s.device and d.id::text = any (%(ids)s)
 

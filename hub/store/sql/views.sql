@@ -72,7 +72,7 @@ limit %(limit)s
 -- name: devices
 select d.key, d.id, i.id as institution, i.division, p.id as position, z.id as zone, e.id as endpoint, d.profile, d.kind, d.lane,
        d.created_at, d.retired_at, s.admin_state, s.admin_since, s.link_state, s.link_since, s.link_cause, s.last_heard_at,
-       s.function_state, s.function_since, s.function_reason, s.proven_at
+       s.function_state, s.function_since, s.function_reason, s.proven_at, s.proven as shown, d.switch, d.powered_by
 from institutions_in_scope(%(scope)s::jsonb) i
 join device d on d.institution = i.key
 join device_state s on s.device = d.key

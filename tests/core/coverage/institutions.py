@@ -121,6 +121,7 @@ class Dice:
             sees=tuple(self._view(zones) for _ in range(self._dice.randint(1, 3))) if sees else (),
             values=tuple(Value("width", self._one((1280.0, 1920.0, float("nan"))), self._lately()) for _ in range(self._dice.randint(0, 1))),
             heard_late=self._chance(0.3),
+            unproven=frozenset({self._one(capabilities)}) if len(capabilities) > 1 and self._chance(0.3) else frozenset(),
         )  # fmt: skip
 
     def _view(self, zones: Sequence[str]) -> View:

@@ -112,6 +112,8 @@ def share_covered(
             if not device.capabilities & asked.capabilities:
                 continue
             given = gives(device, at, age, asked.capabilities)
+            if device.capabilities & asked.capabilities & device.unproven:
+                given = min(given, UNSURE)
             if not device.sees and device.zone == zone.id and given != NOTHING:
                 unsure += 1
             for view in device.sees:
@@ -187,13 +189,15 @@ def proven(asked: Proven, facts: InstitutionFacts, at: int, age: int | None) -> 
         return MAYBE
 
     def judge(device: DeviceFact) -> str:
-        names = (device.capabilities & asked.capabilities) | {""}
-        proofs = [when for name, when in device.proven if name in names and when - at <= 5 * MINUTE]
+        has = device.capabilities & asked.capabilities
+        proofs = [
+            [when for name, when in device.proven if name in (one, "") and when - at <= 5 * MINUTE] for one in has
+        ]
         if device.function_state == "failed":
             return NO
-        if not proofs or device.function_state == "unproven":
+        if not all(proofs) or device.function_state == "unproven":
             return MAYBE
-        if at - max(proofs) > asked.within:
+        if any(at - max(those) > asked.within for those in proofs):
             return NO
         return as_it_gives(device, at, age, asked.capabilities)
 

@@ -74,7 +74,8 @@ def bounds(asked: Bounds, facts: InstitutionFacts, at: int, age: int | None) -> 
         elif not inside(newest.value, asked):
             parts.append(NO)
         else:
-            parts.append(as_it_gives(device, at, None))
+            has = asked.capabilities & device.capabilities
+            parts.append(MAYBE if has and has <= device.unproven else as_it_gives(device, at, None))
     return worst(parts, asked.must_exist)
 
 

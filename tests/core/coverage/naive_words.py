@@ -73,6 +73,8 @@ def gives(device: DeviceFact, at: int, age: int | None, asked: frozenset[str] = 
     if device.function_state == "unproven":
         return UNSURE
     wanted = [one for one in device.capabilities if one in asked]
+    if wanted and all(one in device.unproven for one in wanted):
+        return UNSURE
     if device.link_state == "unknown" and device.heard_late and wanted and all(one in ALONE for one in wanted):
         return PROVEN
     if device.link_state != "online":
@@ -93,15 +95,18 @@ def places(
     has = device.capabilities & capabilities
     given = gives(device, at, age, capabilities)
     found: dict[str, int] = {}
-    looks = device.sees and any(one.startswith("video.") for one in has)
+    video = frozenset(one for one in has if one.startswith("video."))
+    looks = bool(device.sees and video)
     if looks:
+        seen = min(given, UNSURE) if video <= device.unproven else given
         for view in device.sees:
             if usable(view):
-                worth = given if fresh(view.attested_at, at, within) else min(given, UNSURE)
+                worth = seen if fresh(view.attested_at, at, within) else min(seen, UNSURE)
                 found[view.zone] = max(found.get(view.zone, NOTHING), worth)
-    stands = not looks or any(not one.startswith("video.") for one in has)
-    if has and stands and device.zone is not None:
-        found[device.zone] = max(found.get(device.zone, NOTHING), given)
+    stays = has - video if looks else has
+    if stays and device.zone is not None:
+        done = min(given, UNSURE) if stays <= device.unproven else given
+        found[device.zone] = max(found.get(device.zone, NOTHING), done)
     return found
 
 
