@@ -111,7 +111,7 @@ class DeviceText(_Model):
                 for one in self.sees
             ),
             tuple(Value(one.point, one.value, at - one.ago) for one in self.values),
-            frozenset(self.unproven),
+            unproven=frozenset(self.unproven),
         )  # fmt: skip
 
 

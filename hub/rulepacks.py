@@ -158,21 +158,46 @@ def load_rule_packs(folders: Iterable[Path]) -> tuple[RulePack, ...]:
         if pack.id in packs:
             raise BadInput(f"pack {pack.id!r} stands in {packs[pack.id][0]} too", str(path), code="rule-pack")
         packs[pack.id] = (str(path), pack)
-    found = [packs[name] for name in sorted(packs)]
+    return _fitting([packs[name] for name in sorted(packs)])
+
+
+def _fitting(found: Sequence[tuple[str, RulePack]]) -> tuple[RulePack, ...]:
+    """The packs, each with where it stands; raises BadInput where they do not go together."""
     _refuse_doubled_rules(found)
+    where = {pack.id: place for place, pack in found}
     for fault in faults([pack for _, pack in found]):
         about = f"rule {fault.rule!r}: " if fault.rule else ""
-        raise BadInput(f"{about}{fault.key}: {fault.message}", packs[fault.pack][0], code="rule-pack")
+        raise BadInput(f"{about}{fault.key}: {fault.message}", where[fault.pack], code="rule-pack")
     return tuple(pack for _, pack in found)
+
+
+MOST_TRIED = 512 * 1024
+"""bytes of a pack that somebody wants to try; the greatest that is shipped has 15 kB"""
+
+
+def with_pack(packs: Sequence[RulePack], data: bytes, where: str = "pack") -> tuple[RulePack, tuple[RulePack, ...]]:
+    """A stranger's pack (YAML, or JSON, which is YAML), and these packs with it in the place of the one of its name, or beside them.
+
+    It is held to all that a file of ours is, except that it needs no fixtures: nothing is judged by it for good. Raises BadInput.
+    """
+    if len(data) > MOST_TRIED:
+        raise BadInput(f"a pack has at most {MOST_TRIED} bytes", where, code="rule-pack")
+    tried = parse_rule_pack(_parsed(data, where, aliases=False), where)
+    rest = [(f"the hub's pack {pack.id}", pack) for pack in packs if pack.id != tried.id]
+    return tried, _fitting(sorted([*rest, (where, tried)], key=lambda one: one[1].id))
 
 
 def read_yaml(path: Path, code: str) -> object:
     """What a YAML file holds; raises BadInput that names it."""
+    return _parsed(path.read_bytes(), str(path), code)
+
+
+def _parsed(data: bytes, where: str, code: str = "rule-pack", *, aliases: bool = True) -> object:
     try:
-        document: object = yaml_text.load(path.read_text("utf-8"), _Loader)
+        document: object = yaml_text.load(data.decode("utf-8"), _Loader, aliases=aliases)
         return document
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise BadInput(" ".join(str(error).split()), str(path), code=code) from None
+        raise BadInput(" ".join(str(error).split())[:500], where, code=code) from None
 
 
 class _Loader(yaml_text.FAST):  # type: ignore[misc]

@@ -12,10 +12,16 @@ FAST: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DEEPEST = 100
 
 
-def load(text: str, loader: Any = FAST) -> Any:
-    """What the text holds; `loader` is `FAST` or made of it. Raises yaml.YAMLError, which names the line, and ValueError for a value that is none."""
+def load(text: str, loader: Any = FAST, *, aliases: bool = True) -> Any:
+    """What the text holds; `loader` is `FAST` or made of it. Raises yaml.YAMLError, which names the line, and ValueError for a value that is none.
+
+    Of a stranger's text take no `aliases`: a few lines of them may stand for more than the memory holds.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=FAST):
+        if isinstance(event, yaml.AliasEvent) and not aliases:
+            mark = event.start_mark
+            raise yaml.YAMLError(f"no alias is taken here{'' if mark is None else f', line {mark.line + 1}'}")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > DEEPEST:

@@ -1,7 +1,7 @@
 """The hub as `anxinctl` sees it: its REST API, nothing else. What goes wrong becomes one of three errors, each tied to an exit code."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -59,6 +59,11 @@ class Hub:
         """What the hub says of `path`; parameters that are None are left out."""
         return self._ask("GET", path, parameters=parameters)
 
+    def get_within(self, seconds: float, path: str, parameters: Mapping[str, Any]) -> Any:
+        """The same of what takes longer than an answer usually does."""
+        given = {name: value for name, value in parameters.items() if value is not None}
+        return self._send("GET", path, params=given, timeout=seconds)
+
     def post(self, path: str, content: Any = None, **parameters: Any) -> Any:
         """Hand `content` (JSON) to the hub."""
         return self._ask("POST", path, content, parameters)
@@ -71,10 +76,10 @@ class Hub:
         """Put `content` as it is at `path`."""
         self._send("PUT", path, content=content, headers={"Content-Type": "application/octet-stream"})
 
-    def post_bytes(self, path: str, content: bytes, **parameters: Any) -> Any:
-        """Hand `content` as it is to the hub."""
+    def post_bytes(self, path: str, content: bytes, within: float = _SECONDS, **parameters: Any) -> Any:
+        """Hand `content` as it is to the hub, and wait so many seconds for its answer."""
         headers = {"Content-Type": "application/octet-stream"}
-        return self._send("POST", path, params=parameters, content=content, headers=headers)
+        return self._send("POST", path, params=parameters, content=content, headers=headers, timeout=within)
 
     def delete(self, path: str) -> None:
         """Take away what is at `path`."""

@@ -57,6 +57,13 @@ app.command("prove")(prove)
 Files = Annotated[
     list[Path], typer.Option("--file", "-f", help="A manifest, or a folder of them; may be given several times.")
 ]
+RulesOf = Annotated[
+    str | None, typer.Option("--at", help="Whose rules: those of this day in China, or of a moment with its offset.")
+]
+TriedPack = Annotated[
+    Path | None,
+    typer.Option("--pack", help="A rule pack to try (YAML): in the place of the hub's of its name. Not kept."),
+]
 
 
 @app.callback()
@@ -245,17 +252,31 @@ def coverage_what_if(
     question: Annotated[
         str, typer.Argument(help="losses (single points of failure), missing (what to buy), or rules.")
     ],
-    at: Annotated[
-        str | None, typer.Option(help="With rules: the moment whose rules are tried, with its offset.")
-    ] = None,
+    at: RulesOf = None,
+    pack: TriedPack = None,
     as_json: Json = False,
 ) -> None:
-    """What if: one part fails, what is missing for full coverage, or the rules of another day on today's facts."""
+    """What if: one part fails, what is missing for full coverage, or other rules on today's facts."""
     from provisioning.what_if_commands import show_what_if
 
     if question not in ("losses", "missing", "rules"):
         raise typer.BadParameter("losses, missing or rules", param_hint="QUESTION")
-    show_what_if(connect(context.obj), institution, question, at, as_json=as_json or context.obj.as_json)
+    show_what_if(connect(context.obj), institution, question, at, pack, as_json=as_json or context.obj.as_json)
+
+
+@coverage_app.command("turns")
+def coverage_turns(
+    context: Context,
+    at: RulesOf = None,
+    pack: TriedPack = None,
+    division: Annotated[str | None, typer.Option(help="Only in this division and below.")] = None,
+    most: Annotated[int, typer.Option(min=0, max=1000, help="How many institutions are listed.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """What other rules would turn on today's facts for everybody within your scope: summed by rule, then who loses most."""
+    from provisioning.what_if_commands import show_turns
+
+    show_turns(connect(context.obj), division, at, pack, most, as_json=as_json or context.obj.as_json)
 
 
 @coverage_app.command("recordings")

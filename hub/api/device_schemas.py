@@ -126,7 +126,10 @@ class Device(DeviceStatus):
     endpoint: str | None
     profile: str
     lane: str
+    switch: str | None = Field(description="the switch it hangs on: a device, or a plain one by its name")
+    powered_by: str | None
     proven_at: Moment | None = Field(description="when a function test last passed")
+    unproven: list[str] = Field(description="its capabilities that no function test has shown, although one has passed")
     created_at: Moment
     retired_at: Moment | None
 

@@ -37,6 +37,7 @@ from hub.web import (
     retypings,
     taking,
     testing,
+    what_if,
     why,
 )
 from hub.web.asking import SCRIPTED, action, page
@@ -148,6 +149,7 @@ ROUTES = (
     Route("/institutions/{institution}/armed", action(arming.say, Permission.MAINTAIN), methods=["POST"]),
     Route("/coverage", page(coverage.show_all)),
     Route("/coverage/{subject}", page(coverage.show)),
+    Route("/coverage/{subject}/what-if", page(what_if.show)),
     Route("/institutions/{institution}/plan", action(attesting.sign_plan, Permission.SUPERVISE), methods=["POST"]),
     Route("/attestations", page(attesting.show)),
     Route("/attestations", action(attesting.record, Permission.ATTEST, takes_file=True), methods=["POST"]),

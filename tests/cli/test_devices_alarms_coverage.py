@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 from rich.cells import cell_len
 
 from hub.bundle import read_bundle
 from hub.engine import mosquitto_hash
+from hub.store.leases import CLASS
+from tests.api.test_what_if import PACK
 from tests.cli.conftest import Command, Ground, Server
 
 ALARM = UUID("0e0c7f3a-0000-4000-8000-000000000001")
@@ -190,6 +193,42 @@ def test_the_coverage_of_one_institution_is_shown(ctl: Command) -> None:
     assert "Internal parameters" in explained
     assert max(cell_len(line) for line in explained.splitlines()) <= 80
     assert ctl("coverage", "fire-risk", "nobody").code == 1
+
+
+def test_what_if_is_read_in_eighty_columns_and_a_pack_is_tried_from_a_file(
+    ctl: Command, server: Server, tmp_path: Path
+) -> None:
+    with psycopg.connect(server.database, autocommit=True) as listening:
+        listening.execute("select pg_advisory_lock(%s, n) from generate_series(0, 7) n", [CLASS])
+        server.rows(
+            "update device_state set admin_state = 'in_service', link_state = 'online', function_state = 'ok', last_heard_at = now()"
+        )
+        server.rows(
+            "update device_state set function_state = 'failed' where device = (select key from device where id = 'center-cam-reception')"
+        )
+        pack = tmp_path / "next.yaml"
+        pack.write_text(PACK, "utf-8")
+        for arguments, said in (
+            (("what-if", "demo-center", "losses"), ["switch:center-switch", "power:center-ups", "交换机"]),
+            (("what-if", "demo-center", "missing"), ["合计 Altogether", "center-cam-reception", "故障", "视频监控"]),
+            (("what-if", "demo-center", "rules"), ["判定不变"]),
+            (
+                ("what-if", "demo-home", "rules", "--at", "2027-09-01", "--pack", pack),
+                ["tried-two-cameras", "无此规则"],
+            ),
+            (("turns", "--at", "2027-09-01", "--pack", pack), ["tried-two-cameras", "demo-home", "→ 不合规"]),
+        ):
+            found = ctl("coverage", *arguments)
+            assert (found.code, found.err) == (0, ""), found
+            assert max(cell_len(line) for line in found.out.splitlines()) <= 80, found.out
+            assert [words for words in said if words not in found.out] == [], found.out
+        assert json.loads(ctl("coverage", "turns", "--json").out)["turned"] == 0
+        assert "不生效" in ctl("coverage", "what-if", "demo-home", "rules", "--pack", pack).err
+        pack.write_text(PACK.replace(", n: 2", ", n: 0"), "utf-8")
+        bad = ctl("coverage", "turns", "--pack", pack)
+        assert (bad.code, "requirement.at_least.n" in bad.err) == (2, True)
+        assert ctl("coverage", "turns", "--pack", tmp_path / "none").code == 2
+        assert ctl("coverage", "what-if", "demo-home", "missing", "--at", "2027-09-01").code == 2
 
 
 # bundles --------------------------------------------------------------------------------------------------------------

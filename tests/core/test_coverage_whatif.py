@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hub.core.coverage.facts import DeviceFact, InstitutionFacts
 from hub.core.coverage.judge import check
 from hub.core.coverage.rules import Basis, Verdict
-from hub.core.coverage.whatif import losses, missing, other_rules
+from hub.core.coverage.whatif import SubjectTurns, Turn, losses, missing, other_rules, ranked, summed, totals
 from hub.model import SECOND, FunctionState, LinkState
 from tests.core import coverage_random
 from tests.core.coverage_city import ACT, CAMERA, EACH_ZONE, NAP, NOW, TWO_ANYWHERE, pack, rule, site
@@ -31,6 +31,22 @@ def test_the_single_points_of_failure_are_ranked_by_what_falls_with_them() -> No
     ]
     assert [turn.rule for turn in found[0].falls] == ["zone", "two"]
     assert {turn.after for turn in found[0].falls} == {Verdict.UNKNOWN}
+
+
+def test_what_a_lost_part_carries_falls_too_and_one_box_is_looked_at_once() -> None:
+    recorder = replace(CAMERA, id="nvr", kind="recorder", zone=None, capabilities=frozenset({"video.record"}))
+    switch = replace(recorder, id="sw", kind="network_switch", capabilities=frozenset(), behind=("power:ups",))
+    cameras = behind(CAMERA, "recorder:nvr", "uplink:a"), behind(IN_NAP, "switch:sw", "power:ups", "uplink:a")
+    found = losses(PACKS, site(*cameras, behind(recorder, "switch:sw"), switch, zones=BOTH), NOW)
+    assert {one.part: one.devices for one in found} == {
+        "power:ups": 4,
+        "switch:sw": 4,
+        "uplink:a": 2,
+        "recorder:nvr": 2,
+        "device:cam-1": 1,
+        "device:cam-2": 1,
+    }
+    assert [one.part for one in found][:3] == ["power:ups", "switch:sw", "uplink:a"]
 
 
 def test_where_there_is_one_to_spare_no_single_device_takes_anything_with_it() -> None:
@@ -95,8 +111,44 @@ def test_what_is_bought_and_brought_back_makes_the_rule_hold() -> None:
     assert found == {"zone": Verdict.COMPLIANT, "two": Verdict.COMPLIANT}
 
 
+def test_what_would_turn_is_summed_by_rule_and_ranked_by_who_loses_most() -> None:
+    def turn(rule: str, before: Verdict | None, after: Verdict | None, basis: Basis = Basis.OBLIGATION) -> Turn:
+        return Turn(rule, basis, before, after, (), "", "")
+
+    green, red, dim = Verdict.COMPLIANT, Verdict.NON_COMPLIANT, Verdict.UNKNOWN
+    found = [
+        SubjectTurns("better", (turn("zone", red, green),)),
+        SubjectTurns("aim", (turn("two", green, red, Basis.TARGET), turn("zone", red, dim))),
+        SubjectTurns("same", ()),
+        SubjectTurns("worst", (turn("zone", green, red), turn("two", None, dim, Basis.TARGET))),
+    ]
+    assert [one.subject for one in ranked(found)] == ["worst", "aim", "better"]
+    assert [(one.rule, one.subjects, one.falls) for one in summed(found)] == [("zone", 3, 1), ("two", 2, 2)]
+    assert summed(found)[0].counts == {(red, green): 1, (red, dim): 1, (green, red): 1}
+
+
+def test_what_a_zone_gets_counts_for_the_institution_and_a_camera_is_brought_back_once() -> None:
+    broken = replace(IN_NAP, function_state=FunctionState.FAILED)
+    found = missing(check(PACKS, site(broken, zones=BOTH), NOW))
+    assert [(one.zone, one.buy, one.restore, one.idle) for one in found] == [
+        (None, 1, 1, (("cam-2", "failed"),)),
+        ("act", 1, 0, ()),
+        ("nap", 0, 1, (("cam-2", "failed"),)),
+    ]
+    assert [(one.capabilities, one.buy, one.restore, one.basis) for one in totals(found)] == [
+        (("video.live",), 1, 1, Basis.OBLIGATION)
+    ]
+
+
 @settings(max_examples=30)
 @given(coverage_random.facts)
 def test_no_facts_make_it_fall_over(facts: InstitutionFacts) -> None:
     assert all(one.falls for one in losses(PACKS, facts, NOW))
-    assert all(one.buy + one.restore > 0 for one in missing(check(PACKS, facts, NOW)))
+    lacking = missing(check(PACKS, facts, NOW))
+    assert all(one.buy + one.restore > 0 for one in lacking)
+    assert all(one.buy + one.restore > 0 for one in totals(lacking))
+    new = [pack(rule(replace(EACH_ZONE, n=2), id="zone"), PACKS[0].rules[1])]
+    before = {one.rule.id: one.verdict for one in check(PACKS, facts, NOW)}
+    after = {one.rule.id: one.verdict for one in check(new, facts, NOW)}
+    told = {one.rule: (one.before, one.after) for one in other_rules(PACKS, new, facts, NOW, NOW)}
+    assert told == {name: (one, after[name]) for name, one in before.items() if one is not after[name]}

@@ -31,7 +31,7 @@ from hub.core.coverage.rules import (
 )
 from hub.errors import BadInput
 from hub.rulepack_fixtures import load_fixtures, load_proven_rule_packs
-from hub.rulepacks import NOT_PACKS, load_rule_packs, parse_rule_pack, read_yaml
+from hub.rulepacks import MOST_TRIED, NOT_PACKS, load_rule_packs, parse_rule_pack, read_yaml, with_pack
 from hub.rulepacks_schema import main, schema
 from tests.core import coverage_random as drawn
 from tests.core.coverage_city import NOW
@@ -261,6 +261,32 @@ def test_whatever_bytes_a_file_holds_they_are_read_or_refused_by_name(bytes_: by
         lambda: load_fixtures([path.parent.parent]),
     ):
         _read_or_refused(read)
+
+
+@given(st.binary(max_size=60) | st.text("{}[]:,-&*!|>'\"#%@`?abc01 \n\t", max_size=60).map(str.encode))
+def test_whatever_a_stranger_sends_as_a_pack_is_read_or_refused_by_name(sent: bytes) -> None:
+    _read_or_refused(lambda: with_pack((), sent, "p.yaml"))
+
+
+def test_a_pack_that_is_tried_stands_in_for_the_one_of_its_name_and_is_held_to_what_ours_are() -> None:
+    own = load_rule_packs([data_folder("rule-packs")])
+    text = (data_folder("rule-packs") / "changzhi-2024.yaml").read_text("utf-8")
+    tried, packs = with_pack(own, text.encode())
+    assert (tried, packs) == (next(one for one in own if one.id == tried.id), own)
+    _, more = with_pack(
+        own, text.replace("pack: changzhi-2024", "pack: mine").replace("id: changzhi", "id: mine").encode()
+    )
+    assert len(more) == len(own) + 1
+    for wrong, said in (
+        (text.replace("pack: changzhi-2024", "pack: mine"), "stands in the hub's pack changzhi-2024 too"),
+        (text.replace("days_to_remedy: ", "days_to_remedy: -"), "days_to_remedy"),
+        (text + "\nzz: &a [1]\ny: *a\n", "no alias is taken here, line"),
+        ("x" * (MOST_TRIED + 1), "at most"),
+        ("\udcff", "utf-8"),
+    ):
+        with pytest.raises(BadInput, match=said) as refused:
+            with_pack(own, wrong.encode("utf-8", "surrogateescape"), "mine.yaml")
+        assert refused.value.where.startswith(("mine.yaml", "the hub's pack"))
 
 
 _FOLDERS: list[Path] = []

@@ -55,6 +55,10 @@ PAGES: Mapping[str, tuple[Shown, ...]] = {
     "/institutions/{institution}": (Shown("/institutions/{institution}"),),
     "/institutions/{institution}/floors/{floor}": (Shown("/institutions/{institution}/floors/1"),),
     "/coverage": (Shown("/coverage", whole=True), Shown("/coverage?division={division}", whole=True)),
+    "/coverage/{subject}/what-if": (
+        Shown("/coverage/{institution}/what-if"),
+        Shown("/coverage/{institution}/what-if?at=2027-09-01T00:00&recommendations=1"),
+    ),
     "/coverage/{subject}": (
         Shown("/coverage/{institution}"),
         Shown("/coverage/{institution}?at=2026-11-21T16:00:00"),

@@ -140,6 +140,7 @@ PAGES = (
     *("devices/{device}", "alarms/00000000-0000-0000-0000-000000000000", "drills/{drill}", "proofs/{proof}"),
     "coverage",
     "coverage/demo-center",
+    "coverage/demo-center/what-if",
 )
 
 

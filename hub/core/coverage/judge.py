@@ -4,7 +4,7 @@ Never green on silence: a verdict is compliant only on evidence that is there, i
 plan that is missing, a device nobody hears, a proof nobody gave: unknown. A device in a forbidden zone is a violation whatever its state.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +58,11 @@ def check(
 
     `rules_at` takes the rules of another time (next year's on today's facts); evidence is still judged at `at`.
     """
-    planned = plan_of(packs).of(facts.division, facts.type, at if rules_at is None else rules_at)
+    return check_planned(plan_of(packs).of(facts.division, facts.type, at if rules_at is None else rules_at), facts, at)
+
+
+def check_planned(planned: Iterable[Planned], facts: InstitutionFacts, at: Micros) -> tuple[Finding, ...]:
+    """These rules and no others, judged at `at`."""
     index = Index(facts, at)
     signed = facts.plan_signed
     seen: _Seen = {}

@@ -4,18 +4,22 @@ Nothing here is a finding: it is recorded nowhere, and its verdicts are never sh
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from hub.core.coverage.facts import Contribution, DeviceFact, InstitutionFacts
 from hub.core.coverage.findings import Finding
-from hub.core.coverage.judge import check
-from hub.core.coverage.rules import AtLeast, Basis, RulePack, ShareCovered, Verdict
+from hub.core.coverage.judge import check, check_planned
+from hub.core.coverage.plan import Planned, plan_of
+from hub.core.coverage.rules import AtLeast, Basis, Requirement, Rule, RulePack, ShareCovered, Verdict
 from hub.model import AdminState, FunctionState, LinkState, Micros
 
 MOST_PARTS = 500
 """looked at in one institution, each of which costs one judgement; those that most depends on first"""
+_CARRIES = ("switch", "power", "recorder", "edge")
+"""as what a device carries others"""
 _WORTH = {Basis.OBLIGATION: 0, Basis.TARGET: 1, Basis.RECOMMENDATION: 2}
 
 
@@ -33,7 +37,10 @@ class Turn(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What would fall with one part. `part` is `device:<id>` or what a device is behind (`link:`, `switch:`, `recorder:`, `edge:`, `uplink:`)."""
+    """What would fall with one part. `part` is `device:<id>` or what a device is behind (`link:`, `power:`, `switch:`, `recorder:`, `edge:`, `uplink:`).
+
+    What is a device and carries others is named by what it carries them as.
+    """
 
     part: str
     devices: int
@@ -44,8 +51,31 @@ class Loss(NamedTuple):
     @property
     def weight(self) -> tuple[int, ...]:
         """How many rules fall by basis, obligations first, then how many zones."""
-        counts = [sum(one.basis is basis for one in self.falls) for basis in _WORTH]
+        counts = _by_basis(one.basis for one in self.falls)
         return (*counts, len({zone for one in self.falls for zone in one.zones}))
+
+
+class RuleTurns(NamedTuple):
+    """One rule over many subjects: how many of them turn from what to what."""
+
+    rule: str
+    basis: Basis
+    subjects: int
+    falls: int
+    """that would no longer be compliant, or would come under it without being so"""
+    counts: Mapping[tuple[Verdict | None, Verdict | None], int]
+
+
+class SubjectTurns(NamedTuple):
+    """One subject's turns."""
+
+    subject: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def weight(self) -> tuple[int, ...]:
+        """How many of its rules fall by basis, obligations first, then how many turn at all."""
+        return (*_by_basis(one.basis for one in self.turns if falls(one)), len(self.turns))
 
 
 class Missing(NamedTuple):
@@ -61,6 +91,51 @@ class Missing(NamedTuple):
     at_least: bool
     """true where cover and not count is asked: one more may not be enough"""
     rules: tuple[str, ...]
+    basis: Basis
+    """the greatest of those rules'"""
+    idle: tuple[tuple[str, str], ...] = ()
+    """what is there and proves nothing now: device, and a word for why"""
+
+
+class Total(NamedTuple):
+    """What an institution lacks of a capability altogether: what a zone or floor needs counts for the institution as well."""
+
+    capabilities: tuple[str, ...]
+    buy: int
+    restore: int
+    at_least: bool
+    basis: Basis
+
+
+def _by_basis(found: Iterable[Basis]) -> tuple[int, ...]:
+    counts = Counter(found)
+    return tuple(counts[basis] for basis in _WORTH)
+
+
+def falls(turn: Turn) -> bool:
+    """Whether a rule that held, or did not apply, would be violated or unknown."""
+    return turn.before in (Verdict.COMPLIANT, Verdict.NOT_APPLICABLE, None) and turn.after in (
+        Verdict.NON_COMPLIANT,
+        Verdict.UNKNOWN,
+    )
+
+
+def ranked(found: Iterable[SubjectTurns]) -> tuple[SubjectTurns, ...]:
+    """Those for whom anything turns, who loses most first: obligations, then targets, then recommendations."""
+    return tuple(sorted((one for one in found if one.turns), key=lambda one: (*(-n for n in one.weight), one.subject)))
+
+
+def summed(found: Iterable[SubjectTurns]) -> tuple[RuleTurns, ...]:
+    """The rules that turn anywhere: obligations first, then by how many fall."""
+    counts: dict[tuple[str, Basis], Counter[tuple[Verdict | None, Verdict | None]]] = {}
+    fallen: Counter[tuple[str, Basis]] = Counter()
+    for subject in found:
+        for turn in subject.turns:
+            key = (turn.rule, turn.basis)
+            counts.setdefault(key, Counter())[turn.before, turn.after] += 1
+            fallen[key] += falls(turn)
+    rows = [RuleTurns(*key, sum(one.values()), fallen[key], one) for key, one in counts.items()]
+    return tuple(sorted(rows, key=lambda one: (_WORTH[one.basis], -one.falls, -one.subjects, one.rule)))
 
 
 def turns(before: Sequence[Finding], after: Sequence[Finding]) -> tuple[Turn, ...]:
@@ -88,11 +163,40 @@ def _zones(was: Finding | None, now: Finding | None) -> tuple[str, ...]:
     return tuple(sorted(zone for zone in before.keys() | after.keys() if before.get(zone) is not after.get(zone)))
 
 
+class OtherRules:
+    """What other packs, or those of another time, would say of today's facts: evidence is judged as old as it is at `at`.
+
+    Only what differs between the two is judged: of a rule that asks the same in both nothing can turn.
+    """
+
+    def __init__(self, packs: Sequence[RulePack], other: Sequence[RulePack], at: Micros, rules_at: Micros) -> None:
+        self._now, self._then = plan_of(packs), plan_of(other)
+        self._at, self._rules_at = at, rules_at
+        self._differ: dict[tuple[str, str], tuple[list[Planned], list[Planned]]] = {}
+
+    def turns(self, facts: InstitutionFacts) -> tuple[Turn, ...]:
+        """Which of the subject's verdicts would be others."""
+        key = (facts.division, facts.type)
+        if key not in self._differ:
+            now, then = self._now.of(*key, self._at), self._then.of(*key, self._rules_at)
+            same = {_asked(one) for one in now} & {_asked(one) for one in then}
+            self._differ[key] = (
+                [one for one in now if _asked(one) not in same],
+                [one for one in then if _asked(one) not in same],
+            )
+        before, after = self._differ[key]
+        return turns(check_planned(before, facts, self._at), check_planned(after, facts, self._at))
+
+
+def _asked(one: Planned) -> tuple[Rule, Requirement, bool]:
+    return one.rule, one.requirement, one.prohibited
+
+
 def other_rules(
     packs: Sequence[RulePack], other: Sequence[RulePack], facts: InstitutionFacts, at: Micros, rules_at: Micros
 ) -> tuple[Turn, ...]:
-    """What `other` packs, or those of another time, would say of today's facts: evidence is judged as old as it is at `at`."""
-    return turns(check(packs, facts, at), check(other, facts, at, rules_at=rules_at))
+    """The same of one subject."""
+    return OtherRules(packs, other, at, rules_at).turns(facts)
 
 
 def losses(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) -> tuple[Loss, ...]:
@@ -104,7 +208,7 @@ def losses(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) -> tu
         falls = [one for one in turns(now, check(packs, left, at)) if one.before is Verdict.COMPLIANT]
         if falls:
             out.append(Loss(part, fallen, tuple(falls)))
-    return tuple(sorted(out, key=lambda one: (*(-n for n in one.weight), one.part)))
+    return tuple(sorted(out, key=lambda one: (*(-n for n in (*one.weight, one.devices)), one.part)))
 
 
 def _parts(facts: InstitutionFacts) -> list[str]:
@@ -114,20 +218,26 @@ def _parts(facts: InstitutionFacts) -> list[str]:
             for part in (f"device:{device.id}", *device.behind):
                 counted[part] = counted.get(part, 0) + 1
     for recording in facts.recordings:
-        counted.setdefault(f"recorder:{recording.recorder}", 1)
+        if recording.recorder:
+            counted.setdefault(f"recorder:{recording.recorder}", 1)
+    for id in {device.id for device in facts.devices}:  # one box is looked at once, with all that hangs on it
+        for spare in [part for part in (*(f"{role}:{id}" for role in _CARRIES), f"device:{id}") if part in counted][1:]:
+            del counted[spare]
     return sorted(counted, key=lambda part: (-counted[part], part))[:MOST_PARTS]
 
 
 def _without(facts: InstitutionFacts, part: str, at: Micros) -> tuple[InstitutionFacts, int]:
-    """The facts after the loss: the device itself has failed, what is behind the part is silent, and a recorder's recordings are out of reach."""
+    """The facts after the loss: the device itself has failed, what is behind it, or behind what falls with it, is silent, and a recorder's recordings
+    are out of reach.
+    """
     kind, _, id = part.partition(":")
-    own = id if kind in ("device", "recorder", "edge", "switch") else ""
-    gone = {
-        one.id
-        for one in facts.devices
-        if one.id == own or part in one.behind or (own and f"recorder:{own}" in one.behind)
-    }
-    recordings = tuple(one for one in facts.recordings if one.recorder not in gone and one.recorder != own)
+    own = id if kind in ("device", *_CARRIES) and any(one.id == id for one in facts.devices) else ""
+    lost = {part} | ({f"{role}:{own}" for role in _CARRIES} if own else set())
+    gone: set[str] = set()
+    while more := {one.id for one in facts.devices if one.id not in gone and (one.id == own or lost & {*one.behind})}:
+        gone |= more
+        lost |= {f"{role}:{id}" for id in more for role in _CARRIES}
+    recordings = tuple(one for one in facts.recordings if f"recorder:{one.recorder}" not in lost)
     devices = tuple(_lost(one, own, at) if one.id in gone else one for one in facts.devices)
     return replace(facts, devices=devices, recordings=recordings), len(gone)
 
@@ -152,8 +262,10 @@ def missing(findings: Iterable[Finding], *, recommendations: bool = False) -> tu
                 or part.needed <= part.proven
             ):
                 continue
-            idle = sum(row.contribution is not Contribution.PROVEN for row in part.devices)
-            buy, restore = _lacking(asked, part.needed - part.proven, idle, part.unknown)
+            idle = tuple(
+                (row.device, row.reason) for row in part.devices if row.contribution is not Contribution.PROVEN
+            )
+            buy, restore = _lacking(asked, part.needed - part.proven, len(idle), part.unknown)
             place = (tuple(sorted(asked.capabilities)), "" if part.zone is None else part.zone.id, part.place)
             one = Missing(
                 capabilities=place[0],
@@ -165,6 +277,8 @@ def missing(findings: Iterable[Finding], *, recommendations: bool = False) -> tu
                 restore=restore,
                 at_least=isinstance(asked, ShareCovered),
                 rules=(finding.rule.id,),
+                basis=finding.basis,
+                idle=idle,
             )
             found[place] = _stricter(found.get(place), one)
     return tuple(sorted(found.values(), key=lambda one: (one.zone or "", one.place, one.capabilities)))
@@ -181,7 +295,32 @@ def _lacking(asked: AtLeast | ShareCovered, short: float, idle: int, unknown: fl
 def _stricter(one: Missing | None, other: Missing) -> Missing:
     if one is None:
         return other
-    rules = tuple(sorted({*one.rules, *other.rules}))
-    if one.buy + one.restore >= other.buy + other.restore:
-        return one._replace(rules=rules, at_least=one.at_least or other.at_least)
-    return other._replace(rules=rules, at_least=one.at_least or other.at_least)
+    more = one if one.buy + one.restore >= other.buy + other.restore else other
+    return more._replace(
+        rules=tuple(sorted({*one.rules, *other.rules})),
+        at_least=one.at_least or other.at_least,
+        basis=min(one.basis, other.basis, key=_WORTH.__getitem__),
+        idle=tuple(sorted({*one.idle, *other.idle})),
+    )
+
+
+def totals(lacking: Iterable[Missing]) -> tuple[Total, ...]:
+    """What to buy and bring back altogether: of a capability the most that is asked of the institution, of its zones together, of its floors together."""
+    groups: dict[tuple[str, ...], dict[str, list[Missing]]] = {}
+    for one in lacking:
+        of = "zone" if one.zone is not None else "place" if one.place else "whole"
+        groups.setdefault(one.capabilities, {}).setdefault(of, []).append(one)
+    found = []
+    for capabilities, by_place in groups.items():
+        sums = [(sum(one.buy for one in rows), _restored(rows)) for rows in by_place.values()]
+        rows = [one for each in by_place.values() for one in each]
+        basis = min((one.basis for one in rows), key=_WORTH.__getitem__)
+        buy, restore = max(one[0] for one in sums), max(one[1] for one in sums)
+        found.append(Total(capabilities, buy, restore, any(one.at_least for one in rows), basis))
+    return tuple(sorted(found, key=lambda one: (_WORTH[one.basis], -one.buy, -one.restore, one.capabilities)))
+
+
+def _restored(rows: Sequence[Missing]) -> int:
+    """A camera that two zones wait for is brought back once."""
+    idle = {device for one in rows if one.restore for device, _ in one.idle}
+    return min(len(idle), sum(one.restore for one in rows))

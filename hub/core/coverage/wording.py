@@ -120,11 +120,17 @@ _STAGES = {
 _LINKS = {
     "link": ("线路", "link"),
     "switch": ("交换机", "switch"),
+    "power": ("供电", "power feed"),
     "recorder": ("录像机", "recorder"),
     "edge": ("边缘网关", "edge"),
     "uplink": ("上行链路", "uplink"),
 }
 _POINTS = {"recording_days": ("录像保存天数", "days of recording"), "area_m2": ("面积", "area"), "floor": ("楼层", "floor"), "capacity": ("核定人数", "capacity")}  # fmt: skip
+
+
+def part(kind: str) -> tuple[str, str]:
+    """A kind of thing that devices are behind, or a device, in words."""
+    return _LINKS.get(kind, ("设备", "device"))
 
 
 def _named(names: frozenset[str], words: dict[str, tuple[str, str]], zh: str, en: str) -> tuple[str, str]:
