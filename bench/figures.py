@@ -41,10 +41,10 @@ update device set profile = case kind when 'camera' then 'axis-camera' when 'smo
 insert into series (device, point) select key, case kind when 'gas_detector' then 'gas' else 'temperature' end from device where kind in ('gas_detector', 'heat_detector');
 insert into point_state (series, at, received_at, value, quality, changed_at, stored_at) select key, now(), now(), 20, 0, now(), now() from series;
 insert into register_version (filing_number, since, division, type, title_zh, title_en, institution, actor)
-select filing_number, now() - interval '400 days', division, type, title_zh, title_en, institution, 'bench' from register_entry;
+select filing_number, now() - interval '400 days', division, type, title_zh, title_en, institution, 'bench' from register_entry on conflict do nothing;
 insert into division_name select code, '-infinity', title_zh, title_en from division on conflict do nothing;
 update work_order set citation = '{"title_zh": "规则", "title_en": "Rule"}';
-insert into work_order_step (work_order, n, at, event, state, actor) select id, 1, issued_at, 'issue', 'issued', 'bench' from work_order;
+insert into work_order_step (work_order, n, at, event, state, actor) select id, 1, issued_at, 'issue', 'issued', 'bench' from work_order on conflict do nothing;
 update coverage_check set checked_at = now();
 analyze;
 """
@@ -92,11 +92,6 @@ async def look(url: str) -> None:
         await measured("fire risk: the list of a county", backend, lambda: page(COUNTY))
         async with open_book(url) as book:
             await measured("fire risk: all scored and kept", backend, lambda: score_all(book, profiles, weights, at))
-        await conn.execute(
-            "insert into fire_risk select subject, institution, filing_number, since - n * interval '7 days', since - (n - 1) * interval '7 days' - interval '1 minute',"
-            " score, certain, level, level_zh, level_en, hard, factors, weights from fire_risk, generate_series(1, 52) n where institution is not null"
-        )
-        await conn.execute("analyze fire_risk")
         today = local_day(at)
         for span in (90, 365):
             await measured(
