@@ -6,6 +6,7 @@ The same facts are judged once more with every verdict already known to the call
 """
 
 import argparse
+import gc
 import random
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from hub.core.coverage.requirements import DAY
 from hub.core.coverage.turns import next_turn
 from hub.model import SECOND, AdminState, FunctionState, LinkState, Micros
 from hub.rulepacks import load_rule_packs
+from hub.runtime.memory import NEVER, YOUNG
 
 NOW: Micros = 1_800_000_000_000_000
 DEVICES = 56
@@ -134,6 +136,10 @@ def main() -> None:
     started = time.process_time()
     country = list(province(asked.institutions))
     made = time.process_time() - started
+    gc.set_threshold(
+        YOUNG, 10, NEVER
+    )  # as `anxin serve` does (hub.runtime.memory): a country of facts is no garbage to look through
+    gc.freeze()
     rules = sum(len(pack.rules) for pack in packs)
     print(where)
     print(

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -56,6 +56,8 @@ class Report:
     mispaged: int = 0
     """sent and never received, received and never written, steps left out"""
     overdue: int = 0
+    pages: tuple[str, ...] = ()
+    """each page that is wrong"""
 
     @property
     def owed(self) -> int:
@@ -86,6 +88,7 @@ class Report:
         return (
             f"{self.kills} kills, produced {self.produced}, confirmed {self.confirmed}, "
             f"lost {self.lost}, doubled {self.doubled}{extra}, seed {self.seed}"
+            + "".join(f"\n{page}" for page in self.pages)
         )
 
 
@@ -110,18 +113,24 @@ def judge(ledger: Ledger, stored: Mapping[Value, int], kills: int = 0, seed: int
     )
 
 
-def mispaged(pages: Iterable[tuple[str, str, int, int, int, str]], received: Set[str]) -> int:
-    """Pages against what the sink was sent; each row is id, alarm, round, step, repetition, state."""
+def mispaged(pages: Iterable[tuple[str, str, int, int, int, str]], received: Set[str]) -> list[str]:
+    """Pages against what the sink was sent, a line for each that is wrong; each row is id, alarm, round, step, repetition, state."""
     rows = list(pages)
     steps: dict[tuple[str, int, int], set[int]] = defaultdict(set)
     for _, alarm, round_, step, repetition, _ in rows:
         steps[alarm, round_, step].add(repetition)
-    left_out = sum(max(repetitions) + 1 - len(repetitions) for repetitions in steps.values())
-    unreceived = sum(row[5] == "sent" and row[0] not in received for row in rows)
-    return left_out + unreceived + len(received - {row[0] for row in rows})
+    left_out = [
+        f"left out: round {round_}, step {step}, repetition {repetition}"
+        for (_, round_, step), found in steps.items()
+        for repetition in sorted(set(range(max(found))) - found)
+    ]
+    unreceived = [f"not received: {row}" for row in rows if row[5] == "sent" and row[0] not in received]
+    return left_out + unreceived + [f"not written: {id_}" for id_ in sorted(received - {row[0] for row in rows})]
 
 
-def read_database(connection: psycopg.Connection[Any], received: Set[str]) -> tuple[Counter[Value], dict[str, int]]:
+def read_database(
+    connection: psycopg.Connection[Any], received: Set[str]
+) -> tuple[Counter[Value], dict[str, int], list[str]]:
     """How often each value is stored, and what else there is to know. The sink's ledger must have been read before: its pages are here then."""
     with connection.transaction():
         rows = connection.execute(_STORED).fetchall()
@@ -131,20 +140,25 @@ def read_database(connection: psycopg.Connection[Any], received: Set[str]) -> tu
         (overdue,) = connection.execute(_OVERDUE).fetchone() or (0,)
         pages = connection.execute(_PAGES).fetchall()
     stored = Counter({Value(device, point, number): count for device, point, number, count in rows})
+    wrong = mispaged(pages, received)
     presses = sum(count for value, count in stored.items() if value.device == ALARMING and value.point == "press")
-    return stored, {
-        "unbalanced": unbalanced,
-        "quarantined": quarantined,
-        "miscounted": abs(int(occurrences) - presses) + max(0, alarms - 1),
-        "overdue": overdue,
-        "paged": sum(page[5] == "sent" for page in pages),
-        "mispaged": mispaged(pages, received),
-    }
+    return (
+        stored,
+        {
+            "unbalanced": unbalanced,
+            "quarantined": quarantined,
+            "miscounted": abs(int(occurrences) - presses) + max(0, alarms - 1),
+            "overdue": overdue,
+            "paged": sum(page[5] == "sent" for page in pages),
+            "mispaged": len(wrong),
+        },
+        wrong,
+    )
 
 
 def check(database_url: str, ledger: Ledger, received: Set[str] = frozenset(), kills: int = 0, seed: int = 0) -> Report:
     """What the database says about the ledgers at this moment."""
     with psycopg.connect(database_url, connect_timeout=5) as connection:
         connection.execute("set transaction isolation level repeatable read")
-        stored, more = read_database(connection, received)
-    return judge(ledger, stored, kills, seed, **more)
+        stored, more, wrong = read_database(connection, received)
+    return replace(judge(ledger, stored, kills, seed, **more), pages=tuple(wrong))

@@ -71,7 +71,9 @@ def page(key: str, repetition: int, state: str = "sent") -> tuple[str, str, int,
 
 
 def test_every_page_sent_was_received_and_every_one_received_was_written() -> None:
-    assert mispaged([page("a", 0), page("b", 1), page("c", 2, "pending")], {"a", "b"}) == 0
-    assert mispaged([page("a", 0), page("b", 1)], {"a"}) == 1
-    assert mispaged([page("a", 0)], {"a", "b"}) == 1
-    assert mispaged([page("a", 0), page("c", 2)], {"a", "c"}) == 1
+    assert mispaged([page("a", 0), page("b", 1), page("c", 2, "pending")], {"a", "b"}) == []
+    (unreceived,) = mispaged([page("a", 0), page("b", 1)], {"a"})
+    assert unreceived.startswith("not received: ('b'")
+    assert mispaged([page("a", 0)], {"a", "b"}) == ["not written: b"]
+    (left_out,) = mispaged([page("a", 0), page("c", 2)], {"a", "c"})
+    assert left_out.endswith("repetition 1")
