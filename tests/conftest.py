@@ -6,6 +6,7 @@ gives more. `make_mqtt_user(name)` gives a client's password at the broker. `pee
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import os
@@ -94,6 +95,14 @@ class EngineProcess:
             return running(self.data)
         except EngineUnavailable:  # all of it is external
             return self.first
+
+
+@pytest.fixture(autouse=True)
+def _collector() -> Iterator[None]:
+    """A service that ran inside a test keeps Python's collector from the old generation (hub.runtime.memory): the tests after it have it back."""
+    thresholds = gc.get_threshold()
+    yield
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture(scope="session")
