@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Filled
 
 START_SECONDS = 45.0
+_THRESHOLDS = gc.get_threshold()
 # How long an example takes is the machine's affair. A run that must be green tries the same examples each time; new ones are
 # looked for on purpose, not by chance on the day of a release: ANXIN_EXPLORE=2000 scripts/test tests/core (decision 0280).
 settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -98,11 +99,9 @@ class EngineProcess:
 
 
 @pytest.fixture(autouse=True)
-def _collector() -> Iterator[None]:
-    """A service that ran inside a test keeps Python's collector from the old generation (hub.runtime.memory): the tests after it have it back."""
-    thresholds = gc.get_threshold()
-    yield
-    gc.set_threshold(*thresholds)
+def _collector() -> None:
+    """A service that ran in this process keeps Python's collector from the old generation (hub.runtime.memory): each test has it back."""
+    gc.set_threshold(*_THRESHOLDS)
 
 
 @pytest.fixture(scope="session")
