@@ -119,17 +119,26 @@ async def _put(cur: Cursor, alarm: UUID, institution: int, page: Page) -> None:
         "ended_at": None if page.state == "pending" else to_datetime(ended),
     }  # fmt: skip
     await cur.execute(_SQL["page"], row)
-    key = page.key
+    key, statement, more = page.key, "attempt", {"beside": BESIDE}
     fresh = await cur.fetchone() is not None
-    if not fresh and page.state == "sent":
-        await cur.execute(_SQL["arrived"], row)
+    if not fresh:
+        await cur.execute(_SQL["same"], row)
         known = await cur.fetchone()
-        if known is not None:
-            key, fresh = known
+        if known is None:
+            return  # there is no escalation that it could belong to
+        key, is_open = known
+        if key != page.key:
+            await cur.execute(_SQL["sent_as"], {"key": page.key, "id": key})
+            statement, more = "attempt_beside", {"said": f"{BESIDE}, as {page.key}"}
+        if page.state == "sent":
+            await cur.execute(_SQL["arrived"], row | {"id": key})
+            fresh = is_open
     for n, tried in enumerate(page.tried, 1):
         given: dict[str, Any] = {"id": key, "n": n, "at": to_datetime(tried.at), "duration": to_interval(tried.took)}
-        given |= {"outcome": tried.outcome, "code": tried.code, "detail": tried.detail, "beside": BESIDE}
-        await cur.execute(_SQL["attempt"], given)
+        given |= {"outcome": tried.outcome, "code": tried.code, "detail": tried.detail, **more}
+        await cur.execute(_SQL[statement], given)
+    if page.tried:
+        await cur.execute(_SQL["count"], {"id": key})
     if fresh and page.state != "pending":
         said = page.responder, page.channel
         await paging.say_notification(cur, institution, key, alarm, page.state, *said)

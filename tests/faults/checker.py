@@ -22,6 +22,8 @@ select count(*) from stream_tally
 """
 _OCCURRENCES = "select coalesce(sum(occurrences), 0), count(*) from alarm where definition = 'pressed'"
 _PAGES = "select id::text, alarm::text, round, step, repetition, state from notification"
+_SENT_AS = "select id::text from sent_as"
+"""keys of pages that the standby sent by a press that is not the alarm's first here: it had not heard that"""
 _OVERDUE = """
 select (select count(*) from escalation_step where state = 'due' and due_at < now() - interval '5 seconds')
      + (select count(*) from notification where state = 'pending' and created_at < now() - interval '5 seconds')
@@ -139,6 +141,7 @@ def read_database(
         occurrences, alarms = connection.execute(_OCCURRENCES).fetchone() or (0, 0)
         (overdue,) = connection.execute(_OVERDUE).fetchone() or (0,)
         pages = connection.execute(_PAGES).fetchall()
+        received = received - {key for (key,) in connection.execute(_SENT_AS)}
     stored = Counter({Value(device, point, number): count for device, point, number, count in rows})
     wrong = mispaged(pages, received)
     presses = sum(count for value, count in stored.items() if value.device == ALARMING and value.point == "press")

@@ -22,18 +22,21 @@ where exists (select from escalation e where e.alarm = %(alarm)s)
 on conflict do nothing
 returning id
 
+-- name: same
+-- The page as it stands here already; by another key where its alarm is.
+select id, state <> 'sent' as is_open from notification
+where alarm = %(alarm)s and round = %(round)s and step = %(step)s and repetition = %(repetition)s
+  and responder = %(responder)s and channel = %(channel)s
+for update
+
 -- name: arrived
 -- The escalator was quicker: it has arrived all the same, and when it was due is what the standby says.
-update notification n
+update notification
 set state = 'sent', due_at = %(due_at)s, ended_at = %(ended_at)s, lease_until = null, lease_holder = null, last_error = ''
-from (
-    select id, state from notification
-    where alarm = %(alarm)s and round = %(round)s and step = %(step)s and repetition = %(repetition)s
-      and responder = %(responder)s and channel = %(channel)s
-    for update
-) before
-where n.id = before.id
-returning n.id, before.state <> 'sent'
+where id = %(id)s
+
+-- name: sent_as
+insert into sent_as (id, notification) values (%(key)s, %(id)s) on conflict do nothing
 
 -- name: attempt
 -- What the deliverer noted of a page that was sent already is filled in; its own attempts stay.
@@ -43,3 +46,17 @@ where exists (select from notification n where n.id = %(id)s)
 on conflict (notification, n) do update
 set at = excluded.at, outcome = excluded.outcome, code = excluded.code, duration = excluded.duration
 where a.detail = %(beside)s
+
+-- name: attempt_beside
+-- One that went out under a key of its own, beside those of the deliverer; once, however often it is handed over.
+insert into attempt (notification, n, at, outcome, code, detail, duration)
+select %(id)s, 1 + coalesce(max(a.n), 0), %(at)s, %(outcome)s, %(code)s, concat_ws('; ', nullif(%(detail)s, ''), %(said)s::text), %(duration)s
+from attempt a
+where a.notification = %(id)s
+having not coalesce(bool_or(a.at = %(at)s and a.detail like '%%' || %(said)s::text), false)
+
+-- name: count
+-- The deliverer numbers its own from here on.
+update notification n
+set attempts = greatest(n.attempts, (select coalesce(max(a.n), 0) from attempt a where a.notification = n.id))
+where n.id = %(id)s

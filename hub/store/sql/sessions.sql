@@ -21,4 +21,4 @@ select key from link_key
 -- name: linked
 select n.id, n.alarm, n.responder, r.title_zh, r.title_en, r.retired_at is not null as retired
 from notification n join responder r on r.id = n.responder
-where n.id = %(id)s
+where n.id = coalesce((select s.notification from sent_as s where s.id = %(id)s), %(id)s)
