@@ -27,8 +27,11 @@ from bench.installation import PROFILES, Installation, installation
 from bench.machine import children_seconds, cpu_seconds, facts, percentile
 from bench.press import Panel, Receiver, button_devices, lamp_edge, press_all, seed
 from hub.config import data_folder
+from hub.core.alarms import AlarmEvent
 from hub.demo.programs import Program, tool
 from hub.registry import partition_of
+from hub.store import alarms
+from hub.store.pool import connect as connect_pool
 from hub.testing import eventually
 from tests import lampbus
 
@@ -43,6 +46,8 @@ P50, P99 = 100.0, 500.0
 """the goal, milliseconds"""
 SELDOM = 25
 """seconds; an edge that beats less often is offline"""
+JUDGING = 600.0
+"""seconds that coverage may take to judge a province anew beside everything else (hub.core.coverage.docket.FINISH)"""
 PARTITIONS = 8
 INGEST = 2
 """processes, as in docker-compose.yml"""
@@ -305,25 +310,42 @@ async def come_to_life(place: Installation, province: Province, devices: int, wi
     return await wait_until(lives, within)
 
 
+async def answer_all(place: Installation) -> None:
+    """Everything is acknowledged and reset, as people do it, so that each button raises an alarm of its own again."""
+    async with await connect_pool(place.engine.database_url, "bench", autocommit=True) as conn:
+        rows = await (
+            await conn.execute("select id from alarm where ended_at is null and signal_class = 'panic'", {})
+        ).fetchall()
+        for (alarm,) in rows:
+            for event in (AlarmEvent.ACKNOWLEDGE, AlarmEvent.RESET):
+                async with conn.transaction():
+                    await alarms.act(conn, alarm, event, "bench", "", time.time_ns() // 1000)
+    await asyncio.sleep(3)  # until every lane has seen it
+
+
 async def is_steady(province: Province, within: float) -> bool:
     """Until what is offered is confirmed within half a second, for ten seconds; False after `within`."""
     return await wait_until(lambda: province.sent - province.confirmed < province.rate / 2, within, 5)
 
 
-async def is_judged(pid: int, within: float) -> bool:
-    """Until the process of coverage has judged every institution anew and rests; False after `within`."""
-    before = cpu_seconds(pid)
+_UNJUDGED = """
+select count(*) from coverage_check c join institution i on i.id = c.subject
+where c.checked_at < (select max(s.link_since) from device d join device_state s on s.device = d.key where d.institution = i.key)
+"""
 
-    def rests() -> bool:
-        nonlocal before
-        took, before = cpu_seconds(pid) - before, cpu_seconds(pid)
-        return took < 0.3  # of the two seconds between two looks
 
-    return await wait_until(rests, within, 3)
+async def is_judged(place: Installation, within: float) -> bool:
+    """Until coverage has judged every institution after the last of its devices came online; False after `within`."""
+    until = time.monotonic() + within
+    while place.key(_UNJUDGED) > 0:
+        if time.monotonic() > until:
+            return False
+        await asyncio.sleep(10)
+    return True
 
 
 class Run:
-    """What stands while the rounds go on, and the buttons that are not pressed yet."""
+    """What stands while the rounds go on, and how buttons are pressed."""
 
     def __init__(
         self,
@@ -372,12 +394,12 @@ async def measure(count: int, devices: int, rate: int, within: float, processes:
     panel, receiver = Panel(), Receiver()
     device = await asyncio.start_server(panel.serve, "127.0.0.1", 0)
     sink = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, limit=1 << 20)
-    unpressed = [f"button-0-{n}" for n in range(20 + 3 * count + 5 * (count // 2))]
-    buttons = [*unpressed]
+    buttons = [f"button-0-{n}" for n in range(max(20, count))]
 
     async def press(some: int) -> list[float]:
-        taken = [unpressed.pop() for _ in range(some)]
-        return await press_all(panel, receiver, taken, 120)
+        await answer_all(place)
+        receiver.seen.clear()
+        return await press_all(panel, receiver, buttons[:some], 120)
 
     async with device, sink, installation() as place:
         password = seed(place, buttons, sink.sockets[0].getsockname()[1])
@@ -410,10 +432,10 @@ async def measure(count: int, devices: int, rate: int, within: float, processes:
             alive = await come_to_life(place, province, devices, within)
             life = time.perf_counter() - began
             print(f"  {'all' if alive else 'NOT all'} online after {life:.0f} s", flush=True)
-            reached = await run.holds_at(rate, count, f"{devices:,} devices, coverage judges all anew", within)
-            judged = await is_judged(programs["coverage"], within)
-            reached = await run.holds_at(rate, count, f"{devices:,} devices", within) and reached
-            print(f"  coverage {'has judged all' if judged else 'still judges'}", flush=True)
+            await run.holds_at(rate, count, f"{devices:,} devices, coverage judges all anew", within)
+            judged = await is_judged(place, max(within, JUDGING))
+            print(f"  coverage {'has judged all' if judged else 'STILL judges'}", flush=True)
+            reached = await run.holds_at(rate, count, f"{devices:,} devices", within)
             online = place.key("select count(*) from device_state where link_state = 'online'")
             print(f"  {online:,} online; goal at {rate:,} messages/s: {'reached' if reached else 'MISSED'}", flush=True)
             if not reached:

@@ -33,6 +33,7 @@ class Panel:
 
     def __init__(self) -> None:
         self.pressed: dict[str, float] = {}
+        self.presses = 0
         self.safe = 0
         self.edge: asyncio.StreamWriter | None = None
 
@@ -45,8 +46,9 @@ class Panel:
 
     def press(self, button: str) -> None:
         assert self.edge is not None
+        self.presses += 1
         said = {
-            "n": len(self.pressed) + 1,
+            "n": self.presses,
             "device": button,
             "point": "press",
             "at": time.time_ns() // 1000,

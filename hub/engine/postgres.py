@@ -133,7 +133,10 @@ class Postgres:
             "jit": "off",
             "fsync": "on" if fsync else "off",
             "full_page_writes": "on" if fsync else "off",
-            "max_wal_size": "1GB",
+            # a checkpoint has every page written whole once more: with 1 GB a province's traffic made one follow the other (bench/alarms)
+            "checkpoint_timeout": "10min",
+            "max_wal_size": "4GB",
+            "wal_compression": "lz4",
         }
         return [word for key, value in values.items() for word in ("-c", f"{key}={value}")]
 

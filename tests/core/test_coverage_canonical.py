@@ -98,7 +98,7 @@ def test_facts_come_back_equal_from_their_text_and_have_one_text(facts: Institut
     text = body(kept)
     again = from_plain(json.loads(text), "facts")
     assert again == kept
-    assert body(again) == text
+    assert body(again) == text == canonical.text_of(kept)
     shuffled = replace(facts, devices=facts.devices[::-1], attestations=facts.attestations[::-1])
     assert snapshot(shuffled, kept.waivers) == kept
     assert steady(snapshot(shuffled, kept.waivers)) == steady(kept)
@@ -127,6 +127,26 @@ def test_whatever_facts_there_are_they_are_judged_kept_and_stated_in_their_canon
         assert said.essence == essence(finding) == coverage_stated.essence(finding)
     told = body(kept)
     assert body(from_plain(json.loads(told), "")) == told
+
+
+@settings(max_examples=25)
+@given(coverage_random.facts, st.data())
+def test_a_shelf_that_has_told_much_names_everything_as_a_new_one(facts: InstitutionFacts, data: st.DataObject) -> None:
+    shelf = Shelf()
+    for _ in range(3):
+        kept = snapshot(facts)
+        for finding in RULES.findings(RULES.current, kept, 1_795_000_000_000_000):
+            alone = Shelf()
+            assert shelf.said(finding, kept, b"", 1) == alone.said(finding, kept, b"", 1)
+            assert alone.statements.items() <= shelf.statements.items()
+            assert alone.facts.items() <= shelf.facts.items()
+        gone = data.draw(st.sets(st.sampled_from([one.id for one in facts.devices] or [""])))
+        facts = replace(
+            facts,
+            devices=tuple(
+                replace(one, link_state=LinkState.OFFLINE) if one.id in gone else one for one in facts.devices
+            ),
+        )
 
 
 @given(FACTS)

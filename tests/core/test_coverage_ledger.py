@@ -194,6 +194,27 @@ def test_steady_sees_every_axis_and_no_beat(axis: str) -> None:
     assert steady(snapshot(site(replace(CAMERA, last_heard_at=NOW + SECOND)))) == before
 
 
+def test_devices_that_come_back_within_a_second_are_judged_once_and_count_from_its_end() -> None:
+    cameras = [replace(CAMERA, id=f"cam-{n}", link_state=LinkState.UNKNOWN, link_since=NOW) for n in range(40)]
+    book = Book()
+    book.judge(site(*cameras), NOW)
+    back = [
+        replace(one, link_state=LinkState.ONLINE, link_since=NOW + 5 * SECOND + 20_000 * (n + 1))
+        for n, one in enumerate(cameras)
+    ]
+    moved = book.judge(site(*back), NOW + 20 * SECOND)
+    assert [one.start for one in moved.adds_spans if one.start > NOW] == [NOW + 6 * SECOND]
+    assert book.periods("two") == [("unknown", NOW, NOW + 6 * SECOND), ("compliant", NOW + 6 * SECOND, None)]
+
+
+def test_what_came_back_in_this_very_second_is_believed_now_and_nothing_is_dated_ahead() -> None:
+    book = Book()
+    book.judge(site(replace(CAMERA, link_state=LinkState.UNKNOWN, link_since=NOW)), NOW)
+    at = NOW + 5 * SECOND + 300_000
+    book.judge(site(replace(CAMERA, link_since=at - 100_000)), at)
+    assert book.periods("zone") == [("unknown", NOW, at), ("compliant", at, None)]
+
+
 # late and duplicate deliveries ----------------------------------------------------------------------------------------
 
 
@@ -219,8 +240,8 @@ CAMERAS = [replace(CAMERA, id=f"cam-{n}", admin_since=0, link_since=0, function_
 
 
 def naive(known: Sequence[Observed], at: Micros) -> dict[str, str]:
-    """Everything known of `at` put together afresh, and judged."""
-    facts = put(site(*CAMERAS), [one for one in known if one.since <= at])
+    """Everything known of `at` put together afresh, and judged; what became so within a second counts from its end."""
+    facts = put(site(*CAMERAS), [one for one in known if -(-one.since // SECOND) * SECOND <= at])
     return {one.rule.id: one.verdict.value for one in RULES.findings(RULES.current, snapshot(facts), at)}
 
 
@@ -237,6 +258,7 @@ def test_answers_survive_late_and_duplicate_deliveries_in_any_order() -> None:
     now = start + span
     book.checked_at = now  # it is the deliveries that are late here, not the judge
     probes = [start + span * n // 23 for n in range(24)]
+    probes += [one.since + beside for one in made[:8] for beside in (-1, 0, SECOND // 2, SECOND)]
     for n, one in enumerate(delivered):
         now += SECOND
         fresh = put(site(*CAMERAS), [*known, one])

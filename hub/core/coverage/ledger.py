@@ -21,6 +21,9 @@ STALE_AFTER: Micros = 180 * SECOND
 """What nobody renewed for so long is not believed any more, neither now nor in the past. The watch renews every few seconds (coverage_watch)."""
 FURTHEST_BACK: Micros = 400 * 86_400 * SECOND
 """how far the past is judged again for what comes late; beyond that only new reports would say it"""
+GRAIN: Micros = SECOND
+"""Change by change would be judged apart, and kept apart, when an institution's devices come back one after the other: what became so within the
+same second counts from its end (docs/decisions/0411). The present is judged as it is."""
 MOST_TURNS = 20_000
 """time limits looked at in one judgement; twice an hour for more than a year"""
 
@@ -184,23 +187,41 @@ def retold(
     told: list[tuple[Span, bool]] = []
     for span in spans:
         end = fresh.start if span.end is None else span.end
-        mine = observed if judge.knows(span.packs) else []  # by rules that nobody can read nothing is judged again
-        marks = {max(one.since, since) for one in mine} | {one.until for one in mine if one.until is not None}
+        # by rules that nobody can read nothing is judged again
+        mine = [_grained(one, since) for one in observed] if judge.knows(span.packs) else []
+        marks = {one.since for one in mine} | {one.until for one in mine if one.until is not None}
         cuts = sorted({span.start, *(mark for mark in marks if span.start < mark < end)})
+        facts, put_upto = span.kept.facts, since - 1
+        is_lasting = all(one.until is None for one in mine)
         for start, until in pairwise([*cuts, end]):
             if start >= until:
                 continue
-            facts = span.kept.facts
-            if start >= since:
-                facts = put(
-                    facts, [one for one in mine if one.since <= start and (one.until is None or start < one.until)]
-                )
+            if start >= since and is_lasting:  # each once: newer items win, in whatever order they are put
+                facts = put(facts, [one.item for one in mine if put_upto < one.since <= start])
+                put_upto = start
+            elif start >= since:
+                so_far = [one.item for one in mine if one.since <= start and (one.until is None or start < one.until)]
+                facts = put(span.kept.facts, so_far)
             same = facts == span.kept.facts
             kept = span.kept if same else replace(span.kept, facts=facts)
             told.append((Span(start, until, kept, span.packs), not same))
     same = last is not None and last[2:4] == fresh[2:4]
     told.append((fresh, not same))
     return _joined([span for span, _ in told]), _joined([span for span, is_new in told if is_new])
+
+
+class _Grained(NamedTuple):
+    """An item with the times between which it counts."""
+
+    since: Micros
+    until: Micros | None
+    item: Observed
+
+
+def _grained(one: Observed, since: Micros) -> _Grained:
+    """Later and shorter rather than earlier and longer: nothing counts before it was so, nor after."""
+    until = None if one.until is None else one.until // GRAIN * GRAIN
+    return _Grained(max(-(-one.since // GRAIN) * GRAIN, since), until, one)
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:

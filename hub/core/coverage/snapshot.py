@@ -44,17 +44,46 @@ def snapshot(facts: InstitutionFacts, waivers: Iterable[Waiver] = ()) -> Snapsho
 def _ordered(device: DeviceFact) -> DeviceFact:
     if len(device.proven) < 2 and len(device.sees) < 2 and len(device.values) < 2:
         return device
-    return replace(
-        device,
-        proven=tuple(sorted(device.proven)),
-        sees=tuple(sorted(device.sees, key=lambda one: one.zone)),
-        values=tuple(sorted(device.values, key=lambda one: one.point)),
-    )
+    proven = tuple(sorted(device.proven))
+    sees = tuple(sorted(device.sees, key=lambda one: one.zone))
+    values = tuple(sorted(device.values, key=lambda one: one.point))
+    if (proven, sees, values) == (device.proven, device.sees, device.values):
+        return device  # the same one, so that what is known of it stays known (`Shelf`)
+    return replace(device, proven=proven, sees=sees, values=values)
+
+
+class Texts:
+    """The canonical texts of snapshots that are nearly the same: what they share (by identity) is written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, str]] = {}
+
+    def body(self, kept: Snapshot) -> bytes:
+        """The canonical text that is kept under its SHA-256, as `canonical.text_of` writes it."""
+        lists: dict[str, tuple[object, ...]] = {name: one for name in _MANY if (one := getattr(kept.facts, name))}
+        emptied: dict[str, Any] = dict.fromkeys(lists, ())
+        rest = canonical.plain(replace(kept, facts=replace(kept.facts, **emptied)))
+        rest["facts"].update(dict.fromkeys(lists, _PLACE))
+        text = canonical.text(rest).decode()
+        for name, many in lists.items():
+            text = text.replace(f'"{name}":"{_PLACE}"', f'"{name}":[{",".join(map(self._text, many))}]', 1)
+        return text.encode()
+
+    def _text(self, one: object) -> str:
+        known = self._known.get(id(one))
+        if known is None:
+            known = self._known[id(one)] = one, canonical.text_of(one).decode()  # with it, so that its id stays its own
+        return known[1]
+
+
+_MANY = ("zones", "devices", "recordings", "attestations", "intervals", "armed_always")
+_PLACE = "@"
+"""no field of these names is a word anywhere in facts, and a quotation mark within a word is written otherwise"""
 
 
 def body(kept: Snapshot) -> bytes:
     """The canonical text that is kept under its SHA-256."""
-    return canonical.text_of(kept)
+    return Texts().body(kept)
 
 
 def from_plain(document: object, where: str) -> Snapshot:
@@ -146,29 +175,41 @@ def news(before: InstitutionFacts, after: InstitutionFacts, at: Micros) -> list[
 
 def put(facts: InstitutionFacts, observed: Iterable[Observed]) -> InstitutionFacts:
     """The facts with these items, each where it is newer than what stands there. Items of devices that are not there are left out."""
-    standing = items(facts)
+    of_devices: dict[str, list[Observed]] = {}
+    others: list[Observed] = []
+    for one in observed:
+        if one.key[0] in _OF_DEVICE:
+            of_devices.setdefault(one.key[1], []).append(one)
+        else:
+            others.append(one)
+    changed: dict[str, Any] = {}
+    devices = tuple(
+        _put_device(device, of_devices[device.id]) if device.id in of_devices else device for device in facts.devices
+    )
+    if any(one is not old for one, old in zip(devices, facts.devices, strict=True)):
+        changed["devices"] = devices
+    if others:
+        standing = items(replace(facts, devices=()))
+        newer = _newer(standing, others)
+        for kind, field in _LISTS.items():
+            added = {one.key: one.value for one in newer if one.key[0] == kind}
+            if added:
+                kept = [one.value for key, one in standing.items() if key[0] == kind and key not in added]
+                changed[field] = (*kept, *added.values())
+        for one in newer:
+            if one.key[0] == "plan":
+                changed["plan"] = one.value
+    return snapshot(replace(facts, **changed)).facts if changed else facts
+
+
+def _newer(standing: Mapping[tuple[str, ...], Observed], observed: Iterable[Observed]) -> list[Observed]:
+    """Of each key the newest item, where it is newer than what stands."""
     best: dict[tuple[str, ...], Observed] = {}
     for one in observed:
         now = best.get(one.key) or standing.get(one.key)
         if now is None or _wins(one, now):
             best[one.key] = one
-    newer = list(best.values())
-    if not newer:
-        return facts
-    of_devices: dict[str, list[Observed]] = {}
-    for one in newer:
-        if one.key[0] in _OF_DEVICE:
-            of_devices.setdefault(one.key[1], []).append(one)
-    changed: dict[str, Any] = {
-        "devices": tuple(_put_device(device, of_devices.get(device.id, ())) for device in facts.devices)
-    }
-    for kind, field in _LISTS.items():
-        added = {one.key: one.value for one in newer if one.key[0] == kind}
-        if added:
-            kept = [one.value for key, one in standing.items() if key[0] == kind and key not in added]
-            changed[field] = (*kept, *added.values())
-    plan = next((one.value for one in newer if one.key[0] == "plan"), facts.plan)
-    return snapshot(replace(facts, plan=plan, **changed)).facts
+    return list(best.values())
 
 
 _OF_DEVICE = frozenset({*_AXES, "heard", "heard_late", "proven", "view", "value"})
@@ -189,7 +230,8 @@ def _wins(one: Observed, standing: Observed) -> bool:
     return canonical.text_of(one.value) > canonical.text_of(standing.value)
 
 
-def _put_device(device: DeviceFact, newer: Sequence[Observed]) -> DeviceFact:
+def _put_device(device: DeviceFact, observed: Sequence[Observed]) -> DeviceFact:
+    newer = _newer({one.key: one for one in _items_of(device)}, observed)
     for kind, *key, since, value in ((*one.key, one.since, one.value) for one in newer):
         if kind in _AXES:
             device = replace(device, **{f"{kind}_state": value, f"{kind}_since": since})
