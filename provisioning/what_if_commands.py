@@ -119,6 +119,9 @@ def _day(document: Any) -> str:
 
 
 def _warn(document: Any) -> None:
+    waived = document["waived"]
+    if waived["before"] or waived["after"]:
+        show.console().print(f"已豁免 Waived: {waived['before']} → {waived['after']}")
     idle = document["not_in_effect"]
     if idle:
         show.complain(
@@ -174,7 +177,7 @@ def _missing(document: Any) -> None:
                 "\n".join(
                     [str(one["restore"]), *(f"{idle['device']}\n{idle['reason']['zh']}" for idle in one["idle"])]
                 ),
-                "\n".join(one["rules"]),
+                "\n".join(f"{rule} 已豁免 waived" if rule in one["waived"] else rule for rule in one["rules"]),
             ]
             for one in document["missing"]
         ),

@@ -24,16 +24,18 @@ from hub.api.what_if_schemas import (
     TurnCount,
     TurnedRule,
     TurnOfSubject,
+    WaivedCount,
 )
 from hub.core.coverage import judge, whatif, wording
 from hub.core.coverage.facts import InstitutionFacts
 from hub.core.coverage.rules import Rule, RulePack
 from hub.core.coverage.turns import points
+from hub.core.coverage.waivers import Waiver, amend
 from hub.core.rights import Scope
 from hub.errors import BadInput, Conflict, NotFound
 from hub.model import Micros, to_micros
 from hub.rulepacks import with_pack
-from hub.store import coverage_views
+from hub.store import coverage_views, waivers
 from hub.store.coverage_facts import Facts
 from hub.store.coverage_views import Standing
 from hub.store.pool import Connection
@@ -92,12 +94,15 @@ async def _sent(hub: Services, request: Request, at: datetime | None) -> _Trial:
 
 async def _facts(
     scope: Scope, conn: Connection, hub: Services, subject: str, packs: Sequence[RulePack] = ()
-) -> tuple[InstitutionFacts, datetime]:
+) -> tuple[InstitutionFacts, datetime, list[Waiver]]:
+    """The facts of a subject, now, and its waivers that hold or are ahead."""
     await coverage_views.subject(conn, scope, subject)
+    now = hub.clock()
+    excused = await waivers.standing(conn, [subject], to_micros(now))
     found = await Facts(conn, hub.profiles, points([*hub.packs, *packs])).of([subject])
     if not found:
         raise NotFound(f"{subject!r} is judged no more")
-    return found[0], hub.clock()
+    return found[0], now, excused
 
 
 @router.get(ONE + "/rules")
@@ -118,9 +123,10 @@ async def try_pack(
 
 
 async def _one(scope: Scope, conn: Connection, hub: Services, subject: str, trial: _Trial) -> OtherRules:
-    facts, now = await _facts(scope, conn, hub, subject, trial.packs)
-    found = await asyncio.to_thread(trial.on(hub, to_micros(now)).turns, facts)
-    return OtherRules(subject=subject, turns=[_turned(one) for one in found], **trial.said(now))
+    facts, now, excused = await _facts(scope, conn, hub, subject, trial.packs)
+    found = await asyncio.to_thread(trial.on(hub, to_micros(now)).of, facts, excused)
+    waived = WaivedCount(**found.waived._asdict())
+    return OtherRules(subject=subject, turns=[_turned(one) for one in found.turns], waived=waived, **trial.said(now))
 
 
 @router.get(MANY + "/rules", responses=documented(409))
@@ -172,8 +178,9 @@ async def _everybody(
     subjects = list(places)
     found: list[whatif.SubjectTurns] = []
     for begin in range(0, len(subjects), AT_ONCE):
-        facts = await reader.of(subjects[begin : begin + AT_ONCE])
-        found += await asyncio.to_thread(_turns_of, asked, facts)
+        lot = subjects[begin : begin + AT_ONCE]
+        excused = await waivers.standing(conn, lot, to_micros(now))
+        found += await asyncio.to_thread(_turns_of, asked, await reader.of(lot), excused)
     ranked = whatif.ranked(found)
     rules = {rule.id: rule for pack in (*hub.packs, *trial.packs) for rule in pack.rules}
     return OverScope(
@@ -182,12 +189,17 @@ async def _everybody(
         rules=[_summed(one, rules) for one in whatif.summed(found)],
         subjects=[_subject(one, places[one.subject]) for one in ranked[:limit]],
         left_out=max(0, len(ranked) - limit),
+        waived=WaivedCount(
+            before=sum(one.waived.before for one in found), after=sum(one.waived.after for one in found)
+        ),
         **trial.said(now),
     )
 
 
-def _turns_of(asked: whatif.OtherRules, facts: Sequence[InstitutionFacts]) -> list[whatif.SubjectTurns]:
-    return [whatif.SubjectTurns(one.subject, asked.turns(one)) for one in facts]
+def _turns_of(
+    asked: whatif.OtherRules, facts: Sequence[InstitutionFacts], excused: Sequence[Waiver]
+) -> list[whatif.SubjectTurns]:
+    return [asked.of(one, excused) for one in facts]
 
 
 def _summed(one: whatif.RuleTurns, rules: Mapping[str, Rule]) -> RuleOverScope:
@@ -223,8 +235,8 @@ def _subject(one: whatif.SubjectTurns, place: Standing) -> SubjectOverScope:
 @router.get(ONE + "/losses")
 async def list_losses(who: Reader, conn: Conn, hub: Hub, subject: Subject) -> Losses:
     """Which device, power feed, switch, recorder, edge or uplink takes coverage with it when it goes, the worst first."""
-    facts, now = await _facts(who.scope, conn, hub, subject)
-    found = await asyncio.to_thread(whatif.losses, hub.packs, facts, to_micros(now))
+    facts, now, excused = await _facts(who.scope, conn, hub, subject)
+    found = await asyncio.to_thread(whatif.losses, hub.packs, facts, to_micros(now), excused)
     parts = []
     for one in found:
         obligations, targets, recommendations, zones = one.weight
@@ -255,9 +267,9 @@ async def list_missing(
     recommendations: Annotated[bool, Query(description="Also what is only recommended.")] = False,
 ) -> MissingThings:
     """What must be bought or brought back, altogether and zone by zone, so that every rule of cover and count holds."""
-    facts, now = await _facts(who.scope, conn, hub, subject)
+    facts, now, excused = await _facts(who.scope, conn, hub, subject)
     findings = await asyncio.to_thread(judge.check, hub.packs, facts, to_micros(now))
-    found = whatif.missing(findings, recommendations=recommendations)
+    found = whatif.missing(amend(findings, excused, to_micros(now)), recommendations=recommendations)
     return MissingThings(
         subject=subject,
         at=now,
@@ -289,6 +301,7 @@ def _missing(one: whatif.Missing) -> MissingThing:
         at_least=one.at_least,
         idle=[Idle(device=device, reason=_reason(reason)) for device, reason in one.idle],
         rules=list(one.rules),
+        waived=list(one.waived),
     )
 
 

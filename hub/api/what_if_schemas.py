@@ -17,6 +17,13 @@ class TurnedRule(BaseModel):
     sentence: Name
 
 
+class WaivedCount(BaseModel):
+    """Violations that a waiver excuses, turned or not: by the rules of now, and by those that are tried. In no rate are they compliant."""
+
+    before: int
+    after: int
+
+
 class Tried(BaseModel):
     """What was tried on today's facts."""
 
@@ -24,6 +31,7 @@ class Tried(BaseModel):
     rules_at: Moment
     pack: str | None = Field(description="the pack that was sent, with its version; null: the hub's own packs")
     not_in_effect: int = Field(description="rules of the pack that was sent which do not hold at `rules_at`")
+    waived: WaivedCount
 
 
 class OtherRules(Tried):
@@ -130,6 +138,9 @@ class MissingThing(BaseModel):
     at_least: bool = Field(description="a share of the room is asked: one more may not be enough")
     idle: list[Idle] = Field(description="what is there and proves nothing now, and why")
     rules: list[str]
+    waived: list[str] = Field(
+        description="of those rules the ones whose violation is waived now; it is missing all the same"
+    )
 
 
 class TotalMissing(BaseModel):

@@ -8,8 +8,10 @@ import pytest
 
 from hub.api import what_if
 from hub.config import data_folder
+from hub.core.orders import DAY
 from hub.core.rights import Scope
-from tests.api.test_coverage import asking, get
+from hub.model import SECOND, to_datetime
+from tests.api.test_coverage import T0, asking, get
 from tests.store.coverage_register import Register
 
 PACK = """
@@ -72,6 +74,7 @@ async def test_what_if_is_asked_over_the_facts_of_now_and_nothing_of_it_is_kept(
         await everybody(client)
         await single_points_of_failure(client)
         await what_is_missing(client, register)
+        await what_is_waived(client, register)
         await bad_questions(client, monkeypatch)
     async with asking(fresh_database, scope=Scope(institutions=("moon",))) as client:
         await another_scope(client)
@@ -137,6 +140,29 @@ async def what_is_missing(client: httpx.AsyncClient, register: Register) -> None
     smoke = next(one for one in found["totals"] if "fire.smoke" in one["capabilities"])
     assert smoke["buy"] > 0
     register.do("update device_state set function_state = 'ok'")
+
+
+async def what_is_waived(client: httpx.AsyncClient, register: Register) -> None:
+    rule = "changzhi-panic"
+    register.do(
+        "insert into waiver (institution, rule, force, basis, title_zh, title_en, ground, approver, granted_at, since, expires_at)"
+        " select key, %s, 'PLAN', 'target', '标', 'T', 'g', 'p', %s, %s, %s from institution where id = 'sun'",
+        rule, *[to_datetime(T0 - SECOND)] * 2, to_datetime(T0 + DAY),
+    )  # fmt: skip
+    path = "/institutions/sun/what-if"
+    assert (await get(client, f"{path}/rules"))["waived"] == {"before": 1, "after": 1}
+    expired = await get(client, f"{path}/rules?{NEXT}")
+    assert expired["waived"] == {"before": 1, "after": 0}
+    assert {one["rule"]: (one["before"], one["after"]) for one in expired["turns"]}[rule] == (
+        "waived",
+        "non_compliant",
+    )
+    everywhere = await get(client, f"/coverage/what-if/rules?{NEXT}")
+    assert everywhere["waived"] == {"before": 1, "after": 0}
+    [summed] = [one for one in everywhere["rules"] if one["rule"] == rule]
+    assert summed["counts"] == [{"before": "waived", "after": "non_compliant", "subjects": 1}]
+    lacking = (await get(client, f"{path}/missing"))["missing"]
+    assert {name for one in lacking for name in one["waived"]} == {rule}
 
 
 async def bad_questions(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,20 @@ from hypothesis import given, settings
 
 from hub.core.coverage.facts import DeviceFact, InstitutionFacts
 from hub.core.coverage.judge import check
-from hub.core.coverage.rules import Basis, Verdict
-from hub.core.coverage.whatif import SubjectTurns, Turn, losses, missing, other_rules, ranked, summed, totals
+from hub.core.coverage.rules import Basis, Force, RulePack, Verdict
+from hub.core.coverage.waivers import Waiver, amend
+from hub.core.coverage.whatif import (
+    OtherRules,
+    SubjectTurns,
+    Turn,
+    falls,
+    losses,
+    missing,
+    other_rules,
+    ranked,
+    summed,
+    totals,
+)
 from hub.model import SECOND, FunctionState, LinkState
 from tests.core import coverage_random
 from tests.core.coverage_city import ACT, CAMERA, EACH_ZONE, NAP, NOW, TWO_ANYWHERE, pack, rule, site
@@ -109,6 +121,42 @@ def test_what_is_bought_and_brought_back_makes_the_rule_hold() -> None:
     ]
     found = {one.rule.id: one.verdict for one in check(PACKS, replace(facts, devices=tuple(bought)), NOW)}
     assert found == {"zone": Verdict.COMPLIANT, "two": Verdict.COMPLIANT}
+
+
+WAIVER = Waiver("w", "inst-1", "zone", NOW - SECOND, NOW + 86_400 * SECOND)
+
+
+def test_a_waived_violation_is_waived_in_what_if_as_it_is_in_the_ledger_and_counted_now_and_then() -> None:
+    bare, later = site(zones=BOTH), NOW + 365 * 86_400 * SECOND
+    other = [pack(rule(replace(EACH_ZONE, n=2), id="zone"), rule(TWO_ANYWHERE, id="two", basis=Basis.TARGET))]
+
+    def ask(packs: list[RulePack], rules_at: int, *waivers: Waiver, facts: InstitutionFacts = bare) -> SubjectTurns:
+        return OtherRules(PACKS, packs, NOW, rules_at).of(facts, waivers)
+
+    assert ask(other, NOW, WAIVER) == ("inst-1", (), (1, 1))
+    assert ask(other, NOW, replace(WAIVER, subject="inst-2")).waived == (0, 0)
+    [turn] = (expired := ask(PACKS, later, WAIVER)).turns
+    assert (turn.rule, turn.before, turn.after, falls(turn)) == (
+        "zone", Verdict.WAIVED, Verdict.NON_COMPLIANT, True,
+    )  # fmt: skip
+    assert expired.waived == (1, 0)
+    law = [pack(rule(EACH_ZONE, id="zone", force=Force.GB_MANDATORY), *PACKS[0].rules[1:])]
+    [turn] = ask(law, NOW, WAIVER).turns
+    assert (turn.before, turn.after) == (Verdict.WAIVED, Verdict.NON_COMPLIANT), "no waiver of what nobody may waive"
+    stricter = ask(other, NOW, WAIVER, facts=site(CAMERA, IN_NAP, zones=BOTH))
+    [turn] = stricter.turns
+    assert (turn.before, turn.after, stricter.waived) == (Verdict.COMPLIANT, Verdict.WAIVED, (0, 1))
+    assert turn.sentence_zh.startswith("已获豁免")
+    assert not falls(turn)
+
+
+def test_a_loss_that_a_waiver_excuses_is_told_as_waived_and_what_is_waived_is_missing_all_the_same() -> None:
+    failing = site(CAMERA, IN_NAP, zones=BOTH)
+    fallen = {turn.rule: turn.after for turn in losses(PACKS, failing, NOW, [WAIVER])[0].falls}
+    assert fallen == {"zone": Verdict.WAIVED, "two": Verdict.NON_COMPLIANT}
+    found = missing(amend(check(PACKS, site(zones=BOTH), NOW), [WAIVER], NOW))
+    assert {one.zone: one.waived for one in found} == {None: (), "act": ("zone",), "nap": ("zone",)}
+    assert [one.buy for one in found] == [one.buy for one in missing(check(PACKS, site(zones=BOTH), NOW))]
 
 
 def test_what_would_turn_is_summed_by_rule_and_ranked_by_who_loses_most() -> None:

@@ -14,6 +14,7 @@ from hub.core.coverage.findings import Finding
 from hub.core.coverage.judge import check, check_planned
 from hub.core.coverage.plan import Planned, plan_of
 from hub.core.coverage.rules import AtLeast, Basis, Requirement, Rule, RulePack, ShareCovered, Verdict
+from hub.core.coverage.waivers import Waiver, amend
 from hub.model import AdminState, FunctionState, LinkState, Micros
 
 MOST_PARTS = 500
@@ -66,11 +67,19 @@ class RuleTurns(NamedTuple):
     counts: Mapping[tuple[Verdict | None, Verdict | None], int]
 
 
+class Waived(NamedTuple):
+    """How many violations are excused by a waiver: now, and then. In the ledger they are `waived`, too, and in no rate compliant."""
+
+    before: int = 0
+    after: int = 0
+
+
 class SubjectTurns(NamedTuple):
-    """One subject's turns."""
+    """One subject's turns, and what is waived of all its rules, turned or not."""
 
     subject: str
     turns: tuple[Turn, ...]
+    waived: Waived = Waived()
 
     @property
     def weight(self) -> tuple[int, ...]:
@@ -95,6 +104,8 @@ class Missing(NamedTuple):
     """the greatest of those rules'"""
     idle: tuple[tuple[str, str], ...] = ()
     """what is there and proves nothing now: device, and a word for why"""
+    waived: tuple[str, ...] = ()
+    """of those rules the ones whose violation is waived: it is missing all the same"""
 
 
 class Total(NamedTuple):
@@ -113,7 +124,9 @@ def _by_basis(found: Iterable[Basis]) -> tuple[int, ...]:
 
 
 def falls(turn: Turn) -> bool:
-    """Whether a rule that held, or did not apply, would be violated or unknown."""
+    """Whether a rule that held, or did not apply, would be violated or unknown; or a violation that is waived would be one again."""
+    if turn.before is Verdict.WAIVED:
+        return turn.after is Verdict.NON_COMPLIANT
     return turn.before in (Verdict.COMPLIANT, Verdict.NOT_APPLICABLE, None) and turn.after in (
         Verdict.NON_COMPLIANT,
         Verdict.UNKNOWN,
@@ -163,29 +176,54 @@ def _zones(was: Finding | None, now: Finding | None) -> tuple[str, ...]:
     return tuple(sorted(zone for zone in before.keys() | after.keys() if before.get(zone) is not after.get(zone)))
 
 
-class OtherRules:
-    """What other packs, or those of another time, would say of today's facts: evidence is judged as old as it is at `at`.
+class _Differing(NamedTuple):
+    """The rules of a place: those that differ between now and then, and those that ask the same."""
 
-    Only what differs between the two is judged: of a rule that asks the same in both nothing can turn.
+    before: list[Planned]
+    after: list[Planned]
+    same_before: list[Planned]
+    same_after: list[Planned]
+
+
+class OtherRules:
+    """What other packs, or those of another time, would say of today's facts: evidence is judged as old as it is at `at`, and a waiver excuses what it
+    excuses while it holds, now and at the later of both times.
+
+    Only what differs between the two is judged, and what is waived: of a rule that asks the same in both nothing else can turn.
     """
 
     def __init__(self, packs: Sequence[RulePack], other: Sequence[RulePack], at: Micros, rules_at: Micros) -> None:
         self._now, self._then = plan_of(packs), plan_of(other)
-        self._at, self._rules_at = at, rules_at
-        self._differ: dict[tuple[str, str], tuple[list[Planned], list[Planned]]] = {}
+        self._at, self._rules_at, self._later = at, rules_at, max(at, rules_at)
+        self._differ: dict[tuple[str, str], _Differing] = {}
 
-    def turns(self, facts: InstitutionFacts) -> tuple[Turn, ...]:
-        """Which of the subject's verdicts would be others."""
-        key = (facts.division, facts.type)
+    def of(self, facts: InstitutionFacts, excused: Iterable[Waiver] = ()) -> SubjectTurns:
+        """Which of the subject's verdicts would be others. `excused`: waivers that hold or are ahead, of whomever."""
+        rules = self._rules(facts.division, facts.type)
+        mine = [one for one in excused if one.subject == facts.subject]
+        named = {one.rule for one in mine if one.holds(self._at) or one.holds(self._later)}
+        before = rules.before + [one for one in rules.same_before if one.rule.id in named]
+        after = rules.after + [one for one in rules.same_after if one.rule.id in named]
+        was = amend(check_planned(before, facts, self._at), mine, self._at)
+        then = amend(check_planned(after, facts, self._at), mine, self._later)
+        return SubjectTurns(facts.subject, turns(was, then), Waived(_waived(was), _waived(then)))
+
+    def _rules(self, division: str, type: str) -> _Differing:
+        key = (division, type)
         if key not in self._differ:
             now, then = self._now.of(*key, self._at), self._then.of(*key, self._rules_at)
             same = {_asked(one) for one in now} & {_asked(one) for one in then}
-            self._differ[key] = (
+            self._differ[key] = _Differing(
                 [one for one in now if _asked(one) not in same],
                 [one for one in then if _asked(one) not in same],
+                [one for one in now if _asked(one) in same],
+                [one for one in then if _asked(one) in same],
             )
-        before, after = self._differ[key]
-        return turns(check_planned(before, facts, self._at), check_planned(after, facts, self._at))
+        return self._differ[key]
+
+
+def _waived(findings: Iterable[Finding]) -> int:
+    return sum(one.verdict is Verdict.WAIVED for one in findings)
 
 
 def _asked(one: Planned) -> tuple[Rule, Requirement, bool]:
@@ -193,19 +231,27 @@ def _asked(one: Planned) -> tuple[Rule, Requirement, bool]:
 
 
 def other_rules(
-    packs: Sequence[RulePack], other: Sequence[RulePack], facts: InstitutionFacts, at: Micros, rules_at: Micros
+    packs: Sequence[RulePack],
+    other: Sequence[RulePack],
+    facts: InstitutionFacts,
+    at: Micros,
+    rules_at: Micros,
+    excused: Iterable[Waiver] = (),
 ) -> tuple[Turn, ...]:
     """The same of one subject."""
-    return OtherRules(packs, other, at, rules_at).turns(facts)
+    return OtherRules(packs, other, at, rules_at).of(facts, excused).turns
 
 
-def losses(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) -> tuple[Loss, ...]:
-    """The single parts without which a rule that holds now would not, the worst first."""
-    now = check(packs, facts, at)
+def losses(
+    packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros, excused: Sequence[Waiver] = ()
+) -> tuple[Loss, ...]:
+    """The single parts without which a rule that holds now would not, the worst first. What would be violated and is waived is told as waived."""
+    now = amend(check(packs, facts, at), excused, at)
     out = []
     for part in _parts(facts):
         left, fallen = _without(facts, part, at)
-        falls = [one for one in turns(now, check(packs, left, at)) if one.before is Verdict.COMPLIANT]
+        then = amend(check(packs, left, at), excused, at)
+        falls = [one for one in turns(now, then) if one.before is Verdict.COMPLIANT]
         if falls:
             out.append(Loss(part, fallen, tuple(falls)))
     return tuple(sorted(out, key=lambda one: (*(-n for n in (*one.weight, one.devices)), one.part)))
@@ -279,6 +325,7 @@ def missing(findings: Iterable[Finding], *, recommendations: bool = False) -> tu
                 rules=(finding.rule.id,),
                 basis=finding.basis,
                 idle=idle,
+                waived=(finding.rule.id,) if finding.verdict is Verdict.WAIVED else (),
             )
             found[place] = _stricter(found.get(place), one)
     return tuple(sorted(found.values(), key=lambda one: (one.zone or "", one.place, one.capabilities)))
@@ -301,6 +348,7 @@ def _stricter(one: Missing | None, other: Missing) -> Missing:
         at_least=one.at_least or other.at_least,
         basis=min(one.basis, other.basis, key=_WORTH.__getitem__),
         idle=tuple(sorted({*one.idle, *other.idle})),
+        waived=tuple(sorted({*one.waived, *other.waived})),
     )
 
 
