@@ -269,12 +269,25 @@ def ledger_month(
     month: Annotated[str, typer.Argument(help="Like 2026-10.")],
     division: Place,
     format: Format = "xlsx",
-    known_at: KnownAt = None,
+    known_at: Annotated[
+        str | None,
+        typer.Option(
+            "--known-at", help="RFC 3339: as it was known then; as it was known when the month closed if left out."
+        ),
+    ] = None,
+    seen_at: Annotated[
+        str | None,
+        typer.Option(
+            "--seen-at",
+            help="RFC 3339: list what became known until then; until now if left out. --known-at's time lists nothing.",
+        ),
+    ] = None,
     output: Output = None,
 ) -> None:
-    """月度台账 Write the ledger of a division and month. The same month as known at the same time is the same file."""
+    """月度台账 Write the ledger of a division and month, and what became known since. The same month and times give the same file."""
     path = f"/ledgers/{division}/months/{month}.{format}"
-    _write(context, path, output or Path(f"anxin-{division}-{month}.{format}"), known_at=known_at)
+    output = output or Path(f"anxin-{division}-{month}.{format}")
+    _write(context, path, output, known_at=known_at, seen_at=seen_at)
 
 
 @ledger_app.command("year")

@@ -1,4 +1,6 @@
-"""The monthly ledger 月度台账 of a division, and the figures of a year. The same division, period and `known_at` give the same bytes."""
+"""The monthly ledger 月度台账 of a division with what has become known since, and the figures of a year. The same division, period and times give the
+same bytes.
+"""
 
 import asyncio
 import json
@@ -16,7 +18,8 @@ from hub.api.access import Hub, Reader, Services
 from hub.api.problems import documented
 from hub.api.schemas import DivisionCode, GivenMoment
 from hub.core.coverage import month as core
-from hub.core.coverage.month_sheets import sheets, title
+from hub.core.coverage import month_changes
+from hub.core.coverage.month_sheets import changes_sheet, sheets, title
 from hub.core.coverage.year_sheets import Year as Figures
 from hub.core.coverage.year_sheets import year_sheet
 from hub.core.rights import Principal
@@ -35,6 +38,19 @@ YearKind = Literal["xlsx", "csv"]
 KnownAt = Annotated[
     GivenMoment | None, Query(description="As it was known then; what was known a minute and a half ago when left out.")
 ]
+MonthKnownAt = Annotated[
+    GivenMoment | None,
+    Query(
+        description="As it was known then. When left out: of a month that is over, what was known when it closed, a minute and a half after its end;"
+        " of another, what was known a minute and a half ago."
+    ),
+]
+SeenAt = Annotated[
+    GivenMoment | None,
+    Query(
+        description="Until when what became known since is listed; a minute and a half ago when left out. At `known_at` itself nothing is listed."
+    ),
+]
 MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "pdf": "application/pdf",
@@ -52,10 +68,13 @@ async def show_month(
     division: DivisionCode,
     month: MonthName,
     kind: MonthKind,
-    known_at: KnownAt = None,
+    known_at: MonthKnownAt = None,
+    seen_at: SeenAt = None,
 ) -> Response:
-    """The ledger of a division: every entry of its register once, the figures, orders and waivers. It needs a scope over all of the division."""
-    return await month_document(hub, who, division, month, kind, known_at)
+    """The ledger of a division: every entry of its register once, the figures, orders and waivers, as known at `known_at`; and what has become known
+    otherwise since, until `seen_at`. The same division, month and two times give the same bytes. It needs a scope over all of the division.
+    """
+    return await month_document(hub, who, division, month, kind, known_at, seen_at)
 
 
 @router.get("/{division}/years/{year}.{kind}", response_class=Response)
@@ -67,23 +86,36 @@ async def show_year(
 
 
 async def month_document(
-    hub: Services, who: Principal, division: str, month: str, kind: str, known_at: datetime | None
+    hub: Services,
+    who: Principal,
+    division: str,
+    month: str,
+    kind: str,
+    known_at: datetime | None,
+    seen_at: datetime | None,
 ) -> Response:
     """What the route answers; the console calls it too."""
     _require(who, division)
-    known = None if known_at is None else to_micros(known_at)
+    now = to_micros(hub.clock())
+    known = store.closed_at(month, now) if known_at is None else to_micros(known_at)
     with _few():
         async with transaction(hub.pool) as conn:
             await store.begin(conn)
-            drawn = await store.draw_up(conn, division, month, known, to_micros(hub.clock()))
-        made = await asyncio.to_thread(_month_bytes, drawn, kind, hub)
+            drawn = await store.draw_up(conn, division, month, known, now)
+            seen = store.seen_at(None if seen_at is None else to_micros(seen_at), drawn.known_at, now)
+            since = await store.changes(conn, drawn, seen) if seen > drawn.known_at else None
+        made = await asyncio.to_thread(_month_bytes, drawn, since, kind, hub)
     return _file(made, f"anxin-{division}-{month}.{kind}", kind)
 
 
-def _month_bytes(drawn: core.Month, kind: str, hub: Services) -> bytes:
+def _month_bytes(drawn: core.Month, since: month_changes.Changes | None, kind: str, hub: Services) -> bytes:
     named, tables = title(drawn), sheets(drawn)
+    if since is not None:
+        tables = (*tables, changes_sheet(since))
     if kind == "json":
-        return json.dumps({**core.document(drawn), "sha256": core.digest(drawn)}, ensure_ascii=False).encode()
+        more = None if since is None else {**month_changes.document(since), "sha256": month_changes.digest(since)}
+        body = {**core.document(drawn), "sha256": core.digest(drawn), "since": more}
+        return json.dumps(body, ensure_ascii=False).encode()
     if kind == "pdf":
         return pdf.document(named, tables, core.digest(drawn), fonts.find(hub.settings.report_font))
     return xlsx.workbook(named, tables, to_datetime(drawn.known_at))

@@ -17,7 +17,9 @@ from hub.core.coverage.month import (
     differences,
     summary,
 )
+from hub.core.coverage.month_changes import Changes, TurnedFinding, compare
 from hub.core.coverage.rollup import figures
+from hub.core.coverage.rules import Basis, Verdict
 from hub.core.coverage.year_sheets import Counted, Year
 from hub.core.rights import EVERYTHING
 from hub.errors import BadInput, Conflict, NotFound
@@ -30,6 +32,9 @@ from hub.store.rows import Row, all_rows, one_row
 _SQL = queries("month")
 SETTLED: Micros = 90 * SECOND
 """What is written is there for good after so long: no transaction takes longer. So a ledger is of what was known at least so long ago."""
+
+MOST_TURNED = 20_000
+"""findings of one list of changes; what is left out is said"""
 
 
 async def begin(conn: Connection) -> None:
@@ -47,25 +52,78 @@ async def draw_up(conn: Connection, division: str, month: str, known_at: Micros 
     at = min(ends, known)
     if at <= begins:
         raise BadInput("nothing was known of this month by then", "month", code="ledger")
+    drawn = await _drawn(conn, division, month, at, known)
+    await _reconcile(conn, drawn)
+    return drawn
+
+
+async def _drawn(conn: Connection, division: str, month: str, at: Micros, known: Micros) -> Month:
+    begins, ends = bounds(month)
     asked: dict[str, Any] = {"division": division, "at": to_datetime(at), "known_at": to_datetime(known)}
     place = await one_row(conn, _SQL["place"], asked)
     if place is None:
         raise NotFound(f"no division {division}")
     asked |= {"begins": to_datetime(begins), "until": to_datetime(at)}
-    entries = tuple(map(_entry, await all_rows(conn, _SQL["entries"], asked)))
-    drawn = Month(
+    return Month(
         _place(place),
         tuple(map(_place, await all_rows(conn, _SQL["below"], asked))),
         month,
         at,
         known,
         known >= ends,
-        entries,
+        tuple(map(_entry, await all_rows(conn, _SQL["entries"], asked))),
         tuple(map(_order, await all_rows(conn, _SQL["orders"], asked))),
         tuple(map(_waiver, await all_rows(conn, _SQL["waivers"], asked))),
     )
-    await _reconcile(conn, drawn)
-    return drawn
+
+
+def seen_at(given: Micros | None, known_at: Micros, now: Micros) -> Micros:
+    """Until when what became known since `known_at` is told of a ledger: what is given, or what is settled now. Raises BadInput for a time that is not
+    settled yet, or lies before `known_at`.
+    """
+    if given is None:
+        return max(known_at, _known(None, now))
+    if given < known_at:
+        raise BadInput("what changed since a ledger was known is known later than it", "seen_at", code="ledger")
+    return _known(given, now, "seen_at")
+
+
+def closed_at(month: str, now: Micros) -> Micros | None:
+    """When what is in the ledger of a month that is over was known: SETTLED after its end. None while it is not over, or not settled."""
+    closed = bounds(month)[1] + SETTLED
+    return closed if closed <= now - SETTLED else None
+
+
+async def changes(conn: Connection, month: Month, seen: Micros) -> Changes:
+    """What is known of the same moment otherwise at `seen` than the ledger says, in the transaction in which it was drawn up."""
+    then = await _drawn(conn, month.division.code, month.month, month.at, seen)
+    asked = {
+        "division": month.division.code,
+        "at": to_datetime(month.at),
+        "known_at": to_datetime(month.known_at),
+        "seen_at": to_datetime(seen),
+        "most": MOST_TURNED + 1,
+    }
+    rows = await all_rows(conn, _SQL["turned"], asked)
+    turned = [_turned(row) for row in rows[:MOST_TURNED] if row["was"] != row["now"] or row["was_zh"] != row["now_zh"]]
+    return await asyncio.to_thread(compare, month, then, turned, is_whole=len(rows) <= MOST_TURNED)
+
+
+def _turned(row: Row) -> TurnedFinding:
+    citation = row["citation"] or {}
+    return TurnedFinding(
+        filing_number=row["filing_number"],
+        rule=row["rule"],
+        title_zh=citation.get("title_zh", ""),
+        title_en=citation.get("title_en", ""),
+        basis=Basis(row["basis"]),
+        module=row["module"],
+        before=None if row["was"] is None else Verdict(row["was"]),
+        after=None if row["now"] is None else Verdict(row["now"]),
+        why_zh=row["now_zh"] or "",
+        why_en=row["now_en"] or "",
+        known_at=to_micros(row["known_at"]),
+    )
 
 
 async def _reconcile(conn: Connection, month: Month) -> None:
@@ -143,8 +201,8 @@ def _counted(month: str, at: Micros, place: Place, row: Row) -> Counted:
     )
 
 
-def _known(known_at: Micros | None, now: Micros) -> Micros:
+def _known(known_at: Micros | None, now: Micros, key: str = "known_at") -> Micros:
     """What is asked for, or what is settled now; raises BadInput for what is not settled yet."""
     if known_at is not None and known_at > now - SETTLED:
-        raise BadInput("a ledger is of what was known a minute and a half ago or earlier", "known_at", code="ledger")
+        raise BadInput("a ledger is of what was known a minute and a half ago or earlier", key, code="ledger")
     return (now - SETTLED) // SECOND * SECOND if known_at is None else known_at

@@ -1,6 +1,7 @@
 """Orders, waivers and ledgers in the console: the list, one order with its history and its forms, waivers with the form for one, and documents to take."""
 
 from datetime import datetime
+from urllib.parse import urlencode
 from uuid import UUID
 
 from starlette.responses import Response
@@ -182,6 +183,7 @@ async def show_ledgers(ask: Asked) -> Response:
     found = {row["code"]: row for code in begins for row in await rollup.places(ask.conn, scope, code)}
     inside = [row for _, row in sorted(found.items()) if rollup.sees_all(scope, row["code"])]
     places = inside if division is not None or scope.everything else [row for row in inside if row["code"] in begins]
+    times = {name: at for name in ("known_at", "seen_at") if (at := moment(query, name)) is not None}
     today = local_day(to_micros(ask.hub.clock()))
     months = [f"{today.year - (today.month <= n):04}-{(today.month - n - 1) % 12 + 1:02}" for n in range(12)]
     return render(
@@ -190,6 +192,9 @@ async def show_ledgers(ask: Asked) -> Response:
         places=places,
         division=division,
         months=months,
+        known_at=times.get("known_at"),
+        seen_at=times.get("seen_at"),
+        asked=f"?{urlencode({name: at.isoformat() for name, at in times.items()})}" if times else "",
         years=(today.year, today.year - 1),
         pdf=fonts.find(ask.hub.settings.report_font) is not None,
         font_package=fonts.PACKAGE,
@@ -207,4 +212,5 @@ async def take_ledger(ask: Asked) -> Response:
     if kind == "csv":
         raise BadInput("a month is taken as xlsx or pdf", "kind", code="ledger")
     bounds(period)
-    return await ledgers.month_document(ask.hub, ask.who, division, period, kind, None)
+    known_at, seen_at = (moment(ask.request.query_params, name) for name in ("known_at", "seen_at"))
+    return await ledgers.month_document(ask.hub, ask.who, division, period, kind, known_at, seen_at)

@@ -305,6 +305,10 @@ async def test_figures_and_ledgers_are_for_whoever_sees_all_of_a_division(world:
         here = f"/ledgers/1404/months/{to_datetime(real + DAY // 3):%Y-%m}"
         books = [(await client.get(f"{here}.xlsx", params={"known_at": known})).content for _ in range(2)]
         as_json = (await client.get(f"{here}.json", params={"known_at": known})).json()
+        alone = (await client.get(f"{here}.json", params={"known_at": known, "seen_at": known})).json()
+        backwards = await client.get(
+            f"{here}.xlsx", params={"known_at": known, "seen_at": to_datetime(real).isoformat()}
+        )
         year = await client.get("/ledgers/1404/years/2026.csv")
         late = await client.get(f"{here}.xlsx", params={"known_at": to_datetime(world.now).isoformat()})
     assert books[0] == books[1]
@@ -313,5 +317,10 @@ async def test_figures_and_ledgers_are_for_whoever_sees_all_of_a_division(world:
     ]
     assert rows == ["CZ-1", "CZ-2"] == [entry["filing_number"] for entry in as_json["entries"]]
     assert len(as_json["sha256"]) == 64
+    assert (alone["since"], alone["sha256"]) == (None, as_json["sha256"])
+    assert as_json["since"]["seen_at"] > as_json["since"]["known_at"] == as_json["known_at"]
+    assert len(as_json["since"]["sha256"]) == 64
+    assert "此后变更 Changes since" in openpyxl.load_workbook(io.BytesIO(books[0])).sheetnames
+    assert (backwards.status_code, backwards.json()["errors"][0]["pointer"]) == (422, "seen_at")
     assert year.content.startswith(b"\xef\xbb\xbf")
     assert late.status_code == 422

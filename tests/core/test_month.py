@@ -1,6 +1,7 @@
 """The monthly ledger: every entry once, figures that follow from the entries, text that is never a formula, and one digest for one content."""
 
 import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.core.coverage import month_changes
 from hub.core.coverage.month import (
     COLUMNS,
     Entry,
@@ -22,7 +24,8 @@ from hub.core.coverage.month import (
     document,
     summary,
 )
-from hub.core.coverage.month_sheets import Sheet, guarded, sheets, title
+from hub.core.coverage.month_changes import Change, TurnedFinding, What, compare
+from hub.core.coverage.month_sheets import Sheet, changes_sheet, guarded, sheets, title
 from hub.core.coverage.rollup import Figure, Tally, figures
 from hub.core.coverage.rules import Basis, Verdict
 from hub.engine.browser import Browser
@@ -214,3 +217,62 @@ def test_a_font_that_is_none_is_named_by_its_setting(tmp_path: Path) -> None:
         with pytest.raises(BadInput) as refused:
             pdf.document(title(MONTH), sheets(MONTH), digest(MONTH), path)
         assert refused.value.where == "ANXIN_REPORT_FONT"
+
+
+TURNED = TurnedFinding(
+    "CZ-2", "changzhi-panic", "一键报警", "Panic button", Basis.TARGET, "panic", Verdict.NON_COMPLIANT, Verdict.COMPLIANT,
+    "事后补传：按钮可用", "came later: the button works", AT + 3600 * SECOND,
+)  # fmt: skip
+SINCE = compare(
+    MONTH,
+    replace(
+        MONTH,
+        known_at=AT + 86_400 * SECOND,
+        entries=(MONTH.entries[0], entry(2, "140404"), MONTH.entries[2]),
+        orders=(replace(ORDER, state="closed", ended_at=AT),),
+        waivers=(),
+    ),
+    [TURNED],
+)
+
+
+def test_what_became_known_since_is_told_from_the_figures_down_to_the_finding_with_before_after_when_and_why() -> None:
+    def of(what: What) -> list[Change]:
+        return [one for one in SINCE.lines if one.what is what]
+
+    (finding,) = of(What.FINDING)
+    assert (finding.place, finding.item, finding.before, finding.after) == (
+        "CZ-2", "changzhi-panic", "non_compliant", "compliant",
+    )  # fmt: skip
+    assert (finding.known_at, finding.why_zh) == (TURNED.known_at, TURNED.why_zh)
+    panic = [one for one in of(What.FIGURE) if one.item == "target/panic"]
+    assert [(one.place, one.before["rate"], one.after["rate"], one.known_at) for one in panic] == [
+        ("1404", 1 / 3, 2 / 3, TURNED.known_at),
+        ("140404", 0, 1 / 2, TURNED.known_at),
+    ]
+    waivers = [(one.place, one.before, one.after) for one in of(What.WAIVER)]
+    assert waivers == [("CZ-2", document(MONTH)["waivers"][0]["until"], None)]
+    assert [(one.place, one.before, one.after) for one in of(What.ORDER)] == [("CZ-1", "issued", "closed")]
+    assert {one.item for one in of(What.ENTRY)} == {f"{basis.value}/{module}" for basis, module in COLUMNS}
+    assert {one.place for one in of(What.ENTRY)} == {"CZ-2"}
+    assert compare(MONTH, MONTH, []).lines == ()
+
+
+def test_the_list_of_changes_is_a_sheet_of_its_own_and_the_ledger_before_it_stays_to_the_byte() -> None:
+    page = changes_sheet(SINCE)
+    assert len(page.rows) == 1 + len(SINCE.lines)
+    assert all(len(row) == len(page.headings) == len(page.widths) for row in page.rows)
+    assert "SHA-256 " + month_changes.digest(SINCE) in str(page.rows[0][-1])
+    text = str(page.rows)
+    for word in ("一键报警 Panic button", "事后补传", "33.3%", "66.7%", "已办结 closed", "2026-11-01 01:00"):
+        assert word in text
+    at = to_datetime(MONTH.known_at)
+    plain, more = (xlsx.workbook(title(MONTH), tables, at) for tables in (sheets(MONTH), (*sheets(MONTH), page)))
+    with zipfile.ZipFile(io.BytesIO(plain)) as one, zipfile.ZipFile(io.BytesIO(more)) as two:
+        pages = [name for name in one.namelist() if name.startswith("xl/worksheets/")]
+        assert len(pages) == 5
+        assert all(one.read(name) == two.read(name) for name in pages)
+    assert more == xlsx.workbook(title(MONTH), (*sheets(MONTH), changes_sheet(SINCE)), at)
+    nothing = changes_sheet(compare(MONTH, MONTH, [], is_whole=False))
+    assert "没有变更" in str(nothing.rows)
+    assert "未全部列出" in str(nothing.rows)

@@ -9,13 +9,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from hub.core.coverage import month_changes
 from hub.core.coverage.judge import worst
 from hub.core.coverage.month import COLUMNS, Month, bounds, digest, summary
+from hub.core.coverage.month_changes import Changes, What
 from hub.core.coverage.rollup import EMPTY, Figure, figures, tally
 from hub.core.coverage.rules import Basis, Verdict
 from hub.core.rights import EVERYTHING, Scope
 from hub.errors import BadInput, NotFound
-from hub.model import Micros, to_datetime, to_micros
+from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.store import month as ledgers
 from hub.store import rollup
 from hub.store.order_desk import open_order_desk
@@ -187,6 +189,16 @@ async def draw(city: City, known_at: Micros | None = None, month: str = MONTH, d
         return await ledgers.draw_up(conn, "1404", month, known_at, now)
 
 
+async def since(city: City, first: Month, hours: int, days: int = 1) -> Changes:
+    """What is known otherwise so many hours after a ledger was known; asked so many days from now."""
+    now = to_micros(datetime.now(UTC) + timedelta(days=days, minutes=5))
+    async with await connect(city.url, "test") as conn:
+        await ledgers.begin(conn)
+        drawn = await ledgers.draw_up(conn, "1404", MONTH, first.known_at, now)
+        assert digest(drawn) == digest(first), "the ledger itself prints the same"
+        return await ledgers.changes(conn, drawn, first.known_at + hours * 3600 * SECOND)
+
+
 async def the_year_says_of_the_month_what_its_ledger_says(city: City, drawn: Month, days: int = 0) -> None:
     """Whatever a snapshot of the day said."""
     now = to_micros(datetime.now(UTC) + timedelta(days=days, minutes=5))
@@ -240,6 +252,18 @@ async def test_a_ledger_has_every_entry_once_and_is_the_same_for_the_same_month_
     assert before != after, "what held after noon is what the end of the month says"
     assert after[1] + after[3] > 0
     await the_year_says_of_the_month_what_its_ledger_says(city, turned, days=1)
+    assert (await since(city, first, 0)).lines == (await since(city, first, 5)).lines == ()
+    told = await since(city, first, 8)
+    (finding,) = [one for one in told.lines if one.what is What.FINDING]
+    assert (finding.place, finding.item) == ("F-02", "target-panic-0")
+    assert {finding.before, finding.after} <= {"waived", "non_compliant", "unknown", "compliant", "not_applicable"}
+    assert finding.before != finding.after
+    assert finding.known_at is not None
+    assert known + 5 * 3600 * SECOND < finding.known_at < known + 7 * 3600 * SECOND
+    figures_told = [one for one in told.lines if one.what is What.FIGURE]
+    assert {"1404"} < {one.place for one in figures_told}
+    assert {one.item for one in figures_told} == {"target/", "target/panic"}
+    assert {one.known_at for one in figures_told} == {finding.known_at}
 
     # what is found out later about that month, an entry that goes, an institution that closes, and a day on which nobody looks
     city.conn.execute(
@@ -252,6 +276,12 @@ async def test_a_ledger_has_every_entry_once_and_is_the_same_for_the_same_month_
     city.conn.execute("update register_entry set removed_at = now() where filing_number = 'F-02'")
     city.conn.execute("update institution set retired_at = now() where id = 'home-03'")
     assert digest(await draw(city, known, days=1)) == digest(first)
+    assert month_changes.digest(await since(city, first, 8, days=2)) == month_changes.digest(told), "the same two times"
+    later = await since(city, first, 14)
+    assert {(one.place, one.item) for one in later.lines if one.what is What.FINDING} == {
+        ("F-02", "target-panic-0"), ("F-01", "target-video-0"),
+    }  # fmt: skip
+    assert {one.what for one in later.lines} <= {What.FIGURE, What.ENTRY, What.FINDING}
     amended = await draw(city, days=1)
     assert amended.at == first.at
     assert digest(amended) != digest(first)

@@ -208,8 +208,8 @@ def document(month: Month) -> dict[str, Any]:
     return {
         "division": asdict(month.division),
         "month": month.month,
-        "at": _iso(month.at),
-        "known_at": _iso(month.known_at),
+        "at": iso(month.at),
+        "known_at": iso(month.known_at),
         "is_over": month.is_over,
         "summary": [_line_document(line) for line in summary(month)],
         "entries": [_plain(asdict(entry)) for entry in month.entries],
@@ -247,8 +247,9 @@ def _plain(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _timed(line: dict[str, Any]) -> dict[str, Any]:
     times = {name for name in line if name in ("issued_at", "due_at", "ended_at", "since", "until")}
-    return {name: _iso(value) if name in times and value is not None else value for name, value in line.items()}
+    return {name: iso(value) if name in times and value is not None else value for name, value in line.items()}
 
 
-def _iso(at: Micros) -> str:
+def iso(at: Micros) -> str:
+    """A time as JSON has it, to the microsecond."""
     return to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -3,11 +3,13 @@
 Text that a spreadsheet would take for a formula is made harmless here, once, for all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hub.core.coverage.month import COLUMNS, Entry, Line, Month, digest, summary
+from hub.core.coverage.month_changes import Change, Changes, What
+from hub.core.coverage.month_changes import digest as changes_digest
 from hub.core.coverage.purposes import InstitutionType
 from hub.core.coverage.rollup import CONNECTED_TARGET, Tally
 from hub.core.coverage.rules import Basis, Verdict
@@ -55,6 +57,93 @@ class Sheet(NamedTuple):
 def sheets(month: Month) -> tuple[Sheet, ...]:
     """Summary, entries, orders, waivers, notes."""
     return (_summary(month), _entries(month), _orders(month), _waivers(month), _notes(month))
+
+
+def changes_sheet(changes: Changes) -> Sheet:
+    """What has become known since: one line each, below a line that says of which time, and names the list by its digest."""
+    headings = [
+        *(("类别", "What"), ("区划或备案号", "Division or filing number"), ("名称", "Name"), ("项目", "Item")),
+        *(("台账所载", "As in the ledger"), ("现在所知", "As known since"), ("知悉时间", "Known at"), ("原因", "Why")),
+    ]
+    count = len(changes.lines)
+    more = "" if changes.is_whole else " 判定变更未全部列出。 Not all findings are listed."
+    said: list[Cell] = [
+        "说明 Note",
+        None,
+        None,
+        f"{count}项变更 {count} changes" if count else "没有变更 nothing has changed",
+        moment(changes.known_at),
+        moment(changes.seen_at),
+        None,
+        "正文按台账知悉时点不变；此处列出此后才知道的。 The ledger itself stays as it was known; here is what became known since."
+        f"{more} SHA-256 {changes_digest(changes)}",
+    ]
+    return Sheet(
+        ("此后变更", "Changes since"),
+        headings,
+        [said, *(_change_row(one) for one in changes.lines)],
+        (10, 16, 26, 32, 24, 24, 17, 50),
+    )
+
+
+_WHAT = {
+    What.FIGURE: "数字 figure",
+    What.ENTRY: "机构 entry",
+    What.FINDING: "判定 finding",
+    What.ORDER: "整改 order",
+    What.WAIVER: "豁免 waiver",
+}
+_ITEMS = {
+    "entry": ("名册条目", "entry"),
+    "register": ("名册", "register"),
+    "connected": ("已接入", "connected"),
+    "title_zh": ("名称", "name"),
+    "title_en": ("英文名称", "English name"),
+    "division": ("区划", "division"),
+    "type": ("类型", "type"),
+    "capacity": ("托位", "places"),
+    "institution": ("接入机构", "institution"),
+    "waivers": ("豁免", "waivers"),
+    "open_orders": ("未结整改", "open orders"),
+    "raised_orders": ("已上报", "raised orders"),
+    **{f"{basis.value}/{module}": words for (basis, module), words in FIGURES.items()},
+}
+
+
+def _change_row(one: Change) -> list[Cell]:
+    zh, en = (one.item_zh, one.item_en) if one.item_zh or one.item_en else _ITEMS.get(one.item, (one.item, ""))
+    named = f"{one.item[:8]} {_both(zh, en)}" if one.what in (What.ORDER, What.WAIVER) else _both(zh, en)
+    return [
+        _WHAT[one.what],
+        guarded(one.place),
+        _both(one.title_zh, one.title_en),
+        named,
+        _value(one.what, one.before),
+        _value(one.what, one.after),
+        moment(one.known_at),
+        _both(one.why_zh, one.why_en),
+    ]
+
+
+def _value(what: What, value: Any) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, Mapping):
+        rate = "—" if value["rate"] is None else f"{value['rate']:.1%}"
+        institutions, findings = (
+            " ".join(f"{VERDICTS[one][0]}{held[one.value]}" for one in _COUNTED) for held in (value, value["findings"])
+        )
+        return f"{rate}（机构 {institutions}；判定 {findings}）"
+    if isinstance(value, bool):
+        return "有 yes" if value else "无 no"
+    if value in set(Verdict):
+        return " ".join(VERDICTS[Verdict(value)])
+    if what is What.ORDER:
+        return _both(*_STATES.get(str(value), (str(value), "")))
+    return guarded(str(value))
+
+
+_COUNTED = (Verdict.COMPLIANT, Verdict.NON_COMPLIANT, Verdict.UNKNOWN, Verdict.WAIVED)
 
 
 def title(month: Month) -> tuple[str, str]:

@@ -60,6 +60,37 @@ where w.granted_at <= %(known_at)s and w.since < %(at)s and w.expires_at > %(beg
   and (w.ended_at is null or w.ended_at > %(known_at)s or w.ended_at > %(begins)s)
 order by w.id
 
+-- name: turned
+-- the findings that are known otherwise at `seen_at` than at `known_at`, of the moment `at`. `doubted`: green that is known by now not to have been
+-- looked at then, or that stands on a plan that nobody signed: it counts as unknown, as in coverage_verdicts.
+with entry as materialized (select * from coverage_places(%(at)s, %(seen_at)s, %(division)s, null)),
+before as (
+    select f.* from entry e
+    join finding f on f.subject = e.subject and f.true_from <= %(at)s and (f.true_to is null or f.true_to > %(at)s)
+                  and f.known_from <= %(known_at)s and (f.known_to is null or f.known_to > %(known_at)s)
+), after as (
+    select f.* from entry e
+    join finding f on f.subject = e.subject and f.true_from <= %(at)s and (f.true_to is null or f.true_to > %(at)s)
+                  and f.known_from <= %(seen_at)s and (f.known_to is null or f.known_to > %(seen_at)s)
+), other as (
+    select coalesce(b.subject, a.subject) as subject, coalesce(b.rule, a.rule) as rule, coalesce(a.basis, b.basis) as basis,
+           coalesce(a.module, b.module) as module, b.verdict as was, b.plan_not_signed as was_unsigned, b.statement as was_statement,
+           a.verdict as now, a.plan_not_signed as now_unsigned, a.statement as now_statement, coalesce(a.known_from, b.known_to) as known_from
+    from before b full join after a on a.subject = b.subject and a.rule = b.rule
+    where (b.verdict, b.reason, b.statement, b.plan_not_signed) is distinct from (a.verdict, a.reason, a.statement, a.plan_not_signed)
+)
+select e.filing_number, o.rule, o.basis, o.module, o.known_from as known_at, coalesce(t.citation, s.citation) as citation,
+       case when o.was = 'compliant' and (o.was_unsigned or x.doubted) then 'unknown' else o.was end as was, s.sentence_zh as was_zh, s.sentence_en as was_en,
+       case when o.now = 'compliant' and (o.now_unsigned or x.doubted) then 'unknown' else o.now end as now, t.sentence_zh as now_zh, t.sentence_en as now_en
+from other o
+join entry e on e.subject = o.subject
+left join statement s on s.hash = o.was_statement
+left join statement t on t.hash = o.now_statement
+left join finding k on k.subject = o.subject and k.rule = o.rule and k.known_to is null and k.true_from <= %(at)s and (k.true_to is null or k.true_to > %(at)s)
+cross join lateral (select k.key is null or k.reason = 'stale' or (k.true_to is null and (e.checked_at is null or e.checked_at < %(at)s)) as doubted) x
+order by e.filing_number, array_position(array['obligation', 'target', 'recommendation'], o.basis), o.rule
+limit %(most)s
+
 -- name: flows
 -- what happened to orders until the end of a month or until it was known, of the institutions that stood on the register then
 select p.place, s.event, count(*)::int as n
