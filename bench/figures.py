@@ -19,7 +19,7 @@ import psycopg
 from bench.boards import SEED
 from bench.machine import cpu_seconds, facts
 from hub.config import data_folder
-from hub.core.fire_risk import assess, rank
+from hub.core.fire_kept import Standing
 from hub.core.orders import Terms
 from hub.core.rights import EVERYTHING
 from hub.core.rota import local_day
@@ -27,7 +27,7 @@ from hub.engine import Engine
 from hub.fire_weights import load_weights
 from hub.model import to_datetime, to_micros
 from hub.profiles import load_profiles
-from hub.runtime.fire_watch import score_all
+from hub.runtime.fire_watch import score
 from hub.store import fire_days, fire_risk, month
 from hub.store.fire_risk import open_book
 from hub.store.migrate import upgrade
@@ -47,6 +47,9 @@ update work_order set citation = '{"title_zh": "规则", "title_en": "Rule"}';
 insert into work_order_step (work_order, n, at, event, state, actor) select id, 1, issued_at, 'issue', 'issued', 'bench' from work_order on conflict do nothing;
 update coverage_check set checked_at = now();
 analyze;
+"""
+CHANGED = """
+insert into change (kind, institution, payload) select 'alarm', key, '{}' from institution where key > 0 order by key limit 150
 """
 
 
@@ -84,14 +87,16 @@ async def look(url: str) -> None:
                 await measured(f"{what}, {name}", backend, act)
 
         async def page(division: str | None) -> str:
-            found = fire_risk.many(conn, EVERYTHING, division, profiles, weights.limits, now)
-            scored = sorted([rank(assess(facts, weights, at)) async for _, facts in found])
-            return f"{len(scored):,} institutions"
+            found = await fire_risk.listed(conn, EVERYTHING, division, profiles, weights, now)
+            live = sum(one.standing is Standing.LIVE for _, one in found)
+            return f"{len(found):,} institutions, {live} of them scored anew"
 
+        async with open_book(url) as book:
+            await measured("fire risk: all scored and kept", backend, lambda: score(book, profiles, weights, at))
         await measured("fire risk: the list of the province", backend, lambda: page(None))
         await measured("fire risk: the list of a county", backend, lambda: page(COUNTY))
-        async with open_book(url) as book:
-            await measured("fire risk: all scored and kept", backend, lambda: score_all(book, profiles, weights, at))
+        await conn.execute(CHANGED)
+        await measured("fire risk: the list of the province, 150 institutions changed", backend, lambda: page(None))
         today = local_day(at)
         for span in (90, 365):
             await measured(

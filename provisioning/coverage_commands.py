@@ -64,6 +64,15 @@ def show_changes(hub: Hub, institution: str, known_at: str, at: str | None, *, a
         )
 
 
+_STANDING = {
+    "live": "现在 now",
+    "kept": "{}",
+    "changed": "{} 此后有变，未知\nchanged since: unknown",
+    "stale": "{} 过时，未知\ntoo old: unknown",
+    "never": "从未计分，未知\nnever scored: unknown",
+}
+
+
 def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, as_json: bool) -> None:
     """Scores of many, or of one with what each factor adds."""
     with hub:
@@ -75,13 +84,25 @@ def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, a
         show.as_json(document)
     elif institution is None:
         show.table(
-            ["机构\nInstitution", "风险\nRisk", "其中未知\nUnknown", "等级\nLevel", "名称\nName"],
+            [
+                "机构\nInstitution",
+                "风险\nRisk",
+                "其中未知\nUnknown",
+                "等级\nLevel",
+                "由来\nMade of",
+                "时效\nOf when",
+                "名称\nName",
+            ],
             (
                 [
                     row["subject"],
                     str(row["score"]),
                     str(row["score"] - row["certain"]),
                     f"{row['level_title']['zh']} {row['level_title']['en']}",
+                    "\n".join(f"{one['points']} {one['title']['zh']} {one['title']['en']}" for one in row["shares"]),
+                    _STANDING[row["standing"]].format(
+                        "" if row["age_seconds"] is None else f"{row['age_seconds'] // 60} min"
+                    ),
                     f"{row['title']['zh']}\n{row['title']['en']}",
                 ]
                 for row in document

@@ -1,7 +1,7 @@
 """The fire-risk score: of one institution with every point explained, and of all in a division, the most dangerous first."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
@@ -11,9 +11,10 @@ from hub.api.access import Conn, Hub, Reader
 from hub.api.schemas import DivisionCode, Identifier, Moment, Name
 from hub.core import fire_sentences as sentences
 from hub.core.fire_facts import HARD, Weights
-from hub.core.fire_risk import Points, Risk, Seen, assess, rank
+from hub.core.fire_kept import Listed, Standing, rank, sentence
+from hub.core.fire_risk import Points, Risk, Seen, assess
 from hub.core.rota import local_day
-from hub.model import Micros, to_datetime, to_micros
+from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.store import fire_days, fire_risk, views
 from hub.store.fire_days import MOST_DAYS
 from hub.store.fire_risk import Place
@@ -46,7 +47,18 @@ class FireFactor(BaseModel):
     evidence: list[FireEvidence] = Field(description="worst first, then oldest; at most 50")
 
 
-class FireRiskRow(BaseModel):
+class FireShare(BaseModel):
+    """What one factor adds to a score of the list; `GET /institutions/{subject}/fire-risk` has the things themselves."""
+
+    factor: str
+    title: Name
+    points: int
+    certain: int
+    bad: int
+    unknown: int
+
+
+class FireRiskPlace(BaseModel):
     """The score of one institution, or of an entry of the register that is not connected."""
 
     subject: str
@@ -62,7 +74,21 @@ class FireRiskRow(BaseModel):
     sentence: Name
 
 
-class FireRisk(FireRiskRow):
+class FireRiskRow(FireRiskPlace):
+    """A score of the list. It may be some minutes old, and says so; what cannot be believed any more is unknown."""
+
+    standing: Standing = Field(
+        description="`live`: of the facts as they are; `kept`: scored at `as_of`, and nothing has changed since; `changed`, `stale`, `never`: unknown,"
+        " for something has changed since `as_of`, it is too old, or there never was one: it counts as the full score, and is scored anew soon"
+    )
+    as_of: Moment | None = Field(description="of when the score is; null where there never was one")
+    age_seconds: int | None
+    shares: list[FireShare] = Field(
+        description="what adds to the score; the points add up to it, but where it is unknown"
+    )
+
+
+class FireRisk(FireRiskPlace):
     """The score with what it is made of. Its weights are internal parameters, no standard's."""
 
     at: Moment
@@ -124,7 +150,8 @@ async def show_fire_risk(
     place, facts = await fire_risk.one(conn, who.scope, subject, hub.profiles, hub.weights.limits, now)
     risk = assess(facts, hub.weights, to_micros(now))
     return FireRisk(
-        **_row(place, risk, hub.weights).model_dump(),
+        **_place(place, risk),
+        sentence=_name(sentences.of_risk(risk, hub.weights)),
         at=now,
         weights=hub.weights.version,
         label=Name(zh=hub.weights.label_zh, en=hub.weights.label_en),
@@ -141,13 +168,16 @@ async def list_fire_risk(
     limit: pages.Limit = 100,
     cursor: pages.CursorParam = None,
 ) -> pages.Page[FireRiskRow]:
-    """Fire-risk scores as of now, the most dangerous first: hard states, then by score."""
+    """Fire-risk scores, the most dangerous first: hard states, then by score. They are kept, at most half an hour old, and each says of when it is;
+    where something has changed since, it is scored anew or unknown.
+    """
     after = pages.decode(cursor, int, int, int, str)
     now = hub.clock()
-    found = fire_risk.many(conn, who.scope, division, hub.profiles, hub.weights.limits, now)
-    scored = [(assess(facts, hub.weights, to_micros(now)), place) async for place, facts in found]
-    rest = sorted((one for one in scored if after is None or rank(one[0]) > after), key=lambda one: rank(one[0]))
-    return pages.page(rest[: limit + 1], limit, lambda one: _row(one[1], one[0], hub.weights), lambda one: rank(one[0]))
+    scored = await fire_risk.listed(conn, who.scope, division, hub.profiles, hub.weights, now)
+    rest = [one for one in scored if after is None or rank(one[1]) > after]
+    return pages.page(
+        rest[: limit + 1], limit, lambda one: _listed(*one, hub.weights, to_micros(now)), lambda one: rank(one[1])
+    )
 
 
 @router.get("/institutions/{institution}/fire-risk/trend")
@@ -178,21 +208,44 @@ def _span(now: datetime, days: int) -> tuple[date, date]:
     return today - timedelta(days=days - 1), today
 
 
-def _row(place: Place, risk: Risk, weights: Weights) -> FireRiskRow:
-    zh, en = sentences.of_risk(risk, weights)
+def _listed(place: Place, one: Listed, weights: Weights, at: Micros) -> FireRiskRow:
     return FireRiskRow(
-        subject=place.subject,
-        institution=place.institution,
-        division=place.division,
-        type=place.type,
-        title=Name(zh=place.title_zh, en=place.title_en),
-        score=risk.score,
-        certain=risk.certain,
-        level=risk.level.id,
-        level_title=Name(zh=risk.level.title_zh, en=risk.level.title_en),
-        hard=risk.hard,
-        sentence=Name(zh=zh, en=en),
+        **_place(place, one),
+        sentence=_name(sentence(one, weights, at)),
+        standing=one.standing,
+        as_of=None if one.at is None else to_datetime(one.at),
+        age_seconds=None if one.at is None else max(0, at - one.at) // SECOND,
+        shares=[
+            FireShare(
+                factor=share.factor,
+                title=Name(zh=share.title_zh, en=share.title_en),
+                points=share.points,
+                certain=share.certain,
+                bad=share.bad,
+                unknown=share.unknown,
+            )
+            for share in one.shares
+        ],
     )
+
+
+def _place(place: Place, one: Risk | Listed) -> dict[str, Any]:
+    return {
+        "subject": place.subject,
+        "institution": place.institution,
+        "division": place.division,
+        "type": place.type,
+        "title": Name(zh=place.title_zh, en=place.title_en),
+        "score": one.score,
+        "certain": one.certain,
+        "level": one.level.id,
+        "level_title": Name(zh=one.level.title_zh, en=one.level.title_en),
+        "hard": one.hard,
+    }
+
+
+def _name(said: tuple[str, str]) -> Name:
+    return Name(zh=said[0], en=said[1])
 
 
 def _factor(points: Points, weights: Weights, at: Micros) -> FireFactor:

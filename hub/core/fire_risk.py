@@ -97,11 +97,6 @@ def assess(facts: FireFacts, weights: Weights, at: Micros) -> Risk:
     )
 
 
-def rank(risk: Risk) -> tuple[int, int, int, str]:
-    """Sorts the most dangerous first: a hard state, then the score, then what is certain of it."""
-    return int(not risk.hard), 100 - risk.score, 100 - risk.certain, risk.subject
-
-
 def _points(factor: Factor, seen: Iterable[Seen], weight: Weight) -> Points:
     rows = [one for one in seen if one.state is not State.GOOD]
     bad = [one for one in rows if one.state is State.BAD]

@@ -1,10 +1,12 @@
-"""The loop that keeps what the fire-risk scores were: every ten minutes it scores all and writes down what is new.
+"""The loop that keeps what the fire-risk scores were: every ten minutes it scores all and writes down what is new; every minute those of which
+something has changed since.
 
-It must not know what is dangerous (hub.core.fire_risk) nor how it is stored (hub.store.fire_risk). A score is live where the API gives it; what is
-kept is for boards and for the past.
+It must not know what is dangerous (hub.core.fire_risk) nor how it is stored (hub.store.fire_risk). One institution's score is live where the API
+gives it; what is kept is for the list (hub.core.fire_kept), for boards and for the past.
 """
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -21,8 +23,9 @@ from hub.profiles import Profile
 from hub.store.fire_risk import Book, open_book
 
 EVERY_SECONDS = 600.0
-GAP = timedelta(minutes=30)
-"""A score that nobody looked at for so long is unknown for that time; boards show it so (dashboards/fire.py)."""
+SOON_SECONDS = 60.0
+MOST_SOON = 400
+"""So many whose facts changed are scored anew in a go: a second's work of a minute. The others wait, and the list says so."""
 KEPT = timedelta(days=400)
 PAUSE_SECONDS = 0.05
 """Between two batches, so that a round takes at most a part of the processor from what is urgent."""
@@ -47,11 +50,13 @@ async def run(
     while True:
         try:
             async with open_book(database_url) as book:
-                while True:
+                rounds = max(1, round(every_seconds / SOON_SECONDS))
+                for number in itertools.count():
                     if await book.is_alone():
-                        await score_all(book, profiles, weights, clock())
+                        most = MOST_SOON if number % rounds else None
+                        await score(book, profiles, weights, clock(), most)
                     failures = 0
-                    await asyncio.sleep(every_seconds)
+                    await asyncio.sleep(min(SOON_SECONDS, every_seconds))
         except (LinkDown, Conflict) as error:
             failures += 1
             if failures == 1:
@@ -59,16 +64,21 @@ async def run(
             await asyncio.sleep(random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 2 ** min(failures, 10)))
 
 
-async def score_all(book: Book, profiles: Mapping[str, Profile], weights: Weights, at: Micros) -> int:
-    """Score every institution and every entry of the register once, and write down what is new; how many there were."""
+async def score(
+    book: Book, profiles: Mapping[str, Profile], weights: Weights, at: Micros, most: int | None = None
+) -> int:
+    """Score every institution and every entry of the register once, or at most `most` of those whose kept score is not believed any more, and write
+    down what is new; how many there were.
+    """
     now, scored = to_datetime(at), 0
-    async for facts in book.rounds(profiles, weights.limits, now):
+    async for part in book.rounds(profiles, weights, now, most):
         risks: list[Risk] = []
-        for one in facts:
+        for one in part.facts:
             risks.append(assess(one, weights, at))
             await asyncio.sleep(0)
-        await book.keep(risks, weights, now, GAP)
+        await book.keep(risks, weights, now, part)
         scored += len(risks)
         await asyncio.sleep(PAUSE_SECONDS)
-    await book.forget(now - KEPT)
+    if most is None:
+        await book.forget(now - KEPT)
     return scored

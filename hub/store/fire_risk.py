@@ -3,17 +3,19 @@
 And the book of what the scores were (table fire_risk).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
 from hub.core.commissioning import last_proofs
 from hub.core.coverage.facts import DeviceFact, ZoneFact
-from hub.core.fire_facts import DETECTING, FireFacts, Limits, LiveAlarm, Measured, Weights
-from hub.core.fire_risk import Risk
+from hub.core.fire_facts import DETECTING, FireFacts, Level, Limits, LiveAlarm, Measured, Weights
+from hub.core.fire_kept import GAP, Kept, Listed, Share, of_kept, of_risk, rank, shares, to_score
+from hub.core.fire_risk import Risk, assess
 from hub.core.rights import EVERYTHING, Scope
 from hub.core.rota import Calendar
 from hub.errors import NotFound
@@ -32,7 +34,29 @@ _BAD = 100
 """qualities from here on are bad"""
 _AT_ONCE = 200
 """institutions read by one round of statements"""
+MOST_LIVE = 100
+"""of a list, scored from the facts as they are: a quarter of a second"""
+CHANGING = frozenset({"device_state", "registry", "alarm", "proof", "drill"})
+"""changes after which a kept score is not believed; a calendar that changes, or a value below the limit of gas, waits for the next round"""
 _LOCK = 0x66697265  # "fire": one process keeps the book
+
+
+class _Snapshot(NamedTuple):
+    """What a statement of the database saw: of the transactions from `xmin` to before `xmax` all but `running`, and all before them."""
+
+    xmin: int
+    xmax: int
+    running: frozenset[int]
+
+    @classmethod
+    def of(cls, text: str) -> "_Snapshot":
+        """From what PostgreSQL writes: xmin:xmax:running,…"""
+        xmin, xmax, running = text.split(":")
+        return cls(int(xmin), int(xmax), frozenset(map(int, filter(None, running.split(",")))))
+
+    def has(self, transaction: int) -> bool:
+        """Whether what it wrote was seen."""
+        return transaction < self.xmin or (transaction < self.xmax and transaction not in self.running)
 
 
 class Place(NamedTuple):
@@ -57,16 +81,75 @@ async def one(
     return _place(rows[0]), found
 
 
-async def many(
-    conn: Connection, scope: Scope, division: str | None, profiles: Mapping[str, Profile], limits: Limits, at: datetime
-) -> AsyncIterator[tuple[Place, FireFacts]]:
-    """The facts of every subject within the scope and the division, read some hundred at a time: nobody else waits for the whole."""
-    places = await _places(conn, scope, division, None)
-    days = await _days(conn)
-    for n in range(0, len(places), _AT_ONCE):
-        rows = places[n : n + _AT_ONCE]
-        for row, facts in zip(rows, await _read(conn, rows, profiles, limits, days, at), strict=True):
-            yield _place(row), facts
+async def listed(
+    conn: Connection,
+    scope: Scope,
+    division: str | None,
+    profiles: Mapping[str, Profile],
+    weights: Weights,
+    at: datetime,
+) -> list[tuple[Place, Listed]]:
+    """Every subject within the scope and the division, the most dangerous first: by kept scores, as far as they are believed (hub.core.fire_kept);
+    of the others at most MOST_LIVE are scored from the facts as they are.
+    """
+    rows = {row["subject"]: row for row in await _places(conn, scope, division, None)}
+    kept = await _kept(conn, list(rows), profiles, weights.limits, at)
+    now = to_micros(at)
+    chosen = to_score(list(rows), kept, weights, now, MOST_LIVE)
+    found = {one: of_kept(one, kept.get(one), weights, now) for one in rows.keys() - set(chosen)}
+    if chosen:
+        days = await _days(conn)
+        for facts in await _read(conn, [rows[one] for one in chosen], profiles, weights.limits, days, at):
+            found[facts.subject] = of_risk(assess(facts, weights, now), weights)
+            await asyncio.sleep(0)
+    return [(_place(rows[one.subject]), one) for one in sorted(found.values(), key=rank)]
+
+
+async def _kept(
+    conn: Connection, subjects: Sequence[str], profiles: Mapping[str, Profile], limits: Limits, at: datetime
+) -> dict[str, Kept]:
+    """The last kept score of each of these subjects that has any. What has changed is read after the scores: nothing slips between."""
+    rows = await all_rows(conn, _SQL["kept"], {"subjects": list(subjects)})
+    listened = await Facts(conn, profiles).listened()
+    seen = {
+        row["subject"]: _Snapshot.of(row["snapshot"])
+        for row in rows
+        if row["snapshot"] is not None and row["seen_at"] > at - GAP
+    }
+    changed: dict[str, list[int]] = {}
+    if seen:
+        asked = {"since": str(min(one.xmin for one in seen.values())), "kinds": sorted(CHANGING)}
+        changed = {row["subject"]: row["transactions"] for row in await all_rows(conn, _SQL["changed"], asked)}
+    gas = [(name, point) for name, one in profiles.items() for point, unit in _measured_points(one) if unit == "%LEL"]
+    over = {
+        "profiles": sorted({one[0] for one in gas}),
+        "points": sorted({one[1] for one in gas}),
+        "limit": limits.gas_limit,
+    }
+    burning = {row["subject"] for row in await all_rows(conn, _SQL["gas_above"], over)}
+
+    def is_other(row: Row) -> bool:
+        return (
+            (snapshot := seen.get(row["subject"])) is None
+            or not all(map(snapshot.has, changed.get(row["subject"], ())))
+            or (row["subject"] in burning and not row["hard"])
+            or (row["partition"] is not None and row["listened"] is not (row["partition"] in listened))
+        )
+
+    return {
+        row["subject"]: Kept(
+            subject=row["subject"],
+            score=row["score"],
+            certain=row["certain"],
+            level=Level(0, row["level"], row["level_zh"], row["level_en"]),
+            hard=row["hard"],
+            shares=tuple(Share(name, *numbers) for name, numbers in row["factors"].items()),
+            weights=row["weights"],
+            seen_at=to_micros(row["seen_at"]),
+            changed=is_other(row),
+        )
+        for row in rows
+    }
 
 
 async def _days(conn: Connection) -> Calendar:
@@ -187,6 +270,14 @@ def _alarm(row: Row, profiles: Mapping[str, Profile]) -> LiveAlarm:
     )
 
 
+class Round(NamedTuple):
+    """Facts of some subjects, with what of the database they saw at least. `listened`: subjects whose devices the hub heard."""
+
+    facts: Sequence[FireFacts]
+    snapshot: str
+    listened: frozenset[str]
+
+
 class Book:
     """One autocommit connection that keeps what scores were. Every method raises LinkDown when the connection is gone."""
 
@@ -200,40 +291,45 @@ class Book:
         return row is not None and bool(row["held"])
 
     async def rounds(
-        self, profiles: Mapping[str, Profile], limits: Limits, at: datetime
-    ) -> AsyncIterator[Sequence[FireFacts]]:
-        """The facts of every subject of the hub, some hundred at a time."""
+        self, profiles: Mapping[str, Profile], weights: Weights, at: datetime, most: int | None = None
+    ) -> AsyncIterator[Round]:
+        """The facts of every subject of the hub, some hundred at a time. With `most` only of those whose kept score is not believed, so many at most,
+        the most urgent first.
+        """
         with translated():
             places = await _places(self._conn, EVERYTHING, None, None)
+            if most is not None:
+                rows = {row["subject"]: row for row in places}
+                kept = await _kept(self._conn, list(rows), profiles, weights.limits, at)
+                places = [rows[one] for one in to_score(list(rows), kept, weights, to_micros(at), most)]
             days = await _days(self._conn)
         for n in range(0, len(places), _AT_ONCE):
+            part = places[n : n + _AT_ONCE]
             with translated():
-                found = await _read(self._conn, places[n : n + _AT_ONCE], profiles, limits, days, at)
-            yield found
+                seen = await one_row(self._conn, _SQL["snapshot"])
+                listened = await Facts(self._conn, profiles).listened()
+                found = await _read(self._conn, part, profiles, weights.limits, days, at)
+            assert seen is not None
+            heard = frozenset(row["subject"] for row in part if row["partition"] in listened)
+            yield Round(found, seen["snapshot"], heard)
 
-    async def keep(self, risks: Sequence[Risk], weights: Weights, at: datetime, gap: timedelta) -> None:
-        """Write down what was found at `at`; a score that was not looked at for `gap` begins anew, though it be the same."""
+    async def keep(self, risks: Sequence[Risk], weights: Weights, at: datetime, of: Round) -> None:
+        """Write down what was found at `at`; a score that was not looked at for GAP begins anew, though it be the same."""
         rows = [
             {
-                "subject": one.subject,
-                "score": one.score,
-                "certain": one.certain,
-                "level": one.level.id,
-                "level_zh": one.level.title_zh,
-                "level_en": one.level.title_en,
-                "hard": one.hard,
-                "factors": {
-                    points.factor.value: [
-                        points.points, points.certain, points.bad, points.unknown,
-                        weights.factors[points.factor].title_zh, weights.factors[points.factor].title_en,
-                    ]
-                    for points in one.factors
-                    if points.bad or points.unknown
-                },
+                "subject": risk.subject,
+                "score": risk.score,
+                "certain": risk.certain,
+                "level": risk.level.id,
+                "level_zh": risk.level.title_zh,
+                "level_en": risk.level.title_en,
+                "hard": risk.hard,
+                "factors": {one.factor: one[1:] for one in shares(risk, weights)},
+                "listened": risk.subject in of.listened,
             }
-            for one in risks
-        ]  # fmt: skip
-        asked = {"rows": Jsonb(rows), "weights": weights.version, "at": at, "gap": gap}
+            for risk in risks
+        ]
+        asked = {"rows": Jsonb(rows), "weights": weights.version, "at": at, "gap": GAP, "snapshot": of.snapshot}
         with translated():
             await self._conn.execute(_SQL["keep"], asked)
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from hub.core.fire_facts import HARD
 from hub.core.rights import Scope
 from hub.model import SECOND, to_datetime
-from hub.runtime.fire_watch import score_all
+from hub.runtime.fire_watch import score
 from hub.store.fire_risk import open_book
 from tests.api.test_coverage import T0, asking, get
 from tests.core.test_fire_risk import WEIGHTS
@@ -126,16 +127,80 @@ async def test_a_score_is_explained_point_by_point_and_the_most_dangerous_stands
         await get(client, "/fire-risk?cursor=nonsense", 422)
 
 
+async def test_the_list_reads_what_is_kept_says_of_when_it_is_and_what_has_changed_since_never_looks_calm(
+    fresh_database: str, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listed(client: httpx.AsyncClient) -> dict[str, Any]:
+        return {row["subject"]: row for row in (await get(client, "/fire-risk"))["items"]}
+
+    def say(device: str) -> None:
+        register.do(
+            "insert into change (kind, institution, payload) select 'alarm', institution, '{}' from device where id = %s",
+            device,
+        )
+
+    minute = 60 * SECOND
+    async with open_book(fresh_database) as book, asking(fresh_database, T0) as client:
+        assert {row["standing"] for row in (await listed(client)).values()} == {"live"}, "nothing is kept yet"
+        live = {one: (await get(client, f"/institutions/{one}/fire-risk")) for one in ("sun", "moon", "far")}
+        assert await score(book, PROFILES, WEIGHTS, T0 - 5 * minute) == 4
+        rows = await listed(client)
+        assert {(row["standing"], row["age_seconds"]) for row in rows.values()} == {("kept", 300)}
+        for one, row in rows.items():
+            assert sum(share["points"] for share in row["shares"]) == row["score"]
+            assert sum(share["certain"] for share in row["shares"]) == row["certain"]
+            assert "5分钟前" in row["sentence"]["zh"]
+            if one in live:
+                assert {share["factor"]: share["points"] for share in row["shares"]} == {
+                    factor["factor"]: factor["points"]
+                    for factor in live[one]["factors"]
+                    if factor["bad"] or factor["unknown"]
+                }
+
+        alarm(register, "smoke-1", "fire", "fire")
+        say("smoke-1")
+        rows = await listed(client)
+        assert (rows["sun"]["standing"], rows["sun"]["score"], rows["sun"]["hard"]) == ("live", 100, True)
+        assert rows["moon"]["standing"] == "kept"
+        assert next(iter(rows)) == "sun"
+        monkeypatch.setattr("hub.store.fire_risk.MOST_LIVE", 0)
+        row = (await listed(client))["sun"]
+        assert (row["standing"], row["score"], row["certain"], row["shares"]) == ("changed", 100, 0, [])
+        assert await score(book, PROFILES, WEIGHTS, T0 - 4 * minute, 10) == 1, "only of whom something has changed"
+        row = (await listed(client))["sun"]
+        assert (row["standing"], row["age_seconds"], row["hard"]) == ("kept", 240, True)
+        register.do("update alarm set ended_at = now(), state = 'normal'")
+        say("smoke-1")
+        row = (await listed(client))["sun"]
+        assert (row["standing"], row["hard"]) == ("changed", True), "a fire stays first until somebody saw it end"
+        assert await score(book, PROFILES, WEIGHTS, T0 - 4 * minute + SECOND, 10) == 1
+
+        value(register, "gas-1", "density", 22.0)
+        assert (await listed(client))["sun"]["standing"] == "changed", "no row of the feed tells of gas above its limit"
+        register.do("update point_state set value = 0")
+        assert (await listed(client))["sun"]["standing"] == "kept"
+        register.stop_listening()
+        assert {row["standing"] for row in (await listed(client)).values() if row["institution"]} == {"changed"}
+        register.listen()
+        register.do("update fire_risk set snapshot = '90000000:90000000:' where subject = 'sun'")
+        assert (await listed(client))["sun"]["standing"] == "changed", "of another database: nobody knows"
+        register.do("update fire_risk set seen_at = seen_at - interval '27 minutes', since = since - interval '1 hour'")
+        assert {row["standing"] for row in (await listed(client)).values()} == {"stale"}
+        assert {(row["score"], row["certain"]) for row in (await listed(client)).values()} == {(100, 0)}
+    async with asking(fresh_database, scope=Scope(divisions=("11",))) as client:
+        assert list(await listed(client)) == ["far"]
+
+
 async def test_the_days_of_what_was_kept_say_the_last_and_the_highest_score_and_none_where_nobody_looked(
     fresh_database: str, register: Register
 ) -> None:
     day = 86_400 * SECOND
     async with open_book(fresh_database) as book:
-        await score_all(book, PROFILES, WEIGHTS, T0 - 4 * day)
+        await score(book, PROFILES, WEIGHTS, T0 - 4 * day)
         alarm(register, "smoke-1", "fire", "fire")
-        await score_all(book, PROFILES, WEIGHTS, T0 - day)
+        await score(book, PROFILES, WEIGHTS, T0 - day)
         register.do("update alarm set ended_at = now(), state = 'normal'")
-        await score_all(book, PROFILES, WEIGHTS, T0 - day + 60 * SECOND)
+        await score(book, PROFILES, WEIGHTS, T0 - day + 60 * SECOND)
     async with asking(fresh_database) as client:
         now = await get(client, "/institutions/sun/fire-risk")
         first, last = (await get(client, "/institutions/sun/fire-risk/trend?days=30"))["days"]

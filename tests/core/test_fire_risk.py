@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.config import data_folder
+from hub.core import fire_kept
 from hub.core.coverage.facts import DeviceFact, ZoneFact
 from hub.core.fire_facts import HARD, SOFT, Factor, FireFacts, LiveAlarm, Measured, State
-from hub.core.fire_risk import MOST_EVIDENCE, Risk, assess, rank
+from hub.core.fire_risk import MOST_EVIDENCE, Risk, assess
 from hub.core.fire_sentences import age, of_factor, of_risk, reason
 from hub.errors import BadInput
 from hub.fire_weights import load_weights, parse_weights
@@ -117,7 +118,7 @@ def test_a_fire_is_not_averaged_away_however_well_the_rest_is() -> None:
     risk = assess(burning, WEIGHTS, NOW)
     assert (risk.score, risk.certain, risk.hard, factor(risk, Factor.FIRE_ALARM).points) == (100, 100, True, 100)
     unconnected = assess(FireFacts("register:1", connected=False), WEIGHTS, NOW)
-    assert sorted([unconnected, risk], key=rank)[0] is risk
+    assert min(fire_kept.rank(fire_kept.of_risk(one, WEIGHTS)) for one in (unconnected, risk))[3] == risk.subject
 
 
 def test_gas_above_its_limit_is_hard_by_its_alarm_and_by_its_value_of_any_age() -> None:

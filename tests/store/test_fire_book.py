@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from hub.core.fire_kept import GAP
 from hub.fire_weights import load_weights
 from hub.model import Micros, to_datetime
-from hub.runtime.fire_watch import GAP, KEPT, score_all
+from hub.runtime.fire_watch import KEPT, score
 from hub.store.fire_risk import open_book
 from tests.store.coverage_register import PROFILES, Register
 
@@ -48,7 +49,7 @@ async def test_a_score_is_kept_as_periods_with_holes_where_nobody_looked(
         async with open_book(fresh_database) as other:
             assert not await other.is_alone(), "one process keeps the book"
         for minutes in (0, 10, 20):
-            assert await score_all(book, profiles, weights, T0 + minutes * MINUTE) >= 1
+            assert await score(book, profiles, weights, T0 + minutes * MINUTE) >= 1
         ((since, seen, calm, hard),) = kept()
         assert (since, seen, hard) == (0, 20, False)
         register.do(
@@ -56,12 +57,12 @@ async def test_a_score_is_kept_as_periods_with_holes_where_nobody_looked(
             " select gen_random_uuid(), key, institution, 'fire', 'fire', 'critical', 'unack_active', true, %s, %s from device where id = 'smoke-1'",
             to_datetime(T0), to_datetime(T0),
         )  # fmt: skip
-        await score_all(book, profiles, weights, T0 + 30 * MINUTE)
+        await score(book, profiles, weights, T0 + 30 * MINUTE)
         assert kept() == [(0, 20, calm, False), (30, 30, 100, True)]
         late = 31 + round(GAP / timedelta(minutes=1))
-        await score_all(book, profiles, weights, T0 + late * MINUTE)
+        await score(book, profiles, weights, T0 + late * MINUTE)
         assert kept()[1:] == [(30, 30, 100, True), (late, late, 100, True)], "the same, and a hole before it"
-        await score_all(book, profiles, weights, T0 + 5 * MINUTE)
+        await score(book, profiles, weights, T0 + 5 * MINUTE)
         assert len(kept()) == 3, "a clock that was set back writes nothing over"
-        await score_all(book, profiles, weights, T0 + round(KEPT / timedelta(microseconds=1)) + 120 * MINUTE)
+        await score(book, profiles, weights, T0 + round(KEPT / timedelta(microseconds=1)) + 120 * MINUTE)
         assert len(kept()) == 1, "what is too old goes"

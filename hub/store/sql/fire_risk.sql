@@ -68,6 +68,33 @@ left join lateral (
 ) r on kind = 'drill'
 where greatest(a.at, case when kind = 'drill' then r.at end) is not null
 
+-- name: snapshot
+-- what the statements that follow see at least
+select pg_current_snapshot()::text as snapshot
+
+-- name: kept
+-- the last score of each. One of a snapshot that is yet to come is of another database: nobody knows what has changed since.
+select f.subject, f.seen_at, f.score, f.certain, f.level, f.level_zh, f.level_en, f.hard, f.factors, f.weights, f.listened, i.partition,
+       case when pg_snapshot_xmax(f.snapshot) <= pg_snapshot_xmax(pg_current_snapshot()) then f.snapshot::text end as snapshot
+from unnest(%(subjects)s::text[]) as s(subject)
+cross join lateral (select * from fire_risk r where r.subject = s.subject order by r.since desc limit 1) f
+left join institution i on i.key = f.institution
+
+-- name: changed
+-- whose facts changed from a transaction on, and in which
+select i.id::text as subject, array_agg(distinct c.txid::text::bigint) as transactions
+from change c join institution i on i.key = c.institution
+where c.txid >= %(since)s::text::xid8 and c.kind = any (%(kinds)s)
+group by i.id
+
+-- name: gas_above
+select distinct i.id::text as subject
+from device d
+join series r on r.device = d.key and r.point = any (%(points)s)
+join point_state t on t.series = r.key and t.value >= %(limit)s
+join institution i on i.key = d.institution
+where d.profile = any (%(profiles)s) and d.retired_at is null
+
 -- name: lock
 select pg_try_advisory_lock(%(key)s) as held
 
@@ -75,7 +102,7 @@ select pg_try_advisory_lock(%(key)s) as held
 -- A score that says the same is seen again; another, or one after a time in which nobody looked, begins a row of its own.
 with said as (
     select * from jsonb_to_recordset(%(rows)s) as x(subject text, score int, certain int, level text, level_zh text, level_en text, hard boolean,
-                                                    factors jsonb)
+                                                    factors jsonb, listened boolean)
 ), last as (
     select s.subject, r.since, r.seen_at > %(at)s::timestamptz - %(gap)s::interval
            and (r.score, r.certain, r.level, r.hard, r.factors, r.weights) is not distinct from (s.score, s.certain, s.level, s.hard, s.factors, %(weights)s::text)
@@ -83,10 +110,14 @@ with said as (
     from said s
     cross join lateral (select * from fire_risk f where f.subject = s.subject order by f.since desc limit 1) r
 ), seen as (
-    update fire_risk f set seen_at = greatest(f.seen_at, %(at)s) from last l where l.same and f.subject = l.subject and f.since = l.since
+    update fire_risk f set seen_at = %(at)s, snapshot = %(snapshot)s::text::pg_snapshot, listened = s.listened
+    from last l join said s on s.subject = l.subject
+    where l.same and f.subject = l.subject and f.since = l.since and f.seen_at <= %(at)s
 )
-insert into fire_risk (subject, institution, filing_number, since, seen_at, score, certain, level, level_zh, level_en, hard, factors, weights)
-select s.subject, i.key, e.filing_number, %(at)s, %(at)s, s.score, s.certain, s.level, s.level_zh, s.level_en, s.hard, s.factors, %(weights)s
+insert into fire_risk (subject, institution, filing_number, since, seen_at, score, certain, level, level_zh, level_en, hard, factors, weights,
+                       snapshot, listened)
+select s.subject, i.key, e.filing_number, %(at)s, %(at)s, s.score, s.certain, s.level, s.level_zh, s.level_en, s.hard, s.factors, %(weights)s,
+       %(snapshot)s::text::pg_snapshot, s.listened
 from said s
 left join last l on l.subject = s.subject
 left join institution i on i.id::text = s.subject
