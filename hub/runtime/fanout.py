@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 
+from hub.core.backoff import full_jitter
 from hub.core.rights import Scope
 from hub.errors import LinkDown
 from hub.store.changes import Change, Cursor, Feed, open_feed
@@ -174,7 +175,7 @@ class Fanout:
                     failures += 1
                     if failures == 1:
                         _log.warning("fanout_lost", error=str(error))
-                    await asyncio.sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.1 * 2**failures)))
+                    await asyncio.sleep(full_jitter(failures, 0.2, MAX_BACKOFF_SECONDS, random.random()))
         finally:
             self.following.clear()
             self.close()

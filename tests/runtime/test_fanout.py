@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 
+from hub.core.backoff import full_jitter
 from hub.core.rights import EVERYTHING, Scope
+from hub.errors import LinkDown
 from hub.runtime.fanout import KINDS, Fanout, Resync, Subscription, visible
 from hub.store.changes import Change, Cursor, open_feed
 from hub.testing import eventually
@@ -229,19 +231,25 @@ async def test_the_end_of_the_follower_ends_the_subscriptions(place: Place) -> N
     assert not fanout.following.is_set()
 
 
-async def test_a_database_that_is_not_there_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries: list[float] = []
+async def test_a_database_that_is_not_there_is_waited_for_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 1,024 tries the pause was too large for a number, and the hub ended: three quarters of an hour into an outage."""
+    pauses: list[float] = []
 
-    def at_once(low: float, high: float) -> float:
-        tries.append(high)
+    def at_once(attempt: int, first: float, most: float, chance: float) -> float:
+        pauses.append(full_jitter(attempt, first, most, 1.0))
         return 0.0
 
-    monkeypatch.setattr("hub.runtime.fanout.random.uniform", at_once)
-    task = asyncio.create_task(Fanout("postgresql://anxin@127.0.0.1:1/none").follow())
-    await eventually(lambda: len(tries) >= 8)
+    def away(url: str) -> Any:
+        raise LinkDown(f"{url} is away")
+
+    monkeypatch.setattr("hub.runtime.fanout.full_jitter", at_once)
+    monkeypatch.setattr("hub.runtime.fanout.open_feed", away)
+    task = asyncio.create_task(Fanout("the database").follow())
+    await eventually(lambda: len(pauses) > 1_100)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert tries[:8] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+    assert pauses[:7] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert set(pauses[7:]) == {5.0}
 
 
 def test_what_concerns_the_whole_hub_is_seen_only_by_those_who_see_everything() -> None:
