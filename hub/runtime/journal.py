@@ -11,8 +11,9 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -37,6 +38,7 @@ create table if not exists answer (alarm text not null, at integer not null, bod
 create table if not exists delivered (n integer primary key autoincrement, key text not null unique) strict;
 """
 _log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 class Kept(NamedTuple):
@@ -201,22 +203,34 @@ class Journal:
 
 
 def _read(conn: sqlite3.Connection) -> Kept:
-    pursuits: list[Pursuit] = []
+    """What can be read. A row that another release wrote costs no other: whom it may have told is told once more, its edge still has the press."""
+    pursuits: dict[UUID, Pursuit] = {}
     for alarm, body in conn.execute("select alarm, body from pursuit").fetchall():
-        try:
-            pursuits.append(msgspec.msgpack.decode(body, type=Pursuit))
-        except (
-            msgspec.DecodeError,
-            ValueError,
-        ) as error:  # a newer or older program wrote it: its edge still has the press
-            _log.error("standby.pursuit_unreadable", alarm=alarm, reason=str(error)[:200])
-    pages = [
-        (UUID(alarm), msgspec.msgpack.decode(body, type=Page))
-        for alarm, body in conn.execute("select alarm, body from page order by rowid").fetchall()
+        pursuit = _decoded(body, Pursuit, "pursuit", alarm)
+        if pursuit is not None:
+            pursuits[pursuit.alarm.id] = pursuit
+    pages: list[tuple[UUID, Page]] = []
+    sent: list[UUID] = []
+    for alarm, body in conn.execute("select alarm, body from page order by rowid").fetchall():
+        page, its = _decoded(body, Page, "page", alarm), UUID(alarm)
+        if page is None and its in pursuits:
+            pursuits[its] = replace(pursuits[its], done=frozenset())  # it may be of a step that was never sent
+        elif page is not None and its in pursuits:
+            pages.append((its, page))
+        elif page is not None and page.state == "sent":  # nobody pursues it: it must not be sent again, and no more
+            sent.append(page.key)
+    answers = [
+        answer
+        for alarm, body in conn.execute("select alarm, body from answer order by at").fetchall()
+        if (answer := _decoded(body, Answer, "answer", alarm)) is not None
     ]
     keys = conn.execute("select key from delivered order by n").fetchall()
-    answers = [
-        msgspec.msgpack.decode(body, type=Answer)
-        for (body,) in conn.execute("select body from answer order by at").fetchall()
-    ]
-    return Kept(pursuits, pages, [UUID(key) for (key,) in keys], answers)
+    return Kept([*pursuits.values()], pages, [*(UUID(key) for (key,) in keys), *sent], answers)
+
+
+def _decoded(body: bytes, kind: type[T], name: str, alarm: str) -> T | None:
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        _log.error(f"standby.{name}_unreadable", alarm=alarm, reason=str(error)[:200])
+        return None

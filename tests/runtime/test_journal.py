@@ -179,6 +179,35 @@ async def test_a_damaged_journal_is_moved_aside_and_a_new_one_begins(tmp_path: P
     again.close()
 
 
+async def test_a_row_that_another_release_wrote_costs_no_other_and_nobody_who_may_not_have_been_told(
+    tmp_path: Path,
+) -> None:
+    other = replace(PURSUIT, alarm=ALARM._replace(id=uuid.UUID(int=77)))
+    gone = replace(PURSUIT, alarm=ALARM._replace(id=uuid.UUID(int=78)))
+    journal = Journal(tmp_path)
+    await journal.open()
+    await journal.owe([(PURSUIT, [page(1)]), (other, [page(2), page(3)])])
+    await journal.owe([(gone, [page(4)._replace(state="sent"), page(5)])])
+    await journal.answer(Answer(ALARM.id, "值班 [duty]", 11, page(1).key))
+    await journal.answer(Answer(other.alarm.id, "值班 [duty]", 11, page(2).key))
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal.db") as file:
+        for table, where, key in (
+            ("page", "key", page(1).key),
+            ("answer", "alarm", ALARM.id),
+            ("pursuit", "alarm", gone.alarm.id),
+        ):
+            file.execute(f"update {table} set body = x'93c0' where {where} = ?", (str(key),))
+    file.close()
+    again = Journal(tmp_path)
+    kept = await again.open()
+    again.close()
+    assert kept.pursuits == [replace(PURSUIT, done=frozenset()), other]  # the step of a page that is lost is due again
+    assert kept.pages == [(other.alarm.id, page(2)), (other.alarm.id, page(3))]
+    assert [answer.alarm for answer in kept.answers] == [other.alarm.id]
+    assert kept.delivered == [page(4).key]
+
+
 async def test_a_journal_that_hangs_or_is_full_delays_nobody_and_is_counted(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     await journal.open()
