@@ -39,6 +39,8 @@ WHOLE = 5.0
 """seconds after which a connection has served: one that ends earlier is the same failure again (a database that answers and takes nothing)"""
 COMING = 5.0
 """seconds after its return that the database is given for the messages of an outage before it is told who took what they raised"""
+PART = 100
+"""pages that are handed over in one transaction: after a day of an outage an alarm has thousands, and whoever takes it waits for no more than these"""
 ORPHANED = 300.0
 """seconds with an answering database after which a page without an alarm is let go, loudly"""
 _log = structlog.get_logger(__name__)
@@ -197,12 +199,15 @@ class Looker:
             for one in answers
         ]
 
-        async def write() -> UUID | None:
+        async def write(first: int) -> UUID | None:
             async with source.transaction() as cur:
-                return await hand_over(cur, replace(pursuit, started_at=pursuit.started_at + ahead), theirs, taken)
+                begun = replace(pursuit, started_at=pursuit.started_at + ahead)
+                return await hand_over(cur, begun, theirs[first : first + PART], taken, further=first > 0)
 
         try:
-            alarm = await ask(write(), ANSWER)
+            alarm = await ask(write(0), ANSWER)
+            for first in range(PART, len(theirs), PART):
+                alarm = await ask(write(first), ANSWER)
         except (Conflict, BadInput) as error:
             _log.warning("standby.not_handed_over", alarm=str(id_), reason=str(error))
             chains.pager.held.discard(id_)  # a lock that holds: it is still ours

@@ -52,19 +52,19 @@ class Page(NamedTuple):
 
 
 async def hand_over(
-    cur: Cursor, pursuit: Pursuit, pages: Sequence[Page], answers: Sequence[Answer] = ()
+    cur: Cursor, pursuit: Pursuit, pages: Sequence[Page], answers: Sequence[Answer] = (), *, further: bool = False
 ) -> UUID | None:
     """Write down what was paged and who took it, and let the escalation go on from there; the alarm's id, None while the database has no such alarm.
 
     Pages that did not arrive are left to the deliverer. Where the escalation goes by another policy by now, or somebody has acknowledged,
-    the pages are history and nothing else is changed.
+    the pages are history and nothing else is changed. `further`: the answers were written with an earlier part of the pages.
     """
     await cur.execute(_SQL["alarm"], pursuit.key._asdict() | {"id": pursuit.alarm.id})
     found = await cur.fetchone()
     if found is None:
         return None
     alarm, institution, exercise = found
-    for answer in answers:
+    for answer in () if further else answers:
         await _put_answer(cur, alarm, answer)
     done = {(step, repetition) for number, step, repetition in pursuit.done if number == pursuit.round}
     goes_on = await escalation.resume(
@@ -119,7 +119,7 @@ async def _put(cur: Cursor, alarm: UUID, institution: int, page: Page) -> None:
         "ended_at": None if page.state == "pending" else to_datetime(ended),
     }  # fmt: skip
     await cur.execute(_SQL["page"], row)
-    key, statement, more = page.key, "attempt", {"beside": BESIDE}
+    key, said_of_it = page.key, ""
     fresh = await cur.fetchone() is not None
     if not fresh:
         await cur.execute(_SQL["same"], row)
@@ -129,16 +129,17 @@ async def _put(cur: Cursor, alarm: UUID, institution: int, page: Page) -> None:
         key, is_open = known
         if key != page.key:
             await cur.execute(_SQL["sent_as"], {"key": page.key, "id": key})
-            statement, more = "attempt_beside", {"said": f"{BESIDE}, as {page.key}"}
+            said_of_it = f"{BESIDE}, as {page.key}"
         if page.state == "sent":
             await cur.execute(_SQL["arrived"], row | {"id": key})
             fresh = is_open
-    for n, tried in enumerate(page.tried, 1):
-        given: dict[str, Any] = {"id": key, "n": n, "at": to_datetime(tried.at), "duration": to_interval(tried.took)}
-        given |= {"outcome": tried.outcome, "code": tried.code, "detail": tried.detail, **more}
-        await cur.execute(_SQL[statement], given)
-    if page.tried:
-        await cur.execute(_SQL["count"], {"id": key})
+    for tried in page.tried:
+        detail = "; ".join(filter(None, (tried.detail, said_of_it)))
+        given = {"id": key, "at": to_datetime(tried.at), "duration": to_interval(tried.took), "beside": BESIDE}
+        given |= {"outcome": tried.outcome, "code": tried.code, "detail": detail}
+        await cur.execute(_SQL["fill_in"], given)
+        if await cur.fetchone() is None:
+            await cur.execute(_SQL["attempt"], given)
     if fresh and page.state != "pending":
         said = page.responder, page.channel
         await paging.say_notification(cur, institution, key, alarm, page.state, *said)

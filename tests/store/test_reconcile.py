@@ -11,7 +11,7 @@ from hub.core.escalation import Due, Plan, idempotency_key
 from hub.core.standby import Pursuit
 from hub.store import sessions
 from hub.store.escalation import begin, fire
-from hub.store.outbox import open_outbox
+from hub.store.outbox import Ended, Result, open_outbox
 from hub.store.reconcile import BESIDE, Page, Tried, hand_over
 from tests.delivering import ONE
 from tests.paging import World
@@ -99,13 +99,19 @@ async def test_what_the_standby_could_not_deliver_the_deliverer_tries_again_unde
     refused = DELIVERED._replace(outcome="failed", code=503)
     async with open_outbox(world.url) as outbox:
         if under_way:
-            assert len(await outbox.claim(10, 10, {}, 30_000_000, urgent_only=False)) == 1
+            (mine,) = await outbox.claim(10, 10, {}, 30_000_000, urgent_only=False)
         pursuit, page = await standby(
             world, row, refused, refused._replace(at=6_000_000), state="pending", its=alarm if own else None
         )
         await handed_over(world, pursuit, page._replace(key=row["id"]) if own else page)
+        outcomes = [one["outcome"] for one in await world.rows("select outcome from attempt order by n")]
+        assert outcomes == ["sending"] * under_way + ["failed", "failed"]  # none takes the place of another
+        if under_way:  # its own attempt fails, too: tried again soon, and not when its lease ends
+            failed = Result(mine.id, mine.n, Ended.FAILED, 503, "", 1_000, 500_000)
+            assert await outbox.note(failed, 6 * 3600 * 1_000_000) == "pending"
+            assert await world.rows("select lease_until from notification") == [{"lease_until": None}]
+            await world.conn.execute("update notification set next_attempt_at = now()")
         await world.conn.execute("update notification set lease_until = now() - interval '1 second'")
         (claimed,) = await outbox.claim(10, 10, {}, 30_000_000, urgent_only=False)
-    assert claimed.n == 1 + max(
-        one["n"] for one in await world.rows("select n from attempt where outcome <> 'sending'")
-    )
+    assert claimed.n == 3 + under_way
+    assert (await world.rows("select max(n) as n from attempt"))[0]["n"] == claimed.n

@@ -1,7 +1,8 @@
 -- name: claim
 -- Urgent first, then the oldest; of each channel at most what it still has room for, so that one that hangs cannot take every place.
 -- Only the head of each channel's queue is looked at, by one index: a long queue costs no more than a short one.
--- `sending` of an attempt that nobody can finish any more becomes `interrupted`.
+-- `sending` of an attempt that nobody can finish any more becomes `interrupted`. An attempt is numbered behind all that are noted, whoever
+-- noted them: one number that is taken would stop the pages of everybody.
 with recursive lined_up as (
     (select responder, channel from notification where state = 'pending' order by responder, channel limit 1)
     union all
@@ -41,7 +42,8 @@ with recursive lined_up as (
     for update of n skip locked
 ), claimed as (
     update notification n
-    set attempts = n.attempts + 1, lease_until = hub_clock() + %(lease)s, lease_holder = own_session()
+    set attempts = 1 + greatest(n.attempts, (select max(a.n) from attempt a where a.notification = n.id)),
+        lease_until = hub_clock() + %(lease)s, lease_holder = own_session()
     from picked p
     where n.id = p.id
     returning n.*

@@ -38,25 +38,17 @@ where id = %(id)s
 -- name: sent_as
 insert into sent_as (id, notification) values (%(key)s, %(id)s) on conflict do nothing
 
--- name: attempt
--- What the deliverer noted of a page that was sent already is filled in; its own attempts stay.
-insert into attempt as a (notification, n, at, outcome, code, detail, duration)
-select %(id)s, %(n)s, %(at)s, %(outcome)s, %(code)s, %(detail)s, %(duration)s
-where exists (select from notification n where n.id = %(id)s)
-on conflict (notification, n) do update
-set at = excluded.at, outcome = excluded.outcome, code = excluded.code, duration = excluded.duration
-where a.detail = %(beside)s
+-- name: fill_in
+-- The deliverer came after the standby and has noted that the page had gone out already: when, and what was answered, is said here.
+update attempt
+set at = %(at)s, code = %(code)s, duration = %(duration)s
+where notification = %(id)s and detail = %(beside)s and outcome = %(outcome)s
+returning n
 
--- name: attempt_beside
--- One that went out under a key of its own, beside those of the deliverer; once, however often it is handed over.
+-- name: attempt
+-- Beside those of the deliverer, under a number of its own; once, however often it is handed over.
 insert into attempt (notification, n, at, outcome, code, detail, duration)
-select %(id)s, 1 + coalesce(max(a.n), 0), %(at)s, %(outcome)s, %(code)s, concat_ws('; ', nullif(%(detail)s, ''), %(said)s::text), %(duration)s
+select %(id)s, 1 + coalesce(max(a.n), 0), %(at)s, %(outcome)s, %(code)s, %(detail)s, %(duration)s
 from attempt a
 where a.notification = %(id)s
-having not coalesce(bool_or(a.at = %(at)s and a.detail like '%%' || %(said)s::text), false)
-
--- name: count
--- The deliverer numbers its own from here on.
-update notification n
-set attempts = greatest(n.attempts, (select coalesce(max(a.n), 0) from attempt a where a.notification = n.id))
-where n.id = %(id)s
+having not coalesce(bool_or(a.at = %(at)s and a.outcome = %(outcome)s), false)

@@ -1,0 +1,74 @@
+"""What the standby paged is brought into the database in parts: after a long outage one alarm has thousands of pages."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+
+from hub.core.alarms import open_alarm
+from hub.core.escalation import Plan
+from hub.core.standby import Pursuit, Window
+from hub.model import SECOND
+from hub.runtime import looking
+from hub.runtime.answers import Answers
+from hub.runtime.journal import Journal
+from hub.runtime.known import Known
+from hub.runtime.looking import Looker, Timing
+from hub.runtime.pager import Pager
+from hub.runtime.shared import wall_clock
+from hub.store.reconcile import Page, Tried
+from hub.testing import eventually
+from tests.delivering import ONE, PROFILE, PROFILES
+from tests.paging import World
+
+PAGES = 250
+
+
+@pytest.fixture
+async def world(fresh_database: str) -> AsyncIterator[World]:
+    async with World.open(fresh_database) as world:
+        await world.policy(ONE)
+        yield world
+
+
+def sent(alarm: UUID, n: int) -> Page:
+    tried = Tried(wall_clock(), "delivered", 204, "", 1_000)
+    return Page(uuid5(alarm, str(n)), 1, 1, n, "guard", "hook", wall_clock(), "sent", (tried,))
+
+
+async def test_a_chain_of_a_long_outage_is_handed_over_in_parts(world: World) -> None:
+    alarm = await world.alarm()
+    (named,) = await world.rows("select instance from alarm")
+    now = wall_clock()
+    of = open_alarm("button-1", "pressed", named["instance"], PROFILE.alarms["pressed"], now, now)._replace(id=alarm)
+    journal = Journal(None)
+    await journal.open()
+    chains: Any = SimpleNamespace(
+        pursuits={alarm: Pursuit(of, "city", 1, Plan(600 * SECOND, None, ()), 1, 1, now)},
+        window=Window(),
+        pager=Pager(journal, lambda *_: pytest.fail("nothing is sent here"), wall_clock),
+        journal=journal,
+        answers=Answers(journal),
+        standing=lambda: iter(()),
+        looked=lambda began: None,
+    )
+    chains.pager.owe(alarm, [sent(alarm, n) for n in range(PAGES)])
+    known = Known(world.url, PROFILES, folder=None, public_url="", allow_loopback=True, sound=None, clock=wall_clock)
+    looker = Looker(world.url, known, chains, Timing())
+    looker.migrated.set()
+    running = asyncio.create_task(looker.run(), name="looker")
+    try:
+        await eventually(lambda: not chains.pursuits)
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        journal.close()
+    (found,) = await world.rows(
+        "select count(*) as pages, count(*) filter (where state = 'sent') as sent from notification"
+    )
+    assert (found["pages"], found["sent"]) == (PAGES, PAGES)
+    parts = await world.rows("select count(*) as n from notification group by xmin::text order by 1")
+    assert [row["n"] for row in parts] == [PAGES % looking.PART, looking.PART, looking.PART]
