@@ -14,7 +14,7 @@ from hub import crash
 from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
 from hub.runtime.reconnect import keep
-from hub.store.escalation import Fired, fire, sweep
+from hub.store.escalation import Fired, begin, fire, sweep, undriven
 from hub.store.ownership import attend, settle_due
 from hub.store.steady import Moment, SteadyClock
 from hub.store.timers import Timers, open_timers
@@ -160,7 +160,7 @@ async def _sweep(timers: Timers, now: Moment, done: Counters) -> None:
             orphans, stuck = await sweep(cur)
     except (*_UNREADABLE, Conflict) as error:
         _log.error("escalation_sweep_refused", reason=repr(error))
-        return
+        orphans, stuck = await _sweep_singly(timers)
     done.orphans += len(orphans)
     done.stuck += len(stuck)
     if orphans:
@@ -168,6 +168,22 @@ async def _sweep(timers: Timers, now: Moment, done: Counters) -> None:
     for alarm in stuck:
         _log.error("escalation_stuck", alarm=str(alarm))
         await _fire(timers, alarm, now, done)
+
+
+async def _sweep_singly(timers: Timers) -> tuple[list[UUID], list[UUID]]:
+    """As `sweep`, each alarm by itself: what is wrong with one keeps nobody from hearing of the others."""
+    async with timers.transaction() as cur:
+        orphans, stuck = await undriven(cur)
+    begun = []
+    for alarm in orphans:
+        try:
+            async with timers.transaction() as cur:
+                await begin(cur, [alarm])
+        except (*_UNREADABLE, Conflict) as error:
+            _log.error("escalation_begin_refused", alarm=str(alarm), reason=repr(error))
+            continue
+        begun.append(alarm)
+    return begun, stuck
 
 
 async def _attend(timers: Timers, now: Moment, done: Counters) -> None:

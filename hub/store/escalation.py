@@ -300,9 +300,15 @@ async def resume(
 async def sweep(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:
     """Take up what nothing drives: alarms without an escalation (returned first) are begun, running escalations without a
     step (returned second) are to be fired by the caller."""
+    orphans, stuck = await undriven(cur, limit)
+    await begin(cur, orphans)
+    return orphans, stuck
+
+
+async def undriven(cur: Cursor, limit: int = 500) -> tuple[list[UUID], list[UUID]]:
+    """What `sweep` takes up, without taking it up."""
     await cur.execute(_SQL["orphans"], {"limit": limit})
     orphans = [row[0] for row in await cur.fetchall()]
-    await begin(cur, orphans)
     await cur.execute(_SQL["stuck"], {"limit": limit})
     return orphans, [row[0] for row in await cur.fetchall()]
 

@@ -132,6 +132,25 @@ async def test_an_alarm_that_nobody_began_is_taken_up_and_said_aloud(world: Worl
     assert "escalation_orphans" in {entry["event"] for entry in logs}
 
 
+async def test_one_alarm_that_cannot_be_begun_keeps_no_other_from_being_taken_up(world: World) -> None:
+    step = replace(POLICY.steps[0], delay=SECOND)
+    await world.policy(replace(POLICY, id="own", division=None, institution="star", steps=(step,)))
+    await world.conn.execute("update policy_step set delay = '10000 years' where policy = 'own'")
+    await world.institution("moon")
+    await world.device("button-2", "moon")
+    bad = await world.alarm(begun=False)
+    with capture_logs() as logs:
+        async with running(world):
+            good = await world.alarm("button-2", begun=False)
+            await eventually(has_pages(world, good, 1))
+
+            def refused() -> bool:
+                return any(one["event"] == "escalation_begin_refused" and one["alarm"] == str(bad) for one in logs)
+
+            await eventually(refused)
+    assert await world.pages(bad) == []
+
+
 async def test_rounds_that_are_through_are_said_aloud_and_a_critical_alarm_goes_on(world: World) -> None:
     once = replace(POLICY, max_rounds=1, steps=(Step(1, "guard", "hook"),), round_every=SECOND)
     await world.policy(once)
