@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from hub.core.backoff import full_jitter
 from hub.core.coverage.docket import Docket, Horizon, Rank
 from hub.core.coverage.ledger import STALE_AFTER
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.signer import Signer
-from hub.errors import Conflict, LinkDown
+from hub.errors import BadInput, Conflict, LinkDown
 from hub.model import SECOND, Micros
 from hub.profiles import Profile
 from hub.store.changes import Cursor, Feed, Page, open_feed
@@ -42,6 +43,8 @@ MAX_BACKOFF_SECONDS = 5.0
 _DAY, _CHINA = 86_400 * SECOND, 8 * 3600 * SECOND
 FOLLOWED = frozenset({"device_state", "registry", "waiver", "retyping", "alarm", "notification", "proof", "drill"})
 """What makes a fact another one: also who was told of an alarm and when, what is hidden, a drill, a proof (hub.store.coverage_facts)."""
+_UNJUDGED = (Conflict, BadInput, TypeError, ValueError, LookupError, ArithmeticError)
+"""what one subject's facts may make of us that the database refuses, or that another release wrote: it ends nobody else's findings"""
 _log = structlog.get_logger(__name__)
 
 
@@ -80,6 +83,8 @@ class CoverageWatch:
         """whether there may be others to judge than are known"""
         self._owed: set[str] = set()
         """whom this watch has still to judge for the first time"""
+        self._refused: set[str] = set()
+        """whom it could not judge when it tried last, which was said"""
         self._slowly: list[str] = []
         """what is left of the slow round"""
         self.judged_all = asyncio.Event()
@@ -105,7 +110,7 @@ class CoverageWatch:
                 failures += 1
                 if failures == 1:
                     _log.warning("coverage.lost", error=str(error))
-                await asyncio.sleep(random.uniform(0, min(MAX_BACKOFF_SECONDS, 0.1 * 2 ** min(failures, 10))))
+                await asyncio.sleep(full_jitter(failures, 0.2, MAX_BACKOFF_SECONDS, random.random()))
 
     async def _begin(self, ledger: Ledger) -> None:
         """Nothing that was judged before now is renewed any more by this watch: everything is to be judged again, in its turn."""
@@ -200,16 +205,35 @@ class CoverageWatch:
         if not batch:
             return 0.0
         began = time.perf_counter_ns()
+        try:
+            await self._record(ledger, batch, at)
+        except _UNJUDGED:
+            for subject in batch:
+                try:
+                    await self._record(ledger, [subject], at)
+                except _UNJUDGED as error:
+                    self._refuse(subject, error, at)
+        self._owed.difference_update(batch)
+        worked = (time.perf_counter_ns() - began) // 1000
+        return self._docket.rest(worked, len(batch)) / SECOND
+
+    async def _record(self, ledger: Ledger, batch: Sequence[str], at: Micros) -> None:
         async with ledger.judging(batch, at) as judging:
             turned = await judging.record()
-        worked = (time.perf_counter_ns() - began) // 1000
         if turned:
             _log.debug("coverage.turned", findings=turned)
-        self._owed.difference_update(batch)
         for subject in batch:
+            self._refused.discard(subject)
             if subject in judging.learnt:
                 self._docket.sleeps(subject, judging.learnt[subject].turns_at)
-        return self._docket.rest(worked, len(batch)) / SECOND
+
+    def _refuse(self, subject: str, error: Exception, at: Micros) -> None:
+        """One that cannot be judged now waits with a change that nobody vouches for, so that its findings become unknown, and keeps nobody else."""
+        (_log.debug if subject in self._refused else _log.error)(
+            "coverage.not_judged", subject=subject, reason=repr(error)[:300]
+        )
+        self._refused.add(subject)
+        self._docket.add(subject, Rank.TAKES, at, min(at, self._vouched))
 
     async def _renew(self, ledger: Ledger, at: Micros) -> None:
         """Say until when everything that was judged is known to hold, and of whom it is not."""

@@ -159,6 +159,33 @@ async def test_who_waits_for_too_long_is_doubted_while_the_rest_is_renewed_and_j
         await eventually(lambda: not register.all(waits) and checked()[0] > since, deadline=20)
 
 
+async def test_one_that_cannot_be_judged_is_doubted_and_keeps_nobody_else_from_being_judged(
+    fresh_database: str, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docket, "ALLOWED", 0)
+    monkeypatch.setattr(coverage_watch, "RENEW_SECONDS", 0.1)
+    register.institution("moon")
+    register.zone("moon", "act", "activity_room")
+    register.device("moon", "cam-2", "axis-camera", "act")
+    waits = "select subject from coverage_check where waits_since is not null"
+    async with watching(fresh_database):
+        register.do(
+            "create function poison() returns trigger language plpgsql as $$"
+            " begin if new.subject = 'moon' then raise data_exception; end if; return new; end $$"
+        )
+        register.do("create trigger poison before insert on judgement for each row execute function poison()")
+        for camera in ("cam-2", "cam-1"):
+            register.turn(camera, "link_state", "offline")
+        await eventually(partial(verdict_is, register, VIDEO, "unknown"), deadline=20)
+        await eventually(lambda: register.all(waits) == [("moon",)], deadline=20)
+        register.turn("cam-1", "link_state", "online")  # and so it goes on
+        await eventually(partial(verdict_is, register, VIDEO, "compliant"), deadline=20)
+        assert verdict_is(register, VIDEO, "compliant", "moon")  # nobody vouches for it beyond that
+        register.do("drop trigger poison on judgement")
+        await eventually(partial(verdict_is, register, VIDEO, "unknown", "moon"), deadline=20)
+        await eventually(lambda: not register.all(waits), deadline=20)
+
+
 async def test_its_own_findings_do_not_make_it_judge_for_ever(fresh_database: str, register: Register) -> None:
     async with watching(fresh_database):
         register.turn("cam-1", "link_state", "offline")
