@@ -12,11 +12,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from hub.core import liveness, wire
 from hub.core.alarms import AlarmEvent
 from hub.errors import Conflict
+from hub.model import Lane
 from hub.mqtt import Will, parse_broker, session
+from hub.runtime.ingest import TICK
 from hub.runtime.shared import wall_clock
 from hub.store import alarms
 from hub.store.pool import connect
@@ -325,6 +328,29 @@ async def test_a_silent_device_goes_offline_raises_its_alarm_and_comes_back(city
         await edge.say("bulk", sample("heat-1", "celsius", 20.0))
         await rows(city, LINKS, online)
         await rows(city, ALARMS, [("silent", "", "unack_cleared", 1)])
+
+
+async def test_a_lane_whose_time_the_database_refuses_is_not_said_to_listen(
+    city: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would call nobody offline and end no delay, and its canary would come back all the same."""
+    monkeypatch.setitem(TICK, Lane.BULK, 0.1)
+    monkeypatch.setattr("hub.runtime.ingest.LOOK", 0.1)
+    noted = "select listened_at from lane_watch where lane = 'bulk'"
+    with psycopg.connect(city, autocommit=True) as conn, capture_logs() as logs:
+        conn.execute(
+            "create function poison() returns trigger language plpgsql as $$ begin raise check_violation; end $$;"
+            "create trigger poison before insert or update on device_state for each row execute function poison()"
+        )
+
+        def refused() -> int:
+            return sum(one["event"] == "ingest.tick_refused" for one in logs)
+
+        async with centre(city, mqtt_url):
+            await eventually(lambda: refused() > 2)
+            assert fetch(city, noted) == []
+            conn.execute("drop trigger poison on device_state")
+            await eventually(lambda: fetch(city, noted))
 
 
 async def test_while_the_broker_is_away_nobody_is_called_online(city: str, mqtt_url: str) -> None:
