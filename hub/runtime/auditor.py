@@ -43,6 +43,7 @@ OUTSIDE = 65.0
 BODY = 65_536
 """bytes of a request to the sink at most"""
 SWEEP_ROUNDS = 20
+_LATE = "the database or the broker did not answer in time"
 _log = structlog.get_logger(__name__)
 
 
@@ -181,8 +182,11 @@ class Auditor:
             open_aviary(self._database_url) as aviary,
             session(self._broker, client_id=name, clean_start=True, session_expiry=0) as mqtt,
         ):
-            async with asyncio.timeout(self._timing.limit):
-                nests = await aviary.settle(PROFILE.profile, self._sink.settings(self._sink_url))
+            try:
+                async with asyncio.timeout(self._timing.limit):
+                    nests = await aviary.settle(PROFILE.profile, self._sink.settings(self._sink_url))
+            except TimeoutError:  # it would end the auditor, and whatever else runs in this process
+                raise LinkDown(_LATE) from None
             while True:
                 started = loop.time()
                 reason = await self._round(aviary, mqtt, nests)
@@ -207,7 +211,7 @@ class Auditor:
                 async with asyncio.timeout(LOOKED):
                     unattended, deaf = await look(self._database_url, self._timing.deaf)
         except TimeoutError:
-            return "the database or the broker did not answer in time"
+            return _LATE
         self.watch.missing, self.watch.unattended, self.watch.unanswered = len(missing), len(unattended), len(silent)
         self.watch.deaf = len(deaf)
         if missing:

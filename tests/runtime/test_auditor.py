@@ -284,6 +284,24 @@ async def test_whatever_single_part_dies_hangs_or_lies_the_heartbeat_stops_and_c
 
 
 @pytest.mark.timeout(120)
+async def test_a_database_that_is_slow_as_an_auditor_begins_ends_neither_it_nor_the_hub(
+    fresh_database: str, mqtt_url: str
+) -> None:
+    seed(fresh_database)
+    about = Auditor(fresh_database, parse_broker(mqtt_url), timing=Timing(every=0.1, limit=0.3))
+    with psycopg.connect(fresh_database) as slow:
+        slow.execute("lock table responder, institution, device in access exclusive mode")
+        running = asyncio.create_task(about.run(), name="auditor")
+        try:
+            await eventually(lambda: "in time" in about.watch.reason)
+            slow.rollback()
+            await eventually(lambda: about.watch.rounds > 0)
+            assert not running.done()
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+
 async def test_what_else_must_answer_is_asked_and_only_what_is_signed_is_believed(tmp_path: Path) -> None:
     async with stand(tmp_path, watched=("/well", "/down")) as parts:
         await eventually(lambda: parts.auditor.watch.unanswered == 1, 40)
