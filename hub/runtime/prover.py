@@ -220,7 +220,11 @@ class Prover:
         if proof.level == "device" and trial is None:
             await proving.finish(proof.id, "failed", "the profile no longer has this test point", ())
             return 0
-        value = tripping(definition, point)
+        try:
+            value = tripping(definition, point)
+        except BadInput as error:
+            await proving.finish(proof.id, "failed", f"the profile is another by now: {error.reason}"[:300], ())
+            return 0
         series = Series(proof.device, proof.point, proof.instance)
         async with proving.transaction() as conn:
             key = await configurations.signing_key(conn, secrets.token_bytes(32))

@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from hub.runtime.partitions import Partitions
 from hub.runtime.prover import Prover, injected
 from hub.store import commissioning, drills, proofs
 from hub.store.pool import connect
+from hub.store.proofs import ToSend
 from hub.testing import eventually
 from tests.delivering import delivering, escalating, task
 from tests.edge.sites import Device, device, running
@@ -401,6 +403,24 @@ async def test_what_nobody_would_be_told_of_is_not_proven(centre: Centre, button
         centre.rows("update policy set retired_at = now() returning 1")
         row = await at.ended(await at.ask("edge"))
         assert (row["state"], row["reason"]) == ("failed", "no escalation policy covers it: nobody would be told")
+
+
+async def test_a_proof_whose_profile_is_another_by_now_has_failed_and_ends_nothing() -> None:
+    """The hub was started anew with a profile in which no value of the point meets the condition."""
+    point = {"level": {"type": "int", "range": [0, 5], "address": {"table": "holding", "address": 0}}}
+    alarm: dict[str, Any] = {"title": TITLE, "class": "panic", "priority": "critical", "response": TITLE}
+    alarm |= {"point": "level", "condition": {"above": 5}, "latching": True}
+    known = profiles(profile("button", "panic_button", point, alarms={"panic": alarm}))
+    finished: list[tuple[Any, ...]] = []
+
+    class Desk:
+        async def finish(self, *said: Any) -> None:
+            finished.append(said)
+
+    about = ToSend(UUID(int=1), "b", "button", "panic", "level", "", "hub", datetime.now(UTC), 0, "edge-1", 0)
+    prover = Prover(parse_broker("mqtt://127.0.0.1:1"), known, [0])
+    assert await prover._send(Desk(), None, about) == 0  # type: ignore[arg-type]
+    assert [(said[0], said[1]) for said in finished] == [(UUID(int=1), "failed")]
 
 
 async def test_the_scheduler_asks_in_each_slot_once_and_makes_up_for_the_newest_alone(
