@@ -6,8 +6,7 @@ failed to make it. It must not know how a policy is judged.
 """
 
 import asyncio
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import NoReturn
 
@@ -19,9 +18,10 @@ from hub.calendars import YearCalendar
 from hub.core.policy_alarms import UNCHECKED, UNREACHED
 from hub.core.reachability import HORIZON, Finding, check
 from hub.core.rota import local_day
-from hub.errors import BadInput, Conflict, LinkDown
+from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
 from hub.profiles import Profile
+from hub.runtime.reconnect import keep
 from hub.store.hub_alarms import PROFILE
 from hub.store.policy_checks import Alarms, Checker, State, open_checker
 
@@ -69,21 +69,16 @@ class DutyWatch:
 
     async def run(self) -> NoReturn:
         """Until cancelled. A lost database is waited for; meanwhile what was last known grows old, and is said to be."""
-        failures = 0
-        while True:
-            try:
-                async with open_checker(self._url) as checker:
-                    if self._checks:
-                        await checker.seed((one.year, one.notice, one.days) for one in self._calendars)
-                    while True:
-                        await self._look(checker)
-                        failures = 0
-                        await asyncio.sleep(self._poll)
-            except (LinkDown, Conflict) as error:
-                failures += 1
-                if failures == 1:
-                    _log.warning("duty_watch.lost", error=str(error))
-                await asyncio.sleep(random.uniform(0.1, 1) * min(MAX_BACKOFF_SECONDS, 2 ** min(failures, 10)))
+        await keep("duty-watch", self._session, MAX_BACKOFF_SECONDS)
+
+    async def _session(self, connected: Callable[[], None]) -> None:
+        async with open_checker(self._url) as checker:
+            if self._checks:
+                await checker.seed((one.year, one.notice, one.days) for one in self._calendars)
+            while True:
+                await self._look(checker)
+                connected()
+                await asyncio.sleep(self._poll)
 
     async def _look(self, checker: Checker) -> None:
         self.state = await checker.state()

@@ -7,19 +7,16 @@ gives it; what is kept is for the list (hub.core.fire_kept), for boards and for 
 
 import asyncio
 import itertools
-import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import NoReturn
 
-import structlog
-
 from hub.core.fire_facts import Weights
 from hub.core.fire_risk import Risk, assess
-from hub.errors import Conflict, LinkDown
 from hub.model import Micros, to_datetime
 from hub.profiles import Profile
+from hub.runtime.reconnect import keep
 from hub.store.fire_risk import Book, open_book
 
 EVERY_SECONDS = 600.0
@@ -30,7 +27,6 @@ KEPT = timedelta(days=400)
 PAUSE_SECONDS = 0.05
 """Between two batches, so that a round takes at most a part of the processor from what is urgent."""
 MAX_BACKOFF_SECONDS = 300.0
-_log = structlog.get_logger(__name__)
 
 
 def _now() -> Micros:
@@ -46,22 +42,18 @@ async def run(
     clock: Callable[[], Micros] = _now,
 ) -> NoReturn:
     """Until cancelled. A lost database is waited for; of two processes that run this one does the work."""
-    failures = 0
-    while True:
-        try:
-            async with open_book(database_url) as book:
-                rounds = max(1, round(every_seconds / SOON_SECONDS))
-                for number in itertools.count():
-                    if await book.is_alone():
-                        most = MOST_SOON if number % rounds else None
-                        await score(book, profiles, weights, clock(), most)
-                    failures = 0
-                    await asyncio.sleep(min(SOON_SECONDS, every_seconds))
-        except (LinkDown, Conflict) as error:
-            failures += 1
-            if failures == 1:
-                _log.warning("fire_watch.postponed", error=str(error))
-            await asyncio.sleep(random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 2 ** min(failures, 10)))
+
+    async def session(connected: Callable[[], None]) -> None:
+        async with open_book(database_url) as book:
+            rounds = max(1, round(every_seconds / SOON_SECONDS))
+            for number in itertools.count():
+                if await book.is_alone():
+                    most = MOST_SOON if number % rounds else None
+                    await score(book, profiles, weights, clock(), most)
+                connected()
+                await asyncio.sleep(min(SOON_SECONDS, every_seconds))
+
+    await keep("fire-watch", session, MAX_BACKOFF_SECONDS)
 
 
 async def score(

@@ -5,14 +5,14 @@ never touched here (three years at least).
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import structlog
 
-from hub.errors import Conflict, LinkDown
+from hub.runtime.reconnect import keep
 from hub.store.housekeeping import Keeper, open_keeper
 
 EVERY_SECONDS = 3600.0
@@ -58,22 +58,19 @@ async def run(
     retention: Retention,
     every_seconds: float = EVERY_SECONDS,
     clock: Callable[[], datetime] = _now,
-) -> None:
+) -> NoReturn:
     """Until cancelled. A lost database, or a table in use, is tried again later; two processes that run this do the work once."""
-    failures = 0
-    while True:
-        try:
+
+    async def session(connected: Callable[[], None]) -> None:
+        while True:
             async with open_keeper(database_url) as keeper:
                 if await keeper.is_alone():
                     swept = await sweep(keeper, retention, clock())
                     _log.info("housekeeping.done", **asdict(swept))
-            failures = 0
+            connected()
             await asyncio.sleep(every_seconds)
-        except (LinkDown, Conflict) as error:
-            failures += 1
-            if failures == 1:
-                _log.warning("housekeeping.postponed", error=str(error))
-            await asyncio.sleep(random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 2 ** min(failures, 10)))
+
+    await keep("housekeeping", session, MAX_BACKOFF_SECONDS)
 
 
 async def sweep(keeper: Keeper, retention: Retention, now: datetime, *, batch: int = BATCH) -> Swept:

@@ -5,7 +5,6 @@ weeks back: a spool may have brought late what a recorder said then.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
@@ -15,9 +14,9 @@ import structlog
 
 from hub.core.recordings import FloorOf, whole_window
 from hub.core.rota import local_day
-from hub.errors import Conflict, LinkDown
 from hub.model import Micros
 from hub.profiles import Profile
+from hub.runtime.reconnect import keep
 from hub.store.recordings import Roller, open_roller
 
 EVERY_SECONDS = 3600.0
@@ -45,26 +44,24 @@ async def run(
     clock: Callable[[], Micros] = _now,
 ) -> NoReturn:
     """Until cancelled. A lost database is waited for; of two processes that run this one does the work."""
-    failures, looked_far = 0, None
-    while True:
-        try:
-            async with open_roller(database_url, profiles) as roller:
-                pause = min(FIRST_SECONDS, every_seconds)
-                while True:
-                    at = clock()
-                    if await roller.is_alone():
-                        back = BACK_DAYS if looked_far == local_day(at) else FAR_BACK_DAYS
-                        rolled = await roll(roller, at, back, floor_of)
-                        looked_far = local_day(at)
-                        _log.info("recordings.rolled", batches=rolled, days=back + 1)
-                    failures = 0
-                    await asyncio.sleep(pause)
-                    pause = min(every_seconds, 2 * pause)
-        except (LinkDown, Conflict) as error:
-            failures += 1
-            if failures == 1:
-                _log.warning("recordings.postponed", error=str(error))
-            await asyncio.sleep(random.uniform(0.5, 1) * min(MAX_BACKOFF_SECONDS, 2 ** min(failures, 10)))
+    looked_far: date | None = None
+
+    async def session(connected: Callable[[], None]) -> None:
+        nonlocal looked_far
+        async with open_roller(database_url, profiles) as roller:
+            pause = min(FIRST_SECONDS, every_seconds)
+            while True:
+                at = clock()
+                if await roller.is_alone():
+                    back = BACK_DAYS if looked_far == local_day(at) else FAR_BACK_DAYS
+                    rolled = await roll(roller, at, back, floor_of)
+                    looked_far = local_day(at)
+                    _log.info("recordings.rolled", batches=rolled, days=back + 1)
+                connected()
+                await asyncio.sleep(pause)
+                pause = min(every_seconds, 2 * pause)
+
+    await keep("recording-days", session, MAX_BACKOFF_SECONDS)
 
 
 async def roll(
