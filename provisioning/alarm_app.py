@@ -22,7 +22,7 @@ def alarm_list(
     """Alarms, fire and panic first."""
     from provisioning.alarm_commands import list_alarms
 
-    list_alarms(connect(context.obj), institution, every=every, as_json=as_json or context.obj.as_json)
+    list_alarms(connect(context.obj), institution, every=every, as_json=as_json)
 
 
 @alarm_app.command("ack")
@@ -30,7 +30,7 @@ def alarm_ack(context: Context, alarm: str, note: Note = "", as_json: Json = Fal
     """Own an alarm: its escalation stops. ALARM is its id, or enough of its beginning."""
     from provisioning.alarm_commands import act
 
-    act(connect(context.obj), alarm, "acknowledge", note, as_json=as_json or context.obj.as_json)
+    act(connect(context.obj), alarm, "acknowledge", note, as_json=as_json)
 
 
 @alarm_app.command("confirm")
@@ -38,7 +38,7 @@ def alarm_confirm(context: Context, alarm: str, note: Note = "", as_json: Json =
     """Say that you are still on it (or take it over): an acknowledgement that nothing follows lapses. ALARM is its id, or enough of it."""
     from provisioning.alarm_commands import act
 
-    act(connect(context.obj), alarm, "confirm", note, as_json=as_json or context.obj.as_json)
+    act(connect(context.obj), alarm, "confirm", note, as_json=as_json)
 
 
 @alarm_app.command("reset")
@@ -46,7 +46,7 @@ def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = F
     """End a latched alarm whose condition is gone. ALARM is its id, or enough of its beginning."""
     from provisioning.alarm_commands import act
 
-    act(connect(context.obj), alarm, "reset", note, as_json=as_json or context.obj.as_json)
+    act(connect(context.obj), alarm, "reset", note, as_json=as_json)
 
 
 @alarm_app.command("why")
@@ -59,7 +59,7 @@ def alarm_why(
     """为什么 Why it was as it was: who was told, or why nobody was. ALARM is its id, or enough of its beginning."""
     from provisioning.alarm_commands import why
 
-    why(connect(context.obj), alarm, at, as_json=as_json or context.obj.as_json)
+    why(connect(context.obj), alarm, at, as_json=as_json)
 
 
 @alarm_app.command("noise")
@@ -72,7 +72,7 @@ def alarm_noise(
     """告警负荷 What a duty post bears: floods, chattering, fleeting and standing alarms."""
     from provisioning.alarm_commands import noise
 
-    noise(connect(context.obj), post, days, as_json=as_json or context.obj.as_json)
+    noise(connect(context.obj), post, days, as_json=as_json)
 
 
 @alarm_app.command("hand-over")
@@ -86,7 +86,7 @@ def alarm_hand_over(
     """移交 Hand a real alarm to police, fire service or the level above. Exercises are refused."""
     from provisioning.handover_commands import hand_over
 
-    hand_over(connect(context.obj), alarm, authority, note, as_json=as_json or context.obj.as_json)
+    hand_over(connect(context.obj), alarm, authority, note, as_json=as_json)
 
 
 @alarm_app.command("received")
@@ -102,7 +102,7 @@ def alarm_received(
     """Write down that the authority has the alarm: by whom, under which number, when."""
     from provisioning.handover_commands import received
 
-    received(connect(context.obj), alarm, authority, by, reference, at, as_json=as_json or context.obj.as_json)
+    received(connect(context.obj), alarm, authority, by, reference, at, as_json=as_json)
 
 
 @alarm_app.command("arrived")
@@ -117,7 +117,7 @@ def alarm_arrived(
     """Write down that police or fire service are there."""
     from provisioning.handover_commands import arrived
 
-    arrived(connect(context.obj), alarm, authority, at, note, as_json=as_json or context.obj.as_json)
+    arrived(connect(context.obj), alarm, authority, at, note, as_json=as_json)
 
 
 @authority_app.command("list")
@@ -125,7 +125,7 @@ def authority_list(context: Context, institution: Institution = None, as_json: J
     """Authorities, with what the operator dials."""
     from provisioning.handover_commands import list_authorities
 
-    list_authorities(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+    list_authorities(connect(context.obj), institution, as_json=as_json)
 
 
 @authority_app.command("put")
@@ -138,7 +138,7 @@ def authority_put(
     """Register or change an authority (role admin). What is handed to it is always real: it cannot be tried with a test."""
     from provisioning.handover_commands import put_authority
 
-    put_authority(connect(context.obj), authority, file, as_json=as_json or context.obj.as_json)
+    put_authority(connect(context.obj), authority, file, as_json=as_json)
 
 
 @authority_app.command("retire")

@@ -26,7 +26,7 @@ def duty_show(
     """Who is on duty, and until when."""
     from provisioning.duty_commands import show_duty
 
-    show_duty(connect(context.obj), rota, at, as_json=as_json or context.obj.as_json)
+    show_duty(connect(context.obj), rota, at, as_json=as_json)
 
 
 @duty_app.command("swaps")
@@ -34,7 +34,7 @@ def duty_swaps(context: Context, rota: RotaArgument, as_json: Json = False) -> N
     """Swaps that are not over."""
     from provisioning.duty_commands import list_swaps
 
-    list_swaps(connect(context.obj), rota, as_json=as_json or context.obj.as_json)
+    list_swaps(connect(context.obj), rota, as_json=as_json)
 
 
 @duty_app.command("swap")
@@ -51,7 +51,6 @@ def duty_swap(
     """Let somebody else be on duty for a time. Refused with the hours where an alarm would reach nobody."""
     from provisioning.duty_commands import swap
 
-    as_json = as_json or context.obj.as_json
     swap(connect(context.obj), rota, absent, present, starts, ends, reason, as_json=as_json)
 
 
@@ -79,7 +78,7 @@ def handover_write(
     """Write a handover note; the alarms that stand open go into it."""
     from provisioning.duty_commands import write_handover
 
-    write_handover(connect(context.obj), rota, giver, taker, note, as_json=as_json or context.obj.as_json)
+    write_handover(connect(context.obj), rota, giver, taker, note, as_json=as_json)
 
 
 @handover_app.command("list")
@@ -92,7 +91,7 @@ def handover_list(
     """The newest handover notes."""
     from provisioning.duty_commands import list_handovers
 
-    list_handovers(connect(context.obj), rota, limit, as_json=as_json or context.obj.as_json)
+    list_handovers(connect(context.obj), rota, limit, as_json=as_json)
 
 
 @calendar_app.command("list")
@@ -100,7 +99,7 @@ def calendar_list(context: Context, as_json: Json = False) -> None:
     """The years whose days off are known."""
     from provisioning.duty_commands import list_calendars
 
-    list_calendars(connect(context.obj), as_json=as_json or context.obj.as_json)
+    list_calendars(connect(context.obj), as_json=as_json)
 
 
 @calendar_app.command("import")
@@ -110,7 +109,7 @@ def calendar_import(
     """Import a year's days off and made-up working days. Refused with the hours where an alarm would reach nobody."""
     from provisioning.duty_commands import import_calendar
 
-    import_calendar(connect(context.obj), file, as_json=as_json or context.obj.as_json)
+    import_calendar(connect(context.obj), file, as_json=as_json)
 
 
 @policy_app.command("check")
@@ -124,4 +123,4 @@ def policy_check(
     """Whether every policy reaches somebody at every hour of the 400 days ahead. Exit code 1 if not."""
     from provisioning.duty_commands import check_policies
 
-    check_policies(connect(context.obj), files or [], as_json=as_json or context.obj.as_json)
+    check_policies(connect(context.obj), files or [], as_json=as_json)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.errors import Exit, HubError
+from provisioning.options import Context, Institution, Json, connect
 
 proof_app = typer.Typer(help="通路验证 Proofs of the way to people: list, show.", no_args_is_help=True)
 drill_app = typer.Typer(
@@ -15,8 +16,6 @@ window_app = typer.Typer(
     help="报警中心测试时段 Windows at the police centre: book, list, receipt, cancel.", no_args_is_help=True
 )
 
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
 Drill = Annotated[str, typer.Argument(help="The drill's id, or enough of its beginning.")]
 Window = Annotated[str, typer.Argument(help="The window's id, or enough of its beginning.")]
 At = Annotated[str | None, typer.Option("--at", help="When, RFC 3339; now if left out.")]
@@ -24,7 +23,7 @@ Note = Annotated[str, typer.Option("--note", "-m", help="What to write beside it
 
 
 def prove(
-    context: typer.Context,
+    context: Context,
     devices: Annotated[list[str] | None, typer.Argument(help="Device ids.")] = None,
     institution: Annotated[str | None, typer.Option("--institution", help="With --position.")] = None,
     position: Annotated[str | None, typer.Option("--position", help="The device that is there now.")] = None,
@@ -39,7 +38,6 @@ def prove(
 ) -> None:
     """通路验证 Prove the way from a device to people: a marked signal through queues, rules and channels into a sink."""
     from provisioning.exercise_commands import prove as run
-    from provisioning.options import connect
 
     if bool(devices) == (institution is not None and position is not None):
         raise HubError("name devices, or --institution and --position", Exit.BAD_INPUT)
@@ -47,12 +45,12 @@ def prove(
     asked = [{"device": device, **rest} for device in dict.fromkeys(devices or ())]
     if not asked:
         asked = [{"institution": institution, "position": position, **rest}]
-    run(connect(context.obj), asked, as_json=as_json or context.obj.as_json)
+    run(connect(context.obj), asked, as_json=as_json)
 
 
 @proof_app.command("list")
 def proof_list(
-    context: typer.Context,
+    context: Context,
     institution: Institution = None,
     unproven: Annotated[
         int | None, typer.Option("--unproven", min=1, max=3650, help="Only positions not proven for so many days.")
@@ -61,105 +59,94 @@ def proof_list(
 ) -> None:
     """Positions that can raise fire or panic, with when each was last proven. The duty: every 15 days."""
     from provisioning.exercise_commands import list_positions
-    from provisioning.options import connect
 
-    list_positions(connect(context.obj), institution, unproven, as_json=as_json or context.obj.as_json)
+    list_positions(connect(context.obj), institution, unproven, as_json=as_json)
 
 
 @proof_app.command("show")
 def proof_show(
-    context: typer.Context,
+    context: Context,
     proof: Annotated[str, typer.Argument(help="The proof's id, or enough of its beginning.")],
     as_json: Json = False,
 ) -> None:
     """One proof with the time of every hop."""
     from provisioning.exercise_commands import show_proof
-    from provisioning.options import connect
 
-    show_proof(connect(context.obj), proof, as_json=as_json or context.obj.as_json)
+    show_proof(connect(context.obj), proof, as_json=as_json)
 
 
 @drill_app.command("declare")
 def drill_declare(
-    context: typer.Context,
+    context: Context,
     file: Annotated[Path, typer.Option("--file", "-f", help="The drill: title, place, starts_at, ends_at, presses.")],
     as_json: Json = False,
 ) -> None:
     """Declare a drill with the presses that are expected. Whatever else comes while it goes on is real."""
     from provisioning.exercise_commands import declare
-    from provisioning.options import connect
 
-    declare(connect(context.obj), file, as_json=as_json or context.obj.as_json)
+    declare(connect(context.obj), file, as_json=as_json)
 
 
 @drill_app.command("list")
-def drill_list(context: typer.Context, institution: Institution = None, as_json: Json = False) -> None:
+def drill_list(context: Context, institution: Institution = None, as_json: Json = False) -> None:
     """Drills, the newest first."""
     from provisioning.exercise_commands import list_drills
-    from provisioning.options import connect
 
-    list_drills(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+    list_drills(connect(context.obj), institution, as_json=as_json)
 
 
 @drill_app.command("show")
-def drill_show(context: typer.Context, drill: Drill, as_json: Json = False) -> None:
+def drill_show(context: Context, drill: Drill, as_json: Json = False) -> None:
     """One drill: when the first message arrived, who took it, arrival, all-clear, beside the drills before."""
     from provisioning.exercise_commands import show_drill
-    from provisioning.options import connect
 
-    show_drill(connect(context.obj), drill, as_json=as_json or context.obj.as_json)
+    show_drill(connect(context.obj), drill, as_json=as_json)
 
 
 @drill_app.command("cancel")
-def drill_cancel(context: typer.Context, drill: Drill, as_json: Json = False) -> None:
+def drill_cancel(context: Context, drill: Drill, as_json: Json = False) -> None:
     """Cancel a drill: from then on every press is real."""
     from provisioning.exercise_commands import cancel
-    from provisioning.options import connect
 
-    cancel(connect(context.obj), drill, as_json=as_json or context.obj.as_json)
+    cancel(connect(context.obj), drill, as_json=as_json)
 
 
 @drill_app.command("arrived")
 def drill_arrived(
-    context: typer.Context, drill: Drill, institution: str, at: At = None, note: Note = "", as_json: Json = False
+    context: Context, drill: Drill, institution: str, at: At = None, note: Note = "", as_json: Json = False
 ) -> None:
     """到场 Record that somebody arrived at an institution. Said again, it corrects what was said before."""
     from provisioning.exercise_commands import record
-    from provisioning.options import connect
 
-    as_json = as_json or context.obj.as_json
     record(connect(context.obj), drill, institution, "arrival", at, note, as_json=as_json)
 
 
 @drill_app.command("all-clear")
 def drill_all_clear(
-    context: typer.Context, drill: Drill, institution: str, at: At = None, note: Note = "", as_json: Json = False
+    context: Context, drill: Drill, institution: str, at: At = None, note: Note = "", as_json: Json = False
 ) -> None:
     """解除 Record that all is clear at an institution. Said again, it corrects what was said before."""
     from provisioning.exercise_commands import record
-    from provisioning.options import connect
 
-    as_json = as_json or context.obj.as_json
     record(connect(context.obj), drill, institution, "all_clear", at, note, as_json=as_json)
 
 
 @drill_app.command("report")
 def drill_report(
-    context: typer.Context,
+    context: Context,
     drill: Drill,
     output: Annotated[Path, typer.Option("--output", "-o", help="A file .html (printable) or .csv.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write the timed report, compared with earlier drills."""
     from provisioning.exercise_commands import write_report
-    from provisioning.options import connect
 
     write_report(connect(context.obj), drill, output, force=force)
 
 
 @window_app.command("book")
 def window_book(
-    context: typer.Context,
+    context: Context,
     device: str,
     reference: Annotated[str, typer.Option("--reference", help="The centre's reference number.")],
     agreed_by: Annotated[str, typer.Option("--agreed-by", help="Who agreed at the centre.")],
@@ -169,29 +156,27 @@ def window_book(
 ) -> None:
     """Note a window agreed with the police centre for a button that dials it itself: only in it is the button tested."""
     from provisioning.exercise_commands import book_window
-    from provisioning.options import connect
 
     told = {"device": device, "reference": reference, "agreed_by": agreed_by, "starts_at": starts, "ends_at": ends}
-    book_window(connect(context.obj), told, as_json=as_json or context.obj.as_json)
+    book_window(connect(context.obj), told, as_json=as_json)
 
 
 @window_app.command("list")
 def window_list(
-    context: typer.Context,
+    context: Context,
     institution: Institution = None,
     device: Annotated[str | None, typer.Option("--device", help="Only this device.")] = None,
     as_json: Json = False,
 ) -> None:
     """Windows, the newest first, with their receipts."""
     from provisioning.exercise_commands import list_windows
-    from provisioning.options import connect
 
-    list_windows(connect(context.obj), institution, device, as_json=as_json or context.obj.as_json)
+    list_windows(connect(context.obj), institution, device, as_json=as_json)
 
 
 @window_app.command("receipt")
 def window_receipt(
-    context: typer.Context,
+    context: Context,
     window: Window,
     number: Annotated[str, typer.Option("--number", help="The number of the centre's receipt.")],
     text: Annotated[str, typer.Option("--text", help="What they confirmed.")],
@@ -199,15 +184,13 @@ def window_receipt(
 ) -> None:
     """Store what the centre confirmed after the test, once and for good."""
     from provisioning.exercise_commands import store_receipt
-    from provisioning.options import connect
 
-    store_receipt(connect(context.obj), window, number, text, as_json=as_json or context.obj.as_json)
+    store_receipt(connect(context.obj), window, number, text, as_json=as_json)
 
 
 @window_app.command("cancel")
-def window_cancel(context: typer.Context, window: Window, as_json: Json = False) -> None:
+def window_cancel(context: Context, window: Window, as_json: Json = False) -> None:
     """The window is no more: no test of the device begins in it."""
     from provisioning.exercise_commands import cancel_window
-    from provisioning.options import connect
 
-    cancel_window(connect(context.obj), window, as_json=as_json or context.obj.as_json)
+    cancel_window(connect(context.obj), window, as_json=as_json)

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.errors import Exit, HubError
+from provisioning.options import Context, Institution, Json, Note, connect
 
 maintenance_app = typer.Typer(help="维护窗口 Maintenance windows: list, book, end.", no_args_is_help=True)
 armed_app = typer.Typer(help="布防 The armed state of institutions: show, say.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-Note = Annotated[str, typer.Option("--note", "-m", help="What to write into the alarm's history.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why.")]
 For = Annotated[str, typer.Option("--for", help="How long from now: 30m, 2h, 1d.")]
 _SPAN = re.compile(r"(\d{1,4})([mhd])")
@@ -37,35 +36,34 @@ def _tell(found: dict[str, Any], done: str, *, as_json: bool) -> None:
     print(f"{found['id'][:8]} {found['title']['zh']} {found['title']['en']}: {done}, {found['state']}, {hidden}")
 
 
-def _act(context: typer.Context, alarm: str, action: str, body: dict[str, Any], done: str, *, as_json: bool) -> None:
+def _act(context: Context, alarm: str, action: str, body: dict[str, Any], done: str, *, as_json: bool) -> None:
     from provisioning.alarm_commands import full_id
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
         found = hub.post(f"/alarms/{full_id(hub, alarm, ended=True)}/{action}", body)
     if action == "shelve" and found["shelving_asked"] is not None:
         done = "已申请搁置,须第二人同意 asked for: a second person must agree within 10 minutes (alarm agree)"
-    _tell(found, done, as_json=as_json or context.obj.as_json)
+    _tell(found, done, as_json=as_json)
 
 
-def alarm_shelve(context: typer.Context, alarm: str, for_: For, reason: Reason, as_json: Json = False) -> None:
+def alarm_shelve(context: Context, alarm: str, for_: For, reason: Reason, as_json: Json = False) -> None:
     """搁置 Hide an alarm from paging for a while. A fire or panic takes a second person (alarm agree)."""
     _act(context, alarm, "shelve", {"until": ahead(for_), "reason": reason}, "已搁置 shelved", as_json=as_json)
 
 
-def alarm_agree(context: typer.Context, alarm: str, as_json: Json = False) -> None:
+def alarm_agree(context: Context, alarm: str, as_json: Json = False) -> None:
     """Agree, as the second person, to shelve a fire or panic alarm."""
     _act(context, alarm, "shelve/agree", {}, "已同意搁置 shelved by two", as_json=as_json)
 
 
-def alarm_unshelve(context: typer.Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
+def alarm_unshelve(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
     """End a shelving now: what still stands is paged."""
     _act(context, alarm, "unshelve", {"note": note}, "搁置已取消 unshelved", as_json=as_json)
 
 
 def alarm_dispose(
-    context: typer.Context,
+    context: Context,
     alarm: str,
     what: Annotated[str, typer.Argument(help="true, false, nuisance or test.")],
     note: Note = "",
@@ -75,12 +73,12 @@ def alarm_dispose(
     _act(context, alarm, "disposition", {"disposition": what, "note": note}, f"结论 {what}", as_json=as_json)
 
 
-def alarm_close(context: typer.Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
+def alarm_close(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
     """办结 Close an alarm that was acknowledged, has cleared, and has a disposition."""
     _act(context, alarm, "close", {"note": note}, "已办结 closed", as_json=as_json)
 
 
-def alarm_note(context: typer.Context, alarm: str, text: str, as_json: Json = False) -> None:
+def alarm_note(context: Context, alarm: str, text: str, as_json: Json = False) -> None:
     """Write something into an alarm's history."""
     _act(context, alarm, "note", {"note": text}, "已记录 noted", as_json=as_json)
 
@@ -103,19 +101,18 @@ def add_to(alarm_app: typer.Typer) -> None:
 
 @maintenance_app.command("list")
 def maintenance_list(
-    context: typer.Context,
-    institution: Annotated[str | None, typer.Option("--institution", help="Only this institution.")] = None,
+    context: Context,
+    institution: Institution = None,
     every: Annotated[bool, typer.Option("--all", help="With those that have ended.")] = False,
     as_json: Json = False,
 ) -> None:
     """Windows that have not ended, with how many alarms each holds."""
     from provisioning import show
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
         rows = list(hub.items("/maintenance-windows", institution=institution, open=None if every else True))
-    if as_json or context.obj.as_json:
+    if as_json:
         show.as_json(rows)
         return
     if not rows:
@@ -140,7 +137,7 @@ def maintenance_list(
 
 @maintenance_app.command("book")
 def maintenance_book(
-    context: typer.Context,
+    context: Context,
     institution: str,
     reason: Reason,
     for_: Annotated[str, typer.Option("--for", help="How long from now: 30m, 2h, 1d.")] = "2h",
@@ -152,7 +149,6 @@ def maintenance_book(
 ) -> None:
     """Hold the paging of a place while somebody works there. Fire and panic are never held."""
     from provisioning import show
-    from provisioning.options import connect
 
     place = {"institution": institution, "zone": zone, "device": device}
     hub = connect(context.obj)
@@ -161,7 +157,7 @@ def maintenance_book(
             "/maintenance-windows",
             {**place, "since": since, "until": ahead(for_) if until is None else until, "reason": reason},
         )
-    if as_json or context.obj.as_json:
+    if as_json:
         show.as_json(made)
         return
     print(f"{made['id'][:8]} {institution}: 维护至 maintained until {show.moment(made['until'])}")
@@ -169,10 +165,9 @@ def maintenance_book(
 
 @maintenance_app.command("end")
 def maintenance_end(
-    context: typer.Context, window: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
+    context: Context, window: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 ) -> None:
     """End a window now: what it holds and still stands is paged at once."""
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -209,19 +204,18 @@ def _tell_armed(found: dict[str, Any], *, as_json: bool) -> None:
 
 
 @armed_app.command("show")
-def armed_show(context: typer.Context, institution: str, as_json: Json = False) -> None:
+def armed_show(context: Context, institution: str, as_json: Json = False) -> None:
     """Whether an institution is armed and open now, and who said so last."""
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
         found = hub.get(f"/institutions/{institution}/armed")
-    _tell_armed(found, as_json=as_json or context.obj.as_json)
+    _tell_armed(found, as_json=as_json)
 
 
 @armed_app.command("say")
 def armed_say(
-    context: typer.Context,
+    context: Context,
     institution: str,
     mode: Annotated[str, typer.Argument(help="armed, disarmed, or auto: armed while it is closed.")],
     for_: Annotated[str | None, typer.Option("--for", help="How long: 30m, 2h, 1d. Disarmed always ends.")] = None,
@@ -229,10 +223,9 @@ def armed_say(
     as_json: Json = False,
 ) -> None:
     """Arm, disarm, or leave it to the opening calendar. Fire and panic are always armed."""
-    from provisioning.options import connect
 
     body = {"mode": mode, "until": None if for_ is None else ahead(for_), "reason": reason}
     hub = connect(context.obj)
     with hub:
         found = hub.post(f"/institutions/{institution}/armed", body)
-    _tell_armed(found, as_json=as_json or context.obj.as_json)
+    _tell_armed(found, as_json=as_json)

@@ -84,7 +84,7 @@ def plan_command(context: Context, files: Files, as_json: Json = False) -> None:
     """计划 Show what a manifest would create, change and retire. Nothing is changed."""
     from provisioning.manifest_commands import plan
 
-    plan(connect(context.obj), files, as_json=as_json or context.obj.as_json)
+    plan(connect(context.obj), files, as_json=as_json)
 
 
 @app.command("apply")
@@ -97,7 +97,7 @@ def apply_command(
     """执行 Show the plan, ask, and do exactly that: all or nothing. Applying twice changes nothing."""
     from provisioning.manifest_commands import apply
 
-    apply(connect(context.obj), files, yes=yes, as_json=as_json or context.obj.as_json)
+    apply(connect(context.obj), files, yes=yes, as_json=as_json)
 
 
 @app.command("bundle")
@@ -118,7 +118,7 @@ def edge_list(context: Context, institution: Institution = None, as_json: Json =
     """Edges with the configuration that is wanted, the one that runs, and what was refused and why."""
     from provisioning.edge_commands import list_edges
 
-    list_edges(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+    list_edges(connect(context.obj), institution, as_json=as_json)
 
 
 @edge_app.command("again")
@@ -128,7 +128,7 @@ def edge_again(
     """Let an edge try once more the configuration that it refused, when the cause lay at the site and is gone."""
     from provisioning.edge_commands import give_again
 
-    give_again(connect(context.obj), edge, as_json=as_json or context.obj.as_json)
+    give_again(connect(context.obj), edge, as_json=as_json)
 
 
 @device_app.command("list")
@@ -141,7 +141,7 @@ def device_list(
     """Devices with their three axes: admin, link, function."""
     from provisioning.device_commands import list_devices
 
-    list_devices(connect(context.obj), institution, kind, as_json=as_json or context.obj.as_json)
+    list_devices(connect(context.obj), institution, kind, as_json=as_json)
 
 
 @device_app.command("show")
@@ -149,7 +149,7 @@ def device_show(context: Context, device: str, as_json: Json = False) -> None:
     """One device with the latest values of its points."""
     from provisioning.device_commands import show_device
 
-    show_device(connect(context.obj), device, as_json=as_json or context.obj.as_json)
+    show_device(connect(context.obj), device, as_json=as_json)
 
 
 @device_app.command("test")
@@ -167,7 +167,7 @@ def device_test(
     from provisioning.device_commands import test_devices
 
     hub = connect(context.obj)
-    test_devices(hub, devices or [], institution, within, every=every, as_json=as_json or context.obj.as_json)
+    test_devices(hub, devices or [], institution, within, every=every, as_json=as_json)
 
 
 @floor_app.command("list")
@@ -175,7 +175,7 @@ def floor_list(context: Context, institution: str, as_json: Json = False) -> Non
     """The floor plans of an institution."""
     from provisioning.floor_commands import list_floors
 
-    list_floors(connect(context.obj), institution, as_json=as_json or context.obj.as_json)
+    list_floors(connect(context.obj), institution, as_json=as_json)
 
 
 Floor = Annotated[int, typer.Argument(min=-10, max=200, help="As in the zones; 1 is the ground floor.")]
@@ -212,8 +212,7 @@ def coverage_show(
     """Coverage of every institution of the register, or of one with its findings, now or on any day, as known on any day."""
     from provisioning.coverage_commands import show_coverage
 
-    hub, plain = connect(context.obj), as_json or context.obj.as_json
-    show_coverage(hub, institution, at=at, known_at=known_at, as_json=plain)
+    show_coverage(connect(context.obj), institution, at=at, known_at=known_at, as_json=as_json)
 
 
 @coverage_app.command("changes")
@@ -229,7 +228,7 @@ def coverage_changes(
     """What is known otherwise today than it was when a report was made: late facts, and the rules that they turned."""
     from provisioning.coverage_commands import show_changes
 
-    show_changes(connect(context.obj), institution, known_at, at, as_json=as_json or context.obj.as_json)
+    show_changes(connect(context.obj), institution, known_at, at, as_json=as_json)
 
 
 @coverage_app.command("fire-risk")
@@ -242,7 +241,7 @@ def coverage_fire_risk(
     """Fire-risk scores, the most dangerous first, or one institution's with every point explained."""
     from provisioning.coverage_commands import show_fire_risk
 
-    show_fire_risk(connect(context.obj), institution, division, as_json=as_json or context.obj.as_json)
+    show_fire_risk(connect(context.obj), institution, division, as_json=as_json)
 
 
 @coverage_app.command("what-if")
@@ -261,7 +260,7 @@ def coverage_what_if(
 
     if question not in ("losses", "missing", "rules"):
         raise typer.BadParameter("losses, missing or rules", param_hint="QUESTION")
-    show_what_if(connect(context.obj), institution, question, at, pack, as_json=as_json or context.obj.as_json)
+    show_what_if(connect(context.obj), institution, question, at, pack, as_json=as_json)
 
 
 @coverage_app.command("turns")
@@ -276,7 +275,7 @@ def coverage_turns(
     """What other rules would turn on today's facts for everybody within your scope: summed by rule, then who loses most."""
     from provisioning.what_if_commands import show_turns
 
-    show_turns(connect(context.obj), division, at, pack, most, as_json=as_json or context.obj.as_json)
+    show_turns(connect(context.obj), division, at, pack, most, as_json=as_json)
 
 
 @coverage_app.command("recordings")
@@ -289,7 +288,7 @@ def coverage_recordings(
     """How many days of pictures recorders hold, and from when on that will be too few."""
     from provisioning.coverage_commands import show_recordings
 
-    show_recordings(connect(context.obj), institution, outlook, as_json=as_json or context.obj.as_json)
+    show_recordings(connect(context.obj), institution, outlook, as_json=as_json)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -22,8 +22,13 @@ class Options:
     as_json: bool
 
 
+def _for_programs(context: typer.Context, given: bool) -> bool:
+    """`--json` after a command holds for it, before the command for all."""
+    return given or (isinstance(context.obj, Options) and context.obj.as_json)
+
+
 Context = typer.Context
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.", callback=_for_programs)]
 Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
 Note = Annotated[str, typer.Option("--note", "-m", help="What to write into the alarm's history.")]
 

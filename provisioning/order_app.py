@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.errors import Exit, HubError
+from provisioning.options import Context, Institution, Json, connect
 
 orders_app = typer.Typer(help="整改 Orders: list, show, issue, answer, withdraw.", no_args_is_help=True)
 waivers_app = typer.Typer(help="豁免 Waivers: list, grant, end.", no_args_is_help=True)
 ledger_app = typer.Typer(help="台账 Ledgers of a division: month, year.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
 Division = Annotated[str | None, typer.Option("--division", help="Only this division and what is below it.")]
 OrderArgument = Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 _STATES = {
@@ -37,7 +36,7 @@ def _full_id(hub: Any, path: str, beginning: str, what: str) -> str:
 
 @orders_app.command("list")
 def orders_list(
-    context: typer.Context,
+    context: Context,
     institution: Institution = None,
     division: Division = None,
     state: Annotated[list[str] | None, typer.Option("--state", help="draft, issued, … (several times).")] = None,
@@ -47,14 +46,13 @@ def orders_list(
 ) -> None:
     """Orders that are not done, with what the rule is found to be now."""
     from provisioning import show
-    from provisioning.options import connect
 
     states = state or (None if every else [one for one in _STATES if one not in ("closed", "withdrawn")])
     asked = {"institution": institution, "division": division, "state": states, "raised_to": raised_to}
     hub = connect(context.obj)
     with hub:
         rows = list(hub.items("/orders", **asked))
-    if as_json or context.obj.as_json:
+    if as_json:
         show.as_json(rows)
         return
     if not rows:
@@ -78,19 +76,18 @@ def orders_list(
 
 
 @orders_app.command("show")
-def orders_show(context: typer.Context, order: OrderArgument, as_json: Json = False) -> None:
+def orders_show(context: Context, order: OrderArgument, as_json: Json = False) -> None:
     """One order with everything that happened to it."""
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
         found = hub.get(f"/orders/{_full_id(hub, '/orders', order, 'orders')}")
-    _tell(found, as_json=as_json or context.obj.as_json)
+    _tell(found, as_json=as_json)
 
 
 @orders_app.command("issue")
 def orders_issue(
-    context: typer.Context,
+    context: Context,
     order: OrderArgument,
     note: Annotated[str, typer.Option("--note", "-m", help="What to write into its history.")] = "",
     as_json: Json = False,
@@ -101,7 +98,7 @@ def orders_issue(
 
 @orders_app.command("answer")
 def orders_answer(
-    context: typer.Context,
+    context: Context,
     order: OrderArgument,
     text: Annotated[str, typer.Option("--text", "-m", help="What was done.")],
     attachment: Annotated[str, typer.Option("--attachment", help="A document, or where it lies.")] = "",
@@ -113,7 +110,7 @@ def orders_answer(
 
 @orders_app.command("withdraw")
 def orders_withdraw(
-    context: typer.Context,
+    context: Context,
     order: OrderArgument,
     note: Annotated[str, typer.Option("--note", "-m", help="Why.")],
     as_json: Json = False,
@@ -122,13 +119,12 @@ def orders_withdraw(
     _act(context, order, "withdraw", {"note": note}, as_json=as_json)
 
 
-def _act(context: typer.Context, order: str, verb: str, body: Mapping[str, str], *, as_json: bool) -> None:
-    from provisioning.options import connect
+def _act(context: Context, order: str, verb: str, body: Mapping[str, str], *, as_json: bool) -> None:
 
     hub = connect(context.obj)
     with hub:
         found = hub.post(f"/orders/{_full_id(hub, '/orders', order, 'orders')}/{verb}", body)
-    _tell(found, as_json=as_json or context.obj.as_json)
+    _tell(found, as_json=as_json)
 
 
 def _tell(found: Mapping[str, Any], *, as_json: bool) -> None:
@@ -170,7 +166,7 @@ def _tell(found: Mapping[str, Any], *, as_json: bool) -> None:
 
 @waivers_app.command("list")
 def waivers_list(
-    context: typer.Context,
+    context: Context,
     institution: Institution = None,
     division: Division = None,
     every: Annotated[bool, typer.Option("--all", help="With those that are over.")] = False,
@@ -178,12 +174,11 @@ def waivers_list(
 ) -> None:
     """Waivers that hold or are ahead."""
     from provisioning import show
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
         rows = list(hub.items("/waivers", institution=institution, division=division, open=None if every else True))
-    if as_json or context.obj.as_json:
+    if as_json:
         show.as_json(rows)
         return
     if not rows:
@@ -216,7 +211,7 @@ def waivers_list(
 
 @waivers_app.command("grant")
 def waivers_grant(
-    context: typer.Context,
+    context: Context,
     institution: str,
     rule: Annotated[str, typer.Argument(help="The rule's id, as in `anxinctl coverage show`.")],
     ground: Annotated[str, typer.Option("--ground", "-m", help="Why.")],
@@ -227,13 +222,12 @@ def waivers_grant(
 ) -> None:
     """Excuse a violation for a time. Never of a law or a mandatory national standard; a named person only."""
     from provisioning import show
-    from provisioning.options import connect
 
     body = {"institution": institution, "rule": rule, "ground": ground, "document": document, "expires_at": until}
     hub = connect(context.obj)
     with hub:
         made = hub.post("/waivers", body if since is None else {**body, "since": since})
-    if as_json or context.obj.as_json:
+    if as_json:
         show.as_json(made)
         return
     print(f"{made['id'][:8]} {institution} {rule}: 豁免至 waived until {show.moment(made['expires_at'])}")
@@ -241,10 +235,9 @@ def waivers_grant(
 
 @waivers_app.command("end")
 def waivers_end(
-    context: typer.Context, waiver: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
+    context: Context, waiver: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 ) -> None:
     """End a waiver now: what it excused is a violation again at once."""
-    from provisioning.options import connect
 
     hub = connect(context.obj)
     with hub:
@@ -265,7 +258,7 @@ Format = Annotated[str, typer.Option("--format", help="xlsx, pdf or json; of a y
 
 @ledger_app.command("month")
 def ledger_month(
-    context: typer.Context,
+    context: Context,
     month: Annotated[str, typer.Argument(help="Like 2026-10.")],
     division: Place,
     format: Format = "xlsx",
@@ -292,7 +285,7 @@ def ledger_month(
 
 @ledger_app.command("year")
 def ledger_year(
-    context: typer.Context,
+    context: Context,
     year: Annotated[int, typer.Argument(help="Like 2026.")],
     division: Place,
     format: Format = "xlsx",
@@ -304,8 +297,7 @@ def ledger_year(
     _write(context, path, output or Path(f"anxin-{division}-{year}.{format}"), known_at=known_at)
 
 
-def _write(context: typer.Context, path: str, output: Path, **parameters: str | None) -> None:
-    from provisioning.options import connect
+def _write(context: Context, path: str, output: Path, **parameters: str | None) -> None:
 
     hub = connect(context.obj)
     with hub:

@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from provisioning.options import Context, Json, connect
+from provisioning.options import Institution as OnlyInstitution
+
 register_app = typer.Typer(help="名册 The register: import, list, imports.", no_args_is_help=True)
 plan_app = typer.Typer(
     help="分区图 Zone plans and the signature under them: list, show, sign, retypings.", no_args_is_help=True
@@ -14,10 +17,7 @@ attest_app = typer.Typer(
     help="人工记录 Attestations: record, sign, correct, withdraw, list, import.", no_args_is_help=True
 )
 
-Context = typer.Context
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Only = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
 Institution = Annotated[str, typer.Argument(help="The institution's id.")]
 Attestation = Annotated[str, typer.Argument(help="The attestation's id, or its first 8 signs.")]
 Note = Annotated[str, typer.Option("--note", "-m", help="What to write beside it.")]
@@ -34,16 +34,6 @@ Window = Annotated[str | None, typer.Option("--window", help="The window at the 
 Attach = Annotated[list[Path] | None, typer.Option("--attach", help="A picture or paper; may be given several times.")]
 
 
-def _hub(context: Context) -> Any:
-    from provisioning.options import connect
-
-    return connect(context.obj)
-
-
-def _json(context: Context, as_json: bool) -> bool:
-    return bool(as_json or context.obj.as_json)
-
-
 @register_app.command("import")
 def register_import(
     context: Context,
@@ -58,7 +48,7 @@ def register_import(
     """Show what a filing list would add, change and withdraw; with --apply do exactly that, all or nothing."""
     from provisioning.register_commands import take_in
 
-    take_in(_hub(context), file, division, apply=apply, skip_bad=skip_bad, as_json=_json(context, as_json))
+    take_in(connect(context.obj), file, division, apply=apply, skip_bad=skip_bad, as_json=as_json)
 
 
 @register_app.command("list")
@@ -72,7 +62,7 @@ def register_list(
     """The institutions that must be there, now or on a past day."""
     from provisioning.register_commands import list_entries
 
-    list_entries(_hub(context), division, at, False if missing else None, as_json=_json(context, as_json))
+    list_entries(connect(context.obj), division, at, False if missing else None, as_json=as_json)
 
 
 @register_app.command("imports")
@@ -80,7 +70,7 @@ def register_imports(context: Context, as_json: Json = False) -> None:
     """Lists that were taken in, with their SHA-256, when and by whom."""
     from provisioning.register_commands import list_imports
 
-    list_imports(_hub(context), as_json=_json(context, as_json))
+    list_imports(connect(context.obj), as_json=as_json)
 
 
 @plan_app.command("list")
@@ -92,7 +82,7 @@ def plan_list(
     """How the zone plans of your scope stand."""
     from provisioning.register_commands import list_plans
 
-    list_plans(_hub(context), state, as_json=_json(context, as_json))
+    list_plans(connect(context.obj), state, as_json=as_json)
 
 
 @plan_app.command("show")
@@ -100,7 +90,7 @@ def plan_show(context: Context, institution: Institution, as_json: Json = False)
     """One zone plan as it would be signed."""
     from provisioning.register_commands import show_plan
 
-    show_plan(_hub(context), institution, as_json=_json(context, as_json))
+    show_plan(connect(context.obj), institution, as_json=as_json)
 
 
 @plan_app.command("sign")
@@ -110,7 +100,7 @@ def plan_sign(
     """签署 Show the zone plan, ask, and sign exactly that. Any later change takes a new signature."""
     from provisioning.register_commands import sign_plan
 
-    sign_plan(_hub(context), institution, note, yes=yes, as_json=_json(context, as_json))
+    sign_plan(connect(context.obj), institution, note, yes=yes, as_json=as_json)
 
 
 @plan_app.command("retypings")
@@ -118,15 +108,15 @@ def plan_retypings(context: Context, as_json: Json = False) -> None:
     """Institutions whose type or division was changed, the newest first."""
     from provisioning.register_commands import list_retypings
 
-    list_retypings(_hub(context), as_json=_json(context, as_json))
+    list_retypings(connect(context.obj), as_json=as_json)
 
 
 @view_app.command("list")
-def view_list(context: Context, institution: Only = None, as_json: Json = False) -> None:
+def view_list(context: Context, institution: OnlyInstitution = None, as_json: Json = False) -> None:
     """What cameras are declared to see, and what of it somebody attested."""
     from provisioning.register_commands import list_views
 
-    list_views(_hub(context), institution, as_json=_json(context, as_json))
+    list_views(connect(context.obj), institution, as_json=as_json)
 
 
 @view_app.command("attest")
@@ -139,7 +129,7 @@ def view_attest(
     """Show what is declared for a camera, ask whether its picture shows exactly that, and state so."""
     from provisioning.register_commands import attest_views
 
-    attest_views(_hub(context), device, yes=yes, as_json=_json(context, as_json))
+    attest_views(connect(context.obj), device, yes=yes, as_json=as_json)
 
 
 def _record(
@@ -155,7 +145,7 @@ def _record(
 
     asked = {"institution": institution, "kind": kind, **given, "attachments": attachments(attach or [])}
     asked["expires_at"], asked["done_by"] = asked.pop("expires"), asked.pop("by")
-    record(_hub(context), asked, corrects, as_json=_json(context, as_json))
+    record(connect(context.obj), asked, corrects, as_json=as_json)
 
 
 Kind = Annotated[str, typer.Argument(help="patrol, inspection, spot_check, sign, filing_receipt, drill, police_test …")]
@@ -211,7 +201,7 @@ def attest_sign(context: Context, attestation: Attestation, as_json: Json = Fals
     """Sign as the second person: another one than who recorded it."""
     from provisioning.attest_commands import sign
 
-    sign(_hub(context), attestation, as_json=_json(context, as_json))
+    sign(connect(context.obj), attestation, as_json=as_json)
 
 
 @attest_app.command("withdraw")
@@ -224,13 +214,13 @@ def attest_withdraw(
     """Say that it never was. It stays on record and counts for nothing."""
     from provisioning.attest_commands import withdraw
 
-    withdraw(_hub(context), attestation, note, as_json=_json(context, as_json))
+    withdraw(connect(context.obj), attestation, note, as_json=as_json)
 
 
 @attest_app.command("list")
 def attest_list(
     context: Context,
-    institution: Only = None,
+    institution: OnlyInstitution = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Only what waits for a second person.")] = False,
     as_json: Json = False,
@@ -238,7 +228,7 @@ def attest_list(
     """What was stated, the newest first."""
     from provisioning.attest_commands import list_all
 
-    list_all(_hub(context), institution, kind, unsigned=unsigned, as_json=_json(context, as_json))
+    list_all(connect(context.obj), institution, kind, unsigned=unsigned, as_json=as_json)
 
 
 @attest_app.command("import")
@@ -253,4 +243,4 @@ def attest_import(
     """A table of statements (CSV or XLSX), all or nothing. What was imported before is not recorded again."""
     from provisioning.attest_commands import take_in
 
-    take_in(_hub(context), file, apply=apply, as_json=_json(context, as_json))
+    take_in(connect(context.obj), file, apply=apply, as_json=as_json)
