@@ -75,6 +75,23 @@ insert into fire_risk (subject, institution, since, seen_at, score, certain, lev
 select i.id, i.key, now() - n * interval '9 days', now() - (n - 1) * interval '9 days', (i.key * 7 + n * 13) % 101, (i.key * 7 + n * 13) % 101 / 2, 'low', '低', 'low',
        false, '{"rooms": [6, 3, 1, 1, "房间", "Rooms"], "exits": [8, 8, 1, 0, "出口", "Exits"]}', 'bench'
 from institution i, generate_series(1, 40) n where i.key > 0;
+-- looks of two days about the past day that is asked for, four a day; the boards look back one
+insert into institution_look (institution, what, since, seen_at, body)
+select i.key, b.what, x.since, x.since + interval '6 hours', b.body
+from institution i
+cross join generate_series(0, 7) n
+cross join lateral (select now() - interval '151 days' + n * interval '6 hours' as since) x
+cross join lateral (
+    select 'devices' as what,
+           jsonb_build_object('kinds', (select jsonb_object_agg(kind, '[8, 7, 1, 0, 0, 1]'::jsonb) from unnest(array['camera', 'smoke_detector', 'panic_button',
+                                            'access_controller', 'gas_detector', 'heat_detector', 'recorder']) kind),
+                              'down', (select jsonb_agg(jsonb_build_array('d-' || d, 'camera', 'z-1', 'offline', x.since, 'device', 'ok', x.since))
+                                       from generate_series(1, 4) d), 'left_out', n) as body
+    union all
+    select 'recordings', jsonb_build_object('cameras', (select jsonb_agg(jsonb_build_array('d-' || d, 'z-1', null, 'holds', 88 + n, 90, 88, 0, 0, null, x.since))
+                                                        from generate_series(1, 8) d))
+) b
+where i.key > 0;
 insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at, acknowledged_at, ended_at)
 select gen_random_uuid(), d.key, d.institution, 'a' || n, (array['panic', 'fault', 'communication', 'fire', 'access'])[1 + (d.key + n) % 5],
        (array['critical', 'medium', 'low', 'critical', 'medium'])[1 + (d.key + n) % 5], 'normal', false, x.at, x.at, x.at + interval '40 s', x.at + interval '1 hour'

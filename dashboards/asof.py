@@ -94,6 +94,24 @@ def standing_then(which: str, *, by: str = "") -> str:
     where {IN_DIVISION})"""
 
 
+def looked(what: str) -> str:
+    """What devices or recordings of each institution of the selection looked like then (hub.runtime.look_watch): a row each, `seen` where somebody had
+    looked within half an hour, and `body` only there. A row of the book is a day old at most.
+    """
+    return f"""(
+    select p.institution, p.division, p.title_zh, p.title_en, l.seen is true as seen, case when l.seen then l.body end as body,
+           case when l.seen_at < {MOMENT} then extract(epoch from {MOMENT} - l.seen_at)::float8 when l.seen_at is not null then 600.0 end as age
+    from {PLACES_THEN} p
+    left join (
+        select r.institution, r.body, r.seen_at, least(r.seen_at, {KNOWN}) >= {MOMENT} - interval '30 minutes' as seen
+        from dash.look r
+        join (select institution, max(since) as since from dash.look
+              where what = '{what}' and since <= {UPTO} and since > {MOMENT} - interval '25 hours' group by institution) n
+            on n.institution = r.institution and n.since = r.since
+        where r.what = '{what}') l on l.institution = p.institution
+    where {HERE.replace("(division,", "(p.division,").replace("or institution =", "or p.institution =")})"""
+
+
 def either(now: str, then: str) -> str:
     """The figures of now, or where a past was chosen those of then. Both halves are aggregates of one row without `having`."""
     return f"{now} having not {CHOSEN} union all {then} having {CHOSEN}"

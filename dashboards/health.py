@@ -3,7 +3,19 @@
 from collections.abc import Sequence
 
 from dashboards.alarms import HEARD
-from dashboards.choices import HERE, IN_DIVISION, INSTITUTION, TIME, TO_INSTITUTION, now, variables
+from dashboards.asof import CHOSEN, either, looked
+from dashboards.choices import (
+    AS_OF,
+    HERE,
+    IN_DIVISION,
+    INSTITUTION,
+    KNOWN_AT,
+    TIME,
+    TO_INSTITUTION,
+    TO_INSTITUTION_THEN,
+    now,
+    variables,
+)
 from dashboards.panels import CAUSES, FUNCTIONS, LINKS, NEUTRAL, NONE_WANTED, Json, Words, board, column, stat, table
 
 _NAMED = {
@@ -12,31 +24,51 @@ _NAMED = {
 }
 
 
+_COUNTS = ("in_service", "online", "offline", "unknown", "failed", "unproven")
+"""in the order in which looks keep them (hub/store/sql/looks.sql)"""
+_THEN = f"""(
+    select l.institution, l.seen, l.age, k.key as kind, {", ".join(f"(k.value ->> {n})::bigint as {name}" for n, name in enumerate(_COUNTS))}
+    from {looked("devices")} l left join lateral jsonb_each(l.body -> 'kinds') k on true)"""
+_STOOD = (
+    "max(age) as age, 100.0 * sum(online) / nullif(sum(in_service), 0)"
+    " * count(distinct institution) filter (where seen) / nullif(count(distinct institution), 0) as complete"
+)
+"""Of a past: how long before it somebody looked, and which share was online, of those that somebody looked at."""
+
+
 def devices() -> Json:
-    """Devices by their three axes, and each that is not online or not well."""
+    """Devices by their three axes, and each that is not online or not well: now, or as the hub looked at them then."""
     in_service = f"admin_state = 'in_service' and {HERE}"
     figures = [
         stat(
-            now(title),
-            f"select count(*) filter (where {condition}) as value, {HEARD} from dash.device_state where {in_service}",
+            title,
+            either(
+                f"select count(*) filter (where {condition}) as value, {HEARD} from dash.device_state where {in_service}",
+                f"select sum({then}) as value, {_STOOD} from {_THEN} t",
+            ),
             width=4,
             steps=NONE_WANTED if wanted_none else NEUTRAL,
         )
-        for title, condition, wanted_none in (
-            (Words("在用", "In service"), "true", False),
-            (Words("在线", "Online"), "link_state = 'online'", False),
-            (Words("离线", "Offline"), "link_state = 'offline'", True),
-            (Words("未知", "Unknown"), "link_state = 'unknown'", True),
-            (Words("故障", "Failed"), "function_state = 'failed'", True),
-            (Words("功能未证实", "Unproven"), "function_state = 'unproven'", True),
+        for title, condition, then, wanted_none in (
+            (Words("在用", "In service"), "true", "in_service", False),
+            (Words("在线", "Online"), "link_state = 'online'", "online", False),
+            (Words("离线", "Offline"), "link_state = 'offline'", "offline", True),
+            (Words("未知", "Unknown"), "link_state = 'unknown'", "unknown", True),
+            (Words("故障", "Failed"), "function_state = 'failed'", "failed", True),
+            (Words("功能未证实", "Unproven"), "function_state = 'unproven'", "unproven", True),
         )
     ]
     by_kind = table(
-        now(Words("按种类", "By kind")),
-        f"""select kind, count(*) as devices, count(*) filter (where link_state = 'online') as online, count(*) filter (where link_state = 'offline') as offline,
-                   count(*) filter (where link_state = 'unknown') as unknown, count(*) filter (where function_state = 'failed') as failed,
-                   count(*) filter (where function_state = 'unproven') as unproven, {HEARD}
-            from dash.device_state where {in_service} group by kind order by count(*) filter (where link_state <> 'online') desc, kind""",
+        Words("按种类", "By kind"),
+        f"""select * from (
+                select kind, count(*)::bigint as devices, count(*) filter (where link_state = 'online')::bigint as online,
+                       count(*) filter (where link_state = 'offline')::bigint as offline, count(*) filter (where link_state = 'unknown')::bigint as unknown,
+                       count(*) filter (where function_state = 'failed')::bigint as failed, count(*) filter (where function_state = 'unproven')::bigint as unproven, {HEARD}
+                from dash.device_state where not {CHOSEN} and {in_service} group by kind
+                union all
+                select kind, sum(in_service)::bigint, sum(online)::bigint, sum(offline)::bigint, sum(unknown)::bigint, sum(failed)::bigint, sum(unproven)::bigint, {_STOOD}
+                from {_THEN} t where {CHOSEN} and kind is not null group by kind) k
+            order by devices - online desc, kind""",
         height=9,
         columns={
             "kind": column(Words("种类", "Kind")),
@@ -49,15 +81,23 @@ def devices() -> Json:
         },
     )
     down = table(
-        now(Words("不在线或有故障的设备", "Devices that are not online, or faulty")),
+        Words("不在线或有故障的设备（过去每机构至多40台）", "Devices not online, or faulty (of a past forty an institution)"),
         # the zone is joined to the few that are shown, not to every device
-        f"""select d.link_state, d.link_since, d.link_cause, d.function_state, d.title_@lang as title, d.institution, d.zone_@lang as zone,
-                   d.device, d.kind, d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age,
-                   case d.link_state when 'online' then 100.0 else 0.0 end as complete
-            from (select device from dash.device_state where {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded'))
-                  order by array_position(array['offline', 'unknown', 'online'], link_state), link_since, device limit 500) s
-            cross join lateral (select * from dash.device_state x where x.device = s.device offset 0) d
-            order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since, d.device""",
+        f"""select * from (
+                select d.link_state, d.link_since, d.link_cause, d.function_state, d.title_@lang as title, d.institution, d.zone_@lang as zone,
+                       d.device, d.kind, d.last_heard_at, extract(epoch from now() - d.last_heard_at)::float8 as age,
+                       case d.link_state when 'online' then 100.0 else 0.0 end as complete
+                from (select device from dash.device_state where not {CHOSEN} and {in_service} and (link_state <> 'online' or function_state in ('failed', 'degraded'))
+                      order by array_position(array['offline', 'unknown', 'online'], link_state), link_since, device limit 500) s
+                cross join lateral (select * from dash.device_state x where x.device = s.device offset 0) d
+                union all
+                select d.value ->> 3, (d.value ->> 4)::timestamptz, d.value ->> 5, d.value ->> 6, l.title_@lang, l.institution, d.value ->> 2,
+                       d.value ->> 0, d.value ->> 1, (d.value ->> 7)::timestamptz, l.age, case d.value ->> 3 when 'online' then 100.0 else 0.0 end
+                from {looked("devices")} l cross join lateral jsonb_array_elements(l.body -> 'down') d where {CHOSEN}
+                union all
+                select 'unknown', null, null, null, l.title_@lang, l.institution, null, case '@lang' when 'zh' then '当时无记录' else 'nobody looked then' end, null, null, l.age, 0.0
+                from {looked("devices")} l where {CHOSEN} and not l.seen) d
+            order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since, d.device limit 500""",
         height=14,
         columns={
             "link_state": column(Words("连接", "Link"), words=LINKS, width=100),
@@ -65,6 +105,7 @@ def devices() -> Json:
             "link_cause": column(Words("原因（初判）", "Cause at first sight"), words=CAUSES, width=150),
             "function_state": column(Words("功能", "Function"), words=FUNCTIONS, width=100),
             **_NAMED,
+            "title": column(Words("托育机构", "Institution"), link=TO_INSTITUTION_THEN),
             "zone": column(Words("区域", "Zone"), width=140),
             "device": column(Words("设备", "Device")),
             "kind": column(Words("种类", "Kind"), width=140),
@@ -75,7 +116,7 @@ def devices() -> Json:
         "anxin-devices",
         Words("设备健康", "Device health"),
         [figures, [by_kind], [down]],
-        variables=variables(INSTITUTION),
+        variables=variables(INSTITUTION, AS_OF, KNOWN_AT),
         refresh="30s",
     )
 

@@ -1,6 +1,17 @@
 """What people must do and have done: orders and waivers, drills and attestations; and how long recordings are kept."""
 
-from dashboards.asof import AGE_THEN, COMPLETE_THEN, HERE_STANDS_THEN, MOMENT, ORDERS_THEN, UPTO, WAIVED_THEN
+from dashboards.asof import (
+    AGE_THEN,
+    CHOSEN,
+    COMPLETE_THEN,
+    HERE_STANDS_THEN,
+    MOMENT,
+    ORDERS_THEN,
+    UPTO,
+    WAIVED_THEN,
+    either,
+    looked,
+)
 from dashboards.choices import (
     AS_OF,
     HERE,
@@ -182,35 +193,61 @@ def drills() -> Json:
     return board("anxin-drills", Words("演练与人工记录", "Drills and attestations"), [figures, [presses], [stated]], variables=variables(INSTITUTION), since="now-90d")  # fmt: skip
 
 
+_RECORDED = f"""(
+    select l.institution, l.title_zh, l.title_en, l.seen, l.age, r.value ->> 0 as device, r.value ->> 1 as zone, r.value ->> 2 as recorder,
+           case when l.seen then coalesce(r.value ->> 3, 'none') else 'unknown' end as outlook, (r.value ->> 4)::float8 as counted_days,
+           (r.value ->> 5)::float8 as needed_days, (r.value ->> 6)::float8 as days, (r.value ->> 7)::float8 as gap_seconds,
+           (r.value ->> 8)::float8 as bad_seconds, (r.value ->> 9)::timestamptz as short_at, (r.value ->> 10)::timestamptz as read_at
+    from {looked("recordings")} l left join lateral jsonb_array_elements(l.body -> 'cameras') r on true)"""
+"""Of a past, a row each camera; an institution without any has one of outlook `none`, and one that nobody looked at one that is unknown."""
+
+
 def recordings() -> Json:
-    """How far back recordings reach, by the recorders' own index, and where they will fall short."""
+    """How far back recordings reach, by the recorders' own index, and where they will fall short: now, or as it was held then."""
     standing = "extract(epoch from now() - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete"
+    stood = f"extract(epoch from {MOMENT} - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete"
+    cameras = f"(select * from {_RECORDED} c where c.outlook <> 'none')"
+
+    def figure(value: str) -> str:
+        """Of now, or of then: a share or a count; where nobody looked at all there is none."""
+        then = value.replace("now()", MOMENT)
+        seen = "count(*) filter (where seen)"
+        return either(
+            f"select {value} as value, {standing} from dash.recording where {HERE}",
+            f"select case when {seen} > 0 then {then} end as value, {stood} from {cameras} c",
+        )
 
     def count(condition: str) -> str:
-        return f"select count(*) filter (where {condition}) as value, {standing} from dash.recording where {HERE}"
+        return figure(f"count(*) filter (where {condition})")
 
-    enough = f"select 100.0 * count(*) filter (where outlook in ('holds', 'growing')) / nullif(count(*), 0) as value, {standing} from dash.recording where {HERE}"
+    enough = figure("100.0 * count(*) filter (where outlook in ('holds', 'growing')) / nullif(count(*), 0)")
     figures = [
-        stat(now(Words("留存够天数的摄像机", "Cameras that keep enough")), enough, width=6, unit="percent"),
-        stat(now(Words("不足", "Short")), count("outlook = 'short'"), width=6, steps=NONE_WANTED),
+        stat(Words("留存够天数的摄像机", "Cameras that keep enough"), enough, width=6, unit="percent"),
+        stat(Words("不足", "Short"), count("outlook = 'short'"), width=6, steps=NONE_WANTED),
         stat(
-            now(Words("预计 30 天内不足", "Short within 30 days")),
+            Words("预计 30 天内不足", "Short within 30 days"),
             count("short_at between now() and now() + interval '30 days'"),
             width=6,
             steps=NONE_WANTED,
         ),
-        stat(now(Words("未知", "Unknown")), count("outlook = 'unknown'"), width=6, steps=NONE_WANTED),
+        stat(Words("未知", "Unknown"), count("outlook = 'unknown'"), width=6, steps=NONE_WANTED),
     ]
     listed = table(
-        now(Words("录像留存", "Recording retention")),
-        f"""select outlook, title_@lang as title, institution, zone_@lang as zone, device, recorder, counted_days, needed_days, days, gap_seconds, bad_seconds, short_at,
-                   read_at, extract(epoch from now() - read_at)::float8 as age, case outlook when 'unknown' then 0.0 else 100.0 end as complete
-            from dash.recording where {HERE}
-            order by array_position(array['short', 'shrinking', 'unknown', 'growing', 'holds'], outlook), short_at, counted_days limit 1000""",
+        Words("录像留存", "Recording retention"),
+        f"""select * from (
+                select outlook, title_@lang as title, institution, zone_@lang as zone, device, recorder, counted_days, needed_days, days, gap_seconds, bad_seconds, short_at,
+                       read_at, extract(epoch from now() - read_at)::float8 as age, case outlook when 'unknown' then 0.0 else 100.0 end as complete
+                from dash.recording where not {CHOSEN} and {HERE}
+                union all
+                select outlook, title_@lang, institution, zone, device, recorder, counted_days, needed_days, days, gap_seconds, bad_seconds, short_at,
+                       read_at, coalesce(extract(epoch from {MOMENT} - read_at)::float8, age), case outlook when 'unknown' then 0.0 else 100.0 end
+                from {cameras} c where {CHOSEN}) r
+            order by array_position(array['short', 'shrinking', 'unknown', 'growing', 'holds'], outlook), short_at, counted_days, device limit 1000""",
         height=18,
         columns={
             "outlook": column(Words("结论", "Outlook"), words=OUTLOOKS, width=100),
             **_INSTITUTION,
+            "title": column(Words("托育机构", "Institution"), link=TO_INSTITUTION_THEN),
             "zone": column(Words("区域", "Zone"), width=140),
             "device": column(Words("摄像机", "Camera")),
             "recorder": column(Words("录像机", "Recorder"), width=130),
@@ -227,5 +264,5 @@ def recordings() -> Json:
         "anxin-recordings",
         Words("录像留存", "Recording retention"),
         [figures, [listed]],
-        variables=variables(INSTITUTION),
+        variables=variables(INSTITUTION, AS_OF, KNOWN_AT),
     )

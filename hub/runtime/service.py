@@ -43,6 +43,7 @@ from hub.runtime import (
     fire_watch,
     handovers,
     housekeeping,
+    look_watch,
     memory,
     order_clock,
     own_alarms,
@@ -221,6 +222,7 @@ class Service:
                 assert self.weights is not None, "loaded with the role coverage"
                 fires = fire_watch.run(self._database, self.profiles, self.weights)
                 tasks.create_task(fires, name="fire-watch")
+                tasks.create_task(look_watch.run(self._database), name="look-watch")
                 tasks.create_task(housekeeping.run(self._database, retention=retention), name="housekeeping")
                 tasks.create_task(reader_watch.run(self._database), name="reader-watch")
             if self.roles == {Role.AUDITOR} or (Role.AUDITOR in self.roles and self.settings.heartbeat_url is not None):

@@ -26,7 +26,7 @@ _OURS = frozenset({"anxin_boards", "anxin_reader"})
 VIEWS = (
     "division", "subject", "device", "alarm", "reading_hour", "place", "zone", "device_state", "verdict", "statement",
     "history", "part", "rollup", "day", "work_order", "waiver", "response", "drill", "proof", "attestation", "recording", "stream", "hub",
-    "institution", "entry", "judged", "order_step", "institution_group", "member", "fire_risk",
+    "institution", "entry", "judged", "order_step", "institution_group", "member", "fire_risk", "look",
 )  # fmt: skip
 """What every reader may select from, all in schema `dash`. A view that is not named here is closed."""
 FUNCTIONS = (

@@ -7,7 +7,11 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from hub.store.looks import GAP, LONGEST
+from hub.store.queries import queries
 from tests.store.findings import add_finding
+
+LOOKS = queries("looks")
 
 
 def seed_district(conn: psycopg.Connection[Any], district: str) -> None:
@@ -133,6 +137,11 @@ def seed_district(conn: psycopg.Connection[Any], district: str) -> None:
             " %(days)s, 90, %(now)s, %(now)s, %(now)s from device where id::text = %(device)s",
             key | {"outlook": outlook, "days": days, "device": f"d-{n}-{district}"},
         )
+    looked = now - timedelta(days=2)
+    for what in ("devices", "recordings"):
+        found = conn.execute(LOOKS[what], {"keys": [key["key"]], "at": looked}).fetchall()
+        rows = Jsonb([{"institution": institution, "body": body} for institution, body in found])
+        conn.execute(LOOKS["keep"], {"rows": rows, "what": what, "at": looked, "gap": GAP, "longest": LONGEST})
     conn.execute(
         "insert into client (name, device) values (%(name)s, %(device)s)", {"name": f"d-0-{district}", "device": device}
     )

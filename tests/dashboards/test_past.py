@@ -241,3 +241,53 @@ def test_a_board_of_which_the_past_can_be_chosen_shows_no_figure_of_now_under_it
         panel["title"] = panel["title"].replace("（现在）", "")
     told = [one for one in faults(list(spoilt.values())) if "does not say so" in one]
     assert len(told) == 3, told
+
+
+def test_devices_and_recordings_of_a_past_are_as_they_looked_then_and_unknown_where_nobody_looked(
+    readers: Readers, county: Asked
+) -> None:
+    with psycopg.connect(readers.url) as conn:
+        found = conn.execute("select min(since) from institution_look").fetchone()
+    assert found is not None
+    looked: datetime = found[0]
+
+    def then(hours: float) -> str:
+        return (looked + timedelta(hours=8 + hours)).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def figures(uid: str, hours: float, *titles: str, **chosen: str) -> list[Any]:
+        return [value_of(county, uid, one, institution="all", as_of=then(hours), **chosen) for one in titles]
+
+    def rows(uid: str, title: str, hours: float) -> list[dict[str, Any]]:
+        return county.records(sql_of(uid, title), institution="all", as_of=then(hours))
+
+    axes = ("在用", "在线", "离线", "未知", "故障", "功能未证实")
+    soon, later, before = 1 / 12, 12, -24  # five minutes after somebody looked, half a day after, and a day before
+    assert figures("anxin-devices", soon, *axes) == [3, 1, 1, 1, 0, 3]
+    (row,) = county.records(sql_of("anxin-devices", "在线"), institution="all", as_of=then(soon))
+    assert float(row["complete"]) == pytest.approx(100 / 3)
+    assert row["age"] == pytest.approx(300)
+    assert [
+        (row["kind"], row["devices"], row["offline"], row["unknown"]) for row in rows("anxin-devices", "按种类", soon)
+    ] == [
+        ("camera", 2, 1, 1),
+        ("panic_button", 1, 0, 0),
+    ]
+    assert [(row["device"], row["link_state"]) for row in rows("anxin-devices", "不在线", soon)] == [
+        (f"d-1-{MINE}", "offline"),
+        (f"d-2-{MINE}", "unknown"),
+    ]
+    keeping = ("留存够天数", "不足", "预计", "未知")
+    assert figures("anxin-recordings", soon, *keeping) == [0, 1, 2, 1]
+    assert [(row["device"], row["outlook"], row["counted_days"]) for row in rows("anxin-recordings", "录像留存", soon)] == [
+        (f"d-1-{MINE}", "short", 71), (f"d-2-{MINE}", "unknown", None),
+    ]  # fmt: skip
+    for hours in (later, before):
+        assert figures("anxin-devices", hours, *axes) == [None] * 6, "today's figure stands under no past day"
+        assert figures("anxin-recordings", hours, *keeping) == [None] * 4
+        assert rows("anxin-devices", "按种类", hours) == []
+        (unknown,) = rows("anxin-devices", "不在线", hours)
+        assert (unknown["link_state"], unknown["device"], unknown["complete"]) == ("unknown", "当时无记录", 0)
+        (unknown,) = rows("anxin-recordings", "录像留存", hours)
+        assert (unknown["outlook"], unknown["device"], unknown["complete"]) == ("unknown", None, 0)
+    assert figures("anxin-devices", soon, *axes, known_at=then(-1)) == [None] * 6, "the hub did not know it then"
+    assert rows("anxin-devices", "不在线", -24 * 101) == [], "it was not there"
