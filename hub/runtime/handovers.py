@@ -172,9 +172,16 @@ async def _send(claimed: Claimed, row: Row | None, profiles: Mapping[str, Profil
 
 async def _note(desk: Desk, claimed: Claimed, receipt: Receipt) -> None:
     again = None if receipt.outcome is not Outcome.FAILED else retry_after(claimed.n, random.random(), urgent=True)
-    state = await desk.note(claimed, receipt.outcome, receipt.code, receipt.detail, again, _GIVE_UP)
     about: dict[str, object] = {"alarm": str(claimed.alarm), "authority": claimed.authority, "channel": claimed.channel}
     about |= {"attempt": claimed.n, "code": receipt.code, "detail": receipt.detail}
+    try:
+        state = await desk.note(claimed, receipt.outcome, receipt.code, receipt.detail, again, _GIVE_UP)
+    except (
+        Conflict,
+        BadInput,
+    ) as error:  # sent again under its key when the lease ends; what became of the others is noted
+        _log.error("handover_not_noted", reason=str(error), **about)
+        return
     if state == "sent":
         _log.info("handover_sent", **about)
     elif state == "failed":

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import structlog
 
-from hub.errors import BadInput
+from hub.errors import BadInput, Conflict
 from hub.model import SECOND, Micros
 from hub.notify import open_channel
 from hub.notify.telephony import Arrival, Confirmation, Phone
@@ -59,7 +59,12 @@ async def _note(desk: Desk, asked: Open, answer: Confirmation) -> None:
     if answer.arrival is Arrival.PENDING and not asked.is_last:
         return
     receipt = "unknown" if answer.arrival is Arrival.PENDING else answer.arrival.value
-    say_receipt(asked, receipt, answer.detail, await desk.note(asked, receipt, answer.detail))
+    try:
+        noted = await desk.note(asked, receipt, answer.detail)
+    except (Conflict, BadInput) as error:  # it is asked for again; what was answered of the others is noted
+        _log.error("receipt_not_noted", notification=str(asked.notification), attempt=asked.n, reason=str(error))
+        return
+    say_receipt(asked, receipt, answer.detail, noted)
 
 
 def say_receipt(asked: Open, receipt: str, detail: str, noted: Noted) -> None:

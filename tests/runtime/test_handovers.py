@@ -203,6 +203,37 @@ async def test_a_system_that_says_it_is_gone_is_not_asked_again_and_a_retired_on
     assert [row["state"] for row in said] == ["begun", "failed"]
 
 
+async def test_one_handover_that_cannot_be_noted_keeps_no_other_from_it_and_goes_on(world: World) -> None:
+    await world.conn.execute(
+        "create function poison() returns trigger language plpgsql as $$"
+        " begin if new.authority = 'police-x' then raise data_exception; end if; return new; end $$;"
+        "create trigger poison before update of state on handover_message for each row execute function poison()"
+    )
+    async with receiver() as hook:
+        await authority(world, hook.url)
+        await authority(world, hook.url, "police-y")
+        alarm = await world.alarm()
+        for name in ("police-x", "police-y"):
+            await button(world, alarm, name)
+        async with handing(world) as loop:
+
+            async def noted() -> bool:
+                return await world.rows("select authority::text from handover_message where state = 'sent'") == [
+                    {"authority": "police-y"}
+                ]
+
+            await eventually(noted)
+            await world.conn.execute("drop trigger poison on handover_message")
+            await world.conn.execute("update handover_message set lease_until = now() - interval '1 s'")
+
+            async def both() -> bool:
+                return [state for state, _ in await states(world)] == ["sent", "sent"]
+
+            await eventually(both)
+            assert not loop.done()
+    assert set(hook.ids) == {str(handover_id(alarm, name)) for name in ("police-x", "police-y")}
+
+
 async def test_two_processes_hand_over_once(world: World) -> None:
     async with receiver() as hook, handing(world), handing(world):
         await authority(world, hook.url, order=Order(frozenset({SignalClass.PANIC}), 0))
