@@ -88,8 +88,8 @@ cross join lateral (
                               'down', (select jsonb_agg(jsonb_build_array('d-' || d, 'camera', 'z-1', 'offline', x.since, 'device', 'ok', x.since))
                                        from generate_series(1, 4) d), 'left_out', n) as body
     union all
-    select 'recordings', jsonb_build_object('cameras', (select jsonb_agg(jsonb_build_array('d-' || d, 'z-1', null, 'holds', 88 + n, 90, 88, 0, 0, null, x.since))
-                                                        from generate_series(1, 8) d))
+    select 'recordings', jsonb_build_object('cameras', (select jsonb_agg(jsonb_build_array('d-' || d, 'z-1', null, 'holds', 88 + n, 90, 88, 0, 0, null)) from generate_series(1, 8) d),
+                                            'read', (select jsonb_object_agg('d-' || d, x.since) from generate_series(1, 8) d))
 ) b
 where i.key > 0;
 insert into alarm (id, device, institution, definition, signal_class, priority, state, latching, raised_at, received_at, acknowledged_at, ended_at)

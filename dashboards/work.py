@@ -197,7 +197,7 @@ _RECORDED = f"""(
     select l.institution, l.title_zh, l.title_en, l.seen, l.age, r.value ->> 0 as device, r.value ->> 1 as zone, r.value ->> 2 as recorder,
            case when l.seen then coalesce(r.value ->> 3, 'none') else 'unknown' end as outlook, (r.value ->> 4)::float8 as counted_days,
            (r.value ->> 5)::float8 as needed_days, (r.value ->> 6)::float8 as days, (r.value ->> 7)::float8 as gap_seconds,
-           (r.value ->> 8)::float8 as bad_seconds, (r.value ->> 9)::timestamptz as short_at, (r.value ->> 10)::timestamptz as read_at
+           (r.value ->> 8)::float8 as bad_seconds, (r.value ->> 9)::timestamptz as short_at, (l.body -> 'read' ->> (r.value ->> 0))::timestamptz as read_at
     from {looked("recordings")} l left join lateral jsonb_array_elements(l.body -> 'cameras') r on true)"""
 """Of a past, a row each camera; an institution without any has one of outlook `none`, and one that nobody looked at one that is unknown."""
 

@@ -111,7 +111,9 @@ async def month_document(
 def _month_bytes(drawn: core.Month, since: month_changes.Changes | None, kind: str, hub: Services) -> bytes:
     named, tables = title(drawn), sheets(drawn)
     if since is not None:
-        tables = (*tables, changes_sheet(since))
+        # a ledger that fits a PDF is not refused for what became known since
+        room = max(1, pdf.MOST_ROWS - sum(len(one.rows) for one in tables)) if kind == "pdf" else None
+        tables = (*tables, changes_sheet(since, room))
     if kind == "json":
         more = None if since is None else {**month_changes.document(since), "sha256": month_changes.digest(since)}
         body = {**core.document(drawn), "sha256": core.digest(drawn), "since": more}

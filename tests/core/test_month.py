@@ -273,6 +273,9 @@ def test_the_list_of_changes_is_a_sheet_of_its_own_and_the_ledger_before_it_stay
         assert len(pages) == 5
         assert all(one.read(name) == two.read(name) for name in pages)
     assert more == xlsx.workbook(title(MONTH), (*sheets(MONTH), changes_sheet(SINCE)), at)
+    cut = changes_sheet(SINCE, 3)
+    assert (len(cut.rows), cut.rows[1:]) == (3, page.rows[1:3])
+    assert "此处列出前2项" in str(cut.rows[0])
     nothing = changes_sheet(compare(MONTH, MONTH, [], is_whole=False))
     assert "没有变更" in str(nothing.rows)
     assert "未全部列出" in str(nothing.rows)

@@ -50,16 +50,29 @@ async def test_what_devices_look_like_is_kept_as_periods_with_holes_where_nobody
         assert body["kinds"] == {"camera": [2, 1, 1, 0, 0, 0]}
         ((device, kind, zone, link, *_),) = body["down"]
         assert (device, kind, zone, link, body["left_out"]) == ("cam-2", "camera", "act", "offline", 0)
-        assert kept("recordings") == [(0, 20, {"cameras": []})]
+        assert kept("recordings") == [(0, 20, {"cameras": [], "read": {}})]
+
+        register.do(
+            "insert into recording_state (device, institution, days, read_at, installed_at, floor_days, outlook, counted_days, needed_days, full_at, updated_at)"
+            " select key, institution, 71.04, %s, %s, 90, 'short', 71.04, 90, %s, %s from device where id = 'cam-1'",
+            *[to_datetime(T0)] * 4,
+        )
+        await look(21)
+        register.do("update recording_state set read_at = read_at + interval '1 minute'")
+        await look(22)
+        (_, (since, seen, body)) = kept("recordings")
+        assert (since, seen) == (21, 22), "another time of reading alone is no other look"
+        assert body["cameras"] == [["cam-1", "act", None, "short", 71.0, 90, 71.0, None, None, None]]
+        assert list(body["read"]) == ["cam-1"]
 
         register.turn("cam-1", "function_state", "failed")
         await look(30)
-        assert [one[:2] for one in kept()] == [(0, 20), (30, 30)]
+        assert [one[:2] for one in kept()] == [(0, 22), (30, 30)]
         assert kept()[1][2]["kinds"] == {"camera": [2, 1, 1, 0, 1, 0]}
         assert {one[0] for one in kept()[1][2]["down"]} == {"cam-1", "cam-2"}
         late = 31 + GAP / timedelta(minutes=1)
         await look(late)
-        assert [one[:2] for one in kept()] == [(0, 20), (30, 30), (late, late)], "the same, and a hole before it"
+        assert [one[:2] for one in kept()] == [(0, 22), (30, 30), (late, late)], "the same, and a hole before it"
         await look(5)
         assert len(kept()) == 3, "a clock that was set back writes nothing over"
 

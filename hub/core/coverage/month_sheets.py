@@ -59,14 +59,19 @@ def sheets(month: Month) -> tuple[Sheet, ...]:
     return (_summary(month), _entries(month), _orders(month), _waivers(month), _notes(month))
 
 
-def changes_sheet(changes: Changes) -> Sheet:
-    """What has become known since: one line each, below a line that says of which time, and names the list by its digest."""
+def changes_sheet(changes: Changes, most: int | None = None) -> Sheet:
+    """What has become known since: one line each, below a line that says of which time, and names the list by its digest. At most `most` rows in all: what
+    is left out then is said.
+    """
     headings = [
         *(("类别", "What"), ("区划或备案号", "Division or filing number"), ("名称", "Name"), ("项目", "Item")),
         *(("台账所载", "As in the ledger"), ("现在所知", "As known since"), ("知悉时间", "Known at"), ("原因", "Why")),
     ]
     count = len(changes.lines)
+    shown = changes.lines if most is None else changes.lines[: max(0, most - 1)]
     more = "" if changes.is_whole else " 判定变更未全部列出。 Not all findings are listed."
+    if len(shown) < count:
+        more += f" 此处列出前{len(shown)}项，其余见XLSX。 The first {len(shown)} are here, the others in the XLSX."
     said: list[Cell] = [
         "说明 Note",
         None,
@@ -81,7 +86,7 @@ def changes_sheet(changes: Changes) -> Sheet:
     return Sheet(
         ("此后变更", "Changes since"),
         headings,
-        [said, *(_change_row(one) for one in changes.lines)],
+        [said, *(_change_row(one) for one in shown)],
         (10, 16, 26, 32, 24, 24, 17, 50),
     )
 

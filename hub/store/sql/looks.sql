@@ -42,14 +42,15 @@ left join counted c on c.institution = k.key
 left join down d on d.institution = k.key
 
 -- name: recordings
--- Of each camera, and of each recorder of which no camera is known, what dash.recording says of it.
-select k.key as institution, jsonb_build_object('cameras', coalesce(r.cameras, '[]')) as body
+-- Of each camera, and of each recorder of which no camera is known, what dash.recording says of it; and when each was read: that alone is no other look.
+select k.key as institution, jsonb_build_object('cameras', coalesce(r.cameras, '[]'), 'read', coalesce(r.read, '{}')) as body
 from unnest(%(keys)s::int[]) as k(key)
 left join (
     select r.institution,
            jsonb_agg(jsonb_build_array(d.id, z.id, e.id, r.outlook, round(r.counted_days::numeric, 1), r.needed_days, round(r.days::numeric, 1),
-                                       round(r.gap_seconds::numeric, -2), round(r.bad_seconds::numeric, -2), date_trunc('day', r.short_at, 'Asia/Shanghai'), r.read_at)
-                     order by d.id) as cameras
+                                       round(r.gap_seconds::numeric, -2), round(r.bad_seconds::numeric, -2), date_trunc('day', r.short_at, 'Asia/Shanghai'))
+                     order by d.id) as cameras,
+           jsonb_object_agg(d.id, r.read_at) filter (where r.read_at is not null) as read
     from recording_state r
     join device d on d.key = r.device and d.retired_at is null
     left join device e on e.key = r.recorder
@@ -68,7 +69,7 @@ with said as (
     select * from jsonb_to_recordset(%(rows)s) as x(institution int, body jsonb)
 ), last as (
     select s.institution, r.since, r.seen_at > %(at)s::timestamptz - %(gap)s::interval and r.since > %(at)s::timestamptz - %(longest)s::interval
-           and r.body = s.body as same
+           and r.body - 'read' = s.body - 'read' as same
     from said s
     cross join lateral (select * from institution_look l where l.institution = s.institution and l.what = %(what)s order by l.since desc limit 1) r
 ), seen as (
