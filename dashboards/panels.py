@@ -44,6 +44,8 @@ FUNCTIONS: Mapping[str, tuple[Words, str]] = {
 CAUSES: Mapping[str, tuple[Words, str]] = {
     "device": (Words("设备自身", "The device"), "text"),
     "line": (Words("总线或端点", "Line"), "text"),
+    "switch": (Words("交换机", "Switch"), "text"),
+    "power_feed": (Words("供电回路", "Power feed"), "text"),
     "edge": (Words("边缘网关", "Edge"), "text"),
     "site_power": (Words("现场停电", "Site power"), "text"),
     "uplink": (Words("机构上联", "Uplink"), "text"),

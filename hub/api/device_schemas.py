@@ -35,6 +35,8 @@ LinkCauseName = Literal[
     "",
     "device",
     "line",
+    "switch",
+    "power_feed",
     "edge",
     "site_power",
     "uplink",

@@ -1,13 +1,13 @@
 """Why something is not seen: from the path tree, silences that go together and mains that failed to a cause with its evidence. Pure.
 
-The tree comes from the registry: device → line (endpoint) → edge → site (power, uplink) → carrier and its access node, division and those
+The tree comes from the registry: device → line (endpoint) → switches and power feeds, where they are declared → edge → site (power, uplink) → carrier and its access node, division and those
 above it → broker → hub. Liveness (`hub.core.liveness`) says *that* something is silent and whether the hub itself was deaf; here is weighed *where* it broke:
 
 - `find_areas`: many sites that fell silent at one moment have one cause. Of all areas (a carrier's access node, a carrier in a division, a division,
   everything) the one is taken that explains most: silent sites less sites that are heard all the same, less two. So one heard site outweighs one silent one.
 - `hub.core.blindness_sites`: a site by itself: another client that is heard, mains that failed, a session that its own machine closed; and what
   the return of its client adds.
-- `hub.core.blindness_lines`: all devices of an endpoint fell silent together.
+- `hub.core.blindness_lines`: all devices of an endpoint fell silent together. `hub.core.blindness_parts`: all that hang on a declared switch or feed.
 
 What the evidence cannot tell apart is `undetermined`, with the candidates. A silence is known to have begun between the last message and the
 next one that was due: moments are compared as such intervals, never as points.
@@ -45,6 +45,8 @@ class Cause(StrEnum):
 
     DEVICE = "device"
     LINE = "line"
+    SWITCH = "switch"
+    POWER_FEED = "power_feed"
     EDGE = "edge"
     SITE_POWER = "site_power"
     UPLINK = "uplink"

@@ -9,6 +9,8 @@ CAUSES: Mapping[str, Title] = {
     "": Title(zh="在线", en="online"),
     "device": Title(zh="设备自身", en="the device itself"),
     "line": Title(zh="现场总线或端点", en="line"),
+    "switch": Title(zh="交换机", en="switch"),
+    "power_feed": Title(zh="供电回路", en="power feed"),
     "edge": Title(zh="边缘网关", en="edge"),
     "site_power": Title(zh="现场停电", en="power of the site"),
     "uplink": Title(zh="机构上联", en="uplink of the site"),
@@ -64,6 +66,27 @@ def _candidates(facts: Mapping[str, Any]) -> tuple[str, str]:
     return "可能是" + "、".join(one.zh for one in named), "one of: " + ", ".join(one.en for one in named)
 
 
+_PARTS = {"switch": CAUSES["switch"], "power": CAUSES["power_feed"]}
+
+
+def part_title(part: str) -> Title:
+    """What `switch:<name>` or `power:<name>` is called."""
+    kind, _, name = part.partition(":")
+    title = _PARTS.get(kind, Title(zh=kind, en=kind))
+    return Title(zh=f"{title.zh} {name}", en=f"{title.en} {name}")
+
+
+def _part_silent(facts: Mapping[str, Any]) -> tuple[str, str]:
+    part, silent, of, since = part_title(facts["part"]), facts["silent"], facts["of"], facts["since"]
+    others = [part_title(one) for one in facts.get("or", ())]
+    zh = "".join(f"（或其上级 {one.zh}）" for one in others)
+    en = "".join(f" (or {one.en}, which that hangs on)" for one in others)
+    return (
+        f"{part.zh}{zh} 下 {of} 台设备中 {silent} 台自 {since} 起同时无应答",
+        f"{silent} of {of} devices on {part.en}{en} silent together since {since}",
+    )
+
+
 def _not_listening(facts: Mapping[str, Any]) -> tuple[str, str]:
     part = CAUSES[facts["part"]]
     until = facts.get("until")
@@ -100,6 +123,7 @@ _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
         f"端点 {f['endpoint']} 上 {f['of']} 台设备中 {f['silent']} 台自 {f['since']} 起同时无应答",
         f"{f['silent']} of {f['of']} devices on {f['endpoint']} silent together since {f['since']}",
     ),
+    "part_silent": _part_silent,
     "edge_heard": lambda f: (
         f"网关在线，设备自 {f['since']} 起无应答",
         f"its edge is heard, the device has not answered since {f['since']}",

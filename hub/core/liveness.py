@@ -18,6 +18,10 @@ DEATH_GRACE: Micros = 5_000_000
 """an edge whose session ended may come back within this; before it nothing is said, so that a short break of its line flaps nobody"""
 
 
+ON_ITS_WAY: Micros = 2_000_000
+"""so long after the end of a session what it had sent before may still be taken in: lanes are heard one beside the other"""
+
+
 class Beat(NamedTuple):
     """The newest beat of an edge in one lane."""
 
@@ -56,11 +60,11 @@ def judge_edge(
 
     `observing_since` is when the hub began to listen without a break. Never heard at all stays unknown; 0 is heard once, by another process of
     the hub: one that died while nobody listened is missed like any other. `died`: when the broker said that its
-    session had ended. That is a hint, no proof: with nothing heard since it makes online unknown sooner, never offline.
+    session had ended (a new session takes it back). That is a hint, no proof: with nothing heard since, but what was on its way, it makes online unknown sooner, never offline.
     `deaf`: what kept the hub from listening before `observing_since`: hub, broker or database.
     """
     if heard is not None and heard >= observing_since and now - heard < offline_after:
-        if died is not None and died >= heard and now - died >= DEATH_GRACE:
+        if died is not None and died >= heard - ON_ITS_WAY and now - died >= DEATH_GRACE:
             return Verdict(LinkState.UNKNOWN, "uplink")
         return _ONLINE
     if now - max(heard or 0, observing_since) < offline_after:

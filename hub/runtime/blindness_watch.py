@@ -43,6 +43,8 @@ class Counters:
     areas: int = 0
     """areas that fail now"""
     lines: int = 0
+    parts: int = 0
+    """switches and power feeds that failed"""
     suppressed: int = 0
     released: int = 0
     amended: int = 0
@@ -116,16 +118,18 @@ class BlindnessWatch:
         look = await watch.look(now)
         found = plan(look)
         written = await watch.keep(found, now)
-        lines = await watch.lines.weigh(now)
+        parts = await watch.parts.weigh(now)
+        lines = await watch.lines.weigh(now, parts.devices)
         self.counters.released += await watch.roots.release(now)
         hidden = await watch.roots.suppress(now)
         self.counters.suppressed += hidden
         self.counters.amended += await watch.returns.weigh(now)
         silent = [one for one in look.clients.values() if one.state is Heard.SILENT]
         areas = len(look.areas) - len(found.ended) + len(found.begun)
-        self.counters.silent, self.counters.areas, self.counters.lines = len(silent), areas, lines.standing
+        self.counters.silent, self.counters.areas = len(silent), areas
+        self.counters.lines, self.counters.parts = lines.standing, parts.standing
         settling = any(now - one.seen < SETTLE + SECOND for one in silent)
-        return bool(written or areas or lines.unsettled or hidden or settling)
+        return bool(written or areas or lines.unsettled or parts.unsettled or hidden or settling)
 
 
 class BlindnessMetrics:
@@ -142,6 +146,7 @@ class BlindnessMetrics:
             ("silent", "edges, and devices that speak for themselves, that are silent"),
             ("areas", "carriers, districts and the like that fail"),
             ("lines", "lines all of whose devices fell silent together"),
+            ("parts", "declared switches and power feeds all of whose devices behind an edge fell silent together"),
         ):
             gauge = GaugeMetricFamily(f"anxin_blindness_{name}", text)
             gauge.add_metric([], float(getattr(of, name)))

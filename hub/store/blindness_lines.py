@@ -1,12 +1,12 @@
 """Lines in the database: endpoints whose devices fell silent together, with one alarm at the edge before them for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import structlog
 from psycopg.types.json import Jsonb
 
-from hub.core.blindness import Weighed
+from hub.core.blindness import Cause, Weighed
 from hub.core.blindness_lines import OnLine, line_stands, weigh_line
 from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
@@ -46,8 +46,11 @@ class LineWatch:
         self._profiles = profiles
         self._roots = roots
 
-    async def weigh(self, now: Micros) -> Lines:
-        """Begin, follow and end the rows of lines and their alarms. What is not known of a device leaves its line as it is."""
+    async def weigh(self, now: Micros, explained: Collection[int] = ()) -> Lines:
+        """Begin, follow and end the rows of lines and their alarms. What is not known of a device leaves its line as it is.
+
+        `explained`: devices that a switch or power feed took with it; a line of nothing else begins no row.
+        """
         async with self._transaction() as conn:
             rows = await all_rows(conn, _SQL["lines"])
             open_rows = {row["endpoint"]: row for row in await all_rows(conn, _SQL["open_lines"])}
@@ -65,13 +68,15 @@ class LineWatch:
             if verdict is not None:
                 mine = sorted((row for row in devices if row["id"] in verdict[0]), key=lambda row: row["device_key"])
                 keys = [row["device_key"] for row in mine]
+                if standing is None and explained and set(keys) <= set(explained):
+                    continue
                 if standing is None or standing["devices"] != keys:
                     cries = any(
                         row["admin_state"] == "in_service" and self._roots.cries(row["profile"]) for row in mine
                     )
                     found.append(_Found(key, devices[0]["endpoint"], keys, cries, verdict[1]))
             elif standing is None:
-                unsettled |= len(devices) > 1 and any(self._is_fresh(row, now) for row in devices)
+                unsettled |= len(devices) > 1 and any(is_fresh(row, now) for row in devices)
             elif self._comes_back(devices, standing["devices"], now):
                 unsettled = True
             else:
@@ -90,21 +95,10 @@ class LineWatch:
         return weigh_line(devices[0]["endpoint"], [self._on_line(row) for row in devices], to_micros(beat))
 
     def _on_line(self, row: Row) -> OnLine:
-        return OnLine(row["id"], to_micros(row["last_heard_at"]), self._beat(row), _is_silent(row))
-
-    def _beat(self, row: Row) -> Micros:
-        profile = self._profiles.get(row["profile"])
-        return 30 * SECOND if profile is None else profile.liveness.beat
-
-    @staticmethod
-    def _is_fresh(row: Row, now: Micros) -> bool:
-        return _is_silent(row) and now - to_micros(row["link_since"]) < _FRESH
+        return on_line(row, self._profiles)
 
     def _comes_back(self, devices: Sequence[Row], members: Sequence[int], now: Micros) -> bool:
-        mine = [row for row in devices if row["device_key"] in members]
-        back = [to_micros(row["link_since"]) for row in mine if row["link_state"] == "online"]
-        slowest = max((self._beat(row) for row in mine), default=0)
-        return line_stands(sum(map(_is_silent, mine)), max(back, default=None), slowest, now)
+        return comes_back(devices, members, self._profiles, now)
 
     async def _put(self, line: _Found, standing: Row | None, now: Micros) -> None:
         """A line has failed, or more of it is known: its row, and its alarm where any of its devices would raise one."""
@@ -126,7 +120,7 @@ class LineWatch:
             return  # the profile of this edge has no such alarm: each device cries for itself
         at = Place(place["device"], place["name"], place["institution_key"], place["institution"])
         root = await self._roots.begin(conn, key, at, (LINE_LOST, line.name), definition, now)
-        await _say(conn, at.institution, line.name, at.name, "began", len(line.devices))
+        await say(conn, at.institution, f"{at.name}/{line.name}", Cause.LINE, "began", len(line.devices))
         _log.warning("blindness.line", edge=at.name, endpoint=line.name, devices=len(line.devices), alarm=str(root))
 
     async def _end(self, keys: Sequence[int], now: Micros) -> None:
@@ -137,16 +131,42 @@ class LineWatch:
                 await clear(conn, row["alarm"], now)
                 place = await one_row(conn, _SQL["line_place"], {"endpoint": row["endpoint"]})
                 assert place is not None
-                await _say(conn, place["institution"], place["endpoint"], place["name"], "over", 0)
+                path = f"{place['name']}/{place['endpoint']}"
+                await say(conn, place["institution"], path, Cause.LINE, "over", 0)
                 _log.info(
                     "blindness.line_over", edge=place["name"], endpoint=place["endpoint"], alarm=str(row["alarm"])
                 )
 
 
-def _is_silent(row: Row) -> bool:
+def on_line(row: Row, profiles: Mapping[str, Profile]) -> OnLine:
+    """A device that was heard at some time."""
+    return OnLine(row["id"], to_micros(row["last_heard_at"]), _beat(row, profiles), is_silent(row))
+
+
+def _beat(row: Row, profiles: Mapping[str, Profile]) -> Micros:
+    profile = profiles.get(row["profile"])
+    return 30 * SECOND if profile is None else profile.liveness.beat
+
+
+def is_silent(row: Row) -> bool:
+    """Whether the device does not answer, while its edge is heard."""
     return bool(row["link_state"] == "offline" and row["link_cause"] == "device")
 
 
-async def _say(conn: Connection, institution: str, endpoint: str, edge: str, state: str, silent: int) -> None:
-    said = {"path": f"{edge}/{endpoint}", "cause": "line", "state": state, "silent": silent}
+def is_fresh(row: Row, now: Micros) -> bool:
+    """Whether it fell silent so lately that more may be known in a moment."""
+    return is_silent(row) and now - to_micros(row["link_since"]) < _FRESH
+
+
+def comes_back(devices: Sequence[Row], members: Sequence[int], profiles: Mapping[str, Profile], now: Micros) -> bool:
+    """Whether `members` (keys) among the devices are coming back, and those that are away still have their time."""
+    mine = [row for row in devices if row["device_key"] in members]
+    back = [to_micros(row["link_since"]) for row in mine if row["link_state"] == "online"]
+    slowest = max((_beat(row, profiles) for row in mine), default=0)
+    return line_stands(sum(map(is_silent, mine)), max(back, default=None), slowest, now)
+
+
+async def say(conn: Connection, institution: str, path: str, cause: Cause, state: str, silent: int) -> None:
+    """A row of the change feed: a line or part failed, or is back."""
+    said = {"path": path, "cause": cause, "state": state, "silent": silent}
     await conn.execute(_SQL["say"], {"rows": Jsonb([{"institution": institution, "payload": said}])})

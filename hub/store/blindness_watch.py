@@ -16,6 +16,7 @@ from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store.blindness import to_json
 from hub.store.blindness_lines import LineWatch
+from hub.store.blindness_parts import PartWatch
 from hub.store.blindness_returns import ReturnWatch
 from hub.store.blindness_roots import Place, Roots, clear, pairs
 from hub.store.pool import Connection, connect, cut
@@ -57,6 +58,7 @@ class Watch:
         )
         self.roots = Roots(self._transaction, profiles)
         self.lines = LineWatch(self._transaction, profiles, self.roots)
+        self.parts = PartWatch(self._transaction, profiles, self.roots)
         self.returns = ReturnWatch(self._transaction, profiles)
         self._rows: dict[str, _Row] = {}
 

@@ -6,20 +6,22 @@ What is written follows from hub.core.coverage.ledger; the facts come from hub.s
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
 import structlog
 
-from hub.core.coverage import ledger
+from hub.core.coverage import late, ledger
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.signer import Signer
 from hub.core.coverage.snapshot import Snapshot, snapshot, steady
 from hub.core.coverage.turns import points
-from hub.model import Micros, to_datetime
+from hub.model import SECOND, Micros, to_datetime
 from hub.profiles import Profile
 from hub.store import evidence, waivers
 from hub.store.coverage_facts import UNCONNECTED, Facts
+from hub.store.fact_rows import ODD
 from hub.store.ledger_rows import Writing, held_of
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
@@ -27,6 +29,8 @@ from hub.store.rows import all_rows
 from hub.store.session import translated
 
 _SQL = queries("coverage") | queries("ledger")
+ARRIVING: Micros = 2 * SECOND
+"""after which is looked again whether all has come that an edge kept"""
 _LOCK = 0x636F766572  # "cover": one judge writes at a time
 _log = structlog.get_logger(__name__)
 
@@ -99,13 +103,24 @@ class Ledger:
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["lock"], {"key": _LOCK})
-                excused = await waivers.standing(self._conn, list(subjects), at)
-                fresh = [snapshot(one, excused) for one in await self._facts.of(subjects)]
+                fresh = await self._fresh(subjects, at)
                 judging = Judging(self._conn, self.rules, self.seen, fresh, at, self._facts.turns_at, self._profiles)
                 yield judging
         self.seen |= judging.learnt  # only what is committed is remembered
         for subject in judging.lost:
             self.seen.pop(subject, None)
+
+    async def _fresh(self, subjects: Sequence[str], at: Micros) -> list[Snapshot]:
+        try:
+            async with self._conn.transaction():
+                excused = await waivers.standing(self._conn, list(subjects), at)
+        except ODD as error:
+            if len(subjects) == 1:
+                _log.error("coverage.unreadable", subject=subjects[0], where="its waivers", error=str(error)[:300])
+                return [snapshot(replace(one, unreadable=True)) for one in await self._facts.of(subjects)]
+            half = len(subjects) // 2
+            return [*await self._fresh(subjects[:half], at), *await self._fresh(subjects[half:], at)]
+        return [snapshot(one, excused) for one in await self._facts.of(subjects)]
 
     async def close_gone(self, at: Micros) -> int:
         """End the findings of subjects that are judged no more; how many subjects."""
@@ -168,7 +183,7 @@ class Judging:
         self._rules = rules
         self._seen = seen
         self._at = at
-        self.turns_at = turns_at
+        self.turns_at = dict(turns_at)
         self._steadies = {one.facts.subject: steady(one) for one in fresh}
         self._profiles = profiles
         self.fresh = fresh
@@ -189,7 +204,11 @@ class Judging:
                 if subject not in held:
                     continue
                 known = held[subject]
-                moved[subject] = ledger.recount(known, kept, self._rules.current, self._at, self._rules, known.late)
+                try:
+                    told = self._held_back(kept, known) if known.arriving else kept
+                    moved[subject] = ledger.recount(known, told, self._rules.current, self._at, self._rules, known.late)
+                except ODD as error:
+                    _log.error("coverage.unreadable", subject=subject, where="its past", error=str(error)[:300])
                 await self._conn.execute("select")  # the database ends a transaction in which nothing is said for long
         turned = await Writing(self._conn, self._rules).write(moved)
         loud_subjects = {one.facts.subject for one in loud}
@@ -200,12 +219,20 @@ class Judging:
         ]
         await self._conn.execute(_SQL["checked"], {"subjects": judged, "at": to_datetime(self._at)})
         self.lost = sorted(loud_subjects - moved.keys())
-        if self.lost:  # what it said stands in the ledger, and nobody vouches for it: no watch renews it any more
-            await self._conn.execute(_SQL["forget_checks"], {"subjects": self.lost})
+        if self.lost:  # what it said stands in the ledger, and nobody vouches for it beyond now: judged again, that time is unknown
+            since = [to_datetime(self._at)] * len(self.lost)
+            await self._conn.execute(_SQL["doubt"], {"subjects": self.lost, "since": since})
         for kept in loud:
             if kept.facts.subject in moved:
                 self._remember(kept)
         return turned
+
+    def _held_back(self, kept: Snapshot, held: ledger.Held) -> Snapshot:
+        """The snapshot without the return of devices of whose silence a part is still on its way; it is looked at again in a moment."""
+        subject = kept.facts.subject
+        self.turns_at[subject] = min(self._at + ARRIVING, self.turns_at.get(subject, self._at + ARRIVING))
+        last = next(span for span in held.spans if span.end is None)
+        return replace(kept, facts=late.held_back(kept.facts, last.kept.facts, held.arriving))
 
     async def end(self, subjects: Sequence[str]) -> None:
         """End everything of these subjects."""

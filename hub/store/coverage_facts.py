@@ -3,31 +3,44 @@
 Knows nothing of rules and findings: those are hub.core.coverage's and hub.store.coverage's. No name of a person leaves the tables through here.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import structlog
 
-from hub.core.commissioning import last_proofs
-from hub.core.coverage.attestations import DAILY, DOCUMENTS, NUMBERED, AttestationKind
+from hub.core.coverage.attestations import DAILY, AttestationKind
 from hub.core.coverage.facts import (
     Arming,
     Attestation,
     DeviceFact,
     InstitutionFacts,
     Interval,
-    PlanState,
     RecordingFact,
     Value,
-    View,
-    ZoneFact,
 )
 from hub.core.coverage.ways import Hangs, depends_on
 from hub.core.rota import Calendar
-from hub.model import SECOND, AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
+from hub.model import AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
 from hub.store import duty, hours, leases, recordings
+from hub.store.fact_rows import (
+    ODD,
+    alarm_intervals,
+    attestation_of,
+    by_key,
+    down_to_hour,
+    drill_of,
+    first_moments,
+    hangs_of,
+    heard_of,
+    plan_of,
+    police_test_of,
+    proven_of,
+    recording_of,
+    sound,
+    view_of,
+    zone_of,
+)
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import Row, all_rows
@@ -35,12 +48,7 @@ from hub.store.rows import Row, all_rows
 _SQL = queries("coverage_facts")
 _KINDS = [kind.value for kind in AttestationKind]
 _DAILY = sorted(kind.value for kind in DAILY)
-_NUMBERED = NUMBERED | DOCUMENTS
-"""kinds whose number is that of a paper; what somebody writes there for another kind may be anything, also a name"""
 _OPEN_DAYS = 8
-_HOUR: Micros = 3600 * SECOND
-_HEARD_WITHIN: Micros = 6 * _HOUR
-"""What moves with every beat is told so coarsely, always too old, never too new: facts that are the same are kept once."""
 _log = structlog.get_logger(__name__)
 
 UNCONNECTED = "register:"
@@ -80,8 +88,9 @@ class Facts:
         self._points = sorted(points)
         self._missing: set[str] = set()
         self._classes: dict[str, Mapping[str, bool]] = {}
+        self._unread: set[str] = set()
         self.turns_at: dict[str, Micros] = {}
-        """of the subjects that were asked for last: when their facts change by time alone; those of which none does are left out"""
+        """of the subjects as they were asked for last: when their facts change by time alone; those of which none does are left out"""
 
     async def listened(self) -> frozenset[int]:
         """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
@@ -89,18 +98,49 @@ class Facts:
         return frozenset(row[0] for row in rows)
 
     async def of(self, subjects: Sequence[str]) -> tuple[InstitutionFacts, ...]:
-        """The facts of these subjects, institutions first; one that is there no more is left out."""
+        """The facts of these subjects; one that is there no more is left out, and one whose rows cannot be understood is `unreadable`.
+
+        In the caller's transaction. One odd row costs its own institution its facts, and no other one.
+        """
+        try:
+            async with self._conn.transaction():
+                found = await self._of(subjects)
+        except ODD as error:
+            if len(subjects) > 1:
+                half = len(subjects) // 2
+                return (*await self.of(subjects[:half]), *await self.of(subjects[half:]))
+            return await self._unreadable(subjects[0], error)
+        self._unread.difference_update(subjects)
+        return found
+
+    async def _unreadable(self, subject: str, error: Exception) -> tuple[InstitutionFacts, ...]:
+        say = _log.debug if subject in self._unread else _log.error
+        say(
+            "coverage.unreadable",
+            subject=subject,
+            where="its rows of today",
+            error=f"{type(error).__name__}: {error}"[:300],
+        )
+        self._unread.add(subject)
+        self.turns_at.pop(subject, None)
+        return tuple(
+            InstitutionFacts(subject, row["division"], row["type"], connected=row["connected"], unreadable=True)
+            for row in await all_rows(self._conn, _SQL["kind_of"], {"subject": subject})
+        )
+
+    async def _of(self, subjects: Sequence[str]) -> tuple[InstitutionFacts, ...]:
         ids = [subject for subject in subjects if not subject.startswith(UNCONNECTED)]
         entries = [subject.removeprefix(UNCONNECTED) for subject in subjects if subject.startswith(UNCONNECTED)]
         unconnected = await all_rows(self._conn, _SQL["entry_places"], {"filing_numbers": entries}) if entries else []
         places = await all_rows(self._conn, _SQL["places"], {"ids": ids}) if ids else []
         found: tuple[InstitutionFacts, ...] = ()
-        self.turns_at = {}
+        for subject in subjects:
+            self.turns_at.pop(subject, None)
         if places:
             read = await self._read([row["key"] for row in places])
             found = tuple(self._institution(row, read) for row in places)
             turns = {row["id"]: _turns_at(row, read) for row in places}
-            self.turns_at = {subject: at for subject, at in turns.items() if at is not None}
+            self.turns_at |= {subject: at for subject, at in turns.items() if at is not None}
         return (*found, *map(_unconnected, unconnected))
 
     async def _read(self, keys: Sequence[int]) -> _Read:
@@ -112,29 +152,29 @@ class Facts:
         async with self._conn.cursor() as cursor:
             days = await duty.load_calendar(cursor)
         stated: dict[int, list[Attestation]] = {}
-        for name, made in (("attestations", _attestation), ("drills", _drill), ("police_tests", _police_test)):
+        for name, made in (("attestations", attestation_of), ("drills", drill_of), ("police_tests", police_test_of)):
             for row in await rows(name):
                 stated.setdefault(row["institution"], []).append(made(row))
         recorded = await recordings.recordings(self._conn, keys)
         hidden = await rows("hidden")
         now = await (await self._conn.execute(_SQL["now"])).fetchone()
         assert now is not None
-        devices = _by(await rows("devices"), "institution")
+        devices = by_key(await rows("devices"), "institution")
         return _Read(
-            zones=_by(await rows("zones"), "institution"),
+            zones=by_key(await rows("zones"), "institution"),
             devices=devices,
-            hangs={key: {row["id"]: _hangs(row) for row in found} for key, found in devices.items()},
-            views=_by(await rows("views"), "device"),
-            proofs=_by(await rows("proofs"), "device"),
-            values=_by(await rows("values"), "device") if self._points else {},
+            hangs={key: {row["id"]: hangs_of(row) for row in found} for key, found in devices.items()},
+            views=by_key(await rows("views"), "device"),
+            proofs=by_key(await rows("proofs"), "device"),
+            values=by_key(await rows("values"), "device") if self._points else {},
             hidden={(row["device"], row["signal_class"]) for row in hidden},
             attestations=stated,
-            alarms=_by(await rows("alarms"), "institution"),
-            recordings={key: tuple(filter(None, map(_recording, found))) for key, found in recorded.items()},
+            alarms=by_key(await rows("alarms"), "institution"),
+            recordings={key: tuple(filter(None, map(recording_of, found))) for key, found in recorded.items()},
             listened=await self.listened(),
             days=days,
             now=to_micros(now[0]),
-            moments=_first(
+            moments=first_moments(
                 *((row["institution"], row["at"]) for row in await rows("drills_ahead")),
                 *((row["institution"], row["until"]) for row in hidden if row["until"] is not None),
                 after=now[0],
@@ -143,26 +183,28 @@ class Facts:
 
     def _institution(self, place: Row, read: _Read) -> InstitutionFacts:
         key = place["key"]
-        zones = tuple(map(_zone, read.zones.get(key, ())))
+        zones = tuple(map(zone_of, read.zones.get(key, ())))
         areas = [zone.area_m2 for zone in zones]
         devices = read.devices.get(key, ())
         listened = place["partition"] in read.listened
-        return InstitutionFacts(
-            subject=place["id"],
-            division=place["division"],
-            type=place["type"],
-            connected=True,
-            zones=zones,
-            devices=tuple(self._device(row, place["id"], read, listened) for row in devices),
-            registered=place["filing_number"] is not None,
-            filing_number=place["filing_number"] or "",
-            capacity=place["capacity"],
-            area_m2=sum(area for area in areas if area is not None) if areas and None not in areas else None,
-            plan=_plan(place),
-            recordings=tuple(read.recordings.get(key, ())),
-            attestations=tuple(read.attestations.get(key, ())),
-            intervals=(*_open(place["calendar"], read), *_alarm_intervals(read.alarms.get(key, ()))),
-            armed_always=tuple(one for row in devices for one in self._armed(row, read.hidden)),
+        return sound(
+            InstitutionFacts(
+                subject=place["id"],
+                division=place["division"],
+                type=place["type"],
+                connected=True,
+                zones=zones,
+                devices=tuple(self._device(row, place["id"], read, listened) for row in devices),
+                registered=place["filing_number"] is not None,
+                filing_number=place["filing_number"] or "",
+                capacity=place["capacity"],
+                area_m2=sum(area for area in areas if area is not None) if areas and None not in areas else None,
+                plan=plan_of(place),
+                recordings=tuple(read.recordings.get(key, ())),
+                attestations=tuple(read.attestations.get(key, ())),
+                intervals=(*_open(place["calendar"], read), *alarm_intervals(read.alarms.get(key, ()))),
+                armed_always=tuple(one for row in devices for one in self._armed(row, read.hidden)),
+            )
         )
 
     def _profile(self, row: Row) -> Profile | None:
@@ -176,7 +218,7 @@ class Facts:
         profile = self._profile(row)
         link = LinkState(row["link_state"])
         capabilities = frozenset(() if profile is None else profile.capabilities)
-        proven = _proven(row, capabilities, read.proofs.get(row["id"], ()))
+        proven = proven_of(row, capabilities, read.proofs.get(row["id"], ()))
         return DeviceFact(
             id=row["id"],
             kind=row["kind"],
@@ -188,12 +230,12 @@ class Facts:
             link_since=to_micros(row["link_since"]),
             function_state=FunctionState(row["function_state"]),
             function_since=to_micros(row["function_since"]),
-            last_heard_at=_heard(row),
+            last_heard_at=heard_of(row),
             proven=tuple(sorted(proven.items())),
             behind=depends_on(row["id"], read.hangs[row["institution"]], institution),
-            sees=tuple(map(_view, read.views.get(row["id"], ()))),
+            sees=tuple(map(view_of, read.views.get(row["id"], ()))),
             values=tuple(
-                Value(one["point"], one["value"], _down(to_micros(one["at"]), _HOUR))
+                Value(one["point"], one["value"], down_to_hour(to_micros(one["at"])))
                 for one in read.values.get(row["id"], ())
             ),
             # what was never tested at all is unproven as a whole: its function state says so
@@ -221,25 +263,9 @@ def _classes(profile: Profile) -> Mapping[str, bool]:
     return {name.value: always for name, always in found.items()}
 
 
-def _first(*moments: tuple[int, datetime], after: datetime) -> dict[int, Micros]:
-    """By institution the first of its moments that is still to come."""
-    found: dict[int, Micros] = {}
-    for institution, at in moments:
-        if at > after:
-            found[institution] = min(to_micros(at), found.get(institution, to_micros(at)))
-    return found
-
-
 def _turns_at(place: Row, read: _Read) -> Micros | None:
     closes = None if place["calendar"] is None else hours.closes(place["calendar"], read.days, read.now)
     return min((at for at in (closes, read.moments.get(place["key"])) if at is not None), default=None)
-
-
-def _by(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
-    found: dict[Any, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row[name], []).append(row)
-    return found
 
 
 def _unconnected(row: Row) -> InstitutionFacts:
@@ -254,121 +280,8 @@ def _unconnected(row: Row) -> InstitutionFacts:
     )
 
 
-def _down(at: Micros, step: Micros) -> Micros:
-    return at - at % step
-
-
-def _heard(row: Row) -> Micros | None:
-    """When it was heard last: to the microsecond where it is silent."""
-    if row["last_heard_at"] is None:
-        return None
-    at = to_micros(row["last_heard_at"])
-    return _down(at, _HEARD_WITHIN) if row["link_state"] == LinkState.ONLINE else at
-
-
-def _zone(row: Row) -> ZoneFact:
-    return ZoneFact(
-        row["id"],
-        row["purpose"],
-        row["title_zh"],
-        row["title_en"],
-        floor="" if row["floor"] is None else str(row["floor"]),
-        area_m2=row["area_m2"],
-        entrances=tuple(row["entrances"]),
-        ages=tuple(row["ages"]),
-    )
-
-
-def _plan(place: Row) -> PlanState:
-    """Version 0 and never changed: no zone was ever declared."""
-    changed, signed = place["plan_changed_at"], place["signed_at"]
-    return PlanState(
-        place["plan_version"],
-        None if signed is None else to_micros(signed),
-        0 if changed is None else to_micros(changed),
-    )
-
-
-def _view(row: Row) -> View:
-    attested = row["attested_at"]
-    return View(row["zone"], row["share"], None if attested is None else to_micros(attested), row["masked"])
-
-
-def _proven(row: Row, capabilities: frozenset[str], proofs: Sequence[Row]) -> Mapping[str, Micros]:
-    at = row["proven_at"]
-    shown = [(one["capability"], to_micros(one["at"])) for one in proofs]
-    return last_proofs(capabilities, None if at is None else to_micros(at), row["proven"], shown)
-
-
-def _hangs(row: Row) -> Hangs:
-    return Hangs(*(row[name] for name in Hangs._fields))
-
-
-def _recording(row: recordings.RecordingRow) -> RecordingFact | None:
-    """None where no index was ever read: of that nothing is known."""
-    if row.days is None or row.read_at is None:
-        return None
-    return RecordingFact(
-        row.device,
-        row.recorder or "",
-        row.days,
-        row.gap_seconds,
-        oldest_at=None,
-        newest_at=row.newest_at,
-        read_at=row.read_at,
-        bad_seconds=row.bad_seconds,
-        installed_at=row.installed_at,
-        possible=row.possible,
-    )
-
-
-def _attestation(row: Row) -> Attestation:
-    expires = row["expires_at"]
-    return Attestation(
-        row["id"],
-        row["kind"],
-        to_micros(row["at"]),
-        None if expires is None else to_micros(expires),
-        row["zone"],
-        row["device"],
-        row["number"] if row["kind"] in _NUMBERED else "",
-        row["value"],
-        row["seconded"],
-    )
-
-
-def _drill(row: Row) -> Attestation:
-    return Attestation(f"drill:{row['id']}", AttestationKind.DRILL.value, to_micros(row["at"]))
-
-
-def _police_test(row: Row) -> Attestation:
-    kind = AttestationKind.POLICE_TEST.value
-    return Attestation(f"window:{row['id']}", kind, to_micros(row["at"]), device=row["device"], number=row["number"])
-
-
 def _open(calendar: str | None, read: _Read) -> Iterator[Interval]:
     """Hours that are over, of the last days; nothing where nobody said when it is open."""
     if calendar is not None:
         for began, ended in hours.opened(calendar, read.days, read.now, _OPEN_DAYS):
             yield Interval("open", began, ended)
-
-
-_FROM = {"fire": "detector", "panic": "press"}
-
-
-def _alarm_intervals(rows: Iterable[Row]) -> Iterator[Interval]:
-    for row in rows:
-        raised, received = to_micros(row["raised_at"]), to_micros(row["received_at"])
-        told, owned = (_after(received, row[name]) for name in ("told_at", "acknowledged_at"))
-        begin = _FROM[row["signal_class"]]
-        yield Interval(f"{begin}-centre", raised, received, row["device"])
-        yield Interval(f"{begin}-people", raised, told, row["device"])
-        yield Interval("centre-people", received, told, row["device"])
-        if told is not None:
-            # somebody may own it, on the console, before a message arrives
-            yield Interval("people-acknowledged", told, None if owned is None else max(told, owned), row["device"])
-
-
-def _after(began: Micros, at: datetime | None) -> Micros | None:
-    """What follows is never before: the clocks of two processes may differ by a little."""
-    return None if at is None else max(began, to_micros(at))

@@ -5,7 +5,7 @@ What follows from it is hub.core.coverage.late.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.core.coverage import late
 from hub.core.coverage.late import Kept, Silence
@@ -24,6 +24,15 @@ STEP, STEPS = 8, 12
 """spans read in one look back, and looks: a silence in which the facts changed more often than this amends only its last part"""
 
 Spans = dict[str, list[Span]]
+
+
+class Late(NamedTuple):
+    """What came late of an institution's silences that have ended, and the devices of whose silence a part is still on its way."""
+
+    observed: Sequence[Observed]
+    arriving: frozenset[str]
+
+
 _EVER: Micros = 253_000_000_000_000_000
 """later than anything"""
 
@@ -35,7 +44,7 @@ async def late_of(
     fresh: Mapping[str, Snapshot | None],
     at: Micros,
     read: Callable[[Sequence[Row]], Awaitable[None]],
-) -> dict[str, list[Observed]]:
+) -> dict[str, Late]:
     """What is known now of the devices that are heard of again, by subject. `spans` has the open ones; `read` adds rows of older ones to it."""
     silences = {}
     for subject, one in fresh.items():
@@ -47,10 +56,18 @@ async def late_of(
     meant = [(subject, cut) for subject, one in late.named(silences) if (cut := late.worth_it(one, at)) is not None]
     if not meant:
         return {}
-    out: dict[str, list[Observed]] = {}
+    found_by: dict[str, list[Observed]] = {}
+    arriving: dict[str, set[str]] = {}
     for (subject, silence), (kept, profile) in (await _kept(conn, profiles, meant)).items():
-        out.setdefault(subject, []).extend(late.observed(silence, kept, profile))
-    return {subject: late.bounded(found) for subject, found in out.items() if found}
+        if late.arrives(silence, kept, at):
+            arriving.setdefault(subject, set()).add(silence.device)
+        else:
+            found_by.setdefault(subject, []).extend(late.observed(silence, kept, profile))
+    subjects = {*arriving, *(subject for subject, found in found_by.items() if found)}
+    return {
+        subject: Late(late.bounded(found_by.get(subject, ())), frozenset(arriving.get(subject, ())))
+        for subject in subjects
+    }
 
 
 async def _looked_back(

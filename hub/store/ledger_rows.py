@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,8 @@ from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store import rows
-from hub.store.late import late_of
+from hub.store.fact_rows import ODD
+from hub.store.late import Late, Spans, late_of
 from hub.store.pool import Connection
 from hub.store.queries import queries
 from hub.store.rows import all_rows
@@ -67,13 +68,14 @@ async def held_of(
             conn, rules, found, spans, set()
         )  # what cannot be read there ends the look back, and nothing else
 
-    came_late = await late_of(conn, profiles, spans, fresh, at, read)
+    came_late = await _late_of(conn, profiles, spans, fresh, at, read)
     held = {}
     for subject, head in heads.items():
         checked = None if head["checked_at"] is None else to_micros(head["checked_at"])
         known = 0 if head["known_from"] is None else to_micros(head["known_from"])
         newest = [span for span in spans[subject] if span.end is None]
-        held[subject] = Held(subject, newest, (), checked, known, late=came_late.get(subject, ()))
+        came = came_late.get(subject, Late((), frozenset()))
+        held[subject] = Held(subject, newest, (), checked, known, late=came.observed, arriving=came.arriving)
     since = {subject: _since(held[subject], one, at) for subject, one in fresh.items()}
     earlier = [s for s in subjects if not held[s].spans or since[s] < held[s].spans[0].start]
     asked = {"subjects": earlier, "since": [to_datetime(since[s]) for s in earlier], "most": MOST_SPANS}
@@ -87,6 +89,30 @@ async def held_of(
         ordered = sorted(found[subject], key=lambda row: (row.rule, row.start))
         held[subject] = one._replace(spans=sorted(spans[subject], key=lambda span: span.start), rows=ordered)
     return await _with_statements(conn, {s: one for s, one in held.items() if s not in unreadable}, at)
+
+
+async def _late_of(
+    conn: Connection,
+    profiles: Mapping[str, Profile],
+    spans: Spans,
+    fresh: Mapping[str, Snapshot | None],
+    at: Micros,
+    read: Callable[[Sequence[rows.Row]], Awaitable[None]],
+) -> dict[str, Late]:
+    """As `late_of`; one of whom something there cannot be understood has nothing amended, and costs no other one."""
+    try:
+        async with conn.transaction():
+            return await late_of(conn, profiles, spans, fresh, at, read)
+    except ODD as error:
+        subjects = list(fresh)
+        if len(subjects) == 1:
+            _log.error("coverage.unreadable", subject=subjects[0], where="what came late", error=str(error)[:300])
+            return {}
+        half = len(subjects) // 2
+        found: dict[str, Late] = {}
+        for part in (subjects[:half], subjects[half:]):
+            found |= await _late_of(conn, profiles, spans, {one: fresh[one] for one in part}, at, read)
+        return found
 
 
 def _since(held: Held, fresh: Snapshot | None, at: Micros) -> Micros:

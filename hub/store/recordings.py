@@ -119,8 +119,8 @@ class RecordingRow(NamedTuple):
     recorder: str | None
     days: float | None
     possible: float | None
-    gap_seconds: float
-    bad_seconds: float
+    gap_seconds: float | None
+    bad_seconds: float | None
     read_at: Micros | None
     newest_at: Micros | None
     installed_at: Micros

@@ -15,6 +15,7 @@ from hub.core.blindness import (
     silences,
 )
 from hub.core.blindness_lines import OnLine, weigh_line
+from hub.core.blindness_parts import Hanging, weigh_parts
 from hub.core.blindness_sites import Return, weigh_client, weigh_return
 from hub.model import SECOND, Micros
 
@@ -103,6 +104,8 @@ def break_something(chance: random.Random, cause: Cause, afterwards: bool = Fals
     """One fault of this cause in a city of its own; what every silent client (or device) is blamed on, at the time or `afterwards`."""
     if cause in (Cause.DEVICE, Cause.LINE):
         return _line(chance, cause)
+    if cause is Cause.SWITCH:
+        return _switch(chance)
     world = city(chance, 240)
     at = T0 + chance.randrange(3600) * SECOND
     spread = chance.choice((1, 5, 20)) * SECOND
@@ -172,9 +175,43 @@ def _line(chance: random.Random, cause: Cause) -> list[Cause]:
     return [Cause.LINE if f"d{n}" in blamed else Cause.DEVICE for n in faults]
 
 
+def _switch(chance: random.Random) -> list[Cause]:
+    """An edge with two switches, one behind the other or each by itself, and devices on each, on lines of one to three; one switch breaks."""
+    chained = chance.random() < 0.5
+    on = {"": (), "a": ("switch:a",), "b": ("switch:b", "switch:a") if chained else ("switch:b",)}
+    devices: list[Hanging] = []
+    broken = chance.choice(("a", "b"))
+    hit = {"switch:a"} if broken == "a" else {"switch:b"}
+    fault = []
+    for place, way in on.items():
+        for line in range(chance.randrange(2, 5)):
+            for n in range(chance.randrange(1, 4)):
+                name, beat = f"{place}{line}-{n}", chance.choice((2, 10, 30)) * SECOND
+                gone = bool(hit & {*way})
+                if gone:
+                    fault.append(name)
+                if chance.random() < 0.05:  # and what is broken anyhow
+                    end, silent = T0 - chance.randrange(3600, 90_000) * SECOND, True
+                    if gone:
+                        fault.remove(name)
+                else:
+                    end, silent = (T0, True) if gone else (T0 + 600 * SECOND, False)
+                heard = end - (end - chance.randrange(beat)) % beat
+                devices.append(Hanging(OnLine(name, heard, beat, silent), f"{place}{line}", way))
+    found = weigh_parts(devices, (), T0 + 600 * SECOND)
+    blamed = {name: one.weighed.cause for one in found if one.part in hit for name in one.devices}
+    wrong = {name: Cause.UNDETERMINED for one in found if one.part not in hit for name in one.devices}
+    for endpoint in {one.endpoint for one in devices}:
+        mine = [one.device for one in devices if one.endpoint == endpoint and one.device.id not in blamed | wrong]
+        together = weigh_line(endpoint, mine, T0 + 600 * SECOND)
+        blamed |= dict.fromkeys(() if together is None else together[0], Cause.LINE)
+    return [(blamed | wrong).get(name, Cause.DEVICE) for name in fault]
+
+
 CAUSES = (
     Cause.DEVICE,
     Cause.LINE,
+    Cause.SWITCH,
     Cause.EDGE,
     Cause.SITE_POWER,
     Cause.UPLINK,

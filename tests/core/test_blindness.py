@@ -455,6 +455,7 @@ def test_every_cause_and_every_observation_can_be_said_in_both_languages() -> No
         *not_listening(Cause.HUB, T0, NOW).evidence,
         Evidence("edge_heard", {"since": T0}),
         Evidence("line_silent", {"endpoint": "n", "silent": 7, "of": 7, "since": T0}),
+        Evidence("part_silent", {"part": "switch:sw-1", "silent": 3, "of": 4, "since": T0, "or": ["power:c-2"]}),
         Evidence("area_silent", {"silent": 4, "of": 5, "carrier": "unicom", "since": T0, "within_s": 3}),
     ]
     for one in seen:

@@ -9,15 +9,19 @@ from hypothesis import strategies as st
 from hub.config import data_folder
 from hub.core.coverage.facts import ALONE, Contribution, DeviceFact, contribution
 from hub.core.coverage.late import (
+    CAUGHT_UP,
     LONGEST,
     MARGIN,
     MOST_PIECES,
+    PATIENCE,
     SHORTEST,
     Kept,
     Silence,
+    arrives,
     bounded,
     ended,
     further,
+    held_back,
     observed,
     reading,
     telling,
@@ -56,7 +60,7 @@ def test_a_silence_through_which_the_edge_heard_the_device_is_believed_whole() -
         {"skew": float("nan")},
         {"arrived": None},
         {"heard": None},
-        {"arrived": SINCE - MARGIN},
+        {"arrived": SINCE - CAUGHT_UP},
         {"said": None},
         {"began_anew": SINCE + MARGIN},
         {"missing": [(0, 10**18)]},
@@ -64,6 +68,22 @@ def test_a_silence_through_which_the_edge_heard_the_device_is_believed_whole() -
 )
 def test_where_something_is_in_doubt_nothing_is_believed(doubtful: dict[str, object]) -> None:
     assert observed(QUIET, WHOLE._replace(**doubtful), AXIS) == []  # type: ignore[arg-type]
+
+
+def test_a_silence_of_which_a_part_is_on_its_way_is_not_over_before_that_has_come_or_had_its_time() -> None:
+    back, behind = QUIET._replace(back=UNTIL), WHOLE._replace(arrived=UNTIL - CAUGHT_UP - 1)
+    assert arrives(back, behind, UNTIL + SECOND)
+    assert not arrives(back, WHOLE._replace(arrived=UNTIL - CAUGHT_UP), UNTIL + SECOND)
+    assert not arrives(back, behind, UNTIL + PATIENCE)
+    assert not arrives(QUIET, behind, UNTIL + SECOND), (
+        "it was the hub that did not listen: nothing says when that ended"
+    )
+    assert not arrives(back._replace(gone=True), behind, UNTIL + SECOND)
+    assert not arrives(back, WHOLE._replace(arrived=None), UNTIL + SECOND)
+    now = site(replace(CAMERA, link_since=UNTIL), replace(CAMERA, id="cam-2"))
+    last = site(UNKNOWN, replace(CAMERA, id="cam-2"))
+    assert held_back(now, last, {"cam-1"}) == last
+    assert held_back(now, last, ()) == now
 
 
 def test_a_device_that_its_edge_misses_now_is_believed_until_it_was_heard_last() -> None:
@@ -119,7 +139,7 @@ def test_nothing_is_believed_near_what_is_missing_nor_after_what_arrived(
     believed = 0
     for since, until in found:
         assert until is not None
-        assert SINCE <= since < until <= min(UNTIL, SINCE + arrived * SECOND + MARGIN)
+        assert SINCE <= since < until <= min(UNTIL, SINCE + arrived * SECOND + CAUGHT_UP)
         assert until - since >= SHORTEST
         assert not gone or until <= SINCE + last * SECOND - MARGIN
         assert anew is None or until <= SINCE + anew * SECOND - MARGIN
@@ -154,9 +174,13 @@ def test_a_silence_ends_when_the_link_is_known_again_and_goes_back_to_where_it_w
     back = replace(CAMERA, link_since=UNTIL)
     last = spanned(SINCE + 50 * SECOND, None, UNKNOWN)
     [one] = ended(last, site(back), UNTIL + SECOND)
-    assert one == Silence("cam-1", SINCE + 50 * SECOND, UNTIL)
+    assert one == Silence("cam-1", SINCE + 50 * SECOND, UNTIL, back=UNTIL)
+    later = spanned(UNTIL + 3 * SECOND, None, UNKNOWN)  # other facts moved while it was held back
+    assert ended(later, site(back), UNTIL + 9 * SECOND) == [Silence("cam-1", UNTIL + 3 * SECOND, UNTIL, back=UNTIL)]
     past = [spanned(NOW, SINCE, CAMERA), spanned(SINCE, SINCE + 50 * SECOND, UNKNOWN)]
-    assert further([one], past[1:]) == ([QUIET], False), "the span begins when the link was lost: no need to look on"
+    assert further([one], past[1:]) == ([QUIET._replace(back=UNTIL)], False), (
+        "the span begins when the link was lost: no need to look on"
+    )
     blind = replace(
         CAMERA, link_state=LinkState.UNKNOWN, link_since=NOW - SECOND
     )  # the hub's own deafness is not dated

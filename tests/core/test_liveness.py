@@ -27,13 +27,16 @@ def test_an_edge_whose_session_ended_is_unknown_after_a_grace_and_offline_only_b
     assert judge_edge(NOW, 30 * S, NOW - 3 * S, since, NOW - 2 * S) == ONLINE
     assert judge_edge(NOW, 30 * S, NOW - 9 * S, since, NOW - 6 * S) == (LinkState.UNKNOWN, "uplink")
     assert judge_edge(NOW, 30 * S, NOW - 31 * S, since, NOW - 29 * S) == (LinkState.OFFLINE, "edge")
+    # what was on its way in another lane when the broker said so does not take it back; what came later does
+    assert judge_edge(NOW, 30 * S, NOW - 5 * S, since, NOW - 6 * S) == (LinkState.UNKNOWN, "uplink")
+    assert judge_edge(NOW, 30 * S, NOW - 3 * S, since, NOW - 6 * S) == ONLINE
 
 
 @given(st.integers(0, 10**5), st.integers(0, 10**5), st.integers(0, 10**5))
 def test_a_death_never_makes_anybody_offline_or_online_that_was_not(heard: int, listening: int, died: int) -> None:
     without = judge_edge(NOW, 30 * S, NOW - heard * S, NOW - listening * S)
     told = judge_edge(NOW, 30 * S, NOW - heard * S, NOW - listening * S, NOW - died * S)
-    assert told == without or (without == ONLINE and told == (LinkState.UNKNOWN, "uplink") and died <= heard)
+    assert told == without or (without == ONLINE and told == (LinkState.UNKNOWN, "uplink") and died <= heard + 2)
 
 
 def test_an_edge_that_died_while_the_hub_was_away_is_offline_after_its_time() -> None:

@@ -47,7 +47,11 @@ class Day:
     def one(self, second: float, device: str, point: str, raw: Any) -> Any:
         return self.site.message("edge-1", Lane.BULK, [said(device, point, at(second), raw)])
 
-    async def arrive(self, now: float, messages: list[Any]) -> None:
+    async def arrive(self, now: float, messages: list[Any], *, all_of_it: bool = True) -> None:
+        """These messages, and the beat of now behind them where that is `all_of_it`."""
+        beat, idle = said("edge-1", "beat", at(now), 900.0 + now), said("button-1", "press", at(now), False)
+        live = [self.site.message("edge-1", Lane.BULK, [beat]), self.site.message("edge-1", Lane.URGENT, [beat, idle])]
+        messages = [*messages, *(live if all_of_it else ())]
         self.sent += messages
         await self.site.take(messages, at(now))
 

@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 from uuid import UUID
 
@@ -33,7 +33,7 @@ MANY = int(os.environ.get("ANXIN_EXPLORE") or 1000)
 STEP = 60
 STEPS = MANY // 10
 BEAT = 20
-MARGIN, SHORTEST, EDGE = 60, 120, 30
+MARGIN, SHORTEST, EDGE, CAUGHT_UP, PATIENCE = 60, 120, 30, 5, 60
 DEVICES = {"cam-1": ("edge-1", 90), "cam-2": ("edge-2", 90), "door-1": ("edge-2", 30), "cam-3": ("edge-3", 90)}
 """behind which edge, and how many seconds of silence are none yet"""
 SAYS = {"cam": "uptime", "door": "alive"}
@@ -73,7 +73,7 @@ class Edge:
     def live(self, made: Site, second: int) -> None:
         """The next minute."""
         told: list[tuple[str, int]] = []
-        for moment in range(second - STEP, second, BEAT):
+        for moment in range(second - STEP + BEAT, second + 1, BEAT):
             if not within(moment, self.dead):
                 told.append((self.name, moment))
                 told += [(one, moment) for one, spells_of in self.silent.items() if not within(moment, spells_of)]
@@ -114,9 +114,20 @@ class Reference:
         if before and before[-1][2:] == (since, state):
             return
         if before and before[-1][3] is LinkState.UNKNOWN and state is not LinkState.UNKNOWN:
-            for start, end in self.kept(device, before[-1][2], since, gone=state is LinkState.OFFLINE):
+            silent = [one[2] for one in takewhile(lambda one: one[3] is LinkState.UNKNOWN, reversed(before))][-1]
+            gone = state is LinkState.OFFLINE
+            if not gone and self.arrives(device, silent, since, known):
+                return  # seen again with the next look
+            for start, end in self.kept(device, silent, since, gone=gone):
                 self.heard.append((known, device, start, end))
         self.links.append((known, device, since, state))
+
+    def arrives(self, device: str, silent: Micros, since: Micros, known: Micros) -> bool:
+        """Whether the edge has not sent all of the silence yet."""
+        beats = self.said.get(DEVICES[device][0])
+        if since - silent < SHORTEST * SECOND or not beats or known - since >= PATIENCE * SECOND:
+            return False
+        return at(max(beats)) < since - CAUGHT_UP * SECOND
 
     def kept(self, device: str, since: Micros, until: Micros, *, gone: bool) -> list[tuple[Micros, Micros]]:
         """From when to when the edge heard the device, by the samples that came."""
@@ -126,7 +137,7 @@ class Reference:
             return []
         bad = [(a - own - MARGIN, b + own + MARGIN) for a, b in pairwise(beats) if b - a > EDGE]
         bad += [(a - MARGIN, b + MARGIN) for a, b in pairwise(spoken) if b - a > own]
-        end = min(until, at(beats[-1] + MARGIN), at(spoken[-1] - MARGIN) if gone else until)
+        end = min(until, at(beats[-1] + CAUGHT_UP), at(spoken[-1] - MARGIN) if gone else until)
         cuts = (
             sorted({since, end, *(min(max(at(edge_), since), end) for one in bad for edge_ in one)})
             if end > since

@@ -5,6 +5,7 @@ Frozen dataclasses of plain values, so that they can be kept as canonical JSON a
 No personal data: who signed or patrolled stays in the register's own tables.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -167,12 +168,26 @@ class InstitutionFacts:
     attestations: tuple[Attestation, ...] = ()
     intervals: tuple[Interval, ...] = ()
     armed_always: tuple[Arming, ...] = ()
+    unreadable: bool = False
+    """what is stored of it could not be understood, and so nothing of it is told here: everything is unknown"""
 
     @property
     def plan_signed(self) -> bool:
         """Whether the regulator signed the zone plan as it is now. What nobody signed, or nobody knows to be signed, is not."""
         plan = self.plan
         return plan is not None and plan.signed_at is not None and plan.signed_at >= plan.changed_at
+
+
+def figures(facts: InstitutionFacts) -> Iterator[float | None]:
+    """Every figure that is no whole number; None where nobody said."""
+    yield facts.area_m2
+    yield from (zone.area_m2 for zone in facts.zones)
+    for device in facts.devices:
+        yield from (view.share for view in device.sees)
+        yield from (one.value for one in device.values)
+    for recording in facts.recordings:
+        yield from (recording.days, recording.gap_seconds, recording.bad_seconds, recording.possible)
+    yield from (one.value for one in facts.attestations)
 
 
 class Contribution(StrEnum):

@@ -61,7 +61,7 @@ class Finding:
     rule: Rule
     verdict: Verdict
     reason: str
-    """`judged`, `not_connected`, `no_zone_plan`, `no_such_zone`, `no_such_device`, `prohibited` or `unplaced`"""
+    """`judged`, `not_connected`, `unreadable`, `no_zone_plan`, `no_such_zone`, `no_such_device`, `prohibited` or `unplaced`"""
     parts: tuple[Part, ...]
     sentence_zh: str
     sentence_en: str

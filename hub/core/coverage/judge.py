@@ -85,6 +85,8 @@ def _judge(planned: Planned, index: Index, plan_signed: bool, seen: _Seen) -> Fi
     rule = planned.rule
     if not index.facts.connected:
         judged = Judged(Verdict.UNKNOWN, "not_connected", ())
+    elif index.facts.unreadable:
+        judged = Judged(Verdict.UNKNOWN, "unreadable", ())
     elif planned.prohibited:
         judged = Judged(Verdict.NOT_APPLICABLE, "prohibited", ())
     else:

@@ -5,7 +5,8 @@ said itself that it had failed. That becomes dated items with an end, by which `
 them stays unknown. Nothing is ever taken for a sign of life but a sample that arrived: where anything is in doubt, the stretch is left as it was.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hub.core.coverage.facts import InstitutionFacts
@@ -21,6 +22,10 @@ LONGEST: Micros = 31 * 86_400 * SECOND
 """of a longer one only the last part is amended"""
 MARGIN: Micros = 60 * SECOND
 """by which edge and hub may disagree on the time: so much before and after everything that is missing is not believed either"""
+CAUGHT_UP: Micros = 5 * SECOND
+"""by which an edge's clock may be behind ours: a lane whose newest beat is older than its device's return by more has not brought all of the silence"""
+PATIENCE: Micros = 60 * SECOND
+"""so long a device that is heard again waits for the rest of what its edge kept; afterwards what has come is all that is believed"""
 WRONG_CLOCK = 5.0
 """seconds by which an edge's clock is wrong (device-profiles/edge): its times prove nothing"""
 MOST_PIECES = 20
@@ -36,6 +41,8 @@ class Silence(NamedTuple):
     since: Micros
     until: Micros
     gone: bool = False
+    back: Micros | None = None
+    """when its link was known again, None where nobody said: it was the hub that did not listen"""
 
 
 class Kept(NamedTuple):
@@ -65,9 +72,10 @@ def ended(last: Span, fresh: InstitutionFacts, at: Micros) -> list[Silence]:
             continue
         if device.last_heard_at is None:
             continue  # never heard before: that it was silent at first would not be known
-        back = then.link_since if then.link_since > max(last.start, device.link_since) else at
-        since = min(last.start, back)
-        found.append(Silence(device.id, since, min(back, at), gone=then.link_state is LinkState.OFFLINE))
+        # the hub itself was deaf where the link has not moved since: when that was over is not told
+        back = then.link_since if then.link_since > device.link_since else None
+        until = at if back is None else min(back, at)
+        found.append(Silence(device.id, last.start, until, then.link_state is LinkState.OFFLINE, back))
     return found
 
 
@@ -94,6 +102,32 @@ def worth_it(silence: Silence, at: Micros) -> Silence | None:
     return cut if cut.until - cut.since >= SHORTEST else None
 
 
+def arrives(silence: Silence, kept: Kept, at: Micros) -> bool:
+    """Whether a part of the silence is still on its way: its edge sends in order, and is not done. What it says there may be that the device failed."""
+    if silence.gone or silence.back is None or kept.arrived is None or at - silence.back >= PATIENCE:
+        return False
+    return kept.arrived < silence.back - CAUGHT_UP
+
+
+def held_back(fresh: InstitutionFacts, last: InstitutionFacts, devices: Collection[str]) -> InstitutionFacts:
+    """The facts with these devices as unheard as they were in the last ones: their silence is not over while a part of it is on its way."""
+    before = {device.id: device for device in last.devices}
+    return replace(
+        fresh,
+        devices=tuple(
+            replace(
+                one,
+                link_state=before[one.id].link_state,
+                link_since=before[one.id].link_since,
+                last_heard_at=before[one.id].last_heard_at,
+            )
+            if one.id in devices
+            else one
+            for one in fresh.devices
+        ),
+    )
+
+
 def telling(profile: Profile) -> frozenset[str] | None:
     """The points that tell whether the device failed, or could tell of a fire or a press; None where they leave no readings behind."""
     names = {row.point for row in profile.health if row.state is FunctionState.FAILED}
@@ -117,7 +151,7 @@ def observed(silence: Silence, kept: Kept, profile: Profile) -> list[Observed]:
     wrong = kept.skew is None or not abs(kept.skew) <= WRONG_CLOCK
     if wrong or kept.said is None or kept.arrived is None or kept.heard is None or telling(profile) is None:
         return []
-    end = min(until, kept.arrived + MARGIN)
+    end = min(until, kept.arrived + CAUGHT_UP)
     if silence.gone:
         end = min(end, kept.heard - MARGIN)
     if kept.began_anew is not None:

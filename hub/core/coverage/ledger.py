@@ -82,6 +82,8 @@ class Held(NamedTuple):
     """what the open rows say, where it must be doubted"""
     late: Sequence[Observed] = ()
     """what came late of the stretch that has just ended for some device (hub.core.coverage.late)"""
+    arriving: frozenset[str] = frozenset()
+    """devices of whose silence a part is still on its way: it is not over before that has come"""
 
 
 class Turned(NamedTuple):

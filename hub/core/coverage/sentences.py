@@ -56,6 +56,10 @@ def _of_parts(
 
 _WITHOUT_PARTS = {
     "not_connected": ("该机构尚未接入，无法判定。", "The institution is not connected; nothing can be judged."),
+    "unreadable": (
+        "中心所存的该机构数据无法读懂，无法判定；运行日志 coverage.unreadable 写明原因。",
+        "What the hub keeps of this institution cannot be read; nothing can be judged. Its log says why (coverage.unreadable).",
+    ),
     "no_zone_plan": ("尚无区域平面，无法判定。", "There is no zone plan yet; nothing can be judged."),
     "no_such_zone": ("区域平面中没有这类区域。", "The zone plan has no such zone."),
     "no_such_device": ("没有这类在用设备。", "There is no such device in service."),

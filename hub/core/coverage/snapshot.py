@@ -94,7 +94,7 @@ def from_plain(document: object, where: str) -> Snapshot:
 def steady(kept: Snapshot) -> bytes:
     """What tells whether the facts must be judged again before a time limit passes: everything but the times of mere renewals."""
     facts = kept.facts
-    told = (
+    told: tuple[object, ...] = (
         (facts.subject, facts.division, facts.type, facts.connected, facts.registered, facts.filing_number),
         (facts.capacity, facts.area_m2, facts.plan, facts.zones, facts.attestations, facts.intervals),
         (kept.waivers, [_steady_device(one) for one in facts.devices]),
@@ -107,6 +107,8 @@ def steady(kept: Snapshot) -> bytes:
         ],
         [(one.device, one.signal_class, one.always) for one in facts.armed_always],
     )
+    if facts.unreadable:
+        told = (*told, "unreadable")
     return hashlib.sha256(repr(told).encode()).digest()
 
 

@@ -33,7 +33,7 @@ def next_turn(packs: Sequence[RulePack], facts: InstitutionFacts, at: Micros) ->
     """The first moment after `at` at which some verdict may be another one; None if none ever is while the facts stay as they are."""
     plan = plan_of(packs)
     first = plan.next_turn(at)
-    if facts.connected:
+    if facts.connected and not facts.unreadable:
         stated: _Stated = {}
         for one in facts.attestations:
             stated.setdefault(one.kind, []).append(one)

@@ -32,19 +32,19 @@ def depends_on(device: str, hangs: Mapping[str, Hangs], institution: str) -> tup
     """
     own = hangs.get(device, _NOTHING)
     way: list[str] = [] if own.endpoint is None else [f"link:{own.endpoint}"]
-    way += _wired(own, hangs)
+    way += wired(own, hangs)
     if own.recorded_by is not None:
         way.append(f"recorder:{own.recorded_by}")
     if own.edge is not None:
         way.append(f"edge:{own.edge}")
         if own.switch is not None:
-            way += _wired(hangs.get(own.edge, _NOTHING), hangs)
+            way += wired(hangs.get(own.edge, _NOTHING), hangs)
     way.append(f"uplink:{institution}")
     return tuple(reversed(dict.fromkeys(reversed(way))))
 
 
-def _wired(one: Hangs, hangs: Mapping[str, Hangs]) -> Iterator[str]:
-    """Power and switches, each followed by what it hangs on in turn."""
+def wired(one: Hangs, hangs: Mapping[str, Hangs]) -> Iterator[str]:
+    """Power and switches as `kind:id`, from the device outward, each followed by what it hangs on in turn."""
     for _ in range(DEEPEST):
         yield from _fed(one, hangs)
         if one.switch is None:

@@ -20,6 +20,9 @@ from (
     (select b.* from seen s join blindness b on b.subject = 'line' and b.endpoint = s.endpoint and s.key = any (b.devices)
      where %(before)s::bigint is null or b.key < %(before)s order by b.key desc limit %(limit)s)
     union all
+    (select b.* from seen s join blindness b on b.subject = 'part' and b.edge = s.client and s.key = any (b.devices)
+     where %(before)s::bigint is null or b.key < %(before)s order by b.key desc limit %(limit)s)
+    union all
     (select b.* from seen s join blindness b on b.subject = 'lane' and b.partition = s.partition and b.lane = s.lane
      where %(before)s::bigint is null or b.key < %(before)s order by b.key desc limit %(limit)s)
 ) b
@@ -122,6 +125,40 @@ order by n.key, d.key
 
 -- name: open_lines
 select b.key, b.endpoint, b.devices, b.alarm from blindness b where b.subject = 'line' and b.until is null
+
+-- name: parts
+-- all devices of every institution in which one that hangs on a switch or a feed is silent by itself, or for which a row stands: what each hangs on
+select d.institution, d.key as device_key, d.id::text as id, d.kind, d.profile, d.switch::text as switch, d.powered_by::text as powered_by,
+       n.id::text as endpoint, n.edge, s.admin_state, s.link_state, s.link_cause, s.link_since, s.last_heard_at,
+       (select max(m.beat_at) from stream m join client c on c.name = m.client where c.device = n.edge) as beat_at
+from device d
+left join endpoint n on n.key = d.endpoint
+join device_state s on s.device = d.key
+where d.retired_at is null and d.institution in (
+    select d.institution from device_state s join device d on d.key = s.device
+    where s.link_cause = 'device' and s.link_state = 'offline' and d.retired_at is null and (d.switch is not null or d.powered_by is not null)
+    union all
+    select d.institution from blindness b join device d on d.key = b.edge where b.subject = 'part' and b.until is null)
+order by d.institution, d.key
+
+-- name: open_parts
+select b.key, b.edge, b.part, b.devices, b.alarm from blindness b where b.subject = 'part' and b.until is null
+
+-- name: put_part
+insert into blindness (subject, edge, part, devices, cause, evidence, since)
+values ('part', %(edge)s, %(part)s, %(devices)s, %(cause)s, %(evidence)s, %(since)s)
+on conflict (edge, part) where until is null and subject = 'part'
+do update set devices = excluded.devices, evidence = excluded.evidence
+returning key
+
+-- name: end_parts
+update blindness set until = greatest(since, %(now)s) where key = any (%(keys)s) and until is null returning key, edge, part, cause, alarm
+
+-- name: edge_place
+-- the edge at which the alarm of a switch or feed stands
+select d.key as device, d.id::text as name, d.profile, i.key as institution_key, i.id::text as institution
+from device d join institution i on i.key = d.institution
+where d.key = %(edge)s
 
 -- name: line_place
 -- the edge before an endpoint, at which the alarm of the line stands
@@ -250,24 +287,36 @@ from jsonb_to_recordset(%(rows)s) as x(institution text, payload jsonb) join ins
 -- children -----------------------------------------------------------------------------------------------------------
 
 -- name: children
--- active alarms that say nothing but that a client of an area, or a device of a line, is silent, and are not suppressed yet, with the root that
--- explains them; none that is worse than the root, and none while nobody would be told of the root
-select distinct on (a.id) a.id, r.alarm as root
-from blindness r
-join alarm root on root.id = r.alarm
-join lateral (
-    select m.device from blindness m where m.area = r.key and m.until is null
+-- active alarms that say nothing but that a client of an area, or a device of a line or a part, is silent, and are not suppressed yet, with the root
+-- that explains them; none that is worse than the root, and none while nobody would be told of the root. A line that stood before the part that
+-- explains it was known is a child of that.
+with explained as (
+    select r.key, r.alarm as root, m.device, null::uuid as line
+    from blindness r
+    join lateral (
+        select m.device from blindness m where m.area = r.key and m.until is null
+        union all
+        select unnest(r.devices)
+    ) m on true
+    where r.until is null and r.alarm is not null and r.subject in ('area', 'line', 'part') and (%(row)s::bigint is null or r.key = %(row)s)
     union all
-    select unnest(r.devices)
-) m on true
+    select r.key, r.alarm, a.device, l.alarm
+    from blindness r
+    join blindness l on l.subject = 'line' and l.until is null and l.devices <@ r.devices
+    join alarm a on a.id = l.alarm
+    where r.until is null and r.alarm is not null and r.subject = 'part' and (%(row)s::bigint is null or r.key = %(row)s)
+)
+select distinct on (a.id) a.id, m.root
+from explained m
+join alarm root on root.id = m.root
 join alarm a on a.device = m.device and a.ended_at is null and a.suppressed_by is null and a.id <> root.id
 join device d on d.key = a.device
-join unnest(%(profiles)s::text[], %(definitions)s::text[]) as t(profile, definition) on t.profile = d.profile and t.definition = a.definition
-where r.until is null and r.alarm is not null and r.subject in ('area', 'line') and (%(row)s::bigint is null or r.key = %(row)s)
+left join unnest(%(profiles)s::text[], %(definitions)s::text[]) as t(profile, definition) on t.profile = d.profile and t.definition = a.definition
+where (a.id = m.line or (m.line is null and t.profile is not null))
   and a.state in ('unack_active', 'ack_active')
   and a.signal_class not in ('fire', 'panic') and a.exercise is null
   and (a.priority <> 'critical' or root.priority = 'critical')
-  and exists (select from escalation e where e.alarm = r.alarm and e.state <> 'uncovered')
+  and exists (select from escalation e where e.alarm = m.root and e.state <> 'uncovered')
 order by a.id
 limit %(limit)s
 

@@ -24,6 +24,12 @@ left join lateral (
 where i.id::text = any (%(ids)s) and i.retired_at is null
 order by i.id
 
+-- name: kind_of
+-- the least that must be known of a subject whose other rows cannot be read
+select i.division, i.type, true as connected from institution i where i.id::text = %(subject)s and i.retired_at is null
+union all
+select r.division, r.type, false from register_entry r where 'register:' || r.filing_number = %(subject)s and r.removed_at is null
+
 -- name: zones
 select z.institution, z.id::text as id, z.purpose, z.title_zh, z.title_en, z.floor, z.area_m2, z.entrances, z.ages
 from zone z

@@ -32,7 +32,7 @@ BASES = ("recommendation", "target", "obligation")
 def verdicts(packs: Sequence[RulePack], facts: InstitutionFacts, at: int) -> dict[str, str]:
     """The verdict of every rule that holds the institution at `at`."""
     rules = held([rule for pack in packs for rule in pack.rules], facts, at)
-    if not facts.connected:
+    if not facts.connected or facts.unreadable:
         return {rule.id: MAYBE for rule in rules}
     return {rule.id: one(rule, rules, facts, at) for rule in rules}
 
