@@ -94,22 +94,29 @@ def standing_then(which: str, *, by: str = "") -> str:
     where {IN_DIVISION})"""
 
 
+_DAY_BEFORE = "(select dash.moment('${as_of}') - interval '25 hours')"
+"""As a query of its own: what is subtracted in a condition is compared after all looks of all days were read."""
+
+
 def looked(what: str) -> str:
-    """What devices or recordings of each institution of the selection looked like then (hub.runtime.look_watch): a row each, `seen` where somebody had
-    looked within half an hour, and `body` only there. A row of the book is a day old at most.
+    """What devices or recordings of the institutions of the selection looked like then (hub.runtime.look_watch): a row for each at which somebody had
+    looked within half an hour. A row of the book is a day old at most. The others are `unseen`.
     """
     return f"""(
-    select p.institution, p.division, p.title_zh, p.title_en, l.seen is true as seen, case when l.seen then l.body end as body,
-           case when l.seen_at < {MOMENT} then extract(epoch from {MOMENT} - l.seen_at)::float8 when l.seen_at is not null then 600.0 end as age
-    from {PLACES_THEN} p
-    left join (
-        select r.institution, r.body, r.seen_at, least(r.seen_at, {KNOWN}) >= {MOMENT} - interval '30 minutes' as seen
-        from dash.look r
-        join (select institution, max(since) as since from dash.look
-              where what = '{what}' and since <= {UPTO} and since > {MOMENT} - interval '25 hours' group by institution) n
-            on n.institution = r.institution and n.since = r.since
-        where r.what = '{what}') l on l.institution = p.institution
-    where {HERE.replace("(division,", "(p.division,").replace("or institution =", "or p.institution =")})"""
+    select r.institution, r.title_zh, r.title_en, r.body, greatest(extract(epoch from {MOMENT} - r.seen_at)::float8, 0) as age
+    from (select distinct on (institution) * from dash.look
+          where what = '{what}' and since <= {UPTO} and since > {_DAY_BEFORE} and {HERE}
+          order by institution, since desc) r
+    where least(r.seen_at, {KNOWN}) >= {MOMENT} - interval '30 minutes' and r.created_at <= {MOMENT} and (r.retired_at is null or r.retired_at > {MOMENT}))"""
+
+
+def unseen(what: str) -> str:
+    """The institutions of the selection that were there then, and at which nobody had looked."""
+    return f"(select p.* from {PLACES_THEN} p where {HERE} and p.institution not in (select institution from {looked(what)} l))"
+
+
+SEEN_OF = f"nullif((select count(*) from {PLACES_THEN} p where {HERE}), 0)"
+"""of how many institutions it could be known"""
 
 
 def either(now: str, then: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dashboards.alarms import HEARD
-from dashboards.asof import CHOSEN, either, looked
+from dashboards.asof import CHOSEN, SEEN_OF, either, looked, unseen
 from dashboards.choices import (
     AS_OF,
     HERE,
@@ -27,12 +27,9 @@ _NAMED = {
 _COUNTS = ("in_service", "online", "offline", "unknown", "failed", "unproven")
 """in the order in which looks keep them (hub/store/sql/looks.sql)"""
 _THEN = f"""(
-    select l.institution, l.seen, l.age, k.key as kind, {", ".join(f"(k.value ->> {n})::bigint as {name}" for n, name in enumerate(_COUNTS))}
-    from {looked("devices")} l left join lateral jsonb_each(l.body -> 'kinds') k on true)"""
-_STOOD = (
-    "max(age) as age, 100.0 * sum(online) / nullif(sum(in_service), 0)"
-    " * count(distinct institution) filter (where seen) / nullif(count(distinct institution), 0) as complete"
-)
+    select l.institution, l.age, k.key as kind, {", ".join(f"(k.value ->> {n})::bigint as {name}" for n, name in enumerate(_COUNTS))}
+    from {looked("devices")} l cross join lateral jsonb_each(l.body -> 'kinds') k)"""
+_STOOD = f"max(age) as age, 100.0 * sum(online) / nullif(sum(in_service), 0) * count(distinct institution) / {SEEN_OF} as complete"
 """Of a past: how long before it somebody looked, and which share was online, of those that somebody looked at."""
 
 
@@ -66,8 +63,8 @@ def devices() -> Json:
                        count(*) filter (where function_state = 'failed')::bigint as failed, count(*) filter (where function_state = 'unproven')::bigint as unproven, {HEARD}
                 from dash.device_state where not {CHOSEN} and {in_service} group by kind
                 union all
-                select kind, sum(in_service)::bigint, sum(online)::bigint, sum(offline)::bigint, sum(unknown)::bigint, sum(failed)::bigint, sum(unproven)::bigint, {_STOOD}
-                from {_THEN} t where {CHOSEN} and kind is not null group by kind) k
+                select kind, sum(in_service)::bigint, sum(online)::bigint, sum(offline)::bigint, sum(unknown)::bigint, sum(failed)::bigint, sum(unproven)::bigint, max(age), 100.0 * sum(online) / nullif(sum(in_service), 0)
+                from {_THEN} t where {CHOSEN} group by kind) k
             order by devices - online desc, kind""",
         height=9,
         columns={
@@ -95,8 +92,8 @@ def devices() -> Json:
                        d.value ->> 0, d.value ->> 1, (d.value ->> 7)::timestamptz, l.age, case d.value ->> 3 when 'online' then 100.0 else 0.0 end
                 from {looked("devices")} l cross join lateral jsonb_array_elements(l.body -> 'down') d where {CHOSEN}
                 union all
-                select 'unknown', null, null, null, l.title_@lang, l.institution, null, case '@lang' when 'zh' then '当时无记录' else 'nobody looked then' end, null, null, l.age, 0.0
-                from {looked("devices")} l where {CHOSEN} and not l.seen) d
+                select 'unknown', null, null, null, p.title_@lang, p.institution, null, case '@lang' when 'zh' then '当时无记录' else 'nobody looked then' end, null, null, null, 0.0
+                from {unseen("devices")} p where {CHOSEN}) d
             order by array_position(array['offline', 'unknown', 'online'], d.link_state), d.link_since, d.device limit 500""",
         height=14,
         columns={

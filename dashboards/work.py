@@ -7,10 +7,12 @@ from dashboards.asof import (
     HERE_STANDS_THEN,
     MOMENT,
     ORDERS_THEN,
+    SEEN_OF,
     UPTO,
     WAIVED_THEN,
     either,
     looked,
+    unseen,
 )
 from dashboards.choices import (
     AS_OF,
@@ -194,27 +196,28 @@ def drills() -> Json:
 
 
 _RECORDED = f"""(
-    select l.institution, l.title_zh, l.title_en, l.seen, l.age, r.value ->> 0 as device, r.value ->> 1 as zone, r.value ->> 2 as recorder,
-           case when l.seen then coalesce(r.value ->> 3, 'none') else 'unknown' end as outlook, (r.value ->> 4)::float8 as counted_days,
-           (r.value ->> 5)::float8 as needed_days, (r.value ->> 6)::float8 as days, (r.value ->> 7)::float8 as gap_seconds,
-           (r.value ->> 8)::float8 as bad_seconds, (r.value ->> 9)::timestamptz as short_at, (l.body -> 'read' ->> (r.value ->> 0))::timestamptz as read_at
+    select l.institution, l.title_zh, l.title_en, l.age, r.value ->> 0 as device, r.value ->> 1 as zone, r.value ->> 2 as recorder, r.value ->> 3 as outlook,
+           (r.value ->> 4)::float8 as counted_days, (r.value ->> 5)::float8 as needed_days, (r.value ->> 6)::float8 as days,
+           (r.value ->> 7)::float8 as gap_seconds, (r.value ->> 8)::float8 as bad_seconds, (r.value ->> 9)::timestamptz as short_at,
+           (l.body -> 'read' ->> (r.value ->> 0))::timestamptz as read_at
     from {looked("recordings")} l left join lateral jsonb_array_elements(l.body -> 'cameras') r on true)"""
-"""Of a past, a row each camera; an institution without any has one of outlook `none`, and one that nobody looked at one that is unknown."""
+"""Of a past, a row each camera; an institution without any has one of nothing."""
 
 
 def recordings() -> Json:
     """How far back recordings reach, by the recorders' own index, and where they will fall short: now, or as it was held then."""
     standing = "extract(epoch from now() - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete"
-    stood = f"extract(epoch from {MOMENT} - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete"
-    cameras = f"(select * from {_RECORDED} c where c.outlook <> 'none')"
+    stood = (
+        f"extract(epoch from {MOMENT} - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(device), 0)"
+        f" * count(distinct institution) / {SEEN_OF} as complete"
+    )
 
     def figure(value: str) -> str:
         """Of now, or of then: a share or a count; where nobody looked at all there is none."""
-        then = value.replace("now()", MOMENT)
-        seen = "count(*) filter (where seen)"
+        then = value.replace("now()", MOMENT).replace("nullif(count(*), 0)", "nullif(count(device), 0)")
         return either(
             f"select {value} as value, {standing} from dash.recording where {HERE}",
-            f"select case when {seen} > 0 then {then} end as value, {stood} from {cameras} c",
+            f"select case when count(*) > 0 then {then} end as value, {stood} from {_RECORDED} c",
         )
 
     def count(condition: str) -> str:
@@ -240,8 +243,11 @@ def recordings() -> Json:
                 from dash.recording where not {CHOSEN} and {HERE}
                 union all
                 select outlook, title_@lang, institution, zone, device, recorder, counted_days, needed_days, days, gap_seconds, bad_seconds, short_at,
-                       read_at, coalesce(extract(epoch from {MOMENT} - read_at)::float8, age), case outlook when 'unknown' then 0.0 else 100.0 end
-                from {cameras} c where {CHOSEN}) r
+                       read_at, extract(epoch from {MOMENT} - read_at)::float8, case outlook when 'unknown' then 0.0 else 100.0 end
+                from {_RECORDED} c where {CHOSEN} and device is not null
+                union all
+                select 'unknown', title_@lang, institution, null, null, null, null, null, null, null, null, null, null, null, 0.0
+                from {unseen("recordings")} p where {CHOSEN}) r
             order by array_position(array['short', 'shrinking', 'unknown', 'growing', 'holds'], outlook), short_at, counted_days, device limit 1000""",
         height=18,
         columns={
