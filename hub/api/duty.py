@@ -1,6 +1,6 @@
-"""Who is on duty: rotas, swaps, handover notes, the calendar of days off, and whether every policy reaches somebody at every hour.
+"""Who is on duty: rotas, swaps, handover notes, the calendar of days off.
 
-Rotas, responders and policies are made by plan and apply, or one at a time here: the same checks, rights and audit.
+Rotas are made by plan and apply, or one at a time here: the same checks, rights and audit.
 """
 
 from datetime import datetime, timedelta
@@ -15,13 +15,13 @@ from hub import manifest
 from hub.api import pages
 from hub.api.access import Acknowledger, Conn, Hub, Provisioner, Reader
 from hub.api.problems import documented
-from hub.api.provisioning import PlanResult, apply_manifest
+from hub.api.provisioning import PlanResult, apply_manifest, check_id
 from hub.api.schemas import Given, GivenMoment, Identifier, Line, Moment, Name
 from hub.calendars import YearCalendar
 from hub.core.rota import Book, Override, Rota, Shift, timeline_of, was_on_duty
 from hub.errors import BadInput
 from hub.model import Micros, to_datetime, to_micros
-from hub.store import duty_book, policies, policy_checks
+from hub.store import duty_book, policy_checks
 
 router = APIRouter(tags=["duty"])
 RotaId = Annotated[Identifier, Path(description="The rota's id: the duty post's.")]
@@ -34,22 +34,6 @@ class OnDuty(BaseModel):
 
     id: str
     title: Name | None = Field(description="null where the responder is retired")
-
-
-class ChannelShown(BaseModel):
-    """One way to reach a responder; its settings are shown to nobody."""
-
-    id: str
-    kind: str
-
-
-class ResponderShown(BaseModel):
-    """Somebody, or a room, that is told."""
-
-    id: str
-    title: Name
-    manned: bool = Field(description="a room with somebody in it at every hour")
-    channels: list[ChannelShown] = Field(description="in order of preference")
 
 
 class ShiftShown(BaseModel):
@@ -172,42 +156,6 @@ class CalendarYear(BaseModel):
     imported_by: str
 
 
-class PolicyFinding(BaseModel):
-    """What is wrong with a policy, or with an institution that none covers (`policy` is empty)."""
-
-    policy: str
-    code: str
-    severity: Literal["error", "warning"]
-    message: Name
-    since: Moment | None
-    until: Moment | None
-
-
-class PolicyCheck(BaseModel):
-    """The last check of all policies."""
-
-    checked_at: Moment | None
-    horizon_until: Moment | None
-    errors: int
-    warnings: int
-    problem: str = Field(description="why the last try failed")
-    current: bool = Field(description="false: something has changed since, it is checked again within half a minute")
-    overdue: bool
-    findings: list[PolicyFinding]
-
-
-@router.get("/policies/check")
-async def policy_check(who: Reader, conn: Conn) -> PolicyCheck:
-    """Whether every policy reaches somebody at every hour: the last check of all of them, with the hours. What is not within a scope over
-    everything shows counts and no findings. A manifest is checked beforehand by POST /plan."""
-    state = await policy_checks.load_state(conn)
-    found = await policy_checks.load_findings(conn) if who.scope.everything else []
-    findings = [{**row, "message": {"zh": row["message_zh"], "en": row["message_en"]}} for row in found]
-    return PolicyCheck.model_validate(
-        {**state._asdict(), "current": state.is_current, "overdue": state.is_overdue, "findings": findings}
-    )
-
-
 @router.get("/rotas")
 async def list_rotas(who: Reader, conn: Conn, hub: Hub, at: At = None) -> list[RotaShown]:
     """The duty posts of your scope, with who is on duty; `at` in the past: with who was, by what was known then."""
@@ -259,50 +207,8 @@ async def list_editions(who: Reader, conn: Conn, rota: RotaId) -> list[EditionSh
 @router.put("/rotas/{rota}", response_model=PlanResult, responses=documented(409))
 async def put_rota(who: Provisioner, conn: Conn, hub: Hub, rota: RotaId, given: manifest.Rota) -> PlanResult | Response:
     """Create or change a rota, or retire it (`retired`). Refused (422) with the hours where a policy would reach nobody by it."""
-    _same(rota, given.id)
+    check_id(rota, given.id)
     return await apply_manifest(who, conn, hub, manifest.Manifest(rotas=(given,)))
-
-
-@router.get("/responders")
-async def list_responders(who: Reader, conn: Conn) -> list[ResponderShown]:
-    """Who may be told, and by which kinds of channel in which order; addresses and secrets are shown to nobody."""
-    async with conn.cursor() as cur:
-        found = await policies.load_responders(cur)
-    return [
-        ResponderShown(
-            id=one.id,
-            title=Name(zh=one.title_zh, en=one.title_en),
-            manned=one.manned,
-            channels=[ChannelShown(id=channel.id, kind=channel.kind) for channel in one.channels],
-        )
-        for one in found
-    ]
-
-
-@router.put("/responders/{responder}", response_model=PlanResult, responses=documented(409))
-async def put_responder(
-    who: Provisioner,
-    conn: Conn,
-    hub: Hub,
-    responder: Annotated[Identifier, Path(description="The responder's id.")],
-    given: manifest.Responder,
-) -> PlanResult | Response:
-    """Create, change or retire a responder with exactly these channels. Refused (422) with the hours where a policy would reach nobody by it."""
-    _same(responder, given.id)
-    return await apply_manifest(who, conn, hub, manifest.Manifest(responders=(given,)))
-
-
-@router.put("/policies/{policy}", response_model=PlanResult, responses=documented(409))
-async def put_policy(
-    who: Provisioner,
-    conn: Conn,
-    hub: Hub,
-    policy: Annotated[Identifier, Path(description="The policy's id.")],
-    given: manifest.Policy,
-) -> PlanResult | Response:
-    """Create, change or retire a policy. Refused (422) with the hours at which it would reach nobody."""
-    _same(policy, given.id)
-    return await apply_manifest(who, conn, hub, manifest.Manifest(policies=(given,)))
 
 
 @router.get("/rotas/{rota}/overrides")
@@ -424,8 +330,3 @@ def _uuid(text: str) -> str:
         return str(UUID(text))
     except ValueError:
         raise BadInput("this cursor was not given out for this list", "query/cursor", code="cursor") from None
-
-
-def _same(path: str, body: str) -> None:
-    if path != body:
-        raise BadInput(f"{body!r} is not {path!r}", "#/id", "validation")

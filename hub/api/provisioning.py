@@ -22,7 +22,7 @@ from hub.core import provisioning as core
 from hub.core.provisioning import declared, digest
 from hub.core.rights import Principal
 from hub.engine import mosquitto_hash
-from hub.errors import NotFound
+from hub.errors import BadInput, NotFound
 from hub.manifest import Manifest
 from hub.model import to_micros
 from hub.runtime.catalogue import InstalledCatalogue, installed_drivers, marked
@@ -204,3 +204,9 @@ def _edge(row: Row) -> EdgeConfiguration:
     else:
         state = "pending" if row["running"] is not None else "unknown"
     return EdgeConfiguration.model_validate({**row, "state": state})
+
+
+def check_id(path: str, body: str) -> None:
+    """Raises BadInput where what is sent names another than the address does."""
+    if path != body:
+        raise BadInput(f"{body!r} is not {path!r}", "#/id", "validation")
