@@ -100,10 +100,12 @@ _DAY_BEFORE = "(select dash.moment('${as_of}') - interval '25 hours')"
 
 def looked(what: str) -> str:
     """What devices or recordings of the institutions of the selection looked like then (hub.runtime.look_watch): a row for each at which somebody had
-    looked within half an hour. A row of the book is a day old at most. The others are `unseen`.
+    looked within half an hour. A row of the book is a day old at most. `age` is exact where nobody has looked since, else the ten minutes that it can have been
+    at most. The others are `unseen`.
     """
     return f"""(
-    select r.institution, r.title_zh, r.title_en, r.body, greatest(extract(epoch from {MOMENT} - r.seen_at)::float8, 0) as age
+    select r.institution, r.title_zh, r.title_en, r.body,
+           case when r.seen_at < {MOMENT} then extract(epoch from {MOMENT} - r.seen_at)::float8 else 600.0 end as age
     from (select distinct on (institution) * from dash.look
           where what = '{what}' and since <= {UPTO} and since > {_DAY_BEFORE} and {HERE}
           order by institution, since desc) r

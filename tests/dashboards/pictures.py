@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ INSTITUTIONS = 240
 NOTHING = {
     "division": "all", "institution": "all", "zone": "z-1", "device": "none", "basis": "obligation", "rule": "all", "group": "all", "as_of": "", "known_at": "",
 }  # fmt: skip
+PAST = f"{datetime.now(UTC) - timedelta(days=150):%Y-%m-%d}"
+"""a day of which the bench has looks"""
 TAKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
     "coverage": ("anxin-coverage", "bench_province", {"division": "14"}, "区划：14 某省（省级角色）"),
     "county": ("anxin-coverage", "bench_county", {}, "区划：全部（县级角色，只看到本县）"),
@@ -38,6 +40,8 @@ TAKEN: dict[str, tuple[str, str, dict[str, str], str]] = {
     "modules": ("anxin-modules", "bench_province", {}, "区划：全部"),
     "clauses": ("anxin-clauses-en", "bench_county", {}, "Division: all (role of one county); basis: obligation"),
     "recordings": ("anxin-recordings", "bench_county", {}, "区划：全部（县级角色）"),
+    "fire": ("anxin-fire", "bench_county", {}, "区划：全部（县级角色）"),
+    "devices": ("anxin-devices", "bench_county", {"as_of": PAST}, f"区划：全部（县级角色）；截至：{PAST}"),
 }
 """Picture to board, role, choices, and what is said of them."""
 
