@@ -224,8 +224,8 @@ class CoverageWatch:
             _log.debug("coverage.turned", findings=turned)
         for subject in batch:
             self._refused.discard(subject)
-            if subject in judging.learnt:
-                self._docket.sleeps(subject, judging.learnt[subject].turns_at)
+            if subject in ledger.seen:  # also of what a watch before this one learnt
+                self._docket.sleeps(subject, ledger.seen[subject].turns_at)
 
     def _refuse(self, subject: str, error: Exception, at: Micros) -> None:
         """One that cannot be judged now waits with a change that nobody vouches for, so that its findings become unknown, and keeps nobody else."""

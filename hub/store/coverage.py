@@ -4,10 +4,14 @@ What is written follows from hub.core.coverage.ledger; the facts come from hub.s
 """
 
 import asyncio
+import hashlib
+import os
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
@@ -17,7 +21,7 @@ from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.signer import Signer
 from hub.core.coverage.snapshot import Snapshot, snapshot, steady
 from hub.core.coverage.turns import points
-from hub.model import SECOND, Micros, to_datetime
+from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store import evidence, waivers
 from hub.store.coverage_facts import UNCONNECTED, Facts
@@ -143,11 +147,15 @@ class Ledger:
                 return await evidence.take_digest(self._conn, at, self._signer)
 
     async def take_over(self, at: Micros) -> None:
-        """Write down until when a watch that is gone held its findings for good."""
+        """Write down until when a watch that is gone held its findings for good, and remember what was learnt of each subject when it was judged last."""
         fresh_since = to_datetime(at - ledger.STALE_AFTER)
         with translated():
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["take_over"], {"fresh_since": fresh_since})
+                rows = await all_rows(self._conn, _SQL["remembered"], {"judge": _judge(self.rules.current)})
+        self.seen = {
+            row["subject"]: Seen(bytes(row["steady"]), self.rules.current, _micros(row["turns_at"])) for row in rows
+        }
 
     async def doubt(self, waiting: Mapping[str, Micros]) -> None:
         """Nobody vouches for these subjects beyond the time given with each, until they are judged: something changed then and has waited for too long.
@@ -225,6 +233,16 @@ class Judging:
         for kept in loud:
             if kept.facts.subject in moved:
                 self._remember(kept)
+        if self.learnt:
+            subjects = sorted(self.learnt)
+            turns = [self.learnt[subject].turns_at for subject in subjects]
+            asked = {
+                "subjects": subjects,
+                "steadies": [self.learnt[subject].steady for subject in subjects],
+                "turns": [None if at is None else to_datetime(at) for at in turns],
+                "judge": _judge(self._rules.current),
+            }
+            await self._conn.execute(_SQL["learnt"], asked)
         return turned
 
     def _held_back(self, kept: Snapshot, held: ledger.Held) -> Snapshot:
@@ -277,6 +295,23 @@ class Judging:
         both = (self._rules.next_turn(packs, kept, self._at), self.turns_at.get(kept.facts.subject))
         turns_at = min((at for at in both if at is not None), default=None)
         self.learnt[kept.facts.subject] = Seen(self._steadies[kept.facts.subject], packs, turns_at)
+
+
+def _judge(packs: bytes) -> bytes:
+    """Names the packs and the program that judges by them: another release may judge otherwise."""
+    return hashlib.sha256(packs + _program()).digest()
+
+
+@cache
+def _program() -> bytes:
+    """Of the sources of `hub.core.coverage`; of nothing that lasts where they are not there."""
+    sources = sorted(Path(ledger.__file__).parent.glob("*.py"))
+    told = [hashlib.sha256(one.read_bytes()).digest() for one in sources]
+    return b"".join(told) if told else os.urandom(32)
+
+
+def _micros(at: datetime | None) -> Micros | None:
+    return None if at is None else to_micros(at)
 
 
 @asynccontextmanager

@@ -243,9 +243,10 @@ class Writing:
             statements |= one.shelf.statements
         hashes = {"hashes": [one for one in named if one is not None]}
         known = {row["hash"] for row in await all_rows(self._conn, _SQL["known_hashes"], hashes)}
-        new = [(name, zlib.compress(text, FAST)) for name, text in facts.items() if name in named - known]
+        named -= known
+        new = [(name, zlib.compress(text, FAST)) for name, text in facts.items() if name in named]
         await self._copy("copy_facts", new)
-        said = [(name, one) for name, one in statements.items() if name in named - known]
+        said = [(name, one) for name, one in statements.items() if name in named]
         await self._copy("copy_statements", [(name, *one[:6]) for name, one in said])
         if self._rules.current not in known:
             await self._copy("copy_packs", [(self._rules.current, zlib.compress(self._rules.body))])

@@ -2,19 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from hub.core.coverage import docket
-from hub.model import SECOND
+from hub.core.coverage.rules import RulePack
+from hub.model import SECOND, to_micros
 from hub.runtime import coverage_watch
 from hub.runtime.coverage_watch import CoverageWatch
 from hub.store.coverage_facts import UNCONNECTED
 from hub.testing import eventually
+from tests.core.coverage_city import TWO_ANYWHERE, pack, rule
 from tests.store.coverage_register import PACKS, PROFILES, Register
 
 VIDEO, FORBIDDEN, PANIC = "national-video-infant-zones", "national-video-forbidden", "changzhi-panic"
@@ -39,9 +43,11 @@ def register(fresh_database: str) -> Iterator[Register]:
 
 
 @asynccontextmanager
-async def watching(url: str, round_seconds: float = 3600.0) -> AsyncIterator[CoverageWatch]:
+async def watching(
+    url: str, round_seconds: float = 3600.0, packs: Sequence[RulePack] = PACKS
+) -> AsyncIterator[CoverageWatch]:
     """A running watch that has judged everything once."""
-    watch = CoverageWatch(url, PACKS, PROFILES, round_seconds=round_seconds)
+    watch = CoverageWatch(url, packs, PROFILES, round_seconds=round_seconds)
     task = asyncio.create_task(watch.run(), name="coverage")
     try:
         await asyncio.wait_for(watch.judged_all.wait(), 20)
@@ -60,6 +66,20 @@ async def test_at_the_start_everything_is_judged(fresh_database: str, register: 
     async with watching(fresh_database):
         assert register.verdicts("sun")[VIDEO] == "compliant"
         assert set(register.verdicts(UNCONNECTED + "CZ-2").values()) == {"unknown"}
+
+
+async def test_a_time_limit_that_a_watch_before_has_learnt_is_judged_when_it_passes(
+    fresh_database: str, register: Register
+) -> None:
+    begins = time.time_ns() // 1000 + 6 * SECOND
+    packs = [pack(replace(rule(TWO_ANYWHERE, id="ahead"), since=begins), rule(TWO_ANYWHERE, id="now"))]
+    async with watching(fresh_database, packs=packs):
+        assert "ahead" not in register.verdicts("sun")
+    async with watching(fresh_database, packs=packs) as after:
+        await eventually(lambda: "ahead" in register.verdicts("sun"), deadline=20)
+        assert after.judged_all.is_set()
+    [(_, since, _)] = register.periods("sun", "ahead")
+    assert to_micros(since) == begins
 
 
 async def test_an_unplugged_camera_turns_the_coverage_within_a_second_and_back(

@@ -1,15 +1,17 @@
 """The ledger of findings and the facts behind it, in a real database."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
+from hub.core.coverage.findings import Finding
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import Basis, Bounds, Verdict
+from hub.core.coverage.snapshot import Snapshot
 from hub.core.rights import EVERYTHING, Scope
 from hub.errors import LinkDown, NotFound
 from hub.model import SECOND, Micros, to_datetime, to_micros
-from hub.store import coverage_views
+from hub.store import coverage, coverage_views
 from hub.store.coverage import Ledger, open_ledger
 from hub.store.coverage_facts import UNCONNECTED
 from hub.store.pool import connect
@@ -159,6 +161,66 @@ async def test_judging_again_without_a_change_writes_no_finding_and_says_nothing
     assert await judge(ledger, T0 + SECOND) == 0
     assert (register.all("select count(*) from finding"), register.all("select count(*) from change")) == before
     assert register.all("select checked_at from coverage_check where subject = 'sun'") == [(to_datetime(T0 + SECOND),)]
+
+
+class Attentive(Rulebook):
+    """Whom it was asked to judge."""
+
+    def __init__(self) -> None:
+        super().__init__(RULES.packs)
+        self.asked: list[str] = []
+
+    def findings(self, packs: bytes, kept: Snapshot, at: Micros) -> Sequence[Finding]:
+        self.asked.append(kept.facts.subject)
+        return super().findings(packs, kept, at)
+
+
+async def test_who_takes_over_judges_anew_only_what_is_different(
+    ledger: Ledger, register: Register, fresh_database: str
+) -> None:
+    await judge(ledger)
+    rules = Attentive()
+    async with open_ledger(fresh_database, PROFILES, rules) as other:
+        await other.take_over(T0 + SECOND)
+        assert other.seen == ledger.seen != {}
+        assert await judge(other, T0 + SECOND) == 0
+        assert rules.asked == []
+        register.turn("cam-1", "link_state", "offline")
+        await judge(other, T0 + 2 * SECOND)
+        assert set(rules.asked) == {"sun"}
+    assert register.verdicts("sun")[VIDEO] == "unknown"
+
+
+async def test_who_takes_over_with_other_packs_or_another_program_remembers_nothing(
+    ledger: Ledger, fresh_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await judge(ledger)
+    async with open_ledger(fresh_database, PROFILES, Rulebook(RULES.packs[:1])) as other:
+        await other.take_over(T0 + SECOND)
+        assert other.seen == {}
+    monkeypatch.setattr(coverage, "_program", lambda: b"the next release")
+    async with open_ledger(fresh_database, PROFILES, RULES) as other:
+        await other.take_over(T0 + SECOND)
+        assert other.seen == {}
+
+
+async def test_what_somebody_wrote_who_learns_nothing_is_not_overlooked(
+    ledger: Ledger, register: Register, fresh_database: str
+) -> None:
+    """A hub of the release before judges in between, and leaves behind what was learnt before it."""
+    await judge(ledger)
+    learnt = register.all("select steady, judge, turns_at, entry from coverage_check where subject = 'sun'")[0]
+    register.turn("cam-1", "link_state", "offline")
+    await judge(ledger, T0 + SECOND)
+    register.do(
+        "update coverage_check set (steady, judge, turns_at, entry) = (%s, %s, %s, %s) where subject = 'sun'", *learnt
+    )
+    register.turn("cam-1", "link_state", "online")
+    async with open_ledger(fresh_database, PROFILES, RULES) as other:
+        await other.take_over(T0 + 2 * SECOND)
+        assert "sun" not in other.seen
+        await judge(other, T0 + 2 * SECOND)
+    assert register.verdicts("sun")[VIDEO] == "compliant"
 
 
 async def test_other_evidence_under_the_same_verdict_restates_the_open_row(ledger: Ledger, register: Register) -> None:

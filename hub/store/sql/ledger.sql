@@ -105,6 +105,19 @@ insert into coverage_check (subject, checked_at)
 select unnest(%(subjects)s::text[]), %(at)s order by 1
 on conflict (subject) do update set checked_at = greatest(coverage_check.checked_at, excluded.checked_at), waits_since = null
 
+-- name: learnt
+-- what may be remembered of subjects, with the newest entry of their chain
+update coverage_check c
+set steady = x.steady, judge = %(judge)s, turns_at = x.turns_at,
+    entry = coalesce((select max(e.n) from ledger_entry e where e.subject = c.subject), 0)
+from unnest(%(subjects)s::text[], %(steadies)s::bytea[], %(turns)s::timestamptz[]) as x(subject, steady, turns_at)
+where c.subject = x.subject
+
+-- name: remembered
+select c.subject, c.steady, c.turns_at
+from coverage_check c
+where c.judge = %(judge)s and c.entry = coalesce((select max(e.n) from ledger_entry e where e.subject = c.subject), 0)
+
 -- name: doubt
 -- what changed then has waited for too long: no watch vouches for these subjects beyond that, until they are judged
 update coverage_check c set waits_since = least(c.waits_since, x.since)
