@@ -67,10 +67,14 @@ def show_changes(hub: Hub, institution: str, known_at: str, at: str | None, *, a
 _STANDING = {
     "live": "现在 now",
     "kept": "{}",
-    "changed": "{} 此后有变，未知\nchanged since: unknown",
-    "stale": "{} 过时，未知\ntoo old: unknown",
-    "never": "从未计分，未知\nnever scored: unknown",
+    "changed": "{}\n此后有变，未知\nchanged since",
+    "stale": "{}\n过时，未知\ntoo old",
+    "never": "从未计分，未知\nnever scored",
 }
+
+
+def _minutes(seconds: int | None) -> str:
+    return "" if seconds is None else f"{seconds // 60} min"
 
 
 def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, as_json: bool) -> None:
@@ -84,26 +88,13 @@ def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, a
         show.as_json(document)
     elif institution is None:
         show.table(
-            [
-                "机构\nInstitution",
-                "风险\nRisk",
-                "其中未知\nUnknown",
-                "等级\nLevel",
-                "由来\nMade of",
-                "时效\nOf when",
-                "名称\nName",
-            ],
+            ["机构\nInstitution", "风险\nRisk", "由来（分）\nMade of (points)", "时效\nOf when"],
             (
                 [
-                    row["subject"],
-                    str(row["score"]),
-                    str(row["score"] - row["certain"]),
-                    f"{row['level_title']['zh']} {row['level_title']['en']}",
+                    f"{row['subject']}\n{row['title']['zh']}",
+                    f"{row['score']} {row['level_title']['zh']} {row['level_title']['en']}\n其中未知 unknown {row['score'] - row['certain']}",
                     "\n".join(f"{one['points']} {one['title']['zh']} {one['title']['en']}" for one in row["shares"]),
-                    _STANDING[row["standing"]].format(
-                        "" if row["age_seconds"] is None else f"{row['age_seconds'] // 60} min"
-                    ),
-                    f"{row['title']['zh']}\n{row['title']['en']}",
+                    _STANDING[row["standing"]].format(_minutes(row["age_seconds"])),
                 ]
                 for row in document
             ),

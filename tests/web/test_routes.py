@@ -187,5 +187,9 @@ async def test_a_ledger_is_taken_by_whoever_sees_all_of_its_division(console: Co
         assert (taken.status_code, taken.content[:3]) == (200, b"\xef\xbb\xbf")
         taken = await regulator.http.get("/console/ledgers/1404/2026-11.xlsx")
         assert (taken.status_code, taken.content[:2]) == (200, b"PK")
+        page = (await regulator.http.get("/console/ledgers?known_at=2026-11-05T08:00")).text
+        assert "/console/ledgers/14/2026-11.xlsx?known_at=2026-11-05T08%3A00%3A00%2B08%3A00" in page
+        both = "known_at=2026-11-05T08:00&seen_at=2026-11-04T08:00"
+        assert (await regulator.http.get(f"/console/ledgers/1404/2026-11.xlsx?{both}")).status_code == 422
         for wrong in ("1404/2026-13.xlsx", "1404/2026-10.csv", "1404/2026-11.pdf", "1404/2026.pdf", "x/2026-10.xlsx"):
             assert (await regulator.http.get(f"/console/ledgers/{wrong}")).status_code in (404, 422), wrong
