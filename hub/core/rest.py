@@ -12,7 +12,8 @@ from typing import NamedTuple
 from hub.core.liveness import Beat, Verdict, is_fresh
 from hub.model import LinkState, Micros
 
-LONGEST: Micros = 30_000_000
+LONGEST: Micros = 60_000_000
+"""well within the 95 s after which silence must be found"""
 _NEVER: Micros = 1 << 62
 
 
