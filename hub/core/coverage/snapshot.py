@@ -57,9 +57,13 @@ class Texts:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[object, str]] = {}
+        self._first = True
 
     def body(self, kept: Snapshot) -> bytes:
         """The canonical text that is kept under its SHA-256, as `canonical.text_of` writes it."""
+        if self._first:  # most judgements keep one snapshot, which is written faster as a whole
+            self._first = False
+            return canonical.text_of(kept)
         lists: dict[str, tuple[object, ...]] = {name: one for name in _MANY if (one := getattr(kept.facts, name))}
         emptied: dict[str, Any] = dict.fromkeys(lists, ())
         rest = canonical.plain(replace(kept, facts=replace(kept.facts, **emptied)))
@@ -83,7 +87,7 @@ _PLACE = "@"
 
 def body(kept: Snapshot) -> bytes:
     """The canonical text that is kept under its SHA-256."""
-    return Texts().body(kept)
+    return canonical.text_of(kept)
 
 
 def from_plain(document: object, where: str) -> Snapshot:
