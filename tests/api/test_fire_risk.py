@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from hub.core.fire_facts import HARD
@@ -175,6 +176,17 @@ async def test_the_list_reads_what_is_kept_says_of_when_it_is_and_what_has_chang
         assert (row["standing"], row["hard"]) == ("changed", True), "a fire stays first until somebody saw it end"
         assert await score(book, PROFILES, WEIGHTS, T0 - 4 * minute + SECOND, 10) == 1
 
+        with psycopg.connect(fresh_database) as under_way:
+            under_way.execute(
+                "insert into change (kind, institution, payload) select 'alarm', key, '{}' from institution where id = 'sun'"
+            )
+            say("gas-1")
+            assert await score(book, PROFILES, WEIGHTS, T0 - 3 * minute) == 4
+            assert (await listed(client))["sun"]["standing"] == "kept"
+        row = (await listed(client))["sun"]
+        assert (row["standing"], row["age_seconds"]) == ("changed", 180), "it began before the score and ended after it"
+        assert await score(book, PROFILES, WEIGHTS, T0 - 3 * minute + SECOND, 10) == 1
+
         value(register, "gas-1", "density", 22.0)
         assert (await listed(client))["sun"]["standing"] == "changed", "no row of the feed tells of gas above its limit"
         register.do("update point_state set value = 0")
@@ -184,7 +196,7 @@ async def test_the_list_reads_what_is_kept_says_of_when_it_is_and_what_has_chang
         register.listen()
         register.do("update fire_risk set snapshot = '90000000:90000000:' where subject = 'sun'")
         assert (await listed(client))["sun"]["standing"] == "changed", "of another database: nobody knows"
-        register.do("update fire_risk set seen_at = seen_at - interval '27 minutes', since = since - interval '1 hour'")
+        register.do("update fire_risk set seen_at = seen_at - interval '28 minutes', since = since - interval '1 hour'")
         assert {row["standing"] for row in (await listed(client)).values()} == {"stale"}
         assert {(row["score"], row["certain"]) for row in (await listed(client)).values()} == {(100, 0)}
     async with asking(fresh_database, scope=Scope(divisions=("11",))) as client:

@@ -279,3 +279,22 @@ def test_the_list_of_changes_is_a_sheet_of_its_own_and_the_ledger_before_it_stay
     nothing = changes_sheet(compare(MONTH, MONTH, [], is_whole=False))
     assert "没有变更" in str(nothing.rows)
     assert "未全部列出" in str(nothing.rows)
+
+
+@given(
+    st.lists(st.sampled_from(Verdict), min_size=3, max_size=3),
+    st.lists(st.sampled_from(Verdict), min_size=3, max_size=3),
+)
+@settings(max_examples=60)
+def test_no_entry_says_otherwise_and_is_not_listed(was: list[Verdict], now: list[Verdict]) -> None:
+    before, after = (
+        replace(MONTH, entries=tuple(entry(n, COUNTIES[n % 2].code, verdict=one) for n, one in enumerate(found)))
+        for found in (was, now)
+    )
+    lines = compare(before, after, []).lines
+    told = {one.place for one in lines if one.what is What.ENTRY}
+    assert told == {f"CZ-{n}" for n in range(3) if was[n] is not now[n]}
+    figures_told = {(one.place, one.item) for one in lines if one.what is What.FIGURE}
+    for line, other in zip(summary(before), summary(after), strict=True):
+        for (basis, module), old, new in zip(COLUMNS, line.figures, other.figures, strict=True):
+            assert (old != new) == ((line.place.code, f"{basis.value}/{module}") in figures_told)
