@@ -14,6 +14,7 @@ from uuid import UUID
 
 import structlog
 
+from hub.core.answers import Answer
 from hub.core.backoff import full_jitter
 from hub.core.standby import Pursuit, Window
 from hub.errors import BadInput, Conflict, LinkDown
@@ -86,6 +87,8 @@ class Looker:
         self._chains = chains
         self._timing = timing
         self._absent: dict[UUID, float] = {}
+        self._written: dict[UUID, tuple[Answer, ...]] = {}
+        """answers that stand in the database, of chains that are not handed over whole yet"""
         self._learnt = asyncio.Event()
         self._moved = asyncio.Event()
         """the register of devices did"""
@@ -199,13 +202,18 @@ class Looker:
             for one in answers
         ]
 
+        begun = replace(pursuit, started_at=pursuit.started_at + ahead)
+        known_there = [one for one, given in zip(taken, answers, strict=True) if given in self._written.get(id_, ())]
+
         async def write(first: int) -> UUID | None:
             async with source.transaction() as cur:
-                begun = replace(pursuit, started_at=pursuit.started_at + ahead)
-                return await hand_over(cur, begun, theirs[first : first + PART], taken, further=first > 0)
+                part = theirs[first : first + PART]
+                return await hand_over(cur, begun, part, taken, standing=taken if first else known_there)
 
         try:
             alarm = await ask(write(0), ANSWER)
+            if alarm is not None:  # what follows may fail and begin again: nobody acknowledges twice
+                self._written[id_] = answers
             for first in range(PART, len(theirs), PART):
                 alarm = await ask(write(first), ANSWER)
         except (Conflict, BadInput) as error:
@@ -226,6 +234,7 @@ class Looker:
             _log.info("standby.handed_over", alarm=str(alarm), pages=len(pages), round=pursuit.round)
             known.saw(pursuit.alarm._replace(id=alarm))  # a further press is an occurrence of that one
         self._absent.pop(id_, None)
+        self._written.pop(id_, None)
         chains.pager.held.discard(id_)
         rounds = known.open.rounds
         if alarm is not None:  # another press before the next look is a round of its own, under keys of its own

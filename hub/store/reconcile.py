@@ -3,7 +3,7 @@
 Each alarm in one transaction, in everybody's order of locks: alarm, escalation, steps, notifications. It may be done twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -52,19 +52,24 @@ class Page(NamedTuple):
 
 
 async def hand_over(
-    cur: Cursor, pursuit: Pursuit, pages: Sequence[Page], answers: Sequence[Answer] = (), *, further: bool = False
+    cur: Cursor,
+    pursuit: Pursuit,
+    pages: Sequence[Page],
+    answers: Sequence[Answer] = (),
+    *,
+    written: Collection[Answer] = (),
 ) -> UUID | None:
     """Write down what was paged and who took it, and let the escalation go on from there; the alarm's id, None while the database has no such alarm.
 
     Pages that did not arrive are left to the deliverer. Where the escalation goes by another policy by now, or somebody has acknowledged,
-    the pages are history and nothing else is changed. `further`: the answers were written with an earlier part of the pages.
+    the pages are history and nothing else is changed. `standing`: answers that stand there already, with an earlier part of the pages.
     """
     await cur.execute(_SQL["alarm"], pursuit.key._asdict() | {"id": pursuit.alarm.id})
     found = await cur.fetchone()
     if found is None:
         return None
     alarm, institution, exercise = found
-    for answer in () if further else answers:
+    for answer in (one for one in answers if one not in standing):
         await _put_answer(cur, alarm, answer)
     done = {(step, repetition) for number, step, repetition in pursuit.done if number == pursuit.round}
     goes_on = await escalation.resume(
@@ -137,8 +142,9 @@ async def _put(cur: Cursor, alarm: UUID, institution: int, page: Page) -> None:
         detail = "; ".join(filter(None, (tried.detail, said_of_it)))
         given = {"id": key, "at": to_datetime(tried.at), "duration": to_interval(tried.took), "beside": BESIDE}
         given |= {"outcome": tried.outcome, "code": tried.code, "detail": detail}
-        await cur.execute(_SQL["fill_in"], given)
-        if await cur.fetchone() is None:
+        if not said_of_it:
+            await cur.execute(_SQL["fill_in"], given)
+        if said_of_it or await cur.fetchone() is None:
             await cur.execute(_SQL["attempt"], given)
     if fresh and page.state != "pending":
         said = page.responder, page.channel

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid5
@@ -9,8 +10,10 @@ from uuid import UUID, uuid5
 import pytest
 
 from hub.core.alarms import open_alarm
+from hub.core.answers import Answer
 from hub.core.escalation import Plan
 from hub.core.standby import Pursuit, Window
+from hub.errors import Conflict
 from hub.model import SECOND
 from hub.runtime import looking
 from hub.runtime.answers import Answers
@@ -19,6 +22,7 @@ from hub.runtime.known import Known
 from hub.runtime.looking import Looker, Timing
 from hub.runtime.pager import Pager
 from hub.runtime.shared import wall_clock
+from hub.store import reconcile
 from hub.store.reconcile import Page, Tried
 from hub.testing import eventually
 from tests.delivering import ONE, PROFILE, PROFILES
@@ -39,7 +43,19 @@ def sent(alarm: UUID, n: int) -> Page:
     return Page(uuid5(alarm, str(n)), 1, 1, n, "guard", "hook", wall_clock(), "sent", (tried,))
 
 
-async def test_a_chain_of_a_long_outage_is_handed_over_in_parts(world: World) -> None:
+async def test_a_chain_of_a_long_outage_is_handed_over_in_parts_and_answered_once_though_one_part_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    async def hand_over(*given: Any, **more: Any) -> UUID | None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise Conflict("somebody holds a row")
+        return await reconcile.hand_over(*given, **more)
+
+    monkeypatch.setattr(looking, "hand_over", hand_over)
     alarm = await world.alarm()
     (named,) = await world.rows("select instance from alarm")
     now = wall_clock()
@@ -55,6 +71,9 @@ async def test_a_chain_of_a_long_outage_is_handed_over_in_parts(world: World) ->
         standing=lambda: iter(()),
         looked=lambda began: None,
     )
+    took = Answer(alarm, "guard", now, None, over_at=now + 1, why="no sign of guard")
+    await chains.answers.give(replace(took, over_at=None), 0.0)
+    await chains.answers.end(chains.answers.standing(alarm), took.over_at, took.why)
     chains.pager.owe(alarm, [sent(alarm, n) for n in range(PAGES)])
     known = Known(world.url, PROFILES, folder=None, public_url="", allow_loopback=True, sound=None, clock=wall_clock)
     looker = Looker(world.url, known, chains, Timing())
@@ -72,3 +91,5 @@ async def test_a_chain_of_a_long_outage_is_handed_over_in_parts(world: World) ->
     assert (found["pages"], found["sent"]) == (PAGES, PAGES)
     parts = await world.rows("select count(*) as n from notification group by xmin::text order by 1")
     assert [row["n"] for row in parts] == [PAGES % looking.PART, looking.PART, looking.PART]
+    history = await world.rows("select event, count(*) as n from alarm_transition group by event order by event")
+    assert [(row["event"], row["n"]) for row in history] == [("acknowledge", 1), ("lapse", 1)]
