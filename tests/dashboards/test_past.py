@@ -247,7 +247,10 @@ def test_devices_and_recordings_of_a_past_are_as_they_looked_then_and_unknown_wh
     readers: Readers, county: Asked
 ) -> None:
     with psycopg.connect(readers.url) as conn:
-        found = conn.execute("select min(since) from institution_look").fetchone()
+        found = conn.execute(
+            "select min(l.since) from institution_look l join institution i on i.key = l.institution where i.id = %s",
+            [f"sun-{MINE}"],
+        ).fetchone()
     assert found is not None
     looked: datetime = found[0]
 
