@@ -57,7 +57,7 @@ async def hand_over(
     pages: Sequence[Page],
     answers: Sequence[Answer] = (),
     *,
-    written: Collection[Answer] = (),
+    standing: Collection[Answer] = (),
 ) -> UUID | None:
     """Write down what was paged and who took it, and let the escalation go on from there; the alarm's id, None while the database has no such alarm.
 
