@@ -147,10 +147,14 @@ class Ledger:
                 return await evidence.take_digest(self._conn, at, self._signer)
 
     async def take_over(self, at: Micros) -> None:
-        """Write down until when a watch that is gone held its findings for good, and remember what was learnt of each subject when it was judged last."""
+        """Write down until when a watch that is gone held its findings for good, and remember what was learnt of each subject when it was judged last.
+
+        Nobody vouches for what is later than `at`.
+        """
         fresh_since = to_datetime(at - ledger.STALE_AFTER)
         with translated():
             async with self._conn.transaction():
+                await self._conn.execute(_SQL["set_back"], {"at": to_datetime(at)})
                 await self._conn.execute(_SQL["take_over"], {"fresh_since": fresh_since})
                 rows = await all_rows(self._conn, _SQL["remembered"], {"judge": _judge(self.rules.current)})
         self.seen = {

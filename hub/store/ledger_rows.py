@@ -72,7 +72,7 @@ async def held_of(
     held = {}
     for subject, head in heads.items():
         checked = None if head["checked_at"] is None else to_micros(head["checked_at"])
-        known = 0 if head["known_from"] is None else to_micros(head["known_from"])
+        known = 0 if head["dated"] is None else to_micros(head["dated"])
         newest = [span for span in spans[subject] if span.end is None]
         came = came_late.get(subject, Late((), frozenset()))
         held[subject] = Held(subject, newest, (), checked, known, late=came.observed, arriving=came.arriving)

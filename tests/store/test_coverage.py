@@ -280,10 +280,11 @@ async def test_a_clock_that_went_back_makes_no_periods_that_overlap(ledger: Ledg
     await judge(ledger, T0)
     register.turn("cam-1", "function_state", "failed")
     await judge(ledger, T0 - 30 * SECOND)
-    first, second = to_datetime(T0 - 60 * SECOND), to_datetime(T0)
+    first, second, just_after = (to_datetime(T0 + one) for one in (-60 * SECOND, 0, 1))
     assert register.periods("sun", VIDEO) == [
         ("compliant", first, second),
-        ("non_compliant", second, None),
+        ("unknown", second, just_after),
+        ("non_compliant", just_after, None),
     ]
 
 

@@ -77,7 +77,7 @@ class Held(NamedTuple):
     checked_at: Micros | None = None
     """until when it is known to hold"""
     known_from: Micros = 0
-    """the time of the newest entry: no later one is dated before it"""
+    """the time of the newest entry, and of the newest digest: no later entry is dated before it, and one made while the clock is behind it just after"""
     statements: Mapping[bytes, dict[str, Any]] = {}
     """what the open rows say, where it must be doubted"""
     late: Sequence[Observed] = ()
@@ -131,10 +131,10 @@ def recount(
     """
     spans = list(held.spans)
     last = spans[-1] if spans and spans[-1].end is None else None
-    at = max(at, held.known_from, last.start if last is not None else 0)
+    now, at = at, max(at if at >= held.known_from else held.known_from + 1, last.start if last is not None else 0)
     shelf = Shelf()
     doubts: list[_Judged] = []
-    if held.checked_at is not None and held.checked_at < at - STALE_AFTER:
+    if held.checked_at is not None and held.checked_at < now - STALE_AFTER:
         green = [row for row in held.rows if _is_open_green(row, held.checked_at, at)]
         doubts = [_doubt(row, held.statements, held.checked_at, at, shelf) for row in green]
         if last is not None:

@@ -15,7 +15,8 @@ left join judgement j on j.subject = s.subject and j.known_to is null and j.true
 select subject from coverage_checked where subject = any (%(subjects)s) and checked_at < %(fresh_since)s
 
 -- name: heads
-select s.subject, e.n, e.hash, e.known_from, i.key as institution, c.checked_at
+select s.subject, e.n, e.hash, e.known_from, greatest(e.known_from, (select max(d.taken_at) from coverage_digest d)) as dated,
+       i.key as institution, c.checked_at
 from unnest(%(subjects)s::text[]) as s(subject)
 left join coverage_checked c on c.subject = s.subject
 left join lateral (select n, hash, known_from from ledger_entry e where e.subject = s.subject order by n desc limit 1) e on true
@@ -122,6 +123,11 @@ where c.judge = %(judge)s and c.entry = coalesce((select max(e.n) from ledger_en
 -- what changed then has waited for too long: no watch vouches for these subjects beyond that, until they are judged
 update coverage_check c set waits_since = least(c.waits_since, x.since)
 from unnest(%(subjects)s::text[], %(since)s::timestamptz[]) as x(subject, since) where c.subject = x.subject
+
+-- name: set_back
+-- The clock was set back: what was vouched for in a time that is not yet holds until now, and not for as long as the clock was set back.
+with later as (update coverage_watch set at = %(at)s where at > %(at)s)
+update coverage_check set checked_at = %(at)s where checked_at > %(at)s
 
 -- name: take_over
 -- what another watch renewed last is written down before it is forgotten
