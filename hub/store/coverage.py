@@ -234,6 +234,7 @@ class Judging:
         if self.lost:  # what it said stands in the ledger, and nobody vouches for it beyond now: judged again, that time is unknown
             since = [to_datetime(self._at)] * len(self.lost)
             await self._conn.execute(_SQL["doubt"], {"subjects": self.lost, "since": since})
+            await self._conn.execute(_SQL["unlearn"], {"subjects": self.lost})
         for kept in loud:
             if kept.facts.subject in moved:
                 self._remember(kept)

@@ -119,6 +119,10 @@ select c.subject, c.steady, c.turns_at
 from coverage_check c
 where c.judge = %(judge)s and c.entry = coalesce((select max(e.n) from ledger_entry e where e.subject = c.subject), 0)
 
+-- name: unlearn
+-- of these nothing is remembered beyond this process: they are judged again whatever their facts are
+update coverage_check set steady = null, judge = null, turns_at = null, entry = null where subject = any (%(subjects)s)
+
 -- name: doubt
 -- what changed then has waited for too long: no watch vouches for these subjects beyond that, until they are judged
 update coverage_check c set waits_since = least(c.waits_since, x.since)
