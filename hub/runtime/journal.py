@@ -206,13 +206,13 @@ def _read(conn: sqlite3.Connection) -> Kept:
     """What can be read. A row that another release wrote costs no other: whom it may have told is told once more, its edge still has the press."""
     pursuits: dict[UUID, Pursuit] = {}
     for alarm, body in conn.execute("select alarm, body from pursuit").fetchall():
-        pursuit = _decoded(body, Pursuit, "pursuit", alarm)
+        pursuit = _decoded(body, Pursuit, "standby.pursuit_unreadable", alarm)
         if pursuit is not None:
             pursuits[pursuit.alarm.id] = pursuit
     pages: list[tuple[UUID, Page]] = []
     sent: list[UUID] = []
     for alarm, body in conn.execute("select alarm, body from page order by rowid").fetchall():
-        page, its = _decoded(body, Page, "page", alarm), UUID(alarm)
+        page, its = _decoded(body, Page, "standby.page_unreadable", alarm), UUID(alarm)
         if page is None and its in pursuits:
             pursuits[its] = replace(pursuits[its], done=frozenset())  # it may be of a step that was never sent
         elif page is not None and its in pursuits:
@@ -222,15 +222,15 @@ def _read(conn: sqlite3.Connection) -> Kept:
     answers = [
         answer
         for alarm, body in conn.execute("select alarm, body from answer order by at").fetchall()
-        if (answer := _decoded(body, Answer, "answer", alarm)) is not None
+        if (answer := _decoded(body, Answer, "standby.answer_unreadable", alarm)) is not None
     ]
     keys = conn.execute("select key from delivered order by n").fetchall()
     return Kept([*pursuits.values()], pages, [*(UUID(key) for (key,) in keys), *sent], answers)
 
 
-def _decoded(body: bytes, kind: type[T], name: str, alarm: str) -> T | None:
+def _decoded(body: bytes, kind: type[T], event: str, alarm: str) -> T | None:
     try:
         return msgspec.msgpack.decode(body, type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        _log.error(f"standby.{name}_unreadable", alarm=alarm, reason=str(error)[:200])
+        _log.error(event, alarm=alarm, reason=str(error)[:200])
         return None
