@@ -67,7 +67,7 @@ class Module:
         self.handler = _Handler(self.bank)
         self.server = ModbusServer(host=HOST, port=self.port, no_block=True, data_hdl=self.handler)
 
-    async def read_anew(self, times: int = 18) -> None:
+    async def read_anew(self, times: int = 14) -> None:
         """What it says now has been asked for by the edge, again and again."""
         seen = self.handler.reads
         await eventually(lambda: self.handler.reads >= seen + times)
@@ -221,19 +221,19 @@ async def test_what_a_real_edge_kept_while_its_line_was_cut_amends_the_verdict_o
         await eventually(lambda: now_says(video="compliant", access="compliant", panic="compliant"), 60)
         await eventually(knows_its_clock, 30)
         before = await moment()
-        await io.read_anew()
+        await io.read_anew(4)
 
         await line.refuse()
         await eventually(lambda: now_says(video="unknown", access="unknown", panic="unknown"), 60)
         await io.read_anew()  # the camera's picture is there all the while; nobody outside hears of it
         quiet = await moment()
-        await io.read_anew()
+        await io.read_anew(4)
         io.bank.set_discrete_inputs(TAMPER, [True])
         await io.read_anew()
         broken = await moment()
         await io.read_anew()
         io.bank.set_discrete_inputs(TAMPER, [False])
-        await io.read_anew(24)
+        await io.read_anew()
         then = await moment()
 
         await line.accept()

@@ -290,7 +290,7 @@ from jsonb_to_recordset(%(rows)s) as x(institution text, payload jsonb) join ins
 -- active alarms that say nothing but that a client of an area, or a device of a line or a part, is silent, and are not suppressed yet, with the root
 -- that explains them; none that is worse than the root, and none while nobody would be told of the root. A line that stood before the part that
 -- explains it was known is a child of that.
-with explained as (
+with explained as materialized (
     select r.key, r.alarm as root, m.device, null::uuid as line
     from blindness r
     join lateral (
@@ -309,12 +309,16 @@ with explained as (
 select distinct on (a.id) a.id, m.root
 from explained m
 join alarm root on root.id = m.root
-join alarm a on a.device = m.device and a.ended_at is null and a.suppressed_by is null and a.id <> root.id
+cross join lateral ( -- one look into the index for each device, whatever the planner knows of a table that has just filled up
+    select a.* from alarm a
+    where a.device = m.device and a.ended_at is null and a.suppressed_by is null and a.state in ('unack_active', 'ack_active')
+      and a.signal_class not in ('fire', 'panic') and a.exercise is null
+    offset 0
+) a
 join device d on d.key = a.device
 left join unnest(%(profiles)s::text[], %(definitions)s::text[]) as t(profile, definition) on t.profile = d.profile and t.definition = a.definition
 where (a.id = m.line or (m.line is null and t.profile is not null))
-  and a.state in ('unack_active', 'ack_active')
-  and a.signal_class not in ('fire', 'panic') and a.exercise is null
+  and a.id <> m.root
   and (a.priority <> 'critical' or root.priority = 'critical')
   and exists (select from escalation e where e.alarm = m.root and e.state <> 'uncovered')
 order by a.id

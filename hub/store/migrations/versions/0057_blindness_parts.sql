@@ -77,13 +77,15 @@ create or replace function holds_back(asked uuid[]) returns table (alarm uuid, h
         cross join lateral (values ('switch', d.switch::text), ('power', d.powered_by::text), ('switch', d.id::text), ('power', d.id::text)) x(kind, name)
         where r.edge is not null and x.name is not null
     ), parts as materialized (
-        select p.edge, p.kind, p.name, count(*) as devices, max(s.last_heard_at) as newest, (
-            select max(m.beat_at) from client c join stream m on m.client = c.name where c.device = p.edge) as beat
-        from (select distinct edge, kind, name from named) p
-        join endpoint n on n.edge = p.edge
-        join device o on o.endpoint = n.key and o.retired_at is null and p.name = case p.kind when 'switch' then o.switch::text else o.powered_by::text end
+        select e.edge, x.kind, x.name, max(s.last_heard_at) as newest, (
+            select max(m.beat_at) from client c join stream m on m.client = c.name where c.device = e.edge) as beat
+        from (select distinct edge from raised where edge is not null) e
+        join endpoint n on n.edge = e.edge
+        join device o on o.endpoint = n.key and o.retired_at is null and (o.switch is not null or o.powered_by is not null)
         join device_state s on s.device = o.key
-        group by p.edge, p.kind, p.name
+        cross join lateral (values ('switch', o.switch::text), ('power', o.powered_by::text)) x(kind, name)
+        where x.name is not null
+        group by e.edge, x.kind, x.name
         having count(*) > 1
     )
     select q.id, case
