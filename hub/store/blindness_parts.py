@@ -57,7 +57,7 @@ class PartWatch:
     async def weigh(self, now: Micros) -> Parts:
         """Begin, follow and end the rows of parts and their alarms. Where a device of a part is not known of, the part is left as it is."""
         async with self._transaction() as conn:
-            rows = await all_rows(conn, _SQL["parts"])
+            rows = await all_rows(conn, _SQL["parts"], {"now": to_datetime(now)})
             standing = {(row["edge"], row["part"]): row for row in await all_rows(conn, _SQL["open_parts"])}
         by_institution: dict[int, list[Row]] = defaultdict(list)
         for row in rows:

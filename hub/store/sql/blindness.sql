@@ -127,7 +127,8 @@ order by n.key, d.key
 select b.key, b.endpoint, b.devices, b.alarm from blindness b where b.subject = 'line' and b.until is null
 
 -- name: parts
--- all devices of every institution in which one that hangs on a switch or a feed is silent by itself, or for which a row stands: what each hangs on
+-- All devices of every institution in which two that hang on a switch or a feed are silent by themselves, one of them not for long, or for which a row
+-- stands; and what each hangs on. What has been dead for long is not read again and again.
 select d.institution, d.key as device_key, d.id::text as id, d.kind, d.profile, d.switch::text as switch, d.powered_by::text as powered_by,
        n.id::text as endpoint, n.edge, s.admin_state, s.link_state, s.link_cause, s.link_since, s.last_heard_at,
        (select max(m.beat_at) from stream m join client c on c.name = m.client where c.device = n.edge) as beat_at
@@ -137,6 +138,7 @@ join device_state s on s.device = d.key
 where d.retired_at is null and d.institution in (
     select d.institution from device_state s join device d on d.key = s.device
     where s.link_cause = 'device' and s.link_state = 'offline' and d.retired_at is null and (d.switch is not null or d.powered_by is not null)
+    group by d.institution having count(*) > 1 and max(s.link_since) > %(now)s - interval '1 hour'
     union all
     select d.institution from blindness b join device d on d.key = b.edge where b.subject = 'part' and b.until is null)
 order by d.institution, d.key
