@@ -39,7 +39,8 @@ def take_in(
     refused: frozenset[tuple[str, int, int]],
     other: State | None = None,
 ) -> Draft:
-    """Judge a batch of one lane, in order. `refused` names (stream, seq, n) that the database would not take: they go to quarantine.
+    """Judge a batch of one lane, in order. `refused` names (stream, seq, n) that the database would not take, or over which judging itself fell: they
+    go to quarantine. With n = -1 the message is meant as a whole.
 
     `other` is the state of the other lane, for devices that moved there: what still comes of them here is judged where they are. Without it
     such a sample is refused, and the draft says that it `crosses`.
@@ -71,6 +72,10 @@ def take_message(draft: Draft, message: Message, refused: frozenset[tuple[str, i
     draft.streams[message.stream] = _moved_on(draft, message, before, came)
     draft.confirm[confirm] = message.seq
     draft.messages += 1
+
+
+WHOLE = -1
+"""the number of a message as a whole, beside those of its samples"""
 
 
 class _Came(NamedTuple):
@@ -134,6 +139,8 @@ def _take_payload(draft: Draft, message: Message, refused: frozenset[tuple[str, 
     oldest: Micros | None = None
     newest: Micros | None = None
     try:
+        if refused and (message.stream, message.seq, WHOLE) in refused:
+            raise BadInput("the hub could not judge this message: its log says why", "", "judging")
         up = wire.decode_up(message.payload)
     except BadInput as error:
         tally.produced += 1
@@ -152,7 +159,9 @@ def _take_payload(draft: Draft, message: Message, refused: frozenset[tuple[str, 
     for n, sample in up.samples:
         try:
             if (message.stream, message.seq, n) in refused:
-                raise BadInput("the database refused this row", _where(sample.series), "refused")
+                raise BadInput(
+                    "the database refused this row, or the hub could not judge it", _where(sample.series), "refused"
+                )
             reading = take_sample(draft, message, n, sample)
         except BadInput as error:
             _quarantine(draft, message, n, error, wire.encode_sample(sample))

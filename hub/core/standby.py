@@ -186,6 +186,8 @@ class Judge:
         self._found: set[UUID] = set()
         self._loud: set[str] = set(self._concerned(state))
         """clients of which every message counts: a fire or panic condition holds behind them, an alarm stands, a test runs"""
+        self.fallen = 0
+        """messages over which judging fell"""
         self.raised: dict[UUID, Micros] = {}
         """what the messages taken last have raised, each alarm at its latest time, whether or not it stood already"""
 
@@ -203,7 +205,10 @@ class Judge:
             if streamed is None or streamed.upto != message.seq - 1:
                 client = message.client if streamed is None else streamed.client
                 draft.streams[message.stream] = Streamed(client, message.lane, message.seq - 1, None, None)
-            take_message(draft, message)
+            try:
+                take_message(draft, message)
+            except Exception:  # noqa: BLE001 -- a mistake of ours costs this message; ingest says which, and nobody's press waits behind it
+                self.fallen += 1
         self._run_timers()
         begun = [alarm for _, alarm in draft.touched.values() if alarm.id in draft.begin and alarm.id not in draft.stop]
         fresh = [alarm for alarm in begun if alarm.id not in self._found and is_pursued(alarm, now)]
@@ -239,7 +244,10 @@ class Judge:
 
     def is_quiet(self, message: Message) -> bool:
         """Whether nothing in the message meets the condition of a fire or panic; where in doubt something does."""
-        return not may_raise(message, self.registry, self._draft.now, LIFE_SAFETY, {})
+        try:
+            return not may_raise(message, self.registry, self._draft.now, LIFE_SAFETY, {})
+        except Exception:  # noqa: BLE001 -- as in `take`
+            return False
 
     def _concerned(self, state: State) -> Iterator[str]:
         names = [*state.tests, *(key.device for key in state.alarms), *(key.device for key in self._held)]

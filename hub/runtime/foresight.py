@@ -38,7 +38,11 @@ class Foresight:
             self._draft = Draft(self._state, self._registry, self._clock())
         self._draft.now = self._clock()  # received now, not when the first one came
         self._judged += known
-        return is_news(self._draft, known) or bool(found.strays or unknown)
+        try:
+            return is_news(self._draft, known) or bool(found.strays or unknown)
+        except Exception:  # noqa: BLE001 -- a mistake of ours: whoever judges for good finds the message and says it (`refusals.judged`)
+            self._moved = -1
+            return True
 
     def addressed(self, incoming: Sequence[Incoming]) -> Addressed:
         """What these are; read once where they are what has come."""

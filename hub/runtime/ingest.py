@@ -35,7 +35,7 @@ from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.lane_memory import LaneMemory
 from hub.runtime.pulse import Pulse
-from hub.runtime.refusals import find_refused
+from hub.runtime.refusals import Place, Refused, find_refused, judged
 from hub.runtime.shared import Clock, Counters, Shared, wall_clock
 from hub.runtime.strangers import Strangers
 from hub.store import blindness, lane_commit, lanes
@@ -54,7 +54,6 @@ ANSWER = 20.0
 SESSION_EXPIRY = 86_400
 _ANY = frozenset(SignalClass)
 
-Refused = frozenset[tuple[str, int, int]]
 _log = structlog.get_logger(__name__)
 
 
@@ -247,7 +246,7 @@ class LaneIngest:
             now = self._clock()
             known, unknown = known_of(self.shared.registry, messages)
             foreseen = None if foresight is None else foresight.over(self._memory.state, self.shared.registry, known)
-            draft = self._judge(known, now, refused) if foreseen is None else foreseen
+            draft, refused = self._judge(known, now, refused) if foreseen is None else (foreseen, refused)
             foresight = None  # what is judged again is judged anew
             if draft.crosses and self._other is None and len(self.shared.lanes) > 1:
                 return None
@@ -269,9 +268,17 @@ class LaneIngest:
                 else:
                     refused |= found
 
-    def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> Draft:
+    def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> tuple[Draft, Refused]:
         other = None if self._other is None else self._other._memory.state
-        return take_in(self._memory.state, self.shared.registry, messages, now, refused, other)
+
+        def judge(some: Sequence[Message], left_out: Refused) -> Draft:
+            return take_in(self._memory.state, self.shared.registry, some, now, left_out, other)
+
+        return judged(messages, refused, judge, samples_of, self._say_unjudged)
+
+    def _say_unjudged(self, message: Message, place: Place, error: Exception) -> None:
+        known = {"topic": message.topic, "stream": place[0], "seq": place[1], "n": place[2]}
+        _log.error("ingest.not_judged", lane=self.name, **known, exc_info=error)
 
     async def _is_news(self, draft: Draft, unknown: Sequence[Message]) -> bool:
         """Whether somebody unknown spoke who may have been registered a moment ago: load the registry and judge again, once each."""
@@ -340,7 +347,7 @@ class LaneIngest:
         """Whether the database takes the rest; None when the state has to be looked at anew first."""
         if self._memory.conn is None:
             return None
-        draft = self._judge(messages, self._clock(), refused)
+        draft, _ = self._judge(messages, self._clock(), refused)
         try:
             await lane_commit.rehearse(self._memory.conn, draft.whole(), self._memory.series)
         except lane_commit.Refusal:

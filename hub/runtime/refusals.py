@@ -1,9 +1,13 @@
-"""Which samples of a batch the database refuses: found by trying parts of it, each in a transaction that is taken back.
+"""Which samples of a batch the database refuses: found by trying parts of it, each in a transaction that is taken back. And over which judging falls.
 
 Knows nothing of the database: `fits(left_out)` says whether all but `left_out` goes in, or None when the state has to be looked at anew.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from hub.core.intake import WHOLE
+from hub.core.lane import Message
 
 Place = tuple[str, int, int]
 """stream, sequence, number in the message"""
@@ -46,3 +50,60 @@ async def _first_too_many(suspects: Sequence[Place], fits: Fits) -> frozenset[Pl
             return frozenset()
         few, many = (half, many) if fit else (few, half)
     return frozenset(suspects[few:many])
+
+
+_T = TypeVar("_T")
+Refused = frozenset[Place]
+
+
+def judged(
+    messages: Sequence[Message],
+    refused: Refused,
+    judge: Callable[[Sequence[Message], Refused], _T],
+    samples_of: Callable[[Sequence[Message], Refused], Sequence[Place]],
+    say: Callable[[Message, Place, Exception], None],
+) -> tuple[_T, Refused]:
+    """What `judge` makes of the messages, and what had to be left out because it raised an error over it, which `say` is told.
+
+    One message that a mistake of ours cannot stand would come again with every start and end the hub each time. It is found and left out: of it the
+    one sample that is to blame, or all. Raises what `judge` raises over no message.
+    """
+    while True:
+        try:
+            return judge(messages, refused), refused
+        except Exception as error:
+            few, many = 0, len(messages)  # over so many it raises nothing; over so many it does
+            if _raises(judge, (), refused):
+                raise
+            while many - few > 1:
+                half = (few + many) // 2
+                few, many = (few, half) if _raises(judge, messages[:half], refused) else (half, many)
+            found = _blamed(messages[:many], refused, judge, samples_of)
+            say(messages[many - 1], found, error)
+            refused |= {found}
+
+
+def _blamed(
+    messages: Sequence[Message],
+    refused: Refused,
+    judge: Callable[[Sequence[Message], Refused], object],
+    samples_of: Callable[[Sequence[Message], Refused], Sequence[Place]],
+) -> Place:
+    """The sample of the last message without which it raises nothing; else the message as a whole."""
+    culprit = messages[-1]
+    try:
+        places = samples_of([culprit], refused)
+    except Exception:  # noqa: BLE001 -- it cannot even be read
+        places = ()
+    alone = (place for place in places if not _raises(judge, messages, refused | {place}))
+    return next(alone, (culprit.stream, culprit.seq, WHOLE))
+
+
+def _raises(
+    judge: Callable[[Sequence[Message], Refused], object], messages: Sequence[Message], refused: Refused
+) -> bool:
+    try:
+        judge(messages, refused)
+    except Exception:  # noqa: BLE001 -- as above
+        return True
+    return False

@@ -5,10 +5,11 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core import wire
+from hub.core import intake, wire
 from hub.core.alarms import AlarmEvent, open_alarm, step
 from hub.core.draft import Draft
 from hub.core.escalation import Plan, Step, round_of
@@ -26,7 +27,7 @@ from hub.core.standby import (
     with_done,
     with_pursued,
 )
-from hub.model import SECOND, AdminState, Lane, Sample, Series
+from hub.model import SECOND, AdminState, Lane, Reading, Sample, Series
 from hub.registry import Client, Device, Registry
 from tests.runtime.city import profiles
 
@@ -352,3 +353,18 @@ def test_a_chain_that_is_hastened_has_its_next_step_now_keeps_its_order_and_repe
     assert len(moved) == 1
     assert moved.pop() >= 0  # never later than it would have been
     assert hastened(hastened_, now) == hastened_
+
+
+def test_a_message_over_which_judging_falls_costs_nobody_elses_press(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake of ours, which ended the standby and with it the hub."""
+    taken = intake.take_sample
+
+    def falls(draft: Draft, said: Message, n: int, sample: Sample) -> Reading | None:
+        if sample.at == NOW:
+            raise ZeroDivisionError("a mistake")
+        return taken(draft, said, n, sample)
+
+    monkeypatch.setattr(intake, "take_sample", falls)
+    judge = Judge(State(), REGISTRY)
+    (found,) = judge.take([message(1, press(NOW)), message(2, press(NOW + 1))], NOW + 2)
+    assert (found.device, judge.fallen) == ("button-1", 1)

@@ -14,10 +14,12 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from hub.core import liveness, wire
+from hub.core import intake, liveness, wire
 from hub.core.alarms import AlarmEvent
+from hub.core.draft import Draft
+from hub.core.lane import Message
 from hub.errors import Conflict
-from hub.model import Lane
+from hub.model import Lane, Reading, Sample
 from hub.mqtt import Will, parse_broker, session
 from hub.runtime.ingest import TICK
 from hub.runtime.shared import wall_clock
@@ -177,6 +179,47 @@ async def test_a_row_that_the_database_refuses_is_found_and_its_neighbours_go_in
         await edge.told("bulk", *(sample("heat-1", "celsius", v, at + n * SECOND) for n, v in enumerate(values)))
         assert [value for *_, value in fetch(city, READINGS)] == [60.0, 62.0, 64.0]
         assert fetch(city, "select n, code from quarantine order by n") == [(1, "refused"), (3, "refused")]
+
+
+async def test_a_sample_over_which_judging_falls_costs_itself_and_no_press_in_the_same_message(
+    city: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of ours, which would end the hub at each start: the edge says it again and again."""
+    judged = intake.take_sample
+
+    def falls(draft: Draft, message: Message, n: int, taken: Sample) -> Reading | None:
+        if taken.raw == 66.0:
+            raise ZeroDivisionError("a mistake")
+        return judged(draft, message, n, taken)
+
+    monkeypatch.setattr(intake, "take_sample", falls)
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        at = wall_clock()
+        values = [60.0, 66.0, 62.0]
+        await edge.told("bulk", *(sample("heat-1", "celsius", v, at + n * SECOND) for n, v in enumerate(values)))
+        await edge.told("bulk", sample("heat-1", "celsius", 63.0, at + 3 * SECOND))
+        assert [value for *_, value in fetch(city, READINGS)] == [60.0, 62.0, 63.0]
+        assert fetch(city, "select n, code from quarantine") == [(1, "refused")]
+
+
+async def test_a_message_that_cannot_even_be_read_without_a_mistake_of_ours_is_left_out_as_a_whole(
+    city: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = wire.decode_up
+
+    def falls(payload: bytes) -> wire.Up:
+        if b"66" in payload:
+            raise ZeroDivisionError("a mistake")
+        return reads(payload)
+
+    monkeypatch.setattr(wire, "decode_up", falls)
+    async with centre(city, mqtt_url), client(mqtt_url) as edge:
+        at = wall_clock() // 1_000_000 * 1_000_000
+        edge.seq["bulk"] += 1
+        await edge.send_raw("bulk", b'{"samples": 66}', edge.seq["bulk"])
+        await edge.told("bulk", sample("heat-1", "celsius", 61.5, at))
+        assert [value for *_, value in fetch(city, READINGS)] == [61.5]
+        assert fetch(city, "select n, code from quarantine") == [(-1, "judging")]
 
 
 async def test_an_old_reading_at_an_occupied_instant_is_stored_beside_it(city: str, mqtt_url: str) -> None:

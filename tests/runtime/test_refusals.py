@@ -1,14 +1,18 @@
 """What the database refuses is found by trying; quarantine and lookups are bounded; batches are cut by size."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.core.intake import WHOLE
+from hub.core.lane import Message
 from hub.core.quota import KEPT, MINUTE, Quota, let_through
 from hub.core.rows import Quarantined
-from hub.runtime.refusals import Fits, Place, find_refused
+from hub.model import Lane
+from hub.runtime.refusals import Fits, Place, Refused, find_refused, judged
 from hub.runtime.strangers import Strangers
 
 SECOND = 1_000_000
@@ -103,3 +107,48 @@ def test_a_name_that_was_looked_up_is_looked_up_again_after_a_while_and_another_
     assert not strangers.worth_a_look({("edge-1", "a")}, T0 + 2 * SECOND)
     assert strangers.worth_a_look({("edge-2", "a")}, T0 + 2 * SECOND)
     assert strangers.worth_a_look({("edge-1", "a")}, T0 + 6 * SECOND)
+
+
+# over which judging falls ---------------------------------------------------------------------------------------------
+
+MESSAGES = [Message("t", "edge-1", Lane.BULK, "s", seq, bytes([seq])) for seq in range(1, 9)]
+SAMPLES = [("s", one.seq, n) for one in MESSAGES for n in range(3)]
+
+
+@given(st.sets(st.sampled_from(SAMPLES)), st.sets(st.sampled_from([one.seq for one in MESSAGES])))
+def test_over_whatever_judging_falls_exactly_that_is_left_out_and_all_else_is_judged(
+    bad: set[Place], unreadable: set[int]
+) -> None:
+    said: list[Place] = []
+
+    def judge(messages: Sequence[Message], refused: Refused) -> list[Place]:
+        taken = []
+        for one in messages:
+            if ("s", one.seq, WHOLE) in refused:
+                continue
+            if one.seq in unreadable:
+                raise ZeroDivisionError
+            for n in range(3):
+                if ("s", one.seq, n) in bad - refused:
+                    raise ZeroDivisionError
+                taken += [("s", one.seq, n)] if ("s", one.seq, n) not in refused else []
+        return taken
+
+    def samples_of(messages: Sequence[Message], refused: Refused) -> list[Place]:
+        return [("s", one.seq, n) for one in messages for n in range(3) if ("s", one.seq, n) not in refused]
+
+    taken, refused = judged(MESSAGES, frozenset(), judge, samples_of, lambda _, place, __: said.append(place))
+    assert set(said) == refused
+    # two mistakes in one message: no single sample is to blame, so all of it is left out
+    many = {seq for seq in range(1, 9) if sum(place[1] == seq for place in bad) > 1}
+    whole = unreadable | many
+    assert refused == {("s", seq, WHOLE) for seq in whole} | {place for place in bad if place[1] not in whole}
+    assert taken == [place for place in SAMPLES if place[1] not in whole and place not in bad]
+
+
+def test_what_falls_over_no_message_at_all_is_no_messages_fault() -> None:
+    def judge(messages: Sequence[Message], refused: Refused) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        judged(MESSAGES, frozenset(), judge, lambda *_: [], lambda *_: None)
