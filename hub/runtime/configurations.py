@@ -6,6 +6,7 @@ has moved. The broker keeps nothing over a restart, so each new session publishe
 
 import asyncio
 import hashlib
+import random
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,14 @@ from hub.mqtt import Broker, Session, session
 from hub.profiles import Profile
 from hub.runtime.reconnect import keep
 from hub.store import configurations, provisioning
-from hub.store.configurations import ConfigurationWatch, open_watch
+from hub.store.configurations import ConfigurationWatch, Edge, open_watch
 from hub.store.pool import Connection
 
 _log = structlog.get_logger(__name__)
-_SURE_SECONDS = 60.0
+_SURE_SECONDS = 300.0
+"""seconds after which everything is looked at again, more or less: a notice that was lost, an edge that is ahead of a hub that was put back"""
+_BREATH_SECONDS = 0.1
+"""between two partitions: to look at all edges of a province takes the database seconds, behind which a press would wait"""
 _ANNOUNCED = 500
 """configurations after which whoever reads the registry is told: to tell of each of a province's one by one makes them read it all the time"""
 _GATHER_SECONDS = 0.2
@@ -166,13 +170,16 @@ class _Publisher:
                     ) as error:  # the broker takes less than the protocol says: the others lose nothing by it
                         _log.error("configurations.not_published", edge=edge, reason=str(error))
                     held[edge] = payload
-            await watch.wait(_SURE_SECONDS)
+            await watch.wait(_SURE_SECONDS * random.uniform(0.8, 1.2))  # the processes of a hub not all at once
             await asyncio.sleep(_GATHER_SECONDS)
 
     async def _look(self, watch: ConfigurationWatch) -> None:
         """Make what was not made from what is there now; one that cannot be made costs the others nothing."""
-        async with watch.transaction() as conn:
-            edges = await configurations.edges(conn, self._partitions)
+        edges: list[Edge] = []
+        for n, partition in enumerate(self._partitions):
+            await asyncio.sleep(_BREATH_SECONDS if n else 0.0)
+            async with watch.transaction() as conn:
+                edges += await configurations.edges(conn, [partition])
         made = 0
         for edge in edges:
             basis = f"{self._maker.fingerprint}-{edge.fingerprint}"

@@ -58,6 +58,8 @@ from hub.runtime.shared import wall_clock
 from hub.store.reconcile import Page
 
 LOOK = 0.1
+GATHERED = LOOK, 64
+"""seconds and messages after which what came is noted: nobody looks sooner, and to wake for each beat of a province costs more than to note it"""
 STALE: Micros = 3 * SECOND
 """what is overdue by this much while the database does not answer is sent from here"""
 OVERDUE: Micros = 8 * SECOND
@@ -200,7 +202,7 @@ class Standby:
                 await mqtt.subscribe(f"{wire.ROOT}/+/+/{way}/urgent")
             self.listening = True
             while True:
-                incoming = await mqtt.take(500)
+                incoming = await mqtt.take(500, *GATHERED)
                 now = asyncio.get_running_loop().time()
                 for item in incoming:
                     self._note(item, now)
