@@ -292,8 +292,11 @@ class Standby:
         # one by one where somebody has taken an alarm: a press that came after that is a new cry for help
         parts = [[one] for one in known] if any(self.answers.all_standing()) else [known]
         for some in parts or [[]]:  # delays run out without any message
+            fallen = judge.fallen
             for alarm in judge.take([one.message for one in some], self._clock()):
                 self._begin(alarm)
+            if judge.fallen > fallen:
+                _log.error("standby.not_judged", partition=partition, messages=judge.fallen - fallen)
             if some:
                 for id_, raised_at in judge.raised.items():
                     if self.known.is_shown(id_) and not self.pager.told_since(id_, raised_at):
