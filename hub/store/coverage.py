@@ -39,16 +39,23 @@ _LOCK = 0x636F766572  # "cover": one judge writes at a time
 _log = structlog.get_logger(__name__)
 
 
+REMEMBERED: Micros = 3600 * SECOND
+"""after which whoever is looked at is judged again, whatever is remembered"""
+
+
 class Seen(NamedTuple):
     """What a watch remembers of a subject: while its facts stay steady, its packs the same, and no time limit passes, nothing is to be judged."""
 
     steady: bytes
     packs: bytes
     turns_at: Micros | None
+    until: Micros = 0
+    """how long it is remembered: a renewal by the same value changes nothing in what is steady, though what was too old is believed again"""
 
     def is_quiet(self, facts: bytes, packs: bytes, at: Micros) -> bool:
         """Whether nothing that matters is different."""
-        return (self.steady, self.packs) == (facts, packs) and (self.turns_at is None or at < self.turns_at)
+        same = (self.steady, self.packs) == (facts, packs) and at < self.until
+        return same and (self.turns_at is None or at < self.turns_at)
 
 
 class Ledger:
@@ -158,7 +165,8 @@ class Ledger:
                 await self._conn.execute(_SQL["take_over"], {"fresh_since": fresh_since})
                 rows = await all_rows(self._conn, _SQL["remembered"], {"judge": _judge(self.rules.current)})
         self.seen = {
-            row["subject"]: Seen(bytes(row["steady"]), self.rules.current, _micros(row["turns_at"])) for row in rows
+            row["subject"]: Seen(bytes(row["steady"]), self.rules.current, _micros(row["turns_at"]), at + REMEMBERED)
+            for row in rows
         }
 
     async def doubt(self, waiting: Mapping[str, Micros]) -> None:
@@ -299,7 +307,9 @@ class Judging:
         packs = self._rules.current
         both = (self._rules.next_turn(packs, kept, self._at), self.turns_at.get(kept.facts.subject))
         turns_at = min((at for at in both if at is not None), default=None)
-        self.learnt[kept.facts.subject] = Seen(self._steadies[kept.facts.subject], packs, turns_at)
+        self.learnt[kept.facts.subject] = Seen(
+            self._steadies[kept.facts.subject], packs, turns_at, self._at + REMEMBERED
+        )
 
 
 def _judge(packs: bytes) -> bytes:

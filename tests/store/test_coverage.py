@@ -1,13 +1,15 @@
 """The ledger of findings and the facts behind it, in a real database."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
+from hub.core.coverage.facts import Value
 from hub.core.coverage.findings import Finding
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import Basis, Bounds, Verdict
-from hub.core.coverage.snapshot import Snapshot
+from hub.core.coverage.snapshot import Snapshot, snapshot, steady
 from hub.core.rights import EVERYTHING, Scope
 from hub.errors import LinkDown, NotFound
 from hub.model import SECOND, Micros, to_datetime, to_micros
@@ -15,7 +17,7 @@ from hub.store import coverage, coverage_views
 from hub.store.coverage import Ledger, open_ledger
 from hub.store.coverage_facts import UNCONNECTED
 from hub.store.pool import connect
-from tests.core.coverage_city import pack, rule
+from tests.core.coverage_city import CAMERA, pack, rule, site
 from tests.store.coverage_register import PROFILES, RULES, Register
 
 T0: Micros = 1_795_000_000_000_000
@@ -163,6 +165,20 @@ async def test_judging_again_without_a_change_writes_no_finding_and_says_nothing
     assert register.all("select checked_at from coverage_check where subject = 'sun'") == [(to_datetime(T0 + SECOND),)]
 
 
+def test_what_was_too_old_and_is_renewed_by_the_same_value_is_judged_again_within_the_hour() -> None:
+    asked = Bounds(capabilities=frozenset({"video.live"}), of="point", point="temperature", minimum=10.0)
+    book = Rulebook((pack(replace(rule(asked), evidence_max_age=60 * SECOND)),))
+    old, renewed = (
+        snapshot(site(replace(CAMERA, values=(Value("temperature", 20.0, at),)))) for at in (T0, T0 + 3690 * SECOND)
+    )
+    at, later = T0 + 90 * SECOND, T0 + 3700 * SECOND
+    (before,), (after,) = book.findings(book.current, old, at), book.findings(book.current, renewed, later)
+    assert (before.verdict, after.verdict) == (Verdict.UNKNOWN, Verdict.COMPLIANT)
+    seen = coverage.Seen(steady(old), book.current, book.next_turn(book.current, old, at), at + coverage.REMEMBERED)
+    assert seen.is_quiet(steady(renewed), book.current, at + 60 * SECOND)  # nothing else tells
+    assert not seen.is_quiet(steady(renewed), book.current, later)
+
+
 class Attentive(Rulebook):
     """Whom it was asked to judge."""
 
@@ -182,7 +198,11 @@ async def test_who_takes_over_judges_anew_only_what_is_different(
     rules = Attentive()
     async with open_ledger(fresh_database, PROFILES, rules) as other:
         await other.take_over(T0 + SECOND)
-        assert other.seen == ledger.seen != {}
+        assert (
+            {name: one[:3] for name, one in other.seen.items()}
+            == {name: one[:3] for name, one in ledger.seen.items()}
+            != {}
+        )
         assert await judge(other, T0 + SECOND) == 0
         assert rules.asked == []
         register.turn("cam-1", "link_state", "offline")
