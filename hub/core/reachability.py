@@ -229,7 +229,7 @@ def _last_step(
             f"{en}: after {policy.max_rounds} rounds nobody is told any more; it may not end",
         )
     last = policy.steps[-1]
-    empty = [(r.start, r.end) for r in by_step[last.n] if not r.media and r.start < end]
+    empty = [(r.start, min(r.end, end)) for r in by_step[last.n] if not r.media and r.start < end]
     manned = bool(last.rota) or (last.responder in duty.people and duty.people[last.responder].manned)
     if manned and not empty:
         return
@@ -243,9 +243,7 @@ def _last_step(
             f"{en}: the last step ({last.responder}) must be a room that is manned round the clock (`manned`) or a rota with somebody at every hour",
         )
         return
-    since, until = empty[0]
-    until = min(until, end)
-    when_zh, when_en = _when([(since, until)], start, end)
+    (since, until), (when_zh, when_en) = empty[0], _when(empty, start, end)
     yield Finding(
         "last-step",
         "error",
@@ -262,8 +260,7 @@ def _last_step(
 def _gap(policy: Policy, gaps: Sequence[tuple[Micros, Micros]], start: Micros, end: Micros) -> Finding:
     since, until = gaps[0]
     zh, en = _what(policy)
-    when_zh, when_en = _when(gaps, start, end)
-    more_zh, more_en = _more(gaps)
+    (when_zh, when_en), (more_zh, more_en) = _when(gaps, start, end), _more(gaps, start)
     return Finding(
         "gap",
         "error",
@@ -280,9 +277,8 @@ def _gap(policy: Policy, gaps: Sequence[tuple[Micros, Micros]], start: Micros, e
 def _two_media(policy: Policy, few: Sequence[tuple[Micros, Micros]], start: Micros, end: Micros) -> Finding:
     since, until = few[0]
     zh, en = _what(policy)
-    when_zh, when_en = _when(few, start, end)
+    (when_zh, when_en), (more_zh, more_en) = _when(few, start, end), _more(few, start)
     seconds = AT_ONCE // SECOND
-    more_zh, more_en = _more(few)
     return Finding(
         "two-media",
         "error",
@@ -296,14 +292,20 @@ def _two_media(policy: Policy, few: Sequence[tuple[Micros, Micros]], start: Micr
     )
 
 
+def _shown(spans: Sequence[tuple[Micros, Micros]], start: Micros) -> Sequence[tuple[Micros, Micros]]:
+    """The first of the times; with the next one where the first has begun before the check and does not show its whole hours."""
+    return spans[: 2 if spans[0][0] == start else 1]
+
+
 def _when(spans: Sequence[tuple[Micros, Micros]], start: Micros, end: Micros) -> tuple[str, str]:
     if spans[0] == (start, end):
         return "任何时刻", "at every hour"
-    return span_zh(*spans[0]), span_en(*spans[0])
+    shown = _shown(spans, start)
+    return "、".join(span_zh(*one) for one in shown), " and ".join(span_en(*one) for one in shown)
 
 
-def _more(spans: Sequence[object]) -> tuple[str, str]:
-    rest = len(spans) - 1
+def _more(spans: Sequence[tuple[Micros, Micros]], start: Micros) -> tuple[str, str]:
+    rest = len(spans) - len(_shown(spans, start))
     return (f"（另有 {rest} 段）", f" (and {rest} more)") if rest else ("", "")
 
 

@@ -68,6 +68,22 @@ def test_the_counterexample_says_day_hours_what_and_where() -> None:
     assert (gap.since, gap.until) == (local("2026-10-01 03:10"), local("2026-10-01 07:00"))
 
 
+def test_a_check_in_the_midst_of_such_hours_says_until_when_and_names_the_next_ones_whole() -> None:
+    early = replace(NIGHT_SHIFT, ends=3 * 60 + 10)
+    only = replace(POLICY, steps=(Step(1, rota="duty", kinds=2),))
+    now = local("2026-10-01 03:40") + 10 * SECOND
+    gap = found(duty(only, Rota("duty", (DAY_SHIFT, early))), "gap", (now, local("2026-10-04 00:00")))[0]
+    assert gap.en.startswith("Oct 1 03:40:10–08:00 and Oct 2 03:10–08:00: fire in division 140403")
+    assert gap.en.endswith("reaches nobody (and 1 more)")
+    assert gap.zh.startswith("10月1日 03:40:10–08:00、10月2日 03:10–08:00：区划 140403的火警")
+    assert gap.zh.endswith("（另有 1 段）")
+    thin = Duty((replace(POLICY, steps=(Step(1, rota="duty", kinds=2), Step(2, "room", delay=60 * SECOND))),))
+    thin = replace(thin, rotas={"duty": Rota("duty", (DAY_SHIFT, early))}, people=CREW)
+    (few,) = found(thin, "two-media", (now, local("2026-10-02 08:00")))
+    assert few.en.startswith("Oct 1 03:40:10–08:00 and Oct 2 03:10–08:00: fire in division 140403")
+    assert few.en.endswith("(FIR-49)"), "no third time to add"
+
+
 def test_a_holiday_that_nobody_covers_is_found() -> None:
     office = Shift("office", 0, 0, ("ada",), MONDAY, day_kinds=frozenset({DayKind.WORKDAY, DayKind.WEEKEND}))
     only = replace(POLICY, steps=(Step(1, rota="duty", kinds=2),))
