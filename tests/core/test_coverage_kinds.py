@@ -184,12 +184,19 @@ def test_shares_add_up_over_cameras_and_only_proven_ones_count() -> None:
     assert (part.needed, part.proven) == (1.0, 1.0)
 
 
-@pytest.mark.parametrize(("masked", "expected"), [(False, RED), (True, GREEN)])
-def test_a_view_into_a_forbidden_room_is_a_violation_unless_it_is_masked(masked: bool, expected: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("masked", "attested", "expected"),
+    [(False, None, RED), (False, NOW, RED), (True, NOW, GREEN), (True, None, UNKNOWN)],
+)
+def test_a_view_into_a_forbidden_room_is_a_violation_without_a_mask_and_unknown_with_one_that_nobody_looked_at(
+    masked: bool, attested: int | None, expected: Verdict
+) -> None:
     asked = NoneIn(frozenset({"toilet"}), capabilities=VIDEO)
     for state in (AdminState.IN_SERVICE, AdminState.REGISTERED, AdminState.OUT_OF_SERVICE):
-        camera = seeing(View("wc", 0.1, None, masked), admin_state=state)
-        assert verdict(asked, some(camera, zones=(ACT, TOILET))) is expected
+        camera = seeing(View("wc", 0.1, attested, masked), admin_state=state)
+        found = finding(asked, some(camera, zones=(ACT, TOILET)))
+        assert found.verdict is expected
+        assert ("隐私遮挡未经确认" in found.sentence_zh) is (expected is UNKNOWN)
     retired = seeing(View("wc", 0.1, NOW), admin_state=AdminState.RETIRED)
     assert verdict(asked, some(retired, zones=(TOILET,))) is GREEN
 
@@ -503,6 +510,29 @@ def test_each_camera_with_a_picture_that_was_judged() -> None:
 def test_so_many_extinguishers_for_the_area(value: float | None, area: float | None, expected: Verdict) -> None:
     asked = Attested("extinguishers", 365 * DAY, min_value=2, value_per_m2=50)
     assert verdict(asked, some(area_m2=area, attestations=(stated(DAY, "extinguishers", value=value),))) is expected
+
+
+def test_what_was_measured_last_decides_and_no_older_value_outweighs_it() -> None:
+    asked = Attested("sounder_test", 365 * DAY, min_value=60)
+    loud, faint = stated(9 * DAY, "sounder_test", value=65.0), stated(DAY, "sounder_test", value=40.0)
+    assert verdict(asked, some(attestations=(loud,))) is GREEN
+    assert verdict(asked, some(attestations=(loud, faint))) is RED
+    assert verdict(asked, some(attestations=(faint, replace(loud, at=NOW)))) is GREEN
+    assert verdict(asked, some(attestations=(loud, replace(faint, at=loud.at)))) is RED  # of one time, the worse
+    assert verdict(asked, some(attestations=(loud, replace(faint, at=NOW + DAY)))) is GREEN  # a date ahead is no news
+    assert verdict(asked, some(attestations=(loud, replace(faint, value=None)))) is UNKNOWN
+
+
+def test_each_place_that_was_measured_must_be_as_asked_and_a_newer_value_for_all_stands_for_each() -> None:
+    asked = Attested("sounder_test", 365 * DAY, min_value=60)
+    loud = stated(DAY, "sounder_test", value=65.0, zone="act")
+    faint = stated(9 * DAY, "sounder_test", value=40.0, zone="nap")
+    assert verdict(asked, some(attestations=(loud, faint))) is RED
+    assert verdict(asked, some(attestations=(faint, replace(loud, zone=None)))) is GREEN
+    count = Attested("extinguishers", 365 * DAY, value_per_m2=50)  # of things that are counted the most decides
+    all, few = stated(9 * DAY, "extinguishers", value=4.0), stated(DAY, "extinguishers", value=1.0, zone="nap")
+    assert verdict(count, some(area_m2=200.0, attestations=(all, few))) is GREEN
+    assert verdict(count, some(area_m2=200.0, attestations=(all, replace(few, zone=None)))) is RED
 
 
 def test_documents_need_a_date_a_number_and_their_time() -> None:

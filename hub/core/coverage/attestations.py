@@ -344,6 +344,9 @@ MEASURED = _CIRCUMSTANCES | {
 }
 """Kinds that carry a value, with its unit."""
 
+COUNTS = frozenset({_K.EXTINGUISHERS, _K.GUARDS})
+"""Measured kinds whose value is how many there are: of several places the one with the most decides. Of all others the worst does."""
+
 NUMBERED = frozenset({_K.FILING_RECEIPT, _K.VIDEO_FILING, _K.FIRE_CERTIFICATE, _K.POLICE_TEST, _K.FACE_FILING})
 """Kinds that are worth nothing without the number of the paper."""
 

@@ -228,25 +228,32 @@ def none_in(asked: NoneIn, index: Index) -> Judged:
     )
     if unplaced:
         nowhere = Part(None, _V.UNKNOWN, 0, 0, len(unplaced), unplaced)
-        return Judged(_V.UNKNOWN, "unplaced", (*parts, nowhere))
-    return Judged(_V.COMPLIANT, "judged", parts) if parts else no_zone(False, index)
+        why = "judged" if any(part.verdict is _V.UNKNOWN for part in parts) else "unplaced"
+        return Judged(_V.UNKNOWN, why, (*parts, nowhere))
+    return Judged(worst(part.verdict for part in parts), "judged", parts) if parts else no_zone(False, index)
 
 
 def _forbidden(zone: ZoneFact, meant: Sequence[DeviceFact]) -> Part:
-    found = []
+    """A view is a violation without a mask, and unknown with one that nobody looked at since this device is there."""
+    found, verdict = [], _V.COMPLIANT
     for device in meant:
         if device.zone == zone.id:
             found.append(DeviceEvidence(device.id, zone.id, _C.NONE, "forbidden", device.admin_since))
-        else:
-            views = [view for view in device.sees if view.zone == zone.id and not view.masked]
-            if views:
-                attested = max((view.attested_at for view in views if view.attested_at is not None), default=None)
-                found.append(
-                    DeviceEvidence(
-                        device.id, zone.id, _C.NONE, "view_unmasked", device.admin_since, by="view", at=attested
-                    )
-                )
-    return Part(zone, _V.NON_COMPLIANT if found else _V.COMPLIANT, 0, 0, 0, tuple(found))
+            continue
+        views = [view for view in device.sees if view.zone == zone.id]
+        bare = [view for view in views if not view.masked]
+        if bare:
+            attested = max((view.attested_at for view in bare if view.attested_at is not None), default=None)
+            found.append(
+                DeviceEvidence(device.id, zone.id, _C.NONE, "view_unmasked", device.admin_since, by="view", at=attested)
+            )
+        elif any(view.attested_at is None for view in views):
+            since = device.admin_since
+            found.append(DeviceEvidence(device.id, zone.id, _C.UNKNOWN, "mask_unattested", since, by="view"))
+    if found:
+        unsure = all(row.contribution is _C.UNKNOWN for row in found)
+        verdict = _V.UNKNOWN if unsure else _V.NON_COMPLIANT
+    return Part(zone, verdict, 0, 0, sum(row.contribution is _C.UNKNOWN for row in found), tuple(found))
 
 
 def independent(asked: Independent, greatest_age: Micros | None, index: Index) -> Judged:

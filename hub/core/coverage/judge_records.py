@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from hub.core.coverage.attestations import COUNTS
 from hub.core.coverage.facts import Attestation, Contribution, Interval, ZoneFact
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
 from hub.core.coverage.index import SKEW, Index, fresh
@@ -22,6 +23,7 @@ MOST_SHOWN = 20
 """rows of evidence of intervals and attestations that are kept, the ones that decide first"""
 _ALONE = {_C.PROVEN: _V.COMPLIANT, _C.UNKNOWN: _V.UNKNOWN, _C.NONE: _V.NON_COMPLIANT}
 _SILENT = {"unknown": _V.UNKNOWN, "non_compliant": _V.NON_COMPLIANT}
+_OUTSIDE = frozenset({"too_low", "too_high"})
 OPEN = "open"
 """kind of the intervals in which an institution was open"""
 
@@ -37,6 +39,11 @@ class _Asked(NamedTuple):
     high: float | None
     multiple_of: float | None
     """one for each such area begun"""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a value is asked for."""
+        return self.low is not None or self.high is not None or self.multiple_of is not None
 
 
 def attested(asked: Attested, greatest_age: Micros | None, index: Index) -> Judged:
@@ -114,18 +121,37 @@ def _enough(
         row = _row(terms, found[0], area, at)
         said = row.contribution
         return Part(zone, _ALONE[said], 1, int(said is _C.PROVEN), int(said is _C.UNKNOWN), (), "", (row,))
-    rows = _rows(terms, found, area, at)
+    is_measured = asked.n == 1 and terms.is_measured
+    rows = _rows(terms, _standing(found, at) if is_measured else found, area, at)
     sure = perhaps = 0
     for row in rows:
         if row.contribution is _C.PROVEN:
             sure += 1
         elif row.contribution is _C.UNKNOWN:
             perhaps += 1
-    if sure >= asked.n:
+    outside = is_measured and asked.kind not in COUNTS and any(row.reason in _OUTSIDE for row in rows)
+    if outside:
+        verdict = _V.NON_COMPLIANT
+    elif sure >= asked.n:
         verdict = _V.COMPLIANT
     else:
         verdict = _V.UNKNOWN if sure + perhaps >= asked.n else _V.NON_COMPLIANT
     return Part(zone, verdict, asked.n, sure, perhaps, (), "", tuple(rows[:MOST_SHOWN]))
+
+
+def _standing(found: Sequence[Attestation], at: Micros) -> list[Attestation]:
+    """What was measured of each place last: an older value is no more so once a newer one of that place, or of the whole institution, is stated."""
+    newest: dict[tuple[str | None, str | None], Micros] = {}
+    for one in found:
+        place = one.zone, one.device
+        if one.at - at <= SKEW and one.at > newest.get(place, one.at - 1):
+            newest[place] = one.at
+    everywhere = newest.get((None, None))
+    return [
+        one
+        for one in found
+        if one.at >= newest.get((one.zone, one.device), one.at) and (everywhere is None or one.at >= everywhere)
+    ]
 
 
 def _silence(kind: str, missing: Silence, n: int, zone: ZoneFact | None) -> Part:
@@ -168,7 +194,7 @@ def _worth(terms: _Asked, one: Attestation, area: float | None, at: Micros) -> t
         return _C.NONE, "not_seconded"
     if terms.numbered and not one.number.strip():
         return _C.NONE, "no_number"
-    if terms.low is not None or terms.high is not None or terms.multiple_of is not None:
+    if terms.is_measured:
         said = _measured(terms, one.value, area)
         if said is not None:
             return said

@@ -87,6 +87,8 @@ def _of_none_in(verdict: Verdict, parts: Sequence[Part], bad: Sequence[Part]) ->
             f"No such device is registered in a forbidden zone (there are {len(parts)}).",
         )
     zh, en = _listed(bad)
+    if verdict is Verdict.UNKNOWN:
+        return f"无法证实禁设区域未被摄入：{zh}。", f"Cannot be proven that nothing looks into forbidden zones: {en}."
     return f"禁设区域内有设备：{zh}。", f"Devices in forbidden zones: {en}."
 
 

@@ -45,6 +45,10 @@ REASONS: dict[str, tuple[str, str]] = {
     "retired": ("已退役", "retired"),
     "forbidden": ("设于禁设区域", "in a forbidden zone"),
     "view_unmasked": ("视野进入禁设区域且未设隐私遮挡", "looks into a forbidden zone without a privacy mask"),
+    "mask_unattested": (
+        "视野进入禁设区域，隐私遮挡未经确认",
+        "looks into a forbidden zone, and nobody attested its privacy mask",
+    ),
     "unplaced": ("未登记安装位", "no position recorded"),
     "ok": ("正常", "ok"),
     "heard_late": (

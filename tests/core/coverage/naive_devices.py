@@ -140,6 +140,8 @@ def none_in(asked: NoneIn, facts: InstitutionFacts) -> str:
             return NO
     if any(device.zone is None for device in such):
         return MAYBE
+    if any(view.zone in zones and view.attested_at is None for device in such for view in device.sees):
+        return MAYBE
     return YES if zones else EXEMPT
 
 

@@ -198,12 +198,24 @@ def worth(
     return PROVEN
 
 
+def outdates(newer: Attestation, older: Attestation, at: int) -> bool:
+    """Whether what is stated later says what is so now in place of this: of the same place, or of the whole institution."""
+    same = (newer.zone, newer.device) in ((older.zone, older.device), (None, None))
+    return same and newer.at > older.at and newer.at <= at + 5 * MINUTE
+
+
 def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None, so: So) -> str:
     mine = [one for one in facts.attestations if one.kind == asked.kind]
+
+    is_measured = any(limit is not None for limit in (asked.min_value, asked.max_value, asked.value_per_m2))
 
     def judged(found: Sequence[Attestation], area: float | None) -> str:
         if not found:
             return asked.missing
+        if is_measured and asked.n == 1:
+            found = [one for one in found if not any(outdates(other, one, at) for other in found)]
+            if asked.kind not in ("extinguishers", "guards") and any(outside(one, area) for one in found):
+                return NO
         given = [
             worth(
                 one, at, age, asked.within, seconded=asked.seconded, least=asked.min_value, most=asked.max_value,
@@ -212,6 +224,13 @@ def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None,
             for one in found
         ]  # fmt: skip
         return enough(given.count(PROVEN), given.count(UNSURE), asked.n)
+
+    def outside(one: Attestation, area: float | None) -> bool:
+        """Measured, in force and signed as asked, and not within what is asked."""
+        out = worth(one, at, None, asked.within, seconded=asked.seconded) == PROVEN
+        return out and NOTHING == worth(
+            one, at, None, None, least=asked.min_value, most=asked.max_value, per_m2=asked.value_per_m2, area=area
+        )
 
     if asked.each_open_day:
         return as_a_whole(each_open_day(asked, mine, facts, at), so)
