@@ -31,7 +31,7 @@ STATES = {
 }
 HEARD = (
     "extract(epoch from now() - min(last_heard_at) filter (where link_state = 'online'))::float8 as age,"
-    " 100.0 * count(*) filter (where link_state = 'online') / nullif(count(*), 0) as complete"
+    " trunc(100.0 * count(*) filter (where link_state = 'online') / nullif(count(*), 0), 2) as complete"
 )
 """Of devices in service: how long the quietest of those that are online has been silent, and which share is online."""
 LISTENED = f"(select {HEARD} from dash.device_state where admin_state = 'in_service' and {HERE})"
@@ -137,7 +137,7 @@ def responses() -> Json:
         stat(
             Words(f"火警与一键报警 {share} % {zh}用时", f"Fire and panic: {share} % {en} within"),
             f"""select nullif(percentile_disc({share / 100}) within group (order by coalesce({figure.format(until=until)}, 'infinity'::float8)), 'infinity')::float8 as value,
-                       min(l.age) as age, 100.0 * count({until}) / nullif(count(*), 0) as complete
+                       min(l.age) as age, trunc(100.0 * count({until}) / nullif(count(*), 0), 2) as complete
                 from dash.response, {LISTENED} l where {where}""",
             width=6,
             unit="s",
@@ -153,7 +153,7 @@ def responses() -> Json:
                 (case '@lang' when 'zh' then '送达' else 'delivered' end, {figure.format(until="told_at")}::float8),
                 (case '@lang' when 'zh' then '接警' else 'acknowledged' end, {figure.format(until="acknowledged_at")}::float8)) as m(metric, seconds)
             where {where} group by 1, 2 order by 1, 2""",
-        f"select min(l.age) as age, 100.0 * count(acknowledged_at) / nullif(count(*), 0) as complete from dash.response, {LISTENED} l where {where}",
+        f"select min(l.age) as age, trunc(100.0 * count(acknowledged_at) / nullif(count(*), 0), 2) as complete from dash.response, {LISTENED} l where {where}",
         width=24,
         unit="s",
     )

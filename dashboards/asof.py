@@ -50,9 +50,9 @@ SUBJECTS_THEN = f"""(
     where not exists (select from dash.entry e where e.institution = p.institution and {_LISTED}))"""
 """The register as it was then, and institutions on no register (not `listed`)."""
 STANDING_THEN = (
-    f"max({AGE_THEN}) as age, 100.0 * count(*) filter (where {FRESH_THEN}) / nullif(count(*), 0) as complete"
+    f"max({AGE_THEN}) as age, trunc(100.0 * count(*) filter (where {FRESH_THEN}) / nullif(count(*), 0), 2) as complete"
 )
-STANDS_THEN = f"(select max({AGE_THEN}) as age, 100.0 * count(*) filter (where connected and {FRESH_THEN}) / nullif(count(*), 0) as complete from {SUBJECTS_THEN} s where {IN_DIVISION})"
+STANDS_THEN = f"(select max({AGE_THEN}) as age, trunc(100.0 * count(*) filter (where connected and {FRESH_THEN}) / nullif(count(*), 0), 2) as complete from {SUBJECTS_THEN} s where {IN_DIVISION})"
 """Of the register: who is not connected is not known, however lately that was said."""
 HERE_STANDS_THEN = f"(select {STANDING_THEN} from {PLACES_THEN} p where {HERE})"
 

@@ -62,7 +62,7 @@ HERE = f"{IN_DIVISION} and ('${{institution}}' = 'all' or institution = '${{inst
 FRESH = "checked_at > now() - interval '3 minutes'"
 STANDING = (
     "extract(epoch from now() - min(checked_at))::float8 as age,"
-    f" 100.0 * count(*) filter (where {FRESH}) / nullif(count(*), 0) as complete"
+    f" trunc(100.0 * count(*) filter (where {FRESH}) / nullif(count(*), 0), 2) as complete"
 )
 """Of subjects: since when the stalest was judged, and which share was judged within three minutes."""
 STANDS = f"(select {STANDING.replace('(where ', '(where connected and ')} from dash.subject where {IN_DIVISION})"

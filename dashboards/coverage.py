@@ -34,6 +34,8 @@ from dashboards.panels import (
     choice,
     column,
     geomap,
+    lack,
+    share,
     stat,
     table,
     timeseries,
@@ -46,10 +48,10 @@ _LAST = f"(select max(day) from dash.day where day between {DAY} - 1 and {DAY})"
 """The latest totals: just after midnight those of yesterday, until today's are taken."""
 _TAKEN = "min(taken_at) > now() - interval '15 minutes'"
 """The hub takes its totals every four minutes (hub.runtime.order_clock): older ones are no figures of now."""
-_ROLL_RATE = "100.0 * sum(compliant) / nullif(sum(compliant + non_compliant + unknown + waived), 0)"
+_ROLL_RATE = share("sum(compliant)", "sum(compliant + non_compliant + unknown + waived)")
 _ROLL_AGE = f"extract(epoch from {MOMENT} - least({MOMENT}, min(oldest_check)))::float8"
-_ROLL_COMPLETE = "100.0 * sum(connected - stale) / nullif(sum(register), 0)"
-_UNKNOWN_RATE = "100.0 * sum(unknown) / nullif(sum(compliant + non_compliant + unknown + waived), 0)"
+_ROLL_COMPLETE = share("sum(connected - stale)", "sum(register)")
+_UNKNOWN_RATE = lack("sum(unknown)", "sum(compliant + non_compliant + unknown + waived)")
 _STANDING = STANDING_THEN.replace("(where ", "(where connected and ")
 
 
@@ -64,7 +66,7 @@ def _day(
 
 def _rates(module: str = "", width: int = 8) -> list[Json]:
     which = "basis = '{}'" + (f" and module = '{module}'" if module else "")
-    met = f"100.0 * count(*) filter (where worst = {MET}) / nullif(count(*) filter (where worst <= {COUNTED}), 0)"
+    met = share(f"count(*) filter (where worst = {MET})", f"count(*) filter (where worst <= {COUNTED})")
     return [
         stat(
             Words(f"{words.zh}：机构全符合率", f"{words.en}: institutions in full"),
@@ -87,7 +89,7 @@ def overview() -> Json:
     register = [
         _day("sum(register)", "count(*)", Words("名册", "On the register")),
         _day("sum(connected)", "count(*) filter (where connected)", Words("已接入", "Connected")),
-        _day("100.0 * sum(connected) / nullif(sum(register), 0)", "100.0 * count(*) filter (where connected) / nullif(count(*), 0)",
+        _day(share("sum(connected)", "sum(register)"), share("count(*) filter (where connected)", "count(*)"),
              Words("接入率（项目14：85 %）", "Connected (project 14: 85 %)"), unit="percent",
              steps=[{"color": "orange", "value": None}, {"color": "green", "value": 85}]),
         _day("sum(stale)", f"count(*) filter (where ({FRESH_THEN}) is not true)", Words("判定过时", "Not judged lately"), steps=list(NONE_WANTED)),
@@ -104,7 +106,7 @@ def overview() -> Json:
             "register": column(Words("名册", "Register"), width=90),
             "connected": column(Words("已接入", "Connected"), width=100),
             **{basis: column(words, unit="percent", width=120, steps=FULL) for basis, (words, _) in BASES.items()},
-            "unknown": column(Words("未知率", "Unknown"), unit="percent", width=100),
+            "unknown": column(Words("义务未知率", "Obligations unknown"), unit="percent", width=120),
             "open_orders": column(Words("未办结整改", "Open orders"), width=110),
         },
     )  # fmt: skip
@@ -132,14 +134,14 @@ _PARTS = "case when '${division}' = 'all' then d.topmost else d.parent = '${divi
 
 def _below_now() -> str:
     """The divisions below, by the latest totals."""
-    rates = ", ".join(
-        f"100.0 * sum(c.compliant) filter (where c.basis = '{b}') / nullif(sum(c.compliant + c.non_compliant + c.unknown + c.waived) filter (where c.basis = '{b}'), 0) as {b}"
-        for b in BASES
-    )
+    counted = "sum(c.compliant + c.non_compliant + c.unknown + c.waived)"
+    of = {b: f"filter (where c.basis = '{b}')" for b in BASES}
+    rates = ", ".join(f"{share(f'sum(c.compliant) {of[b]}', f'{counted} {of[b]}')} as {b}" for b in BASES)
+    unknown = lack(f"sum(c.unknown) {of['obligation']}", f"{counted} {of['obligation']}")
     return f"""select d.division, d.title_@lang as title, max(y.register) as register, max(y.connected) as connected, {rates},
-                   100.0 * sum(c.unknown) / nullif(sum(c.compliant + c.non_compliant + c.unknown + c.waived), 0) as unknown,
+                   {unknown} as unknown,
                    max(y.open_orders) as open_orders, extract(epoch from {MOMENT} - least({MOMENT}, min(y.oldest_check)))::float8 as age,
-                   100.0 * max(y.connected - y.stale) / nullif(max(y.register), 0) as complete
+                   {share("max(y.connected - y.stale)", "max(y.register)")} as complete
             from dash.part d
             left join dash.day y on y.division = d.division and y.day = {_LAST} and y.taken_at > now() - interval '15 minutes'
             left join dash.rollup c on c.division = d.division and c.day = {_LAST} and c.module = '' and c.taken_at > now() - interval '15 minutes'
@@ -151,11 +153,11 @@ def _below_then() -> str:
     """The divisions below as they stood in the chosen past."""
     counted = {b: f"worst <= {COUNTED} and (basis is null or basis = '{b}')" for b in BASES}
     rates = ", ".join(
-        f"100.0 * count(*) filter (where worst = {MET} and {which}) / nullif(count(*) filter (where {which}), 0) as {b}"
+        f"{share(f'count(*) filter (where worst = {MET} and {which})', f'count(*) filter (where {which})')} as {b}"
         for b, which in counted.items()
     )
-    unknown = " + ".join(f"count(*) filter (where worst in (2, 3) and {which})" for which in counted.values())
-    whole = " + ".join(f"count(*) filter (where {which})" for which in counted.values())
+    which = counted["obligation"]
+    unknown = lack(f"count(*) filter (where worst in (2, 3) and {which})", f"count(*) filter (where {which})")
     return f"""(with t as materialized (select * from {standing_then("true", by="basis")} x where listed and {CHOSEN}),
                 o as materialized (select division from {ORDERS_THEN} w where {CHOSEN} and {IN_DIVISION} and state_then not in ('draft', 'closed', 'withdrawn'))
             select d.division, d.title_@lang, s.register, s.connected, s.{", s.".join(BASES)}, s.unknown,
@@ -163,8 +165,8 @@ def _below_then() -> str:
             from dash.part d
             cross join lateral (
                 select count(distinct subject)::int as register, (count(distinct subject) filter (where connected))::int as connected, {rates},
-                       100.0 * ({unknown}) / nullif({whole}, 0) as unknown, max({AGE_THEN}) as age,
-                       100.0 * count(distinct subject) filter (where connected and {FRESH_THEN}) / nullif(count(distinct subject), 0) as complete
+                       {unknown} as unknown, max({AGE_THEN}) as age,
+                       {share(f"count(distinct subject) filter (where connected and {FRESH_THEN})", "count(distinct subject)")} as complete
                 from t where starts_with(t.division, d.division)) s
             where {CHOSEN} and {_PARTS})"""
 
@@ -194,7 +196,7 @@ def places(tiles: str = NO_TILES) -> Json:
     shown = geomap(
         Words("地图：所选依据的符合率", "Map: what is met of the chosen basis"),
         f"""select p.latitude, p.longitude, p.title_@lang as title, p.institution, p.division,
-                   case when (p.{FRESH_THEN}) is not true then -1.0 else coalesce(100.0 * f.compliant / nullif(f.applicable, 0), -1.0) end as rate,
+                   case when (p.{FRESH_THEN}) is not true then -1.0 else coalesce({share("f.compliant", "f.applicable")}, -1.0) end as rate,
                    {AGE_THEN} as age, 100.0 * (1 - f.unknown::float8 / nullif(f.applicable, 0)) as complete
             from {PLACES_THEN} p
             left join (select v.institution, count(*) filter (where v.verdict = 'compliant') as compliant,
@@ -290,7 +292,7 @@ def clauses() -> Json:
     by_clause = table(
         Words("按条款", "By clause"),
         f"""select c.rule, t.title_@lang as title, t.document, t.number, t.clause, t.force, c.compliant, c.non_compliant, c.unknown, c.waived,
-                   100.0 * c.compliant / nullif(c.compliant + c.non_compliant + c.unknown + c.waived, 0) as rate, c.age,
+                   {share("c.compliant", "c.compliant + c.non_compliant + c.unknown + c.waived")} as rate, c.age,
                    100.0 * (1 - c.unknown::float8 / nullif(c.compliant + c.non_compliant + c.unknown + c.waived, 0)) as complete
             from (select v.rule, count(*) filter (where v.verdict = 'compliant') as compliant,
                          count(*) filter (where v.verdict = 'non_compliant') as non_compliant,

@@ -56,7 +56,7 @@ def fire() -> Json:
         Words("各因素", "By factor"),
         f"""select max(f.value ->> case '@lang' when 'zh' then 4 else 5 end) as factor, count(*) as institutions, sum((f.value ->> 2)::int) as bad,
                    sum((f.value ->> 3)::int) as unknown, avg((f.value ->> 0)::int)::float8 as points, max(r.age) as age,
-                   100.0 * sum((f.value ->> 1)::int) / nullif(sum((f.value ->> 0)::int), 0) as complete
+                   trunc(100.0 * sum((f.value ->> 1)::int) / nullif(sum((f.value ->> 0)::int), 0), 2) as complete
             from {RISKS} r cross join lateral jsonb_each(r.factors) f where r.seen group by f.key order by sum((f.value ->> 0)::int) desc""",
         height=9,
         columns={

@@ -94,6 +94,16 @@ NO_TILES = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAA
 """One transparent pixel: with an empty address Grafana would ask a tile server abroad, with this one it asks nobody."""
 
 
+def share(part: str, whole: str) -> str:
+    """A rate in percent as SQL: cut off after two digits, as hub.core.coverage.rollup.shown does, so that nothing looks reached that is not."""
+    return f"trunc(100.0 * ({part}) / nullif({whole}, 0), 2)"
+
+
+def lack(part: str, whole: str) -> str:
+    """The same of what nobody wants: rounded up, so that one of many does not look like none."""
+    return f"ceil(10000.0 * ({part}) / nullif({whole}, 0)) / 100"
+
+
 def _target(sql: str, ref: str, series: bool) -> Json:
     return {
         "refId": ref,
@@ -127,7 +137,7 @@ def _override(name: str, shown: Mapping[str, Any]) -> Json:
 
 _STANDING: Mapping[str, Json] = {
     "age": {"displayName": AGE, "unit": "s", "thresholds": {"mode": "absolute", "steps": list(NEUTRAL)}},
-    "complete": {"displayName": COMPLETE, "unit": "percent", "thresholds": {"mode": "absolute", "steps": list(NEUTRAL)}},
+    "complete": {"displayName": COMPLETE, "unit": "percent", "decimals": 2, "thresholds": {"mode": "absolute", "steps": list(NEUTRAL)}},
 }  # fmt: skip
 
 
@@ -138,7 +148,7 @@ def stat(
     panel = _panel("stat", title, (width, height), sql)
     panel["fieldConfig"]["defaults"] = {
         "unit": unit,
-        "decimals": 1 if unit == "percent" else 0,
+        "decimals": 2 if unit == "percent" else 0,
         "noValue": "—",
         "mappings": [NO_VALUE],
         "color": {"mode": "thresholds"},
@@ -196,7 +206,7 @@ def column(
     if unit != "":
         shown["unit"] = unit
     if unit == "percent":
-        shown["decimals"] = 1
+        shown["decimals"] = 2
     if width > 0:
         shown["custom.width"] = width
     if link != "":
@@ -232,7 +242,7 @@ def timeseries(
     undrawn = {"custom.hideFrom": {"viz": True, "legend": False, "tooltip": False}, "custom.axisPlacement": "hidden"}
     panel["fieldConfig"]["overrides"] = [
         _override("age", {"displayName": AGE, "unit": "s", **undrawn}),
-        _override("complete", {"displayName": COMPLETE, "unit": "percent", **undrawn}),
+        _override("complete", {"displayName": COMPLETE, "unit": "percent", "decimals": 2, **undrawn}),
     ]
     panel["options"] = {
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": ["lastNotNull"]},

@@ -42,6 +42,7 @@ from dashboards.panels import (
     Words,
     board,
     column,
+    share,
     stat,
     table,
 )
@@ -95,9 +96,8 @@ def institution() -> Json:
     counts = [
         stat(
             Words(f"{words.zh}：条款符合率", f"{words.en}: clauses met"),
-            f"""select 100.0 * count(*) filter (where verdict = 'compliant') / nullif(count(*) filter (where verdict <> 'not_applicable'), 0) as value,
-                       max(age) as age, 100.0 * count(*) filter (where verdict not in ('unknown', 'unsigned', 'not_applicable'))
-                           / nullif(count(*) filter (where verdict <> 'not_applicable'), 0) as complete
+            f"""select {share("count(*) filter (where verdict = 'compliant')", "count(*) filter (where verdict <> 'not_applicable')")} as value,
+                       max(age) as age, trunc(100.0 * count(*) filter (where verdict not in ('unknown', 'unsigned', 'not_applicable')) / nullif(count(*) filter (where verdict <> 'not_applicable'), 0), 2) as complete
                 from (select {VERDICT_THEN} as verdict, {AGE_THEN} as age from dash.history h where {here} and basis = '{basis}' and {HELD}) v""",
             width=8,
             unit="percent",
@@ -109,7 +109,7 @@ def institution() -> Json:
         now(Words("区域与设备", "Zones and devices")),
         f"""select z.title_@lang as title, z.zone, z.institution, z.purpose, z.floor, z.area_m2, count(d.device) as devices,
                    count(d.device) filter (where d.link_state = 'online') as online, extract(epoch from now() - min(d.last_heard_at))::float8 as age,
-                   100.0 * count(d.device) filter (where d.link_state = 'online') / nullif(count(d.device), 0) as complete
+                   trunc(100.0 * count(d.device) filter (where d.link_state = 'online') / nullif(count(d.device), 0), 2) as complete
             from dash.zone z left join dash.device_state d on d.institution = z.institution and d.zone = z.zone and d.admin_state = 'in_service'
             where z.{here} group by z.title_@lang, z.zone, z.institution, z.purpose, z.floor, z.area_m2 order by z.floor, z.zone""",
         height=9,
@@ -140,14 +140,14 @@ _OF_ZONE = f"""(
 def zone() -> Json:
     """One zone: what was found in it and on which devices, its devices now, and what was raised there."""
     here = "institution = '${institution}' and zone = '${zone}'"
-    standing = f"(select extract(epoch from now() - min(last_heard_at))::float8 as age, 100.0 * count(*) filter (where link_state = 'online') / nullif(count(*), 0) as complete from dash.device_state where {here} and admin_state = 'in_service')"
-    judged = f"(select max({AGE_THEN}) as age, 100.0 * count(*) filter (where {FRESH_THEN}) / nullif(count(*), 0) as complete from dash.institution where institution = '${{institution}}')"
+    standing = f"(select extract(epoch from now() - min(last_heard_at))::float8 as age, trunc(100.0 * count(*) filter (where link_state = 'online') / nullif(count(*), 0), 2) as complete from dash.device_state where {here} and admin_state = 'in_service')"
+    judged = f"(select max({AGE_THEN}) as age, trunc(100.0 * count(*) filter (where {FRESH_THEN}) / nullif(count(*), 0), 2) as complete from dash.institution where institution = '${{institution}}')"
     parts = f"(select {VERDICT_THEN} as verdict, {AGE_THEN} as age from {_OF_ZONE} h)"
     open_ = f"raised_at <= {MOMENT} and received_at <= {KNOWN} and (ended_at is null or ended_at > {UPTO})"
 
     def count(condition: str) -> str:
         return f"""select count(*) filter (where {condition}) as value, max(age) as age,
-            100.0 * count(*) filter (where verdict not in ('unknown', 'unsigned', 'not_applicable')) / nullif(count(*) filter (where verdict <> 'not_applicable'), 0) as complete
+            trunc(100.0 * count(*) filter (where verdict not in ('unknown', 'unsigned', 'not_applicable')) / nullif(count(*) filter (where verdict <> 'not_applicable'), 0), 2) as complete
             from {parts} v"""
 
     figures = [
@@ -218,10 +218,10 @@ def groups() -> Json:
         "institution in (select m.institution from dash.member m where '${group}' = 'all' or m.group_id = '${group}')"
     )
     of_members = standing_then(f"basis = '${{basis}}' and {members}")
-    met = f"100.0 * count(*) filter (where t.worst = {MET}) / nullif(count(*) filter (where t.worst <= {COUNTED}), 0)"
+    met = share(f"count(*) filter (where t.worst = {MET})", f"count(*) filter (where t.worst <= {COUNTED})")
     figured = f"""count(*) as institutions, {met} as rate, count(*) filter (where t.worst = 1) as non_compliant,
                    count(*) filter (where t.worst in (2, 3)) as unknown, max({AGE_THEN}) as age,
-                   100.0 * count(*) filter (where {FRESH_THEN}) / nullif(count(*), 0) as complete"""
+                   trunc(100.0 * count(*) filter (where {FRESH_THEN}) / nullif(count(*), 0), 2) as complete"""
     whole = f"(select {figured} from {of_members} t where t.listed and t.{members.replace('institution in', 'subject in', 1)})"
     shown = {
         "institutions": column(Words("机构", "Institutions"), width=100),

@@ -25,7 +25,20 @@ from dashboards.choices import (
     now,
     variables,
 )
-from dashboards.panels import BASES, MODULES, NONE_WANTED, UNKNOWN, Json, Words, board, column, stat, table, timeseries
+from dashboards.panels import (
+    BASES,
+    MODULES,
+    NONE_WANTED,
+    UNKNOWN,
+    Json,
+    Words,
+    board,
+    column,
+    share,
+    stat,
+    table,
+    timeseries,
+)
 
 ORDERS = {
     "draft": (Words("待签发", "Draft"), "text"),
@@ -125,6 +138,7 @@ def orders() -> Json:
 def drills() -> Json:
     """Drills and who came, proofs of the way to people, and what people attested, with what is out of date."""
     expected = f"from dash.drill where cancelled_at is null and until < now() and $__timeFilter(at) and {HERE}"
+    passed = share("count(*) filter (where state = 'passed')", "count(*) filter (where state in ('passed', 'failed'))")
     proofs = f"from dash.proof where finished_at is not null and $__timeFilter(finished_at) and {HERE}"
     newest = (
         f"(select extract(epoch from now() - max(recorded_at))::float8 as age from dash.attestation where {HERE}) n"
@@ -132,13 +146,13 @@ def drills() -> Json:
     figures = [
         stat(
             Words("演练应按已按", "Drill presses that came"),
-            f"select 100.0 * count(pressed_at) / nullif(count(*), 0) as value, extract(epoch from now() - max(until))::float8 as age, 100.0 * count(acknowledged_at) / nullif(count(*), 0) as complete {expected}",
+            f"select {share('count(pressed_at)', 'count(*)')} as value, extract(epoch from now() - max(until))::float8 as age, trunc(100.0 * count(acknowledged_at) / nullif(count(*), 0), 2) as complete {expected}",
             width=6,
             unit="percent",
         ),
         stat(
             Words("通路验证通过率", "Proofs passed"),
-            f"select 100.0 * count(*) filter (where state = 'passed') / nullif(count(*) filter (where state in ('passed', 'failed')), 0) as value, extract(epoch from now() - max(finished_at))::float8 as age, 100.0 * count(*) filter (where state in ('passed', 'failed')) / nullif(count(*), 0) as complete {proofs}",
+            f"select {passed} as value, extract(epoch from now() - max(finished_at))::float8 as age, trunc(100.0 * count(*) filter (where state in ('passed', 'failed')) / nullif(count(*), 0), 2) as complete {proofs}",
             width=6,
             unit="percent",
         ),
@@ -206,7 +220,7 @@ _RECORDED = f"""(
 
 def recordings() -> Json:
     """How far back recordings reach, by the recorders' own index, and where they will fall short: now, or as it was held then."""
-    standing = "extract(epoch from now() - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0) as complete"
+    standing = "extract(epoch from now() - min(read_at))::float8 as age, trunc(100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(*), 0), 2) as complete"
     stood = (
         f"extract(epoch from {MOMENT} - min(read_at))::float8 as age, 100.0 * count(*) filter (where outlook <> 'unknown') / nullif(count(device), 0)"
         f" * count(distinct institution) / {SEEN_OF} as complete"

@@ -1,5 +1,6 @@
 """`anxinctl coverage …`: the register with its three figures or one institution with what each rule found, recordings, fire risk."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -112,11 +113,16 @@ def show_fire_risk(hub: Hub, institution: str | None, division: str | None, *, a
         )
 
 
+def _percent(rate: float) -> str:
+    """Cut off, as the console and the ledger show it: what is not reached does not look reached."""
+    return f"{math.floor(rate * 10_000 + 1e-6) / 100:.2f} %"
+
+
 def _register(document: Mapping[str, Any]) -> None:
     out = show.console()
     for basis, title in _BASES.items():
         counts = document["figures"][basis]["institutions"]
-        rate = "-" if counts["rate"] is None else f"{counts['rate']:.0%}"
+        rate = "-" if counts["rate"] is None else _percent(counts["rate"])
         out.print(
             f"{title}: {rate}  ({counts['compliant']} compliant, {counts['non_compliant']} non_compliant, {counts['unknown']} unknown)"
         )

@@ -121,5 +121,5 @@ def _table(sheet: Sheet, font: str, width: float) -> LongTable:
 def _shown(value: Cell) -> str:
     if value is None:
         return ""
-    text = f"{value:.1%}" if isinstance(value, float) else str(value)
+    text = f"{value:.2%}" if isinstance(value, float) else str(value)
     return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}…（全文见 XLSX）"

@@ -11,7 +11,7 @@ from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 from openpyxl.xml.functions import tostring
 
-from hub.core.coverage.month_sheets import Cell, Sheet
+from hub.core.coverage.month_sheets import Cell, Sheet, guarded
 
 _FIRST = (1980, 1, 1, 0, 0, 0)
 """the earliest time that a ZIP archive can hold"""
@@ -23,18 +23,19 @@ def workbook(title: tuple[str, str], sheets: Sequence[Sheet], at: datetime) -> b
     """The sheets as XLSX. `at`, the time of the content, is what the file says of its own making."""
     book = Workbook()
     book.remove(book.active)
+    said = guarded(" ".join(title))
     for sheet in sheets:
-        _write(book, title, sheet)
+        _write(book, said, sheet)
     held = io.BytesIO()
     book.save(held)
     made = at.replace(tzinfo=None, microsecond=0)
-    properties = DocumentProperties(creator="Anxin Hub", title=" ".join(title), created=made, modified=made)
+    properties = DocumentProperties(creator="Anxin Hub", title=said, created=made, modified=made)
     return _settled(held.getvalue(), tostring(properties.to_tree()))
 
 
-def _write(book: Workbook, title: tuple[str, str], sheet: Sheet) -> None:
+def _write(book: Workbook, title: str, sheet: Sheet) -> None:
     page = book.create_sheet(" ".join(sheet.name)[:31])
-    page.append([" ".join(title)])
+    page.append([title])
     page["A1"].font = Font(bold=True, size=14)
     page.append([])
     page.append(["\n".join(heading) for heading in sheet.headings])
@@ -61,7 +62,7 @@ def _put(page: object, row: int, column: int, value: Cell) -> None:
         cell.data_type = "s"  # whatever it looks like
         cell.alignment = _WRAP
     elif isinstance(value, float):
-        cell.number_format = "0.0%"
+        cell.number_format = "0.00%"
 
 
 def _settled(archive: bytes, properties: bytes) -> bytes:

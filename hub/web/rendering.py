@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from hub.core.coverage.rollup import shown
 from hub.web.words import reason_of, word
 
 BEIJING = timezone(timedelta(hours=8))
@@ -58,6 +59,11 @@ def since(at: datetime | None) -> Markup:
     return Markup('<time class="since" datetime="{}">{}</time>').format(at.isoformat(), shown)
 
 
+def percent(rate: float) -> str:
+    """A rate from 0 to 1 of what is wanted."""
+    return f"{100 * (shown(rate) or 0.0):.2f} %"
+
+
 def number(value: float | None) -> str:
     """A measured value, short."""
     return "–" if value is None else f"{value:.6g}"
@@ -89,7 +95,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"t": both, "words": word, "static": static, "titled": titled, "beat": lambda: BEAT_SECONDS}
-    made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number, "field": field}
+    made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number, "field": field, "percent": percent}
     made.filters["reason"] = lambda text: titled(*reason_of(text))
     return made
 

@@ -26,12 +26,13 @@ from hub.core.coverage.month import (
 )
 from hub.core.coverage.month_changes import Change, TurnedFinding, What, compare
 from hub.core.coverage.month_sheets import Sheet, changes_sheet, guarded, sheets, title
-from hub.core.coverage.rollup import Figure, Tally, figures
+from hub.core.coverage.rollup import Figure, Tally, figures, shown, shown_lack
 from hub.core.coverage.rules import Basis, Verdict
+from hub.core.coverage.year_sheets import Counted, Year, year_sheet
 from hub.engine.browser import Browser
 from hub.errors import BadInput
 from hub.model import SECOND, Micros, to_datetime
-from hub.reports import fonts, pdf, xlsx
+from hub.reports import csv, fonts, pdf, xlsx
 
 AT: Micros = 1_793_462_400 * SECOND  # 2026-11-01 00:00 +08:00
 CITY = Place("1404", "长治市", "Changzhi")
@@ -149,7 +150,8 @@ def test_a_workbook_of_any_ledger_holds_each_entry_once_and_no_formula(
     given_entries: list[tuple[Entry, str, str]], ground: str
 ) -> None:
     named = tuple(replace(one, title_zh=zh, title_en=en) for one, zh, en in given_entries)
-    month = replace(MONTH, entries=named, waivers=(replace(WAIVER, ground=ground),))
+    place = replace(MONTH.division, title_zh=ground)
+    month = replace(MONTH, division=place, entries=named, waivers=(replace(WAIVER, ground=ground),))
     made = xlsx.workbook(title(month), sheets(month), to_datetime(AT))
     assert made == xlsx.workbook(title(month), sheets(month), to_datetime(AT))
     book = openpyxl.load_workbook(io.BytesIO(made))
@@ -162,11 +164,29 @@ def test_a_workbook_of_any_ledger_holds_each_entry_once_and_no_formula(
     assert listed == [one.filing_number for one in named]
 
 
+def test_no_rate_looks_better_than_it_is() -> None:
+    nearly = Figure(Tally(compliant=29_999, unknown=1), Tally())
+    counted = Counted("2026-10", AT, "14", "示例省", 30_000, 29_999, 0, 0, {(Basis.OBLIGATION, ""): nearly})
+    sheet = year_sheet(2026, Year(CITY, AT, [counted], {}))
+    told = dict(zip((zh for zh, _ in sheet.headings), sheet.rows[0], strict=True))
+    assert (told["接入率"], told["法定义务率"], told["未知率"]) == (0.9999, 0.9999, 0.0001)
+    assert b",0.9999,0.8500,0.9999," in csv.table(sheet)
+    assert (shown(0.84996), shown(0.57), shown(0.29), shown(1.0), shown(0.0)) == (0.8499, 0.57, 0.29, 1.0, 0.0)
+    assert (shown_lack(0.0), shown_lack(0.29), shown_lack(1 / 126_000)) == (0.0, 0.29, 0.0001)
+
+
+@given(st.integers(1, 1_000_000).flatmap(lambda whole: st.tuples(st.integers(0, whole), st.just(whole))))
+def test_a_rate_is_shown_to_a_hundredth_of_a_percent_cut_off(counted: tuple[int, int]) -> None:
+    part, whole = counted
+    assert shown(part / whole) == part * 10_000 // whole / 10_000
+    assert shown_lack(part / whole) == -(-part * 10_000 // whole) / 10_000
+
+
 def test_the_numbers_of_a_workbook_are_numbers() -> None:
     book = openpyxl.load_workbook(io.BytesIO(xlsx.workbook(title(MONTH), sheets(MONTH), to_datetime(AT))))
     assert book.sheetnames == ["汇总 Summary", "名册明细 Entries", "整改 Orders", "豁免 Waivers", "说明 Notes"]
     row = [cell.value for cell in book["汇总 Summary"][4]]
-    assert row[:6] == ["1404", "长治市 Changzhi", 3, 2, pytest.approx(2 / 3), pytest.approx(1 / 3)]
+    assert row[:6] == ["1404", "长治市 Changzhi", 3, 2, 0.6666, 0.3333]
     assert digest(MONTH) in [cell.value for cell in book["说明 Notes"]["B"]]
     assert book.properties.modified == to_datetime(AT).replace(tzinfo=None)
 
@@ -264,7 +284,7 @@ def test_the_list_of_changes_is_a_sheet_of_its_own_and_the_ledger_before_it_stay
     assert all(len(row) == len(page.headings) == len(page.widths) for row in page.rows)
     assert "SHA-256 " + month_changes.digest(SINCE) in str(page.rows[0][-1])
     text = str(page.rows)
-    for word in ("一键报警 Panic button", "事后补传", "33.3%", "66.7%", "已办结 closed", "2026-11-01 01:00"):
+    for word in ("一键报警 Panic button", "事后补传", "33.33%", "66.66%", "已办结 closed", "2026-11-01 01:00"):
         assert word in text
     at = to_datetime(MONTH.known_at)
     plain, more = (xlsx.workbook(title(MONTH), tables, at) for tables in (sheets(MONTH), (*sheets(MONTH), page)))

@@ -11,13 +11,13 @@ from hub.core.coverage.month import COLUMNS, Entry, Line, Month, digest, summary
 from hub.core.coverage.month_changes import Change, Changes, What
 from hub.core.coverage.month_changes import digest as changes_digest
 from hub.core.coverage.purposes import InstitutionType
-from hub.core.coverage.rollup import CONNECTED_TARGET, Tally
+from hub.core.coverage.rollup import CONNECTED_TARGET, Tally, shown, shown_lack
 from hub.core.coverage.rules import Basis, Verdict
 from hub.model import Micros, to_datetime
 
 BEIJING = timezone(timedelta(hours=8))
 Cell = str | int | float | None
-"""a number is a count or, where it is a float, a rate from 0 to 1; None is an empty cell"""
+"""a number is a count or, where it is a float, a rate from 0 to 1 as it is shown (hub.core.coverage.rollup); None is an empty cell"""
 
 FIGURES: dict[tuple[Basis, str], tuple[str, str]] = {
     (Basis.OBLIGATION, ""): ("法定义务", "Obligations"),
@@ -134,7 +134,7 @@ def _value(what: What, value: Any) -> str:
     if value is None:
         return "—"
     if isinstance(value, Mapping):
-        rate = "—" if value["rate"] is None else f"{value['rate']:.1%}"
+        rate = "—" if value["rate"] is None else f"{shown(value['rate']):.2%}"
         institutions, findings = (
             " ".join(f"{VERDICTS[one][0]}{held[one.value]}" for one in _COUNTED) for held in (value, value["findings"])
         )
@@ -193,9 +193,9 @@ def _summary_row(line: Line) -> list[Cell]:
         _both(line.place.title_zh, line.place.title_en),
         line.register,
         line.connected,
-        line.connected_rate,
-        *(figure.institutions.rate for figure in line.figures),
-        whole.unknown_rate,
+        shown(line.connected_rate),
+        *(shown(figure.institutions.rate) for figure in line.figures),
+        shown_lack(whole.unknown_rate),
         line.waivers,
         line.open_orders,
         line.raised_orders,

@@ -4,6 +4,7 @@ A rate is compliant / (compliant + non_compliant + unknown + waived), over the r
 the denominator and never in the numerator.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -43,6 +44,22 @@ class Tally:
     def rate(self) -> float | None:
         """From 0 to 1; None where nothing applies."""
         return self.compliant / self.denominator if self.denominator else None
+
+
+_SHOWN = 10_000
+"""A rate is shown to a hundredth of a percent."""
+_HAIR = 1e-6
+"""of the last digit shown: less than two rates of a register of a million can differ by, more than a float is off"""
+
+
+def shown(rate: float | None) -> float | None:
+    """A rate of what is wanted as it is shown, cut off: 84.996 % is not 85 %, one of 30,000 that is lacking is not none."""
+    return None if rate is None else math.floor(rate * _SHOWN + _HAIR) / _SHOWN
+
+
+def shown_lack(rate: float | None) -> float | None:
+    """A rate of what nobody wants as it is shown, rounded up: one unknown of 30,000 is not 0 %."""
+    return None if rate is None else math.ceil(rate * _SHOWN - _HAIR) / _SHOWN
 
 
 def tally(verdicts: Iterable[Verdict]) -> Tally:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from hub.core.coverage.month import COLUMNS, Place
 from hub.core.coverage.month_sheets import FIGURES, Cell, Sheet, guarded, moment
-from hub.core.coverage.rollup import CONNECTED_TARGET, EMPTY, Figure
+from hub.core.coverage.rollup import CONNECTED_TARGET, EMPTY, Figure, shown, shown_lack
 from hub.core.coverage.rules import Basis
 from hub.model import Micros
 
@@ -64,10 +64,10 @@ def _row(one: Counted, year: Year) -> list[Cell]:
         guarded(one.title),
         one.register,
         one.connected,
-        one.connected / one.register if one.register else None,
+        shown(one.connected / one.register if one.register else None),
         CONNECTED_TARGET,
-        *(figure.institutions.rate for figure in figures),
-        figures[0].unknown_rate,
+        *(shown(figure.institutions.rate) for figure in figures),
+        shown_lack(figures[0].unknown_rate),
         one.waivers,
         one.open_orders,
         *(year.happened.get((one.month, one.code, event), 0) for event, _, _ in EVENTS),
