@@ -113,7 +113,7 @@ def _say(found: "Checked") -> None:
     for note in found.notes:
         print(f"注意 note   {note}")
     word = "不成立 does NOT hold" if found.faults else "成立 holds"
-    print(f"{found.subject}: {word}")
+    print(f"{found.subject}: {word}" + (f" ({found.period})" if found.period else ""))
     print(
         f"{found.entries} entries, {found.findings} rows, {found.recomputed} verdicts recomputed,"
         f" {found.digests} digests, {len(found.faults)} faults"

@@ -14,7 +14,7 @@ import pytest
 
 from hub.core.coverage import canonical, chain, evidence
 from hub.core.coverage.signer import Signer, key_id
-from hub.core.coverage.statements import micros
+from hub.core.coverage.statements import iso, micros
 from hub.errors import BadInput, NotFound
 from hub.evidence_file import pack, read, verify
 from hub.model import SECOND, Micros, to_datetime
@@ -215,9 +215,53 @@ def test_a_chain_that_is_forged_as_a_whole_fails_by_the_facts_and_by_the_digest(
     manifest = json.loads(files.pop(evidence.MANIFEST))
     _rechained(files)
     found = verify(pack("sun", manifest["from"], manifest["to"], manifest["made_at"], files), "b.zip")
+    assert "2026-11-1" in found.period
     assert not any("chain is broken" in fault for fault in found.faults), found.faults
     assert any("follows as non_compliant from its facts" in fault for fault in found.faults)
     assert any("digests.jsonl line 1: does not stand on entry" in fault for fault in found.faults)
+
+
+def _dated_back(files: Files, after: int, known_from: str) -> None:
+    """What was recorded after an entry is dated `known_from`, by whoever owns the database, with a chain that fits."""
+    entries = [json.loads(line) for line in files[evidence.ENTRIES].splitlines()]
+    known = {entry["n"]: known_from if entry["n"] > after else entry["known_from"] for entry in entries}
+    previous = bytes(32).hex()
+    for entry in entries:
+        entry.update(previous=previous, known_from=known[entry["n"]])
+        told = {key: value for key, value in entry.items() if key != "hash"}
+        previous = entry["hash"] = canonical.digest(told | {"subject": "sun"}).hex()
+    files[evidence.ENTRIES] = b"".join(canonical.text(entry) + b"\n" for entry in entries)
+    for name in (evidence.FINDINGS, evidence.JUDGEMENTS):
+        rows = [json.loads(line) for line in files[name].splitlines()]
+        for row in rows:
+            row["known_from"] = known[row["entry"]]
+            row["known_to"] = known[row["ended_by"]] if row["ended_by"] is not None else row["known_to"]
+        files[name] = b"".join(canonical.text(row) + b"\n" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"), [(4, "known before the entry that it follows"), (3, "dated before this digest, which does not")]
+)
+def test_what_was_recorded_later_cannot_be_dated_back(bundle: bytes, kept: int, said: str) -> None:
+    files, _ = read(bundle, "b.zip")
+    manifest = json.loads(files.pop(evidence.MANIFEST))
+    first, _second = (json.loads(line) for line in files[evidence.DIGESTS].splitlines())
+    assert first["n"] == 3
+    _rows(files, evidence.DIGESTS, lambda rows: rows.pop())  # the digest that knows it is held back
+    _dated_back(files, kept, first["taken_at"])
+    [fault] = verify(pack("sun", manifest["from"], manifest["to"], manifest["made_at"], files), "b.zip").faults
+    assert said in fault
+
+
+def test_a_bundle_whose_end_was_left_out_says_since_when_nothing_but_itself_tells_so(bundle: bytes) -> None:
+    files, _ = read(bundle, "b.zip")
+    manifest = json.loads(files.pop(evidence.MANIFEST))
+    later = iso(micros(manifest["made_at"]) + 5 * DAY)
+    for until, said in ((manifest["to"], False), (later, True)):
+        found = verify(pack("sun", manifest["from"], until, later, files), "b.zip", SIGNER.public)
+        assert list(found.faults) == []
+        assert any("only this bundle says" in note for note in found.notes) is said
+        assert until in found.period
 
 
 # signatures -----------------------------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from hub.core.coverage.chain import GENESIS, Entry
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.signer import is_signed, key_id
 from hub.core.coverage.snapshot import Snapshot, from_plain
-from hub.core.coverage.statements import micros
+from hub.core.coverage.statements import iso, micros
 from hub.errors import BadInput
-from hub.model import Micros
+from hub.model import SECOND, Micros
 
 FORMAT = 1
 MANIFEST, ENTRIES, FINDINGS, JUDGEMENTS, DIGESTS = (
@@ -25,6 +25,8 @@ MANIFEST, ENTRIES, FINDINGS, JUDGEMENTS, DIGESTS = (
     "digests.jsonl",
 )
 FOLDERS = ("packs", "facts", "statements")
+_USUAL_TAIL: Micros = 2 * 86_400 * SECOND
+"""a digest is taken every day: a bundle that goes on for longer without one may lack its end"""
 MOST_FAULTS = 50
 """said of one bundle; what is worse than that needs no longer list"""
 
@@ -33,6 +35,8 @@ class Checked(NamedTuple):
     """What a bundle turned out to be. It holds where `faults` is empty; `notes` are what somebody should know all the same."""
 
     subject: str
+    period: str
+    """from when to when it is of, and when it was made, as it says itself"""
     entries: int
     findings: int
     recomputed: int
@@ -114,6 +118,8 @@ class _Check:
             if entry.get("n") != n:
                 self.fault(where, f"entry {n} is missing, or not in its place")
                 raise _Faults
+            if n > 1 and entry["known_from"] < entries[n - 1]["known_from"]:
+                self.fault(where, "is known before the entry that it follows: it was dated back")
             entries[n] = entry
             found = sorted(rows.get(n, ())), sorted(spans.get(n, ()))
             if (entry["findings"], entry["judgements"]) != found:
@@ -229,11 +235,22 @@ class _Check:
             if entry is None or entry["hash"] != row["head"] or entry["known_from"] > row["taken_at"]:
                 self.fault(where, f"does not stand on entry {row['n']}")
                 continue
+            after = entries.get(row["n"] + 1)
+            if after is not None and after["known_from"] <= row["taken_at"]:
+                self.fault(where, f"entry {row['n'] + 1} is dated before this digest, which does not know it")
             steps = [(side, bytes.fromhex(beside)) for side, beside in row["path"]]
             if chain.climb(chain.leaf(subject, row["n"], bytes.fromhex(row["head"])), steps) != root:
                 self.fault(where, "the chain is not under this digest")
         self.signatures(signed, entries)
         return seen
+
+    def tail(self, until: str, entries: int) -> None:
+        """Says since when only the bundle itself tells that nothing was left out at its end."""
+        last = max((micros(row["taken_at"]) for _, row in self.lines(DIGESTS)), default=None)
+        if entries and last is not None and micros(until) - last > _USUAL_TAIL:
+            self.notes.append(
+                f"the last digest was taken {iso(last)}: that nothing later was left out, only this bundle says"
+            )
 
     def signatures(self, digests: Sequence[tuple[str, dict[str, Any]]], entries: Mapping[int, dict[str, Any]]) -> None:
         """Every digest is signed by the key that was given, or one after it is whose chain of digests leads back to it."""
@@ -285,11 +302,18 @@ def check(files: Mapping[str, bytes], key: bytes | None = None) -> Checked:
     `key`: the hub's public key (32 bytes), by which digests must be signed; without it signatures are not looked at, which is a note.
     """
     run = _Check(files, key)
-    subject, entries, rows, digests = "", dict[int, dict[str, Any]](), list[tuple[str, dict[str, Any], str]](), 0
+    subject, period, entries, rows, digests = (
+        "",
+        "",
+        dict[int, dict[str, Any]](),
+        list[tuple[str, dict[str, Any], str]](),
+        0,
+    )
     try:
         manifest = run.manifest()
         subject = str(manifest["subject"])
         since, until = str(manifest["from"]), str(manifest["to"])
+        period = f"{since} – {until}, made {manifest['made_at']}"
         rows = [(where, row, _hash(row)) for where, row in run.lines(FINDINGS)]
         spans = [(where, row, _hash(row)) for where, row in run.lines(JUDGEMENTS)]
         entries = run.chain(subject, _by_entry(rows), _by_entry(spans))
@@ -308,11 +332,12 @@ def check(files: Mapping[str, bytes], key: bytes | None = None) -> Checked:
         digests = run.digests(subject, entries)
         if not digests:
             run.notes.append("no digest stands over this chain yet")
+        run.tail(min(until, str(manifest["made_at"])), len(entries))
     except _Faults:
         pass
     except (BadInput, KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         run.faults.append(f"bundle: is malformed ({type(error).__name__}: {str(error)[:200]})")
-    return Checked(subject, len(entries), len(rows), run.recomputed, digests, run.faults, run.notes)
+    return Checked(subject, period, len(entries), len(rows), run.recomputed, digests, run.faults, run.notes)
 
 
 def _hash(row: Mapping[str, Any]) -> str:

@@ -22,8 +22,9 @@ select hash, body from judged_packs where hash = any (%(hashes)s)
 select hash, pack, pack_version, citation, sentence_zh, sentence_en, evidence from statement where hash = any (%(hashes)s)
 
 -- name: digests
+-- the newest: each covers all that was recorded before it
 select day, taken_at, subjects, root, previous, hash, signature, key_id
-from coverage_digest where taken_at >= %(since)s order by day limit 400
+from (select * from coverage_digest where taken_at >= %(since)s order by day desc limit 400) d order by day
 
 -- name: heads
 -- the last link of every chain at a time; from subject to subject by the index, since the chains are long
