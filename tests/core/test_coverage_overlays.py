@@ -104,6 +104,14 @@ def test_what_an_overlay_may_not_do_is_said_with_its_key(changes: dict[str, Any]
     assert [one.key for one in faults(over(EACH, EACH, **changes))] == ([key] if key else [])
 
 
+@pytest.mark.parametrize("force", [Force.LAW, Force.GB_MANDATORY])
+def test_what_nobody_may_waive_is_not_put_aside_by_what_may_be_waived(force: Force) -> None:
+    law = replace(pack(rule(EACH, force)), id="national")
+    for upper, refused in ((Force.LOC, True), (Force.NORM, True), (Force.LAW, False), (Force.GB_MANDATORY, False)):
+        found = faults([law, *over(EACH, EACH, force=upper)[1:]])
+        assert [one.key for one in found] == (["force"] if refused else [])
+
+
 def test_a_recommendation_may_be_replaced_on_a_ground_by_something_else() -> None:
     advice = rule(EACH, Force.REC, Basis.RECOMMENDATION)
     law = replace(rule(DAYS, id="law"), overrides="r-1", replaces=True)

@@ -24,6 +24,7 @@ MOST_SHOWN = 20
 _ALONE = {_C.PROVEN: _V.COMPLIANT, _C.UNKNOWN: _V.UNKNOWN, _C.NONE: _V.NON_COMPLIANT}
 _SILENT = {"unknown": _V.UNKNOWN, "non_compliant": _V.NON_COMPLIANT}
 _OUTSIDE = frozenset({"too_low", "too_high"})
+_SAYS_NOTHING = frozenset({"future", "expired", "overdue", "not_seconded", "no_number"})
 OPEN = "open"
 """kind of the intervals in which an institution was open"""
 
@@ -121,16 +122,16 @@ def _enough(
         row = _row(terms, found[0], area, at)
         said = row.contribution
         return Part(zone, _ALONE[said], 1, int(said is _C.PROVEN), int(said is _C.UNKNOWN), (), "", (row,))
-    is_measured = asked.n == 1 and terms.is_measured
-    rows = _rows(terms, _standing(found, at) if is_measured else found, area, at)
+    standing = _standing(terms, found, area, at) if terms.is_measured else found
+    rows = _rows(terms, standing if asked.n == 1 else found, area, at)
     sure = perhaps = 0
     for row in rows:
         if row.contribution is _C.PROVEN:
             sure += 1
         elif row.contribution is _C.UNKNOWN:
             perhaps += 1
-    outside = is_measured and asked.kind not in COUNTS and any(row.reason in _OUTSIDE for row in rows)
-    if outside:
+    each = terms.is_measured and asked.kind not in COUNTS
+    if each and any(_worth(terms, one, area, at)[1] in _OUTSIDE for one in standing):
         verdict = _V.NON_COMPLIANT
     elif sure >= asked.n:
         verdict = _V.COMPLIANT
@@ -139,12 +140,15 @@ def _enough(
     return Part(zone, verdict, asked.n, sure, perhaps, (), "", tuple(rows[:MOST_SHOWN]))
 
 
-def _standing(found: Sequence[Attestation], at: Micros) -> list[Attestation]:
-    """What was measured of each place last: an older value is no more so once a newer one of that place, or of the whole institution, is stated."""
+def _standing(terms: _Asked, found: Sequence[Attestation], area: float | None, at: Micros) -> list[Attestation]:
+    """What was measured of each place last: an older value is no more so once a newer one of that place, or of the whole institution, is stated.
+
+    One that is not in force, too old or not signed as asked says nothing of an older one.
+    """
     newest: dict[tuple[str | None, str | None], Micros] = {}
     for one in found:
         place = one.zone, one.device
-        if one.at - at <= SKEW and one.at > newest.get(place, one.at - 1):
+        if one.at > newest.get(place, one.at - 1) and _worth(terms, one, area, at)[1] not in _SAYS_NOTHING:
             newest[place] = one.at
     everywhere = newest.get((None, None))
     return [

@@ -25,6 +25,7 @@ from hub.core.coverage.rules import (
     ShareCovered,
     TimeBound,
 )
+from hub.core.coverage.waivers import NEVER
 from hub.model import Micros
 
 RANK = {Basis.OBLIGATION: 2, Basis.TARGET: 1, Basis.RECOMMENDATION: 0}
@@ -90,6 +91,9 @@ def _wrongs(rule: Rule, base: Rule | None, key: str) -> Iterator[tuple[str, str]
         yield "jurisdiction", f"{rule.jurisdiction!r} does not lie within {base.jurisdiction!r} of {base.id!r}"
     if RANK[rule.basis] < RANK[base.basis]:
         yield "force", f"a {rule.basis.value} cannot stand in for the {base.basis.value} {base.id!r}: add it beside"
+    if base.force in NEVER and rule.force not in NEVER:
+        waivable = f"a {rule.force.value} may be waived and the {base.force.value} {base.id!r} may not"
+        yield "force", f"{waivable}: it cannot stand in for it, add it beside"
     if key == "replaces" and base.basis is not Basis.OBLIGATION:
         return
     if type(rule.requirement) is not type(base.requirement):

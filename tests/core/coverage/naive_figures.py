@@ -198,10 +198,10 @@ def worth(
     return PROVEN
 
 
-def outdates(newer: Attestation, older: Attestation, at: int) -> bool:
+def outdates(newer: Attestation, older: Attestation) -> bool:
     """Whether what is stated later says what is so now in place of this: of the same place, or of the whole institution."""
     same = (newer.zone, newer.device) in ((older.zone, older.device), (None, None))
-    return same and newer.at > older.at and newer.at <= at + 5 * MINUTE
+    return same and newer.at > older.at
 
 
 def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None, so: So) -> str:
@@ -212,10 +212,12 @@ def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None,
     def judged(found: Sequence[Attestation], area: float | None) -> str:
         if not found:
             return asked.missing
-        if is_measured and asked.n == 1:
-            found = [one for one in found if not any(outdates(other, one, at) for other in found)]
-            if asked.kind not in ("extinguishers", "guards") and any(outside(one, area) for one in found):
+        if is_measured:
+            said = [one for one in found if says(one)]
+            now = [one for one in found if not any(outdates(other, one) for other in said)]
+            if asked.kind not in ("extinguishers", "guards") and any(outside(one, area) for one in now):
                 return NO
+            found = now if asked.n == 1 else found
         given = [
             worth(
                 one, at, age, asked.within, seconded=asked.seconded, least=asked.min_value, most=asked.max_value,
@@ -225,10 +227,12 @@ def attested(asked: Attested, facts: InstitutionFacts, at: int, age: int | None,
         ]  # fmt: skip
         return enough(given.count(PROVEN), given.count(UNSURE), asked.n)
 
+    def says(one: Attestation) -> bool:
+        """In force and signed as asked, whatever was measured."""
+        return worth(one, at, None, asked.within, seconded=asked.seconded) == PROVEN
+
     def outside(one: Attestation, area: float | None) -> bool:
-        """Measured, in force and signed as asked, and not within what is asked."""
-        out = worth(one, at, None, asked.within, seconded=asked.seconded) == PROVEN
-        return out and NOTHING == worth(
+        return says(one) and NOTHING == worth(
             one, at, None, None, least=asked.min_value, most=asked.max_value, per_m2=asked.value_per_m2, area=area
         )
 
