@@ -52,7 +52,7 @@ CAUSES: Mapping[str, tuple[Words, str]] = {
     "carrier": (Words("运营商", "Carrier"), "text"),
     "district": (Words("区域性中断", "District"), "text"),
     "broker": (Words("消息服务器", "Broker"), "text"),
-    "hub": (Words("中心自身", "Hub"), "text"),
+    "hub": (Words("平台自身", "Hub"), "text"),
     "database": (Words("数据库", "Database"), "text"),
     "undetermined": (Words("未定", "Undetermined"), "text"),
     "never_seen": (Words("从未收到", "Never seen"), "text"),

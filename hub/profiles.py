@@ -196,7 +196,7 @@ _CLOCK_WRONG = AlarmDefinition(
     on_delay=60 * _UNITS["s"],
     off_delay=60 * _UNITS["s"],
     response=Title(
-        zh="为该设备设置校时；在此之前其读数按网关或中心收到的时间记录。",
+        zh="为该设备设置校时；在此之前其读数按网关或平台收到的时间记录。",
         en="Set the device's clock or its time server; until then its readings are dated by the edge or the hub.",
     ),
 )

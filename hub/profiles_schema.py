@@ -31,7 +31,7 @@ _KINDS_ZH = {
     "network_switch": "交换机",
     "edge": "边缘网关",
     "path": "联网通路",
-    "hub": "中心自身",
+    "hub": "平台自身",
     "other": "其他",
 }
 

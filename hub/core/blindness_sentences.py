@@ -17,7 +17,7 @@ CAUSES: Mapping[str, Title] = {
     "carrier": Title(zh="运营商", en="carrier"),
     "district": Title(zh="区域性中断", en="district"),
     "broker": Title(zh="消息服务器", en="broker"),
-    "hub": Title(zh="中心自身", en="hub"),
+    "hub": Title(zh="平台自身", en="hub"),
     "database": Title(zh="数据库", en="database"),
     "undetermined": Title(zh="未定", en="undetermined"),
     "never_seen": Title(zh="从未收到", en="never seen"),
@@ -91,7 +91,7 @@ def _not_listening(facts: Mapping[str, Any]) -> tuple[str, str]:
     part = CAUSES[facts["part"]]
     until = facts.get("until")
     return (
-        f"中心自 {facts['since']} " + (f"至 {until} " if until else "") + f"未监听（{part.zh}）",
+        f"平台自 {facts['since']} " + (f"至 {until} " if until else "") + f"未监听（{part.zh}）",
         f"the hub did not listen from {facts['since']}" + (f" to {until}" if until else "") + f" ({part.en})",
     )
 

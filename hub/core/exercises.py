@@ -216,7 +216,7 @@ def _raw(value: float, point: Point) -> Scalar:
 NOT_LOWER: Mapping[str, tuple[str, str]] = {
     "lowest": ("设备自检：最低的注入点", "at the device's own test: there is nothing lower"),
     "asked": ("按要求在此层注入", "this level was asked for"),
-    "no_edge": ("设备不经过边缘网关，只能从中心注入", "the device is behind no edge: the hub speaks in its place"),
+    "no_edge": ("设备不经过边缘网关，只能从平台注入", "the device is behind no edge: the hub speaks in its place"),
     "no_test_point": ("设备模型没有声明可写的自检点", "its profile declares no test point that can be written"),
     "dials_police": (
         "设备自行拨打报警中心：不触发其自检",

@@ -360,7 +360,7 @@ def _conclusion(
     """The one reason that decided; the first that applies."""
     if not history:
         if story.raised_at <= at:
-            zh, en = "已发生，但中心尚未收到", "it had happened, and the hub had not heard of it yet"
+            zh, en = "已发生，但平台尚未收到", "it had happened, and the hub had not heard of it yet"
             return Fact(story.raised_at, "not_received", zh, en)
         return Fact(None, "not_raised", "此时告警尚未产生", "the alarm had not been raised yet")
     arrived = [row for row in told if _reached(row)]
@@ -379,7 +379,7 @@ def _conclusion(
         by = (f"，{row.actor}", f", by {row.actor}") if row.actor else ("", "")
         return Fact(row.at, name, f"{zh}{by[0]}{said}，因此不通知", f"{en}{by[1]}{why}, so nobody is told")
     if story.stale:
-        zh, en = "中心得知时已经结束，因此不通知", "it was over before the hub heard of it, so nobody is told"
+        zh, en = "平台得知时已经结束，因此不通知", "it was over before the hub heard of it, so nobody is told"
         return Fact(story.received_at, "stale", zh, en)
     if state == AlarmState.NORMAL:
         zh, en = _STATES[AlarmState.NORMAL]

@@ -1,6 +1,7 @@
 """What a person does to an alarm in the console: one verb a form, each by the same pure steps as everywhere, each with its line in the audit log."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,7 +19,7 @@ from hub.store import hidings as shelvings
 from hub.store.rows import Row
 from hub.web.asking import Asked, said
 from hub.web.fields import LINE, choice, text
-from hub.web.rendering import BEIJING
+from hub.web.rendering import lately
 from hub.web.words import reason_of, word
 
 HOURS = (1, 2, 4, 8, 24, 72, 168)
@@ -133,16 +134,16 @@ async def act(ask: Asked) -> Response:
             detail = await deed(ask, id, to_micros(ask.hub.clock()))
             await audit.record(ask.conn, ask.who.name, f"alarm.{verb}", f"alarm:{id}", {**detail, "by": "console"})
     except Conflict as error:
-        words = refusal(error, await console.alarm(ask.conn, ask.who.scope, id))
+        words = refusal(error, await console.alarm(ask.conn, ask.who.scope, id), ask.hub.clock())
         return said(ask, words, f"/console/alarms/{id}", 409)
     return said(ask, word("done.asked" if detail.get("asked") else f"done.{verb}"), f"/console/alarms/{id}")
 
 
-def refusal(error: Conflict, row: Row) -> tuple[str, str]:
+def refusal(error: Conflict, row: Row, now: datetime) -> tuple[str, str]:
     """Why an action was not possible, for people: who was first, and when."""
     if Refused.ALREADY_ACKNOWLEDGED.value in str(error) and row["acknowledged_by"] is not None:
         zh, en = word("byother")
-        at = row["acknowledged_at"].astimezone(BEIJING).strftime("%H:%M:%S")
+        at = lately(row["acknowledged_at"], now).striptags()
         return zh.format(who=row["acknowledged_by"], at=at), en.format(who=row["acknowledged_by"], at=at)
     known = next((reason for reason in Refused if reason.value in str(error)), None)
     return reason_of(error) if known is None else word(f"refused.{known.name.lower()}")

@@ -34,6 +34,7 @@ _CHILDREN = 200
 async def show_board(ask: Asked) -> Response:
     """What goes on now in one's scope, or in one institution."""
     institution = ask.request.query_params.get("institution") or None
+    only = await _only(ask, institution)
     rows = await console.active_alarms(ask.conn, ask.who.scope, limit=BOARD, institution=institution)
     beside = _unstored(ask, {row["id"] for row in rows}, institution)
     shown = [*beside, *({**worded(ask.hub.profiles, row), "unstored": False} for row in rows)]
@@ -47,8 +48,17 @@ async def show_board(ask: Asked) -> Response:
         unowned=counts[1] + len(sounds(beside)),
         now=ask.hub.clock(),
         institution=institution,
+        only=only,
         away=False,
     )
+
+
+async def _only(ask: Asked, institution: str | None) -> tuple[str, str] | None:
+    """The title of the one institution that a list is of; raises NotFound: a name that is none must not look like calm."""
+    if institution is None:
+        return None
+    row = await views.institution(ask.conn, ask.who.scope, institution)
+    return row["title_zh"], row["title_en"]
 
 
 def _unstored(ask: Asked, stored: Set[UUID], institution: str | None = None) -> list[Row]:
@@ -75,12 +85,13 @@ async def show_history(ask: Asked) -> Response:
     keys = pages.decode(query.get("cursor") or None, str, str)
     after = None if keys is None else (pages.key_moment(keys[0]), _uuid(str(keys[1])))
     institution = query.get("institution") or None
+    only = await _only(ask, institution)
     rows = await console.history(ask.conn, ask.who.scope, limit=HISTORY + 1, institution=institution, after=after)
     shown = [worded(ask.hub.profiles, row) for row in rows[:HISTORY]]
     cursor = None
     if len(rows) > HISTORY:
         cursor = pages.encode(pages.moment_key(shown[-1]["raised_at"]), str(shown[-1]["id"]))
-    return render("history.html", ask=ask, alarms=shown, cursor=cursor, institution=institution)
+    return render("history.html", ask=ask, alarms=shown, cursor=cursor, institution=institution, only=only)
 
 
 def _uuid(text: str) -> UUID:
@@ -109,6 +120,7 @@ async def show_alarm(ask: Asked) -> Response:
         authorities=await handovers.authorities(ask.conn, ask.who.scope, institution=row["institution"]),
         handed={handed["authority"]: handed for handed in await handovers.of_alarm(ask.conn, id)},
         timeline=timeline(history),
+        told=await console.responder_titles(ask.conn, {note["responder"] for note in history.notifications}),
         cut=len(history.notifications) >= _NOTIFICATIONS,
         escalation=history.escalation,
         cameras=cameras(await premises.cameras_of_alarm(ask.conn, id), row["raised_at"]),

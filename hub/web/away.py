@@ -108,6 +108,7 @@ async def _beside(request: Request, ordinary: Endpoint, path: str) -> Response |
         away=True,
         now=now,
         institution=institution,
+        only=None if institution is None else (institution, ""),
         alarms=found,
         total=len(found),
         unowned=len(sounds(found)),

@@ -39,7 +39,7 @@ async def show(ask: Asked) -> Response:
         watches = [
             {
                 "starts": to_datetime(watch.start),
-                "ends": to_datetime(watch.end),
+                "ends": to_datetime(watch.end) if watch.end < end else None,
                 "who": [titles.get(name, (name, "")) for name in watch.responders],
             }
             for watch in timeline(rota, calendar, start, end)
@@ -47,7 +47,16 @@ async def show(ask: Asked) -> Response:
         people = [(name, *titles.get(name, (name, ""))) for name in sorted(rota.responders)]
         now_and_next = {"now": watches[0] if watches else None, "next": watches[1:]}
         posts.append({**row, **now_and_next, "people": people, "swaps": _swaps(rota, titles)})
-    return render("duty.html", ask=ask, posts=posts, notes=notes, titles=titles, now=now, ahead=now + AHEAD)
+    return render(
+        "duty.html",
+        ask=ask,
+        posts=posts,
+        notes=notes,
+        titles=titles,
+        known=known,
+        now=now,
+        hours=AHEAD // timedelta(hours=1),
+    )
 
 
 async def hand_over(ask: Asked) -> Response:

@@ -80,7 +80,7 @@ async def _acknowledge(request: Request, conn: Connection) -> Response:
             detail = {"notification": str(found.id), "by": "link"}
             await audit.record(conn, actor, "alarm.acknowledge", f"alarm:{found.alarm}", detail)
     except Conflict as error:
-        said = refusal(error, await for_link(conn, hub.profiles, found.alarm))
+        said = refusal(error, await for_link(conn, hub.profiles, found.alarm), hub.clock())
     return await _page(request, conn, found, said)
 
 

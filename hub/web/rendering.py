@@ -16,9 +16,10 @@ from hub.web.words import reason_of, word
 BEIJING = timezone(timedelta(hours=8))
 
 
-def both(key: str) -> Markup:
-    """A word for people: Chinese first, English beside it."""
-    return titled(*word(key))
+def both(key: str, **given: object) -> Markup:
+    """A word for people: Chinese first, English beside it; `given` fills its blanks."""
+    zh, en = word(key)
+    return titled(zh.format(**given), en.format(**given)) if given else titled(zh, en)
 
 
 def titled(zh: str | None, en: str | None) -> Markup:
@@ -34,6 +35,11 @@ def clock(at: datetime | None, *, date: bool = True) -> Markup:
     local = at.astimezone(BEIJING)
     text = local.strftime("%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S")
     return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), text)
+
+
+def lately(at: datetime | None, now: datetime) -> Markup:
+    """A moment by its time alone where it is of this day in Beijing, else with its date: three o'clock of last night is not three o'clock."""
+    return clock(at, date=at is not None and at.astimezone(BEIJING).date() != now.astimezone(BEIJING).date())
 
 
 def local(at: datetime) -> str:
@@ -95,7 +101,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"t": both, "words": word, "static": static, "titled": titled, "beat": lambda: BEAT_SECONDS}
-    made.filters |= {"clock": clock, "hour": hour, "since": since, "number": number, "field": field, "percent": percent}
+    made.filters |= {"clock": clock, "lately": lately, "hour": hour, "since": since, "number": number, "field": field}
+    made.filters |= {"percent": percent}
     made.filters["reason"] = lambda text: titled(*reason_of(text))
     return made
 

@@ -22,7 +22,7 @@ from hub.web.asking import services
 from hub.web.logins import caller
 from hub.web.rendering import render
 from hub.web.throttle import Throttle
-from hub.web.words import word
+from hub.web.words import reason_of, word
 
 _PART = re.compile(r"[A-Za-z0-9_-]{1,40}")
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -85,7 +85,7 @@ async def _take(request: Request, standby: Standby, found: Held, key: UUID) -> R
         answer: Answer | None = await standby.acknowledge(found.alarm, actor, key)
     except Conflict as error:
         answer = standby.answers.standing(found.alarm.id)
-        said = word("refused.already_acknowledged") if answer is not None else (word("refused")[0], str(error))
+        said = word("refused.already_acknowledged") if answer is not None else reason_of(error)
     return _page(request, found._replace(answer=answer), said)
 
 
@@ -115,6 +115,7 @@ def as_row(found: Held) -> Mapping[str, Any]:
         "state": alarm.state,
         "raised_at": to_datetime(alarm.raised_at),
         "acknowledged_by": alarm.acknowledged_by,
+        "acknowledged_at": None if alarm.acknowledged_at is None else to_datetime(alarm.acknowledged_at),
         "first": (letter.response.zh, letter.response.en),
         "contacts": (),
     }

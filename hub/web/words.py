@@ -55,7 +55,7 @@ def reason_of(error: Exception | str) -> tuple[str, str]:
     if not isinstance(error, BadInput):
         text = str(error)
         return in_chinese(text) or text, text
-    name = error.where.rpartition(".")[2]
+    name = re.split(r"[./]", error.where)[-1]
     label = words().get(f"field.{name}")
     zh = in_chinese(error.reason) or error.reason
     return (f"{label[0]}：{zh}" if label else zh), (f"{label[1]}: {error.reason}" if label else str(error))

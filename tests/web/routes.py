@@ -46,9 +46,9 @@ APART = {("/ledgers/{division}/{period}.{kind}", "GET")}
 """asked with a scope over a whole division, which no keeper has: a test of its own holds it"""
 
 PAGES: Mapping[str, tuple[Shown, ...]] = {
-    "/": (Shown("/", whole=True), Shown("/?institution={institution}", whole=True)),
+    "/": (Shown("/", whole=True), Shown("/?institution={institution}")),
     "/waiting": (Shown("/waiting", whole=True),),
-    "/alarms": (Shown("/alarms", whole=True), Shown("/alarms?institution={institution}", whole=True)),
+    "/alarms": (Shown("/alarms", whole=True), Shown("/alarms?institution={institution}")),
     "/alarms/{alarm:uuid}": (Shown("/alarms/{alarm}"),),
     "/alarms/{alarm:uuid}/why": (Shown("/alarms/{alarm}/why"), Shown("/alarms/{alarm}/why?at=2026-11-21T16:00:00")),
     "/institutions": (Shown("/institutions", whole=True), Shown("/institutions?q=home", whole=True)),

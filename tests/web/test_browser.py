@@ -151,6 +151,7 @@ async def test_five_hundred_alarms_in_a_minute_leave_the_board_usable_and_a_fire
     await expect(page.locator("article.alarm").first).to_have_id(f"a-{fire}")
     await expect(page.locator("#board")).to_have_attribute("data-unowned", "501")
     await expect(page.locator("#notshown b")).to_have_text("351")
+    await expect(page.locator("body")).not_to_have_class(re.compile("moving"))
     assert looks <= (time.monotonic() - began) / 0.7 + 3  # a flood costs a look each 0.7 s, not one for each alarm
     await page.locator(f"#a-{fire} form.acknowledge button").click()
     await expect(page.locator("#board")).to_have_attribute("data-unowned", "500")
@@ -191,7 +192,7 @@ async def test_an_acknowledgement_that_does_not_arrive_is_never_shown_as_one(hub
     hub.line.cut()
     button = page.locator(f"#a-{alarm} form.acknowledge button")
     await button.click()
-    await expect(page.locator("#said p.bad")).to_contain_text("没有送达枢纽")
+    await expect(page.locator("#said p.bad")).to_contain_text("没有送达平台")
     await expect(button).to_be_enabled()
     assert await hub.owner(alarm) is None
     hub.line.mend()
@@ -326,6 +327,10 @@ async def test_an_alarm_is_found_and_acknowledged_by_keyboard_alone(hub: Hub, lo
     await page.keyboard.press("Enter")
     await expect(page.locator("#said p")).to_contain_text("已接警")
     assert await hub.owner(first if chosen == str(first) else second) == "holder of one000000002"
+    # the button is gone and the place is kept; on an alarm that somebody has, `a` goes to no other alarm's button
+    await expect(page.locator(f"#a-{chosen}")).to_be_focused()
+    await page.keyboard.press("a")
+    await expect(page.locator(f"#a-{chosen}")).to_be_focused()
     await page.keyboard.press("?")
     await expect(page.locator("#keys")).to_be_visible()
     await page.keyboard.press("Escape")
@@ -375,6 +380,40 @@ async def test_focus_stays_on_an_alarm_while_others_come_go_and_change_places(hu
     await expect(page.locator("article.alarm").nth(1)).to_have_id(f"a-{fire}")
     await expect(page.locator("article.alarm").last).to_have_id(f"a-{first}")
     await expect(button).to_be_focused()
+
+
+async def test_a_click_meant_for_an_alarm_that_has_just_gone_does_not_acknowledge_the_one_that_took_its_place(
+    hub: Hub, log_in: LogIn
+) -> None:
+    (first,) = await hub.raise_alarms("c1")
+    (second,) = await hub.raise_alarms("c2")
+    page = await log_in("operator-a")
+    await connected(page)
+    top = await page.locator(f"#a-{first} form.acknowledge button").bounding_box()
+    assert top is not None
+    # the finger is on its way to the first when somebody else takes that one: it lands on the second, which has come up
+    await page.evaluate(
+        """([second, x, y]) => new MutationObserver(() => {
+            const under = document.elementFromPoint(x, y)?.closest("button");
+            if (!under?.closest(`#a-${second}`) || window.landed) return;
+            window.landed = true;
+            requestAnimationFrame(() => under.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, detail: 1, clientX: x, clientY: y })));
+        }).observe(document.getElementById("live"), { childList: true, subtree: true })""",
+        [str(second), top["x"] + 30, top["y"] + 20],
+    )
+    await hub.conn.execute(
+        "update alarm set state = 'ack_active', acknowledged_by = 'another desk' where id = %s", [first]
+    )
+    await hub.conn.execute(
+        "insert into change (kind, institution, payload) select 'alarm', %s, jsonb_build_object('id', %s::text)",
+        [hub.filled.a.key, str(first)],
+    )
+    await expect(page.locator("#said p.bad")).to_contain_text("列表刚刚变动")
+    assert await hub.owner(second) is None
+    await expect(page.locator("body")).not_to_have_class(re.compile("moving"))
+    await page.locator(f"#a-{second} form.acknowledge button").click()
+    await expect(page.locator("#said p").last).to_contain_text("已接警")
+    assert await hub.owner(second) == "holder of one000000002"
 
 
 async def _heard(page: Page, seconds: float) -> float:

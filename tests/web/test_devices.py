@@ -37,7 +37,7 @@ async def test_a_devices_clock_is_said_to_be_fine_corrected_or_wrong(console: Co
             "update point_state set quality = 101 where series = (select min(key) from series where device = %s)",
             [a.button_key],
         )
-        assert "设备时间不可信，已用枢纽时间" in await clock()
+        assert "设备时间不可信，已用平台时间" in await clock()
         await console.city.conn.execute(
             "insert into device_clock (device, ahead, said_at, read_at, reader, wrong, since) values (%s, 754.2, %s, %s, 'edge', true, %s)",
             [a.button_key, seed.at(0), seed.at(0), seed.at(0)],
@@ -58,7 +58,7 @@ async def test_a_device_that_dials_the_police_is_tested_in_a_booked_window_only_
     times = {"starts_at": "2026-11-21T16:30", "ends_at": "2026-11-21T18:00"}
     async with console.visitor("admin-a") as visitor:
         page = (await visitor.http.get(f"/console/devices/{a.button}")).text
-        assert "枢纽无法阻止" in page
+        assert "平台无法阻止" in page
         refused = await visitor.post(f"/console/devices/{a.button}/test", x_console="1")
         assert refused.status_code == 409
         assert "请先与中心约定窗口" in refused.json()["zh"]

@@ -44,6 +44,8 @@ async def test_a_post_shows_who_is_on_duty_now_and_where_nobody_is(console: Cons
     assert "无人值班" not in now
     assert "无人值班" in later
     assert "门锁待修 &lt;b&gt;" in page
+    assert "岗desk" in page.split('class="handed"')[1], "the post of a handover is called by its title"
+    assert later.count("→ …") == 1, "the last watch goes on beyond what was looked at: no end of it is made up"
 
 
 async def _drill(console: Console, *institutions: str) -> UUID:

@@ -59,7 +59,9 @@ async def test_opening_a_link_shows_the_alarm_and_changes_nothing_however_often(
         assert kept_back not in page
 
 
-async def test_the_button_acknowledges_for_the_named_responder_and_is_written_down(console: Console) -> None:
+async def test_the_button_acknowledges_for_the_named_responder_and_whoever_opens_it_later_reads_that_it_is_done(
+    console: Console,
+) -> None:
     path = await link(console)
     async with console.visitor() as visitor:
         answer = await press(visitor, path)
@@ -76,6 +78,9 @@ async def test_the_button_acknowledges_for_the_named_responder_and_is_written_do
         again = await press(visitor, path)
         assert "已由 值班 [a-duty] 于" in again.text
         assert "<button" not in again.text.split("<main")[1].split("</main>")[0]
+        assert "已有人接警" in (await visitor.http.get(path)).text
+        await console.city.conn.execute("update alarm set state = 'normal', ended_at = now()")
+        assert "不必接警" in (await visitor.http.get(path)).text
     assert len(await console.rows("select * from audit where action = 'alarm.acknowledge'")) == 1
 
 

@@ -1,14 +1,20 @@
 """The console's pages: what they show, to whom, and that nothing on them can run or lead elsewhere."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
 from hub.core.rights import Role
+from hub.web.rendering import BEIJING
+from tests.api import seed
 from tests.web.conftest import Console
 from tests.web.routes import PAGES, Ids, filled, furnish
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'`{{7*7}}${7*7}&lt;"
+
+
+NOWHERE = tuple(f"{path}?institution={name}" for path in ("", "alarms") for name in ("b-home", "typo"))
 
 
 async def test_the_stream_asks_for_a_login_and_the_root_leads_to_the_board(console: Console) -> None:
@@ -88,10 +94,10 @@ async def test_hostile_names_are_shown_as_text_everywhere(console: Console) -> N
         assert seen > 40
 
 
-async def test_the_board_puts_whom_nobody_owns_first_and_says_how_many_it_leaves_out(
+async def test_the_board_puts_whom_nobody_owns_first_and_says_how_many_and_whose_alarms_it_leaves_out(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from hub.web import alarms
+    from hub.web import alarms, institutions
 
     monkeypatch.setattr(alarms, "BOARD", 3)
     insert = (
@@ -112,6 +118,26 @@ async def test_the_board_puts_whom_nobody_owns_first_and_says_how_many_it_leaves
     assert kinds == [("panic", "unowned"), ("fire", "unowned"), ("fault", "unowned")]
     assert re.search(r'id="notshown"><b>2</b>', page)
     assert 'data-unowned="3"' in page
+    assert 'id="only"' not in page
+    monkeypatch.setattr(alarms, "BOARD", 9)
+    monkeypatch.setattr(institutions, "ALARMS", 2)
+    await console.city.conn.execute(
+        "update alarm set acknowledged_by = 'night desk', acknowledged_at = %s where instance = 'owned-fire'",
+        [seed.at(0) - timedelta(days=2)],
+    )
+    async with console.visitor("operator-a") as visitor:
+        shown = {path: await visitor.http.get(f"/console/{path}") for path in ("", "?institution=a-home", *NOWHERE)}
+        home = (await visitor.http.get("/console/institutions/a-home")).text
+        history = (await visitor.http.get("/console/alarms?institution=a-home")).text
+    # who had it two nights ago at three has not had it since three of this night
+    owner = re.findall(r'class="owner">night desk <time [^>]*>([^<]*)<', shown[""].text)
+    assert owner == [f"{(seed.at(0) - timedelta(days=2)).astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"]
+    for one in (shown["?institution=a-home"].text, history):
+        assert "只显示一个机构" in one.split("<main")[1]
+    assert [shown[path].status_code for path in NOWHERE] == [404] * len(NOWHERE)  # and never "no active alarms"
+    assert re.search(r'class="notshown"><b>\d+</b>', home), "an institution's page says how many it leaves out"
+    described = re.findall(r'<button type="submit" aria-describedby="t-([^"]+)"', shown[""].text)
+    assert len(described) == len(set(described)) == 3  # a button of each alarm says of which
 
 
 async def test_proofs_and_canaries_are_not_on_the_board_and_drills_are_marked(console: Console) -> None:
@@ -136,8 +162,11 @@ async def test_the_timeline_shows_every_step_notification_and_receipt(console: C
     async with console.visitor("operator-a") as visitor:
         page = (await visitor.http.get(f"/console/alarms/{console.city.a.alarm}")).text
     timeline = page.split('id="timeline"')[1]
-    order = [timeline.index(word) for word in ("产生", "a-duty</span> / hook", "已送达", "尝试", "204")]
-    assert order[0] < order[1]
+    order = [
+        timeline.index(word)
+        for word in ("产生", "值班</span>", " / hook", "轮</span>", "第 1 步", "已送达", "尝试", "204")
+    ]
+    assert order == sorted(order)
     assert "请先" in page
     assert "去看" in page
 

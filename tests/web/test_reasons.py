@@ -28,9 +28,10 @@ WHERE = (
         "api/waivers.py",
         "web/orders.py",
     ),
-    *("web/fields.py", "web/declaring.py", "web/testing.py", "web/proofs.py", "web/asking.py"),
+    *("store/drills.py", "store/attestations.py", "store/camera_views.py", "store/zone_plans.py"),
+    *(f"web/{one.name}" for one in sorted((ROOT / "web").glob("*.py"))),
 )
-FUNCTIONS = {"core/opening.py": "check_armed", "core/exercises.py": "check_drill"}
+FUNCTIONS = {"core/opening.py": "check_armed", "core/exercises.py": "check_drill", "store/duty_book.py": "hand_over"}
 RAISED = {"BadInput": 0, "Conflict": 0, "Forbidden": 0, "refuse": 1}
 """what is called with a reason, and the place of the reason"""
 
@@ -51,7 +52,9 @@ def _reasons() -> list[str]:
         tree: ast.AST = ast.parse((ROOT / name).read_text("utf-8"))
         if name in FUNCTIONS:
             tree = next(
-                one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == FUNCTIONS[name]
+                one
+                for one in ast.walk(tree)
+                if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == FUNCTIONS[name]
             )
         for call in ast.walk(tree):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in RAISED:
@@ -91,4 +94,5 @@ def test_a_reason_names_the_field_in_both_languages_and_what_is_unknown_stays_en
     assert reason_of(BadInput("is past: a press is declared beforehand", "presses.3.at"))[0].startswith(
         "时刻：时间已过"
     )
+    assert reason_of(BadInput("somebody else than who hands over", "#/taker"))[0] == "接班人：须是另一人"
     assert reason_of("something new {0.__class__}") == ("something new {0.__class__}",) * 2

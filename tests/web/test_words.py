@@ -26,7 +26,7 @@ def test_every_word_has_chinese_and_english() -> None:
 
 
 def test_every_word_that_a_template_names_exists_and_none_is_left_over() -> None:
-    named = {key for text in TEMPLATES for key in re.findall(r"\b(?:t|words)\(\"([a-z_.]+)\"\)", text)}
+    named = {key for text in TEMPLATES for key in re.findall(r"\b(?:t|words)\(\"([a-z_.]+)\"[,)]", text)}
     assert named - set(words()) == set()
     stems = {key for text in TEMPLATES for key in re.findall(r"\b(?:t|words)\(\"([a-z_.]+\.)\" ~", text)}
     spoken = {"done.", "refused.", "error.", "login.", "link.", "field."}

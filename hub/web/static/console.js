@@ -113,6 +113,33 @@ function overlay(fresh) {
   board.querySelector(".sum b").textContent = board.dataset.unowned;
 }
 
+// A finger is half a second behind the eye. What was meant for the alarm that stood there must not acknowledge the one that has come to stand there since.
+const SETTLE = 600;
+let layouts = []; // what stood where before each change of the last moment
+function spots() {
+  return [...document.querySelectorAll("article.alarm")].map((one) => {
+    const { top, bottom } = one.getBoundingClientRect();
+    return { id: one.id, top: Math.round(top + scrollY), bottom: Math.round(bottom + scrollY) };
+  });
+}
+
+function redraw(draw) {
+  const was = spots();
+  draw();
+  if (JSON.stringify(was) === JSON.stringify(spots())) return;
+  layouts.push(was);
+  document.body.classList.add("moving");
+  setTimeout(() => { layouts.shift(); document.body.classList.toggle("moving", layouts.length > 0); }, SETTLE);
+}
+
+document.addEventListener("click", (event) => {
+  const card = event.target.closest("form.acknowledge button")?.closest("article.alarm");
+  if (!card || event.detail === 0) return; // by keyboard: the focus stays with its alarm
+  if (!layouts.flat().some(({ id, top, bottom }) => id !== card.id && top <= event.pageY && event.pageY <= bottom)) return;
+  event.preventDefault();
+  say(said.dataset.shifted, true);
+}, true);
+
 // One look at a time; what comes meanwhile asks for one more. A flood of changes costs a look every GAP milliseconds.
 async function refresh() {
   if (!live) return;
@@ -128,7 +155,7 @@ async function refresh() {
     const part = fresh.getElementById("live") ?? fresh.body;
     const away = part.querySelector("[data-away]");
     const shown = document.getElementById("board");
-    if (away && shown && !shown.dataset.away) overlay(away); else morph(live, part);
+    redraw(() => { if (away && shown && !shown.dataset.away) overlay(away); else morph(live, part); });
     looked();
     if (away) connection.lose("database");
     connection.seen("look");
@@ -207,7 +234,8 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   const button = form.querySelector("button");
   if (button.disabled) return;
-  button.disabled = true;
+  const holder = document.activeElement === button ? button.closest("[tabindex]") : null;
+  button.disabled = true; // which takes the focus away
   try {
     const sent = new FormData(form);
     const files = form.enctype === "multipart/form-data";
@@ -222,6 +250,7 @@ document.addEventListener("submit", async (event) => {
     say(said.dataset.notsent, true);
   } finally {
     button.disabled = false;
+    if (holder && document.activeElement === document.body) (button.isConnected ? button : holder).focus({ preventScroll: true });
     refresh();
   }
 });

@@ -20,7 +20,8 @@ export function keys({ sound }) {
   }
 
   function toAcknowledge() {
-    const button = (current() ?? document).querySelector("form.acknowledge button") ?? document.querySelector("form.acknowledge button");
+    // on an alarm: its own button, and no other's where somebody has it already
+    const button = (current() ?? document).querySelector("form.acknowledge button");
     button?.focus();
     button?.scrollIntoView({ block: "nearest" });
   }

@@ -10,11 +10,13 @@ function attributes(old, fresh) {
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
 }
 
-// An element that has to change its place loses the focus on the way: it gets it back.
+// An element that has to change its place loses the focus on the way: it gets it back. Where it is gone (a button that was pressed), what held it gets it.
 export function morph(old, fresh) {
-  const focused = document.activeElement;
+  let focused = document.activeElement;
+  const held = old.contains(focused) ? focused.parentElement?.closest("[tabindex]") : null;
   children(old, fresh);
-  if (focused !== document.activeElement && focused?.isConnected && old.contains(focused)) focused.focus({ preventScroll: true });
+  if (held && !focused.isConnected) focused = held;
+  if (focused !== document.activeElement && focused?.isConnected && (old.contains(focused) || focused === held)) focused.focus({ preventScroll: true });
 }
 
 function children(old, fresh) {
