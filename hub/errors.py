@@ -75,3 +75,7 @@ class ProtocolFault(DriverError):
 
 class AccessDenied(DriverError):
     """The endpoint refused our credentials."""
+
+
+ODD = (BadInput, TypeError, ValueError, LookupError, ArithmeticError)
+"""What one row makes of us that the database refuses, or that another release wrote: it is said, and costs nobody else their turn."""

@@ -19,7 +19,7 @@ from hub.core.coverage.ledger import STALE_AFTER
 from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.signer import Signer
-from hub.errors import BadInput, Conflict, LinkDown
+from hub.errors import ODD, Conflict, LinkDown
 from hub.model import SECOND, Micros
 from hub.profiles import Profile
 from hub.store.changes import Cursor, Feed, Page, open_feed
@@ -43,7 +43,7 @@ MAX_BACKOFF_SECONDS = 5.0
 _DAY, _CHINA = 86_400 * SECOND, 8 * 3600 * SECOND
 FOLLOWED = frozenset({"device_state", "registry", "waiver", "retyping", "alarm", "notification", "proof", "drill"})
 """What makes a fact another one: also who was told of an alarm and when, what is hidden, a drill, a proof (hub.store.coverage_facts)."""
-_UNJUDGED = (Conflict, BadInput, TypeError, ValueError, LookupError, ArithmeticError)
+_UNJUDGED = (Conflict, *ODD)
 """what one subject's facts may make of us that the database refuses, or that another release wrote: it ends nobody else's findings"""
 _log = structlog.get_logger(__name__)
 

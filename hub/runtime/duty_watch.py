@@ -18,7 +18,7 @@ from hub.calendars import YearCalendar
 from hub.core.policy_alarms import UNCHECKED, UNREACHED
 from hub.core.reachability import HORIZON, Finding, check
 from hub.core.rota import local_day
-from hub.errors import BadInput
+from hub.errors import ODD
 from hub.model import Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.runtime.reconnect import keep
@@ -85,7 +85,7 @@ class DutyWatch:
         if self._checks and is_due(self.state):
             try:
                 await self._check(checker)
-            except (BadInput, AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except (AssertionError, *ODD) as error:
                 # what cannot be judged is no reason to end the hub, and none to be silent: the check stays overdue and says why
                 problem = f"{type(error).__name__}: {error}"[:500]
                 if problem != self.state.problem:

@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from hub import crash
-from hub.errors import BadInput, Conflict
+from hub.errors import ODD, Conflict
 from hub.model import SECOND, Micros
 from hub.runtime.reconnect import keep
 from hub.store.escalation import Fired, begin, fire, sweep, undriven
@@ -24,8 +24,6 @@ _log = structlog.get_logger(__name__)
 _LEASE: Micros = 10 * SECOND
 _SOON: Micros = SECOND // 2
 _BATCH = 32
-_UNREADABLE = (BadInput, TypeError, ValueError, LookupError, ArithmeticError)
-"""what one row may make of us that the database refuses, or that another release wrote: it ends no loop that pages all the others"""
 
 
 def host() -> str:
@@ -126,7 +124,7 @@ async def _fire(timers: Timers, alarm: UUID, now: Moment, done: Counters) -> Non
         _log.warning("escalation_conflict", alarm=str(alarm), reason=str(error))
         await timers.postpone(alarm, _SOON)
         return
-    except _UNREADABLE as error:
+    except ODD as error:
         _log.error("escalation_refused", alarm=str(alarm), reason=repr(error))
         return
     crash.point("escalator-after-commit")
@@ -158,7 +156,7 @@ async def _sweep(timers: Timers, now: Moment, done: Counters) -> None:
     try:
         async with timers.transaction() as cur:
             orphans, stuck = await sweep(cur)
-    except (*_UNREADABLE, Conflict) as error:
+    except (*ODD, Conflict) as error:
         _log.error("escalation_sweep_refused", reason=repr(error))
         orphans, stuck = await _sweep_singly(timers)
     done.orphans += len(orphans)
@@ -179,7 +177,7 @@ async def _sweep_singly(timers: Timers) -> tuple[list[UUID], list[UUID]]:
         try:
             async with timers.transaction() as cur:
                 await begin(cur, [alarm])
-        except (*_UNREADABLE, Conflict) as error:
+        except (*ODD, Conflict) as error:
             _log.error("escalation_begin_refused", alarm=str(alarm), reason=repr(error))
             continue
         begun.append(alarm)
@@ -191,14 +189,14 @@ async def _attend(timers: Timers, now: Moment, done: Counters) -> None:
     try:
         async with timers.transaction() as cur:
             due = await attend(cur, now)
-    except (*_UNREADABLE, Conflict) as error:
+    except (*ODD, Conflict) as error:
         _log.error("ownership_refused", reason=repr(error))
         return
     for alarm in due:
         try:
             async with timers.transaction() as cur:
                 settled = await settle_due(cur, alarm, now)
-        except (*_UNREADABLE, Conflict) as error:
+        except (*ODD, Conflict) as error:
             _log.warning("ownership_conflict", alarm=str(alarm), reason=repr(error))
             continue
         if settled.what == "lapsed":

@@ -14,6 +14,7 @@ import structlog
 
 from hub.core.orders import Terms
 from hub.core.rota import local_day
+from hub.errors import ODD, Conflict
 from hub.model import SECOND, Micros
 from hub.profiles import Profile
 from hub.runtime.reconnect import keep
@@ -110,7 +111,10 @@ class _OrderClock:
                     rested_at = loop.time() + max(_LEAST_REST, REST * (loop.time() - began))
             if loop.time() >= take_at:
                 at = self._clock()
-                await self._desk.take(local_day(at), at)
+                try:
+                    await self._desk.take(local_day(at), at)
+                except (Conflict, *ODD) as error:  # a day's figures are no reason to let orders stand
+                    _log.error("rollup.not_taken", reason=repr(error)[:300])
                 take_at = loop.time() + take_pause
                 take_pause = min(2 * take_pause, self._take_seconds)
             if len(changes) < FEED_BATCH:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from hub import errors
 from hub.core.commissioning import last_proofs
 from hub.core.coverage.attestations import DOCUMENTS, NUMBERED, AttestationKind
 from hub.core.coverage.facts import (
@@ -23,12 +24,11 @@ from hub.core.coverage.facts import (
     figures,
 )
 from hub.core.coverage.ways import Hangs
-from hub.errors import BadInput
 from hub.model import SECOND, LinkState, Micros, to_micros
 from hub.store.recordings import RecordingRow
 from hub.store.rows import Row
 
-ODD = (BadInput, ValueError, TypeError, KeyError, ArithmeticError, psycopg.DataError)
+ODD = (*errors.ODD, psycopg.DataError)
 """What becomes of a row that this program does not understand: a word of a later version, nothing where something must be, a time beyond all calendars."""
 
 _NUMBERED = NUMBERED | DOCUMENTS

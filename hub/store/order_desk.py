@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import date, timedelta, timezone
 from typing import Any, NamedTuple
 
+import structlog
 from psycopg.types.json import Jsonb
 
 from hub.core import orders as core
@@ -14,6 +15,7 @@ from hub.core.coverage.rules import Verdict
 from hub.core.order_alarms import OVERDUE, Raised, wanted
 from hub.core.orders import Event, Facts, Order, Period, State, Terms
 from hub.core.policy_alarms import MOST
+from hub.errors import ODD, Conflict
 from hub.model import SECOND, Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store import hub_alarms, rollup
@@ -23,6 +25,7 @@ from hub.store.queries import queries
 from hub.store.rows import Row, all_rows, one_row
 from hub.store.session import translated
 
+_log = structlog.get_logger(__name__)
 _SQL = queries("orders")
 _LOCK = 0x6F72646572  # "order"
 BATCH = 500
@@ -33,6 +36,8 @@ AHEAD: Micros = 90 * SECOND
 """what falls due so soon is told with a look, so that it is done on time: longer than from one look at everything to the next"""
 _JUDGED_LATER: Micros = 2 * SECOND
 """what is due waits for the next judging of its institution (renewed every few seconds): look again after so long"""
+MOST_SAID = 10_000
+_DRAFTED = ("institution", "rule", "basis", "module", "sentence_zh", "sentence_en", "since", "days_to_remedy")
 _BEIJING = timezone(timedelta(hours=8))
 
 
@@ -69,6 +74,23 @@ class Desk:
     def __init__(self, conn: Connection, profile: Profile | None) -> None:
         self._conn = conn
         self._profile = profile if profile is not None and OVERDUE in profile.alarms else None
+        self._said: set[tuple[object, ...]] = set()
+        """what could not be done when it was tried last, which was said"""
+
+    @asynccontextmanager
+    async def _alone(self, **what: object) -> AsyncIterator[None]:
+        """What goes wrong inside is taken back and said, once for each: one odd row stops nobody else's orders."""
+        told = tuple(what.values())
+        try:
+            async with self._conn.transaction():
+                with translated():
+                    yield
+        except (Conflict, *ODD) as error:
+            say = _log.debug if told in self._said else _log.error
+            self._said = (self._said if len(self._said) < MOST_SAID else set()) | {told}
+            say("orders.refused", **what, reason=repr(error)[:300])
+        else:
+            self._said.discard(told)
 
     async def look(self, at: Micros, terms: Terms, among: Sequence[str] | None = None) -> Done:
         """Everything that is due at `at`, or what of it is due at the institutions `among`. Drafts come last, so that what lapses or reopens is not
@@ -81,18 +103,36 @@ class Desk:
             async with self._conn.transaction():
                 await self._conn.execute(_SQL["only_one"], {"key": _LOCK})
                 above = await parents(self._conn)
-                for row, facts in await self._attention(at, terms, names):
-                    for event in await self._settle(row, facts, at, terms, above, due):
-                        events[event] = events.get(event, 0) + 1
-                    if sum(events.values()) >= MOST_EVENTS:
-                        break
+                async with self._alone(what="orders"):
+                    await self._settle_all(at, terms, names, above, due, events)
                 moved = sum(events.values())
-                drafted, more = (0, True) if moved >= MOST_EVENTS else await self._draft(at, terms, names, due)
+                drafted, more = 0, moved >= MOST_EVENTS
+                if not more:
+                    async with self._alone(what="drafts"):
+                        drafted, more = await self._draft(at, terms, names, due)
                 if drafted:
                     events["draft"] = drafted
                 if self._profile is not None:
-                    await self._tell(self._profile, above, at)
+                    async with self._alone(what="alarms"):
+                        await self._tell(self._profile, above, at)
         return Done(events, more, due.found)
+
+    async def _settle_all(
+        self,
+        at: Micros,
+        terms: Terms,
+        among: list[str] | None,
+        above: Mapping[str, str | None],
+        due: "_Due",
+        events: dict[str, int],
+    ) -> None:
+        for row, periods in await self._attention(at, terms, among):
+            async with self._alone(order=str(row["id"])):
+                done = await self._settle(row, _facts(row, periods), at, terms, above, due)
+                for event in done:
+                    events[event] = events.get(event, 0) + 1
+            if sum(events.values()) >= MOST_EVENTS:
+                break
 
     async def take(self, day: date, at: Micros) -> None:
         """The roll-up's snapshot of a day."""
@@ -101,7 +141,8 @@ class Desk:
                 await self._conn.execute(_SQL["only_one"], {"key": _LOCK})
                 await rollup.take(self._conn, day, to_datetime(at))
 
-    async def _attention(self, at: Micros, terms: Terms, among: list[str] | None) -> list[tuple[Row, Facts]]:
+    async def _attention(self, at: Micros, terms: Terms, among: list[str] | None) -> list[tuple[Row, list[Row]]]:
+        """Orders, each with the rows of what its rule was found to be."""
         asked: dict[str, Any] = {"at": to_datetime(at), "stood": to_datetime(at - terms.stands)}
         asked |= {"watched": to_datetime(at - terms.holds), "relapse": _span(terms.relapse)}
         asked |= {"ahead": _span(AHEAD), "among": among}
@@ -117,14 +158,10 @@ class Desk:
                 }
                 for row in part
             ]
-            periods: dict[tuple[str, str], list[Period]] = {}
+            periods: dict[tuple[str, str], list[Row]] = {}
             for one in await all_rows(self._conn, _SQL["periods"], {"asked": Jsonb(places)}):
-                until = None if one["until"] is None else to_micros(one["until"])
-                period = Period(Verdict(one["verdict"]), to_micros(one["since"]), until)
-                periods.setdefault((one["subject"], one["rule"]), []).append(period)
-            for row in part:
-                known = tuple(periods.get((row["subject"], row["rule"]), ()))
-                found.append((row, Facts(known, to_micros(row["checked_at"]))))
+                periods.setdefault((one["subject"], one["rule"]), []).append(one)
+            found += [(row, periods.get((row["subject"], row["rule"]), [])) for row in part]
         return found
 
     async def _settle(
@@ -152,38 +189,43 @@ class Desk:
         rows = await all_rows(self._conn, _SQL["violations"], asked)
         drafted = 0
         for row in rows[:BATCH]:
-            last = None if row["state"] is None else _last(row)
-            violation = Period(Verdict.NON_COMPLIANT, to_micros(row["since"]), None)
-            if not core.may_draft(violation, last, at, to_micros(row["checked_at"]), terms):
-                due.add(row["subject"], core.draft_at(violation, last, terms), to_micros(row["checked_at"]))
-                continue
-            values = {
-                name: row[name]
-                for name in (
-                    "institution",
-                    "rule",
-                    "basis",
-                    "module",
-                    "sentence_zh",
-                    "sentence_en",
-                    "since",
-                    "days_to_remedy",
-                )
-            }
-            cited = {"citation": Jsonb(row["citation"])}
-            made = await one_row(self._conn, _SQL["draft"], {**values, **cited, "at": to_datetime(at)})
-            if made is not None:
-                said = {"id": made["id"], "event": "draft", "at": to_datetime(at), "state": "draft", "actor": HUB}
-                words = {"note": "", "attachment": "", "raised_to": None}
-                await self._conn.execute(_SQL["add_step"], said | words)
-                await self._conn.execute(_SQL["say"], said)
-                drafted += 1
+            made = False
+            async with self._alone(institution=row["subject"], rule=row["rule"]):
+                made = await self._draft_one(row, at, terms, due)
+            drafted += made
         return drafted, len(rows) > BATCH and drafted > 0
+
+    async def _draft_one(self, row: Row, at: Micros, terms: Terms, due: "_Due") -> bool:
+        last = None if row["state"] is None else _last(row)
+        violation = Period(Verdict.NON_COMPLIANT, to_micros(row["since"]), None)
+        if not core.may_draft(violation, last, at, to_micros(row["checked_at"]), terms):
+            due.add(row["subject"], core.draft_at(violation, last, terms), to_micros(row["checked_at"]))
+            return False
+        values = {name: row[name] for name in _DRAFTED}
+        cited = {"citation": Jsonb(row["citation"])}
+        made = await one_row(self._conn, _SQL["draft"], {**values, **cited, "at": to_datetime(at)})
+        if made is None:
+            return False
+        said = {"id": made["id"], "event": "draft", "at": to_datetime(at), "state": "draft", "actor": HUB}
+        words = {"note": "", "attachment": "", "raised_to": None}
+        await self._conn.execute(_SQL["add_step"], said | words)
+        await self._conn.execute(_SQL["say"], said)
+        return True
 
     async def _tell(self, profile: Profile, above: Mapping[str, str | None], at: Micros) -> None:
         rows = await all_rows(self._conn, _SQL["raised"], {"limit": MOST})
         alarms = wanted([_raised(row) for row in rows], above, rows[0]["total"] if rows else 0)
         await hub_alarms.settle(self._conn, profile, OVERDUE, alarms, at)
+
+
+def _facts(row: Row, periods: Sequence[Row]) -> Facts:
+    known = [
+        Period(
+            Verdict(one["verdict"]), to_micros(one["since"]), None if one["until"] is None else to_micros(one["until"])
+        )
+        for one in periods
+    ]
+    return Facts(tuple(known), to_micros(row["checked_at"]))
 
 
 def _last(row: Row) -> Order:
@@ -199,9 +241,11 @@ def _raised(row: Row) -> Raised:
         owner=row["owner"],
         raised_to=row["raised_to"],
     )
-    cited = row["citation"]
-    due = row["due_at"].astimezone(_BEIJING).date().isoformat()
-    return Raised(str(row["id"]), order, row["title_zh"], row["title_en"], cited["title_zh"], cited["title_en"], due)
+    cited = row["citation"] if isinstance(row["citation"], dict) else {}
+    # without its words it is overdue all the same
+    zh, en = (str(cited.get(name) or row["rule"]) for name in ("title_zh", "title_en"))
+    due = "-" if row["due_at"] is None else row["due_at"].astimezone(_BEIJING).date().isoformat()
+    return Raised(str(row["id"]), order, row["title_zh"], row["title_en"], zh, en, due)
 
 
 def _span(span: Micros) -> timedelta:
@@ -213,6 +257,8 @@ async def open_order_desk(database_url: str, profile: Profile | None) -> AsyncIt
     """Connect; raises LinkDown."""
     conn = await connect(database_url, "orders", autocommit=True)
     try:
+        with translated():
+            await conn.execute("set lock_timeout = '1s'")
         yield Desk(conn, profile)
     finally:
         await conn.close()

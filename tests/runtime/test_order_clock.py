@@ -20,7 +20,7 @@ async def test_orders_follow_their_cause_within_seconds_and_the_day_is_taken(fre
     at: Micros = to_micros(now)
     clock = {"at": at}
 
-    def violated(rule: str, since: Micros, days: int = 30) -> None:
+    def violated(rule: str, since: Micros, days: int | str = 30) -> None:
         cited = {**CITED, "days_to_remedy": days}
         add_finding(register._conn, subject="sun", rule=rule, verdict="non_compliant", since=to_datetime(since), citation=cited)  # fmt: skip
 
@@ -28,11 +28,26 @@ async def test_orders_follow_their_cause_within_seconds_and_the_day_is_taken(fre
         register.do("insert into change (kind, institution, payload) select %s, key, '{}' from institution", kind)
 
     def states() -> dict[str, str]:
-        return dict(register.all("select rule, state from work_order"))
+        return dict(register.all("select rule, state from work_order where rule not in ('odd end', 'odd verdict')"))
 
     violated("old", at - 90 * DAY)
     violated("old without days", at - 90 * DAY, days=0)
     violated("soon", at - DAY + 10 * SECOND)
+    # rows that stop nobody else's, though they come first: words of another release, and what the database will not have, drafted or ended
+    violated("odd words", at - 99 * DAY, days="soon")
+    violated("odd draft", at - 98 * DAY)
+    for rule in ("odd end", "odd verdict"):
+        add_finding(register._conn, subject="sun", rule=rule, verdict="compliant", since=to_datetime(at - 97 * DAY))
+        register.do(
+            "insert into work_order (institution, rule, basis, module, citation, sentence_zh, sentence_en, violation_since, days_to_remedy, drafted_at)"
+            " select key, %s, 'target', 'm', '{}', '', '', now(), 3, now() - interval '99 days' from institution where id = 'sun'",
+            rule,
+        )
+    register.do(
+        "create function poison() returns trigger language plpgsql as $$ begin raise check_violation; end $$;"
+        "create trigger poison before insert or update on work_order for each row"
+        " when (new.rule in ('odd draft', 'odd end')) execute function poison()"
+    )
     register.do("insert into coverage_check values ('sun', now() + interval '9 days')")
     running = asyncio.create_task(
         order_clock.run(
@@ -40,7 +55,7 @@ async def test_orders_follow_their_cause_within_seconds_and_the_day_is_taken(fre
         )
     )
     try:
-        await eventually(lambda: states() == {"old": "draft", "old without days": "draft"})
+        await eventually(lambda: states() == {"old": "draft", "old without days": "draft", "odd words": "draft"})
         await eventually(
             lambda: register.all("select register, connected from coverage_day where place = '1404'") == [(2, 1)]
         )
@@ -81,7 +96,9 @@ async def test_orders_follow_their_cause_within_seconds_and_the_day_is_taken(fre
             lambda: sorted(register.all("select register from coverage_day where place = '1404'")) == [(2,), (3,)]
         )
         await eventually(lambda: states().get("unsaid") == "draft")
-        assert register.all("select count(*) from work_order") == [(5,)]
+        assert len(states()) == 6
+        ended = "select rule, state from work_order where rule in ('odd end', 'odd verdict') order by 1"
+        assert register.all(ended) == [("odd end", "draft"), ("odd verdict", "withdrawn")]
         assert not running.done()
     finally:
         running.cancel()

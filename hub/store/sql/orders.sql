@@ -70,7 +70,9 @@ select pg_advisory_xact_lock(%(key)s)
 -- name: violations
 -- what has stood for long enough, or will have within `ahead`, and has no order that is open; `among`: at these institutions only
 select f.institution, f.subject, f.rule, f.basis, f.module, f.citation, f.sentence_zh, f.sentence_en, f.since, c.checked_at, o.state, o.ended_at,
-       greatest(1, coalesce((f.citation ->> 'days_to_remedy')::int, 30)) as days_to_remedy, o.drafted_at
+       -- whatever another release wrote there: it costs no other institution its orders
+       case when jsonb_typeof(f.citation -> 'days_to_remedy') = 'number'
+            then least(greatest((f.citation ->> 'days_to_remedy')::numeric, 1), 3650)::int else 30 end as days_to_remedy, o.drafted_at
 from finding_now f
 join institution i on i.key = f.institution and i.retired_at is null and i.partition >= 0
 join coverage_checked c on c.subject = f.subject
@@ -91,7 +93,8 @@ on conflict do nothing
 returning id
 
 -- name: attention
--- orders about which something may have to be done now or within `ahead`, of institutions that are there; `among`: of these only
+-- orders about which something may have to be done now or within `ahead`, of institutions that are there; `among`: of these only. One that somebody
+-- is changing is for the next look
 select o.id, o.state, o.days_to_remedy, o.drafted_at, o.issued_at, o.owner, o.due_at, o.climbs_at, o.raised_to, o.answered_at, o.ended_at,
        o.watched_from, o.rule, i.id::text as subject, c.checked_at
 from work_order o
@@ -106,7 +109,7 @@ where (%(among)s::text[] is null or i.id::text = any (%(among)s))
        or (o.state = 'closed' and f.verdict = 'non_compliant' and f.since <= o.ended_at + %(relapse)s and f.since <= %(stood)s + %(ahead)s
            and not exists (select from work_order n where n.institution = o.institution and n.rule = o.rule and n.drafted_at > o.drafted_at)))
 order by o.id
-for update of o
+for update of o skip locked
 
 -- name: periods
 select p.subject, p.rule, p.verdict, p.since, p.until
@@ -116,7 +119,7 @@ order by p.subject, p.rule, p.since
 
 -- name: raised
 -- what was raised and is not done, the longest first
-select o.id, i.id::text as institution, i.title_zh, i.title_en, o.owner, o.raised_to, o.due_at, o.citation, o.state, o.days_to_remedy, o.drafted_at,
+select o.id, i.id::text as institution, i.title_zh, i.title_en, o.owner, o.raised_to, o.due_at, o.rule, o.citation, o.state, o.days_to_remedy, o.drafted_at,
        count(*) over () as total
 from work_order o join institution i on i.key = o.institution and i.retired_at is null
 where o.state = 'raised'
