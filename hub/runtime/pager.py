@@ -5,9 +5,10 @@ deliverer and not sent again. A failed attempt is tried again as the deliverer d
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -27,7 +28,11 @@ LONGEST = 30.0
 """seconds for one attempt; longer than any channel's own limit"""
 OTHERS = 12.0
 """seconds that the deliverer waits for an attempt of ours; it holds a lease of 30"""
+MOST_WAIT = 4
+"""attempts of the deliverer that wait for something here at once: the others are put off, or all of its places were taken by what goes out to nobody"""
+PUT_OFF: Micros = SECOND
 ANSWERED = "acknowledged while the database was away"
+UNDER_WAY = "another attempt is under way"
 _log = structlog.get_logger(__name__)
 
 
@@ -56,6 +61,7 @@ class Pager:
         self._delivered: OrderedDict[UUID, int | None] = OrderedDict()
         """with the receiver's answer, where that is known"""
         self._elsewhere: set[UUID] = set()
+        self._waiting = 0
         self.is_answered: Callable[[UUID], bool] = lambda _: False
         """whether somebody has the alarm, as the database may not know yet"""
         self.held: set[UUID] = set()
@@ -67,15 +73,28 @@ class Pager:
     async def before(self, key: UUID, alarm: UUID) -> Receipt | None:
         """The receipt of a page that went out already, or is not to go out now; None: it is the caller's now, who says `after` what became of it."""
         if self.is_answered(alarm):
-            await self._until_known(alarm)
-            return Receipt(Outcome.FAILED, None, ANSWERED)
+            if self._waiting < MOST_WAIT:
+                with self._wait():
+                    await self._until_known(alarm)
+            return Receipt(Outcome.FAILED, None, ANSWERED, retry_after=PUT_OFF)
         owed = self._owed.get(key)
         if owed is not None and owed.sending is not None:
-            await asyncio.wait({owed.sending}, timeout=OTHERS)
+            if self._waiting >= MOST_WAIT:
+                return Receipt(Outcome.FAILED, None, UNDER_WAY, retry_after=PUT_OFF)
+            with self._wait():
+                await asyncio.wait({owed.sending}, timeout=OTHERS)
         if key in self._delivered:
             return Receipt(Outcome.DELIVERED, self._delivered[key], BESIDE)
         self._elsewhere.add(key)
         return None
+
+    @contextlib.contextmanager
+    def _wait(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def _until_known(self, alarm: UUID) -> None:
         """Until the database knows that somebody has the alarm, or for as long as the deliverer may wait."""
@@ -206,6 +225,8 @@ class Pager:
             sending.cancel()
         if not done:
             return Receipt(Outcome.FAILED, None, f"the channel did not end within {LONGEST:g} s")
+        if sending.cancelled():  # Python 3.11.2 ends a task so whose TaskGroup failed before a time limit ran out
+            return Receipt(Outcome.FAILED, None, "the channel was cancelled from within")
         error = sending.exception()
         if error is None:
             return sending.result()

@@ -62,6 +62,26 @@ async def test_a_message_that_trips_over_our_own_mistake_stops_nobody_elses(
     assert SECRET not in str(logs)
 
 
+async def test_an_attempt_that_is_cancelled_from_within_frees_its_place_and_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python 3.11.2 does it to a channel whose TaskGroup failed before a time limit: nobody would hear of that page any more."""
+    real, broken = deliverer.deliver, list[str]()
+
+    async def cancelled(channel: Any, message: Any) -> Any:
+        if not broken:
+            broken.append(str(message.id))
+            raise asyncio.CancelledError
+        return await real(channel, message)
+
+    monkeypatch.setattr(deliverer, "deliver", cancelled)
+    async with receiver() as hook, delivering(world):
+        await world.policy(ONE, {"guard/hook": webhook(hook.url)})
+        alarm = await page(world)
+        await eventually(states(world, alarm, "sent"))
+        assert hook.ids == broken
+
+
 async def test_two_deliverers_send_nothing_twice(world: World) -> None:
     async with receiver() as hook, delivering(world), delivering(world):
         await world.policy(ONE, {"guard/hook": webhook(hook.url)})
