@@ -5,6 +5,7 @@
 """
 
 from collections import defaultdict
+from collections.abc import Set
 from copy import copy
 from dataclasses import replace
 from uuid import UUID
@@ -96,6 +97,8 @@ class Draft:
         """declared presses that are used up, with the alarm and when it was pressed"""
         self.probed: dict[UUID, Probed] = {}
         self.hops: list[Hopped] = []
+        self.left_out: Set[str] = frozenset()
+        """clients of whose devices nothing is judged"""
         self.messages = 0
         """messages that were taken: neither repeated nor beyond a gap"""
 
@@ -157,6 +160,19 @@ class Draft:
         """The newest beat of an edge in this lane over all its streams."""
         found = self.marks.get(client)
         return self.state.marks.get(client) if found is None else found
+
+    def moved_clients(self) -> set[str]:
+        """Clients of whose devices this draft writes anything."""
+        names = {
+            *self.live,
+            *self.tests,
+            *self.clocks,
+            *self.passed.values(),
+            *(name for name, _ in self.expired.values()),
+        }
+        names |= {key.device for key in (*self.watches, *self.alarms)} | {series.device for series in self.latest}
+        devices = self.registry.devices
+        return {devices[name].client for name in names if name in devices}
 
     def opened(self) -> list[Trial]:
         """Function tests that this draft opens."""

@@ -1,6 +1,6 @@
 """What time alone does to a lane: silence, delays that end, tests that run out. Pure; `tick` returns a draft like a batch does."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from types import MappingProxyType
 
 from hub.core.alarms import AlarmEvent, Fired, gate, holds, is_active, step
@@ -59,17 +59,20 @@ def tick(
     deaths: Mapping[str, Micros] = MappingProxyType({}),
     deaf: str = "hub",
     heard_until: Micros | None = None,
+    left_out: Set[str] = frozenset(),
 ) -> Draft:
     """Judge liveness, pending delays and open tests of this lane at `now`.
 
     `observing_since`: since when this lane has listened without a break. `clients`: when each client was last received, in any lane of the
     partition. `requested`: function tests to open. `deaths`: when the broker said that the session of a client had ended.
     `deaf`: what kept this lane from listening before. `heard_until`: silence counts up to then only, since the broker itself has said nothing after it.
+    `left_out`: clients of whose devices nothing is judged now.
     """
     draft = Draft(state, registry, now)
+    draft.left_out = left_out
     known = {test.id for test in state.tests.values()}
     for test in requested:
-        if test.id not in known:  # its time begins now, by the hub's clock
+        if test.id not in known and not _is_left_out(draft, test.device):  # its time begins now, by the hub's clock
             draft.tests[test.device] = test._replace(opened_at=now, deadline=now + test.deadline - test.opened_at)
     until = now if heard_until is None else min(now, heard_until)
     _judge_links(draft, lane, until, observing_since, clients, deaths, deaf)
@@ -101,7 +104,7 @@ def _judge_links(
         after = device.profile.liveness.offline_after
         verdict = judge_edge(now, after, clients.get(device.client), observing_since, deaths.get(device.client), deaf)
         edges[device.id] = Behind(verdict, after, state.beats.get(device.id), deaf)
-        if device.lane is lane:
+        if device.lane is lane and device.client not in draft.left_out:
             _look(draft, device, verdict)
             if device.is_edge and verdict.state is LinkState.OFFLINE:
                 _judge_hold(draft, device)
@@ -111,6 +114,8 @@ def _judge_links(
     first = state.look_from % max(1, len(everybody))
     looked = turned = 0
     for number, (client, devices) in everybody[first:] + everybody[:first]:
+        if client in draft.left_out:
+            continue
         behind = edges.get(client, _NO_CLIENT)
         known = None if client in awake else rests.get(client)
         if known is not None and known.holds(now, behind):
@@ -129,6 +134,17 @@ def _judge_links(
             ]
             quiet = rest(now, behind, measures, number * 7_919)
         draft.rests[client] = quiet
+
+
+def _judged(draft: Draft, name: str) -> Device | None:
+    """A registered device that is not left out."""
+    device = draft.registry.devices.get(name)
+    return None if device is None or device.client in draft.left_out else device
+
+
+def _is_left_out(draft: Draft, name: str) -> bool:
+    device = draft.registry.devices.get(name)
+    return device is not None and device.client in draft.left_out
 
 
 def _tested(draft: Draft) -> Iterator[Device]:
@@ -198,6 +214,8 @@ def _judge_configurations(draft: Draft, lane: Lane) -> None:
     for device in draft.registry.own_clients:
         if device.wanted == 0 or device.lane is not lane or BEHIND_POINT not in device.profile.points:
             continue
+        if device.client in draft.left_out:
+            continue
         if draft.live_of(device.id).link.state is not LinkState.ONLINE:
             continue  # what is not there is said to be away, and nothing else
         runs = draft.latest_of(Series(device.id, RUNS_POINT))
@@ -234,6 +252,8 @@ def _follow_hours(draft: Draft, lane: Lane) -> None:
         hours, seen = draft.hours_of(institution), draft.state.gates.get(institution)
         if seen is not None and seen.hours == hours and draft.now < seen.until:
             continue
+        if any(device.client in draft.left_out for device in devices):
+            continue
         draft.gates[institution] = Gates(hours, hours.next_change(draft.now))
         due |= {device.id: dict(device.profile.gated) for device in devices}
     if not due:
@@ -264,7 +284,7 @@ def _follow_gate(draft: Draft, key: Key, definition: AlarmDefinition) -> None:
 def _follow_service(draft: Draft) -> None:
     """What stands of a device that a person took out of service is hidden; when it is back, what still stands is paged."""
     for key in draft.state.alarms:
-        device, alarm = draft.registry.devices.get(key.device), draft.alarm_of(key)
+        device, alarm = _judged(draft, key.device), draft.alarm_of(key)
         if device is None or alarm is None:
             continue
         out = device.admin_state is AdminState.OUT_OF_SERVICE
@@ -277,7 +297,7 @@ def _follow_service(draft: Draft) -> None:
 def _release_late(draft: Draft, listening_since: Micros) -> None:
     """A late alarm is paged when the rest of what was late has come and it still stands."""
     for key in draft.state.alarms:
-        device, alarm = draft.registry.devices.get(key.device), draft.alarm_of(key)
+        device, alarm = _judged(draft, key.device), draft.alarm_of(key)
         if device is None or alarm is None or alarm.held_until is None or alarm.maintenance is not None:
             continue
         streams = draft.state.streams.items()
@@ -293,7 +313,7 @@ def _run_timers(draft: Draft) -> None:
         (key, watch) for key, watch in draft.state.watches.items() if watch.holds is not is_active(alarms.get(key))
     ]
     for key, watch in {**dict(waiting), **draft.watches}.items():
-        device = draft.registry.devices.get(key.device)
+        device = _judged(draft, key.device)
         definition = None if device is None else device.profile.alarms.get(key.definition)
         if device is None or definition is None or draft.test_of(device.id) is not None:
             continue
@@ -305,7 +325,7 @@ def _run_timers(draft: Draft) -> None:
 def _clear_vanished(draft: Draft) -> None:
     """An alarm whose definition is no longer in the profile: nothing would ever clear it, and nobody could reset it."""
     for key, alarm in draft.state.alarms.items():
-        device = draft.registry.devices.get(key.device)
+        device = _judged(draft, key.device)
         if device is not None and key.definition not in device.profile.alarms and is_active(draft.alarm_of(key)):
             note = "the definition is no longer in the device's profile"
             draft.move(device, key, *step(alarm, AlarmEvent.CLEAR, draft.now, "", note))
@@ -314,7 +334,7 @@ def _clear_vanished(draft: Draft) -> None:
 def _retire_gone(draft: Draft) -> None:
     """Rows that have been gone from their table for long: no fault, and no alarm that nothing would ever clear. Never where life is guarded."""
     for series, since in draft.state.gone.items():
-        device = draft.registry.devices.get(series.device)
+        device = _judged(draft, series.device)
         if device is None or not is_retired(device.profile, series.point, since, draft.now):
             continue
         retire(draft, device, series)
@@ -341,7 +361,7 @@ def _end_exercises(draft: Draft) -> None:
             over = probe is None or not probe.open
         else:
             continue
-        device = draft.registry.devices.get(key.device)
+        device = _judged(draft, key.device)
         if not over or device is None or draft.alarm_of(key) is not alarm:
             continue
         end_exercise(draft, device, key, alarm, f"the {alarm.exercise} is over")
@@ -353,7 +373,7 @@ def _end_exercises(draft: Draft) -> None:
 def _expire_tests(draft: Draft) -> None:
     for test in {**draft.state.tests, **draft.tests}.values():
         device = draft.registry.devices.get(test.device)
-        if draft.now < test.deadline or test.id in draft.passed:
+        if draft.now < test.deadline or test.id in draft.passed or _is_left_out(draft, test.device):
             continue
         why = "the device is not registered any more" if device is None else "; ".join(missing(test, device.profile))
         draft.expired[test.id] = (test.device, why)

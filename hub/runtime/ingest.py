@@ -8,8 +8,9 @@ recognised by its stream and confirmed again.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence, Set
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import structlog
 
@@ -35,6 +36,7 @@ from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.lane_memory import LaneMemory
 from hub.runtime.pulse import Pulse
+from hub.runtime.put_off import QUICKLY, Goes, PutOff, find_held
 from hub.runtime.refusals import Place, Refused, find_refused, judged
 from hub.runtime.shared import Clock, Counters, Shared, wall_clock
 from hub.runtime.strangers import Strangers
@@ -74,6 +76,7 @@ class LaneIngest:
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
         self._quota = Quota()
+        self._put_off = PutOff()
         shared.lanes[lane] = self
         self._other: LaneIngest | None = None
         """while this lane holds the other one's lock as well"""
@@ -193,8 +196,9 @@ class LaneIngest:
         messages, strays, states = foresight.addressed(incoming)
         for client, state in states:
             self.shared.note_state(client, state, self._clock())
-        if messages or strays:
-            draft = await self._commit(messages, strays, foresight)
+        taken = self._pass_by(messages)
+        if taken or strays:
+            draft = await self._commit(taken, strays, foresight)
             crash.point("after-commit")
             for (client, lane, stream), upto in draft.confirm.items():
                 topic = str(wire.Topic(self.shared.number, client, "down", lane))
@@ -207,6 +211,17 @@ class LaneIngest:
                 except BadInput as error:  # the broker refused an earlier confirmation: the edge asks again
                     _log.warning("ingest.confirm_refused", lane=self.name, error=str(error))
             crash.point("after-confirm")
+
+    def _pass_by(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """All but those of clients that wait (`hub.runtime.put_off`), who are not silent for that."""
+        waiting = self._put_off.waits(time.monotonic())
+        if not waiting:
+            return messages
+        left = [message for message in messages if message.client not in waiting]
+        spoke = {message.client for message in messages} & waiting & self.shared.registry.clients.keys()
+        self.shared.clients.update(dict.fromkeys(spoke, self._clock()))
+        self.counters.put_off += len(messages) - len(left)
+        return left
 
     # judging and committing --------------------------------------------------------------------------------------
 
@@ -254,19 +269,49 @@ class LaneIngest:
                 continue
             beside = [*strays, *(unregistered(message) for message in unknown)]
             quota, draft.quarantined = let_through(self._quota, [*draft.quarantined, *beside], now)
+            clients = {message.client for message in known}
             try:
-                if await self._write(draft):
+                if await self._write(draft, QUICKLY if self._put_off.known(clients) else None):
                     self._quota = quota
+                    for client in self._put_off.went_in(clients):
+                        _log.info("ingest.row_free", lane=self.name, client=client)
                     return draft
+            except lane_commit.Held:
+                messages = await self._hold_back(messages, known, refused)
             except lane_commit.Refusal as error:
                 _log.error("ingest.row_refused", lane=self.name, error=str(error.diag.message_primary or error))
-                found = await find_refused(samples_of(known, refused), self._tried(known, refused))
+                try:
+                    found = await find_refused(samples_of(known, refused), self._tried(known, refused))
+                except lane_commit.Held:  # what is held must not pass for refused
+                    messages, found = await self._hold_back(messages, known, refused), frozenset()
                 if found is None and not beside:
                     raise
                 if found is None:  # the database takes not even the note of what was refused at the door
                     strays, messages = (), known
                 else:
                     refused |= found
+
+    async def _hold_back(
+        self, messages: Sequence[Message], known: Sequence[Message], refused: Refused
+    ) -> Sequence[Message]:
+        """All but those whose clients are put off, because somebody else holds a row of theirs. All where it is no row, or it is free again."""
+
+        async def goes(some: Collection[str]) -> bool | None:
+            draft, _ = self._judge([message for message in known if message.client in some], self._clock(), refused)
+            return await self._goes(draft)
+
+        held = await self._find_held({message.client for message in known}, goes)
+        self.counters.put_off += sum(message.client in held for message in known)
+        return [message for message in messages if message.client not in held]
+
+    async def _find_held(self, clients: Collection[str], goes: Goes) -> Set[str]:
+        for some in (self._put_off.known(clients), sorted(clients)):
+            held = await find_held(some, goes, time.monotonic) if some else None
+            if held:
+                for client in self._put_off.put_off(held, time.monotonic()):
+                    _log.warning("ingest.row_held", lane=self.name, client=client)
+                return held
+        return frozenset()
 
     def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> tuple[Draft, Refused]:
         other = None if self._other is None else self._other._memory.state
@@ -290,8 +335,8 @@ class LaneIngest:
         await asyncio.wait({self.shared.reload()}, timeout=5.0)
         return True
 
-    async def _write(self, draft: Draft) -> bool:
-        """Commit and settle a draft; False when it must be judged again. The caller holds the lock."""
+    async def _write(self, draft: Draft, patience: timedelta | None = None) -> bool:
+        """Commit and settle a draft; False when it must be judged again. The caller holds the lock. Raises Held and a Refusal."""
         if self._memory.conn is None:
             await self._memory.reopen()
             return False
@@ -300,7 +345,7 @@ class LaneIngest:
             return True
         writing = asyncio.ensure_future(
             lane_commit.commit(
-                self._memory.conn, draft.whole(), self._memory.series, lambda: crash.point("before-commit")
+                self._memory.conn, draft.whole(), self._memory.series, lambda: crash.point("before-commit"), patience
             )
         )
         try:
@@ -316,6 +361,8 @@ class LaneIngest:
             return False
         try:
             writing.result()
+        except lane_commit.Held:
+            raise
         except Conflict as conflict:
             await self._memory.catch_up(conflict)
             if self._other is not None:
@@ -344,14 +391,30 @@ class LaneIngest:
         return lambda left_out: self._fits(messages, refused | left_out)
 
     async def _fits(self, messages: Sequence[Message], refused: Refused) -> bool | None:
-        """Whether the database takes the rest; None when the state has to be looked at anew first."""
-        if self._memory.conn is None:
-            return None
+        """Whether the database takes the rest; None when the state has to be looked at anew first. Raises Held."""
         draft, _ = self._judge(messages, self._clock(), refused)
         try:
-            await lane_commit.rehearse(self._memory.conn, draft.whole(), self._memory.series)
+            return await self._rehearse(draft)
         except lane_commit.Refusal:
             return False
+
+    async def _goes(self, draft: Draft) -> bool | None:
+        """Whether nobody has to be waited for; None as above."""
+        try:
+            return await self._rehearse(draft)
+        except lane_commit.Held:
+            return False
+        except lane_commit.Refusal:
+            return True
+
+    async def _rehearse(self, draft: Draft) -> bool | None:
+        """True where the database takes the draft; None when the state has to be looked at anew first. Raises Held, and a Refusal."""
+        if self._memory.conn is None:
+            return None
+        try:
+            await lane_commit.rehearse(self._memory.conn, draft.whole(), self._memory.series, QUICKLY)
+        except lane_commit.Held:
+            raise
         except Conflict as conflict:
             await self._memory.catch_up(conflict)
             return None
@@ -391,19 +454,48 @@ class LaneIngest:
             self._note_pause(now)
             since = self._listening_since if self.listening else now  # deaf: nobody is online, and nobody offline
             deaths, deaf = self.shared.deaths, self._hearing.deaf
-            draft = tick(
-                *(self._memory.state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf),
-                heard_until=self._pulse.heard_until(now),
-            )
-            quota, draft.quarantined = let_through(self._quota, [], now)
+
+            about = self._memory.state, self.shared.registry, self.lane, now, since, clients, requested, deaths, deaf
+            heard_until = self._pulse.heard_until(now)
+
+            def judge(left_out: Set[str]) -> Draft:
+                return tick(*about, heard_until=heard_until, left_out=left_out)
+
             try:
-                if await self._write(draft):  # what must be judged again is judged by the next tick
-                    self._quota = quota
+                if not await self._move(judge, now):
+                    _log.warning("ingest.tick_waits", lane=self.name)
+                    return
             except lane_commit.Refusal as error:
                 # whoever watches from outside must learn that nothing moves by time here: not to be told is what it looks for (auditor.DEAF)
                 _log.error("ingest.tick_refused", lane=self.name, error=str(error.diag.message_primary or error))
                 return
             await self._note_hearing(look=look)
+
+    async def _move(self, judge: Callable[[Set[str]], Draft], now: Micros) -> bool:
+        """Write what `judge` makes of the time, without whose rows somebody holds; what must be judged again is judged by the next tick. Whether
+        nobody had to be waited for.
+        """
+        left_out: Set[str] = self._put_off.waits(time.monotonic())
+        for _ in range(2):
+            draft = judge(left_out)
+            quota, draft.quarantined = let_through(self._quota, [], now)
+            try:
+                if await self._write(draft, QUICKLY if self._put_off.any() else None):
+                    self._quota = quota
+                return True
+            except lane_commit.Held:
+                moved, before = draft.moved_clients(), left_out
+
+                async def goes(
+                    some: Collection[str], moved: Set[str] = moved, before: Set[str] = before
+                ) -> bool | None:
+                    return await self._goes(judge(before | (moved - set(some))))
+
+                held = await self._find_held(moved, goes)
+                left_out |= held
+                if not held:
+                    break
+        return False
 
     async def _note_hearing(self, *, look: bool) -> None:
         """Write down that this lane listens, when it did not, and whose sessions ended."""
@@ -413,13 +505,13 @@ class LaneIngest:
             return
         at = self._pulse.heard_until(self._clock()) if self.listening else None
         try:
-            await blindness.note_hearing(self._memory.conn, self.shared.number, self.lane, at, gaps, sessions)
+            held = await blindness.note_hearing(self._memory.conn, self.shared.number, self.lane, at, gaps, sessions)
         except LOST as error:
             await self._memory.lose(str(error))
             return
         del self._hearing.news[: len(gaps)]
         for client, ended in sessions.items():
-            if self.shared.session_news.get(client, 0) == ended:
+            if client not in held and self.shared.session_news.get(client, 0) == ended:
                 del self.shared.session_news[client]
 
     def _note_pause(self, now: Micros) -> None:

@@ -359,6 +359,7 @@ class _IngestMetrics:
             "conflicts",
             "database_losses",
             "broker_losses",
+            "put_off",
         )
         labels = ["partition", "lane"]
         for name in names:

@@ -36,6 +36,8 @@ class Counters:
     conflicts: int = 0
     database_losses: int = 0
     broker_losses: int = 0
+    put_off: int = 0
+    """messages that wait because somebody else holds a row of their client's"""
 
 
 @dataclass

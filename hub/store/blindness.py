@@ -82,8 +82,10 @@ async def note_hearing(
     at: Micros | None,
     gaps: Sequence[tuple[Cause, Micros, Micros | None]],
     sessions: Mapping[str, Micros | None],
-) -> None:
-    """That the lane listens `at` (None: it does not), its gaps (cause, since, until), and when sessions of clients ended (None: one began)."""
+) -> set[str]:
+    """That the lane listens `at` (None: it does not), its gaps (cause, since, until), and when sessions of clients ended (None: one began).
+    Returns the clients of which it could not be written, because somebody else holds their rows.
+    """
     place = {"partition": partition, "lane": lane}
     async with conn.transaction():
         for cause, since, until in gaps:
@@ -96,4 +98,6 @@ async def note_hearing(
             await conn.execute(_SQL["watch"], place | {"at": to_datetime(at)})
         if sessions:
             moments = [None if ended is None else to_datetime(ended) for ended in sessions.values()]
-            await conn.execute(_SQL["sessions"], {"clients": list(sessions), "at": moments})
+            cursor = await conn.execute(_SQL["sessions"], {"clients": list(sessions), "at": moments})
+            return {name for (name,) in await cursor.fetchall()}
+    return set()

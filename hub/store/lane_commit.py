@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +47,10 @@ class Taken(Conflict):
         self.ids = ids
 
 
+class Held(Conflict):
+    """Somebody else holds a row that this writes, or a whole table, for longer than it may wait."""
+
+
 class Overtaken(Conflict):
     """Streams that the database knows to be further, or another client's: `streams`."""
 
@@ -55,17 +59,24 @@ class Overtaken(Conflict):
         self.streams = streams
 
 
-async def commit(conn: Connection, draft: Draft, series: SeriesKeys, before_commit: Callable[[], None]) -> None:
-    """Write a draft: all of it or nothing.
+async def commit(
+    conn: Connection,
+    draft: Draft,
+    series: SeriesKeys,
+    before_commit: Callable[[], None],
+    patience: timedelta | None = None,
+) -> None:
+    """Write a draft: all of it or nothing. `patience`: how long it may wait for what somebody else holds, where that is less than the connection's.
 
     Raises Conflict when somebody else moved one of the alarms (load them again and judge again), Taken when an ended alarm has the id of a
-    new one, Overtaken when the state is older than the database or a stream is another client's (load all again), psycopg.DataError or IntegrityError for a row
+    new one, Overtaken when the state is older than the database or a stream is another client's (load all again), Held where somebody holds what it
+    writes (leave that out), psycopg.DataError or IntegrityError for a row
     that the database refuses (halve the batch), psycopg.OperationalError when the database has gone. `series` gains the keys of new series.
     """
     store = copy
     while True:
         try:
-            await _write(conn, draft, series, before_commit, store)
+            await _write(conn, draft, series, before_commit, store, patience)
         except errors.UniqueViolation as error:
             if store is copy and (error.diag.table_name or "").startswith("_hyper"):
                 store = stage
@@ -75,13 +86,20 @@ async def commit(conn: Connection, draft: Draft, series: SeriesKeys, before_comm
             raise
         except errors.DeadlockDetected:
             raise Conflict("a person and this lane waited for each other") from None
+        except errors.LockNotAvailable:
+            raise Held("somebody holds a row that this lane writes") from None
         return
 
 
-async def rehearse(conn: Connection, draft: Draft, series: SeriesKeys) -> None:
-    """Write a draft and take it back: raises a `Refusal` where the database would refuse it. An occupied (series, at) is no refusal."""
-    with contextlib.suppress(_TakenBack):
-        await _write(conn, draft, series, _take_back, stage)
+async def rehearse(conn: Connection, draft: Draft, series: SeriesKeys, patience: timedelta | None = None) -> None:
+    """Write a draft and take it back: raises a `Refusal` where the database would refuse it, Held where it would have to wait for longer than
+    `patience`. An occupied (series, at) is no refusal.
+    """
+    try:
+        with contextlib.suppress(_TakenBack):
+            await _write(conn, draft, series, _take_back, stage, patience)
+    except errors.LockNotAvailable:
+        raise Held("somebody holds a row that this lane writes") from None
 
 
 class _TakenBack(Exception):
@@ -98,8 +116,11 @@ async def _write(
     series: SeriesKeys,
     before_commit: Callable[[], None],
     store: Callable[[Cursor, list[Reading], SeriesKeys], Awaitable[list[int]]],
+    patience: timedelta | None,
 ) -> None:
     async with conn.transaction(), conn.cursor() as cur:
+        if patience is not None:
+            await cur.execute(_SQL["patience"], [f"{patience // timedelta(milliseconds=1)}ms"])
         added = await _begin(cur, draft, series)
         keys = series | added if added else series
         doubled = await store(cur, draft.readings, keys) if draft.readings else []

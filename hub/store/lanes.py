@@ -30,6 +30,8 @@ from hub.store.queries import queries
 from hub.store.readings import SeriesKeys
 
 _SQL = queries("lanes")
+LOCKED = "1500ms"
+"""after which a lane gives up waiting for what somebody else holds: longer than housekeeping queues for a table, so that it costs nobody a turn"""
 
 
 class Loaded(NamedTuple):
@@ -52,6 +54,12 @@ async def open_lane(database_url: str, name: str) -> Connection:
     """The connection of a lane; raises LinkDown."""
     conn = await connect(database_url, name)
     write_quickly(conn)
+    try:
+        async with conn.transaction():
+            await conn.execute(_SQL["wait"], [LOCKED])
+    except BaseException:  # cancelled, too
+        conn.pgconn.finish()
+        raise
     return conn
 
 

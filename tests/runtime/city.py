@@ -93,15 +93,27 @@ def seed(database: str, admin_state: str = "in_service") -> None:
             [INSTITUTION, PARTITION],
         ).fetchone()
         assert row is not None
-        edge = _device(conn, row[0], "edge-1", "test-edge", "edge", "bulk", None, "in_service")
-        conn.execute("insert into client (name, device) values ('edge-1', %s)", [edge])
-        line = conn.execute(
-            "insert into endpoint (institution, id, driver, edge, settings) values (%s, 'line', 'mqtt', %s, '{}') returning key",
-            [row[0], edge],
-        ).fetchone()
-        assert line is not None
-        _device(conn, row[0], "button-1", "test-button", "panic_button", "urgent", line[0], admin_state)
-        _device(conn, row[0], "heat-1", "test-thermometer", "other", "bulk", line[0], admin_state)
+        _edge(conn, row[0], 1, admin_state)
+
+
+def seed_another_edge(database: str) -> None:
+    """A second one at the same institution, with a button and a thermometer of its own."""
+    with psycopg.connect(database) as conn:
+        row = conn.execute("select key from institution where id = %s", [INSTITUTION]).fetchone()
+        assert row is not None
+        _edge(conn, row[0], 2, "in_service")
+
+
+def _edge(conn: psycopg.Connection[Any], place: int, n: int, admin_state: str) -> None:
+    edge = _device(conn, place, f"edge-{n}", "test-edge", "edge", "bulk", None, "in_service")
+    conn.execute("insert into client (name, device) values (%s, %s)", [f"edge-{n}", edge])
+    line = conn.execute(
+        "insert into endpoint (institution, id, driver, edge, settings) values (%s, %s, 'mqtt', %s, '{}') returning key",
+        [place, "line" if n == 1 else f"line-{n}", edge],
+    ).fetchone()
+    assert line is not None
+    _device(conn, place, f"button-{n}", "test-button", "panic_button", "urgent", line[0], admin_state)
+    _device(conn, place, f"heat-{n}", "test-thermometer", "other", "bulk", line[0], admin_state)
 
 
 def _device(
@@ -161,8 +173,9 @@ async def centre(
 class Client:
     """A client of docs/protocol.md: one stream a lane, numbered messages, and the confirmations that came."""
 
-    def __init__(self, mqtt: Session) -> None:
+    def __init__(self, mqtt: Session, name: str = "edge-1") -> None:
         self.mqtt = mqtt
+        self.name = name
         self.uuid = uuid.uuid4()
         self.seq = {"urgent": 0, "bulk": 0}
         self.upto: dict[str, int] = {}
@@ -179,7 +192,7 @@ class Client:
 
     async def send_raw(self, lane: str, payload: bytes, seq: int) -> None:
         self.sent[lane][seq] = payload
-        topic = f"anxin/v1/{PARTITION}/edge-1/up/{lane}"
+        topic = f"anxin/v1/{PARTITION}/{self.name}/up/{lane}"
         await self.mqtt.publish(topic, payload, user_properties=wire.properties_of(self.stream(lane), seq))
 
     async def confirmed(self, lane: str, seq: int) -> None:
@@ -213,11 +226,11 @@ def sample(device: str, point: str, raw: Scalar, at: int | None = None, instance
 
 
 @asynccontextmanager
-async def client(mqtt_url: str) -> AsyncIterator[Client]:
+async def client(mqtt_url: str, name: str = "edge-1") -> AsyncIterator[Client]:
     """A client that may publish everything: the broker's rights are tested elsewhere."""
     async with session(parse_broker(mqtt_url), client_id=f"edge-{uuid.uuid4()}", clean_start=True) as mqtt:
-        await mqtt.subscribe(f"anxin/v1/{PARTITION}/edge-1/down/+")
-        yield Client(mqtt)
+        await mqtt.subscribe(f"anxin/v1/{PARTITION}/{name}/down/+")
+        yield Client(mqtt, name)
 
 
 async def rows(database: str, query: str, expected: Sequence[Any], deadline: float = 20.0) -> None:

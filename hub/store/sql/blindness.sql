@@ -54,9 +54,15 @@ update blindness set until = greatest(since, %(until)s), cause = %(cause)s, evid
 where subject = 'lane' and partition = %(partition)s and lane = %(lane)s and until is null
 
 -- name: sessions
-update client c set session_ended_at = n.at
-from (select * from unnest(%(clients)s::text[], %(at)s::timestamptz[]) as t(client, at) order by 1) n
-where c.name = n.client
+-- Gives back those whose row somebody else holds: of them it is written next time.
+with free as materialized (
+    select c.name from client c where c.name = any (%(clients)s::text[]) order by c.name for update skip locked
+), put as (
+    update client c set session_ended_at = n.at
+    from unnest(%(clients)s::text[], %(at)s::timestamptz[]) as n(client, at)
+    where c.name = n.client and c.name in (select name from free)
+)
+select c.name from client c where c.name = any (%(clients)s::text[]) and c.name not in (select name from free)
 
 -- what the watcher looks at ------------------------------------------------------------------------------------------
 

@@ -1,3 +1,9 @@
+-- name: wait
+select set_config('lock_timeout', %s, false)
+
+-- name: patience
+select set_config('lock_timeout', %s, true)
+
 -- name: latest
 select d.id, s.point, s.instance, s.key, p.at, p.value, p.text, p.quality, p.changed_at, p.stored_at
 from point_state p join series s on s.key = p.series join device d on d.key = s.device
@@ -31,9 +37,11 @@ where i.partition = %(partition)s and d.lane = %(lane)s and d.retired_at is null
 
 -- name: miss_tests
 -- A window at the police centre waits for nobody: what cannot end in it any more is not begun.
+-- One that somebody is changing is for the next look: nothing else of the lane waits for it.
 update device_test set state = 'expired', finished_at = now(),
     detail = 'the window at the police centre is over: book another one'
-where finished_at is null and state = 'requested' and not_after < now() + within
+where id in (select t.id from device_test t where t.finished_at is null and t.state = 'requested' and t.not_after < now() + t.within
+             for update skip locked)
 
 -- name: tests
 select t.id, d.id, t.state, coalesce(t.opened_at, now()), coalesce(t.opened_at, now()) + t.within
