@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from hub.notify import deliver
 from hub.runtime import deliverer
 from hub.testing import eventually
 from tests.delivering import ONE, TWO, attempts, delivering, page, states
@@ -21,6 +22,7 @@ TREE = Path(__file__).resolve().parents[2]
 
 RUN = """
 import asyncio, sys
+from hub.notify import deliver
 from hub.runtime import deliverer
 asyncio.run(deliverer.run(sys.argv[1], profiles={}, allow_loopback=True))
 """
@@ -66,7 +68,7 @@ async def test_an_attempt_that_is_cancelled_from_within_frees_its_place_and_is_t
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Python 3.11.2 does it to a channel whose TaskGroup failed before a time limit: nobody would hear of that page any more."""
-    real, broken = deliverer.deliver, list[str]()
+    real, broken = deliver, list[str]()
 
     async def cancelled(channel: Any, message: Any) -> Any:
         if not broken:
