@@ -20,7 +20,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from hub.model import LIFE_SAFETY
 from hub.notify.message import Channel, ChannelSettings, Message, Outcome, Receipt
-from hub.notify.wording import CLASSES, MARKS, PRIORITIES, asked, called
+from hub.notify.wording import CLASSES, MARKS, PRIORITIES, asked, called, where
 
 # these write whole requests into their log: the number, the text, the key's id. Two of them set their own level and handler when they are
 # imported, so a level does not hold
@@ -168,10 +168,10 @@ def spoken(message: Message, words: Sequence[Word], most: int) -> list[str]:
     late = "（迟到）" if message.late else ""
     raised = message.raised_at.astimezone(_BEIJING)
     values: dict[Word, str] = {
-        "title": f"{mark}{called(message).zh}{late}",
+        "title": f"{mark}{late}{called(message).zh}",
         "class": f"{mark}{CLASSES[message.signal_class].zh}",
         "priority": PRIORITIES[message.priority].zh,
-        "institution": message.institution_title.zh,
+        "institution": where(message).zh,
         "place": message.place.zh,
         "time": f"{raised.month}月{raised.day}日{raised:%H:%M:%S}",
         "response": f"{mark}{asked(message, named=False).zh}",

@@ -65,15 +65,9 @@ def called(message: Message) -> Title:
 
 
 def asked(message: Message, *, named: bool = True) -> Title:
-    """What is to be done, without its mark; not `named`: for a group or a phone that anybody may hear, the owner of an alarm is not called by name."""
+    """What is to be done, without its mark, of a digest for its gravest alarm; not `named`: for a group or a phone that anybody may hear, the owner of an
+    alarm is not called by name."""
     response, owner = message.response, message.owner if named else ""
-    if message.purpose is Purpose.DIGEST and message.listed_count > 1:
-        more = message.listed_count - len(message.listed)
-        zh = [f"{one.institution_title.zh} {one.place.zh} {one.title.zh}" for one in message.listed]
-        en = [f"{one.institution_title.en}, {one.place.en}: {one.title.en}" for one in message.listed]
-        zh += [f"另有 {more} 条"] if more > 0 else []
-        en += [f"and {more} more"] if more > 0 else []
-        return Title.model_construct(zh="；".join(zh), en="; ".join(en))
     if message.purpose is Purpose.REMINDER:
         zh_text = f"{owner} 已接警。请确认仍在处置，否则将重新告警。{response.zh}".strip()
         return Title.model_construct(
@@ -83,13 +77,33 @@ def asked(message: Message, *, named: bool = True) -> Title:
     return response
 
 
+def where(message: Message) -> Title:
+    """The institution; of a digest over several that it is not the only one."""
+    title = message.institution_title
+    if len({one.institution_title.zh for one in message.listed} | {title.zh}) == 1:
+        return title
+    return Title.model_construct(zh=f"{title.zh} 等多家机构", en=f"{title.en} and other institutions")
+
+
+def listing(message: Message) -> tuple[list[str], list[str]]:
+    """The alarms of a digest, a line each in Chinese and in English, the gravest first, and how many more there are; nothing for any other message."""
+    if message.purpose is not Purpose.DIGEST or message.listed_count < 2:
+        return [], []
+    zh = [f"{one.institution_title.zh} {one.place.zh} {one.title.zh}" for one in message.listed]
+    en = [f"{one.institution_title.en}, {one.place.en}: {one.title.en}" for one in message.listed]
+    more = message.listed_count - len(message.listed)
+    if message.listed and more > 0:
+        zh, en = [*zh, f"另有 {more} 条"], [*en, f"and {more} more"]
+    return zh, en
+
+
 def subject(message: Message) -> str:
     """One line: class, institution, alarm, in both languages; never a line break."""
     kind = CLASSES[message.signal_class]
     mark = None if message.exercise is None else MARKS[message.exercise]
     words = called(message)
-    zh = f"【{kind.zh}】{message.institution_title.zh} {words.zh}"
-    en = f"[{kind.en}] {message.institution_title.en}: {words.en}"
+    place = where(message)
+    zh, en = f"【{kind.zh}】{place.zh} {words.zh}", f"[{kind.en}] {place.en}: {words.en}"
     if mark is not None:
         zh, en = f"【{mark.zh}】{zh}", f"[{mark.en}] {en}"
     return " ".join(f"{zh} / {en}".split())
@@ -103,9 +117,13 @@ def body(message: Message) -> str:
     late_zh = "（迟到的告警：断网期间产生）" if message.late else ""
     late_en = " (late: raised while the link was down)" if message.late else ""
     title, response = headline(message), instruction(message)
+    listed_zh, listed_en = listing(message)
+    # what follows is of one alarm: of a digest it is the gravest, and says so
+    gravest = Title(zh="最重一条的", en="Of the gravest: ") if listed_zh else Title.model_construct(zh="", en="")
     zh = [
         f"{title.zh}{late_zh}",
-        f"地点：{message.institution_title.zh} {message.place.zh}",
+        *listed_zh,
+        f"{gravest.zh}地点：{message.institution_title.zh} {message.place.zh}",
         f"类别：{kind.zh}　优先级：{priority.zh}　触发次数：{message.occurrences}",
         f"时间：{raised}（北京时间）",
         f"设备：{device}",
@@ -114,7 +132,8 @@ def body(message: Message) -> str:
     ]
     en = [
         f"{title.en}{late_en}",
-        f"Where: {message.institution_title.en}, {message.place.en}",
+        *listed_en,
+        f"{gravest.en}{'where' if listed_en else 'Where'}: {message.institution_title.en}, {message.place.en}",
         f"Class: {kind.en}   Priority: {priority.en}   Occurrences: {message.occurrences}",
         f"When: {raised} (UTC+08:00)",
         f"Device: {device}",
@@ -132,19 +151,25 @@ def brief(message: Message, most: int) -> str:
     raised = message.raised_at.astimezone(_BEIJING).strftime("%m-%d %H:%M:%S")
     kind = CLASSES[message.signal_class]
     late = Title(zh="（迟到）", en=" (late)") if message.late else Title.model_construct(zh="", en="")
+    listed_zh, listed_en = listing(message)
+    others = where(message) != message.institution_title
+    several = Title.model_construct(zh=" 等多家机构" if others else "", en=" and others" if others else "")
     length = 400
     while True:
         title = marked(_cut(called(message), length), message.exercise)
         response = _cut(asked(message, named=False), length)
         institution, place = _cut(message.institution_title, length), _cut(message.place, length)
+        listed = _cut(Title.model_construct(zh="；".join(listed_zh), en="; ".join(listed_en)), 2 * length)
         lines = [
             f"{title.zh}{late.zh}",
-            f"{kind.zh}｜{institution.zh} {place.zh}｜{raised}（北京时间）",
+            f"{kind.zh}｜{institution.zh} {place.zh}{several.zh}｜{raised}（北京时间）",
             f"请先：{marked(response, message.exercise).zh}",
+            *([f"其中：{listed.zh}"] if listed.zh else []),
             "",
             f"{title.en}{late.en}",
-            f"{kind.en} | {institution.en}, {place.en} | {raised} (UTC+08:00)",
+            f"{kind.en} | {institution.en}, {place.en}{several.en} | {raised} (UTC+08:00)",
             f"Do first: {marked(response, message.exercise).en}",
+            *([f"Among them: {listed.en}"] if listed.en else []),
             *([message.link] if message.link else []),
         ]
         text = "\n".join(lines)

@@ -38,6 +38,8 @@ class Linked(NamedTuple):
     title_zh: str
     title_en: str
     retired: bool
+    others: int
+    """how many alarms more the message told of; the link is of this one alone"""
 
 
 def _id(secret: str) -> bytes | None:

@@ -91,7 +91,7 @@ async def _take(request: Request, standby: Standby, found: Held, key: UUID) -> R
 
 def _page(request: Request, found: Held, said: tuple[str, str] | None) -> Response:
     row, letter = as_row(found), found.letter
-    link = {"retired": False, "title_zh": letter.responder_title.zh, "title_en": letter.responder_title.en}
+    link = {"retired": False, "others": 0, "title_zh": letter.responder_title.zh, "title_en": letter.responder_title.en}
     now = services(request).clock()
     return render("link.html", alarm=row, link=link, said=said, path=request.url.path, now=now, away=True)
 

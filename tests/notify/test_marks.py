@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hub.model import Exercise, SignalClass
 from hub.notify import Message, Outcome, Receipt, deliver, open_channel
-from hub.notify.message import Purpose
+from hub.notify.message import Listed, Purpose
 from hub.notify.siren import SirenSettings
 from hub.notify.telephony import spoken
 from hub.notify.wording import MARKS, body, brief, headline, instruction, subject
@@ -106,10 +106,35 @@ def test_a_reminder_says_so_everywhere_and_names_its_owner_to_nobody_but_a_reade
         assert all(word.startswith(MARKS[kind].zh) for word in spoken_words)
 
 
-def test_a_digest_says_how_many_in_a_group_and_on_a_phone() -> None:
-    message = MESSAGE._replace(purpose=Purpose.DIGEST, listed_count=7)
-    assert "7 条告警" in brief(message, 2048)
-    assert spoken(message, ["title"], 35)[0].startswith("7 条告警")
+def test_a_digest_says_how_many_of_how_many_institutions_which_and_what_to_do_first_wherever_it_is_read() -> None:
+    houses = [Title(zh=f"第{n}托育园" + "很长的名字" * 9, en=f"Nursery {n} with a long name") for n in range(10)]
+    lines = tuple(
+        Listed(MESSAGE.alarm, MESSAGE.title, house, Title(zh="门厅", en="Entrance"), MESSAGE.priority)
+        for house in houses
+    )
+    message = MESSAGE._replace(
+        purpose=Purpose.DIGEST, listed=lines, listed_count=500, institution_title=houses[0], late=True
+    )
+    letter, group = body(message), brief(message, 2048)
+    assert len(group.encode()) <= 2048
+    assert group.endswith(MESSAGE.link)
+    for text in (letter, group, subject(message)):
+        assert "500 条告警" in text
+        assert "500 alarms" in text
+    for text in (subject(message), group):
+        assert "等多家机构" in text
+    assert "请先：立即到场并报警" in letter
+    assert "请先：立即到场并报警" in group
+    for house in houses:
+        assert letter.count(f"{house.zh} 门厅 紧急按钮被按下\n") == 1
+    assert "另有 490 条\n最重一条的地点：" in letter
+    assert "其中：第0托育园" in group
+    title, institution, response = spoken(message, ["title", "institution", "response"], 35)
+    assert title.startswith("（迟到）500 条告警"), "what is told first is not cut off"
+    assert response == "立即到场并报警"
+    one = message._replace(institution_title=houses[0], listed=lines[:1] * 7, listed_count=7)
+    assert "等多家机构" not in body(one) + brief(one, 2048) + subject(one)
+    assert spoken(MESSAGE, ["institution"], 35) == ["星星托育园"]
 
 
 async def test_a_siren_is_sounded_by_a_page_alone() -> None:

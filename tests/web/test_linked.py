@@ -79,6 +79,16 @@ async def test_the_button_acknowledges_for_the_named_responder_and_whoever_opens
         assert "已由 值班 [a-duty] 于" in again.text
         assert "<button" not in again.text.split("<main")[1].split("</main>")[0]
         assert "已有人接警" in (await visitor.http.get(path)).text
+        assert 'id="others"' not in again.text
+        await console.city.conn.execute(
+            "insert into digest_alarm select n.id, a.id, 1, 1, 0 from notification n, alarm a where n.alarm = %s",
+            [console.city.a.alarm],
+        )
+        ((more,),) = await console.rows("select count(*) - 1 from alarm")
+        assert more > 0
+        assert f"另外 {more} 条告警" in (await visitor.http.get(path)).text, (
+            "a message of many alarms does not look like one of this alone"
+        )
         await console.city.conn.execute("update alarm set state = 'normal', ended_at = now()")
         assert "不必接警" in (await visitor.http.get(path)).text
     assert len(await console.rows("select * from audit where action = 'alarm.acknowledge'")) == 1

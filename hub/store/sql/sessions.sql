@@ -19,6 +19,7 @@ where expires_at < now() - interval '1 day'
 select key from link_key
 
 -- name: linked
-select n.id, n.alarm, n.responder, r.title_zh, r.title_en, r.retired_at is not null as retired
+select n.id, n.alarm, n.responder, r.title_zh, r.title_en, r.retired_at is not null as retired,
+       (select count(distinct m.alarm)::int from digest_alarm m where m.notification = n.id and m.alarm <> n.alarm) as others
 from notification n join responder r on r.id = n.responder
 where n.id = coalesce((select s.notification from sent_as s where s.id = %(id)s), %(id)s)
