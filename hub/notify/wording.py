@@ -140,8 +140,8 @@ def body(message: Message) -> str:
         f"Do first: {response.en}",
         f"To: {message.responder_title.en}, round {message.round}, step {message.step}. Acknowledging stops the escalation.",
     ]
-    link = [message.link] if message.link else []
-    return "\n".join([*zh, "", *en, "", *link, f"alarm {message.alarm}", f"message {message.id}"]) + "\n"
+    link = ["", f"打开并接警 Open and acknowledge: {message.link}"] if message.link else []
+    return "\n".join([*zh, *link, "", *en, "", f"alarm {message.alarm}", f"message {message.id}"]) + "\n"
 
 
 def brief(message: Message, most: int) -> str:

@@ -129,7 +129,8 @@ def test_a_digest_says_how_many_of_how_many_institutions_which_and_what_to_do_fi
         assert letter.count(f"{house.zh} 门厅 紧急按钮被按下\n") == 1
     assert "另有 490 条\n最重一条的地点：" in letter
     assert "其中：第0托育园" in group
-    title, institution, response = spoken(message, ["title", "institution", "response"], 35)
+    assert letter.index(MESSAGE.link) < letter.index("500 alarms"), "the link stands where a phone shows it"
+    title, response = spoken(message, ["title", "response"], 35)
     assert title.startswith("（迟到）500 条告警"), "what is told first is not cut off"
     assert response == "立即到场并报警"
     one = message._replace(institution_title=houses[0], listed=lines[:1] * 7, listed_count=7)
