@@ -251,7 +251,7 @@ Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Where to write it; anxin-DIVISION-PERIOD.FORMAT if left out.")
 ]
 KnownAt = Annotated[
-    str | None, typer.Option("--known-at", help="RFC 3339: as it was known then; what is known now if left out.")
+    str | None, typer.Option("--known-at", help="RFC 3339: as it was known then; each month as it closed if left out.")
 ]
 Format = Annotated[str, typer.Option("--format", help="xlsx, pdf or json; of a year xlsx or csv.")]
 
@@ -292,7 +292,7 @@ def ledger_year(
     known_at: KnownAt = None,
     output: Output = None,
 ) -> None:
-    """年度考核 Write the figures at the end of each month of a year, of a division and of what is below it: what its monthly ledgers sum up."""
+    """年度考核 Write the figures at the end of each month of a year, of a division and of what is below it: what its monthly ledgers sum up, as they closed."""
     path = f"/ledgers/{division}/years/{year}.{format}"
     _write(context, path, output or Path(f"anxin-{division}-{year}.{format}"), known_at=known_at)
 

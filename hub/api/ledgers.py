@@ -36,7 +36,11 @@ Year = Annotated[int, Path(ge=2000, le=2098)]
 MonthKind = Literal["xlsx", "pdf", "json"]
 YearKind = Literal["xlsx", "csv"]
 KnownAt = Annotated[
-    GivenMoment | None, Query(description="As it was known then; what was known a minute and a half ago when left out.")
+    GivenMoment | None,
+    Query(
+        description="As it was known then. When left out: each month as its ledger has it, known when it closed; one that has not closed as known a minute"
+        " and a half ago."
+    ),
 ]
 MonthKnownAt = Annotated[
     GivenMoment | None,
@@ -81,7 +85,9 @@ async def show_month(
 async def show_year(
     who: Reader, hub: Hub, division: DivisionCode, year: Year, kind: YearKind, known_at: KnownAt = None
 ) -> Response:
-    """The figures of each month of a year, at its end, of a division and what is directly below it: what the monthly ledgers as known then sum up."""
+    """The figures of each month of a year, at its end, of a division and what is directly below it: what the monthly ledgers sum up, each as it closed or
+    all as known at one time.
+    """
     return await year_document(hub, who, division, year, kind, known_at)
 
 

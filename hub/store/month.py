@@ -163,37 +163,43 @@ def _waiver(row: Row) -> WaiverLine:
 
 async def year(conn: Connection, division: str, number: int, known_at: Micros | None, now: Micros) -> Year:
     """The figures of each month of a year, at its end or as far as it was known, of a division and what is directly below it: for a month what its ledger
-    sums up. Raises BadInput and NotFound as `draw_up`.
+    sums up. As known at `known_at`, or each month as it was known when it closed, one that has not closed as is settled now. Raises BadInput and
+    NotFound as `draw_up`.
     """
     known = _known(known_at, now)
     if bounds(f"{number}-01")[0] >= known:
         raise BadInput("nothing was known of this year by then", "year", code="ledger")
-    asked: dict[str, Any] = {"division": division, "known_at": to_datetime(known)}
-    place = await one_row(conn, _SQL["place"], asked)
-    if place is None:
-        raise NotFound(f"no division {division}")
-    named = {row["code"]: _place(row) for row in (place, *await all_rows(conn, _SQL["below"], asked))}
     counted: list[Counted] = []
     happened: dict[tuple[str, str, str], int] = {}
+    place, told = Place(division, "", ""), known
     for month in (f"{number}-{one:02}" for one in range(1, 13)):
         begins, ends = bounds(month)
         if begins >= known:
             break
-        at = to_datetime(min(ends, known))
+        closed = None if known_at is not None else closed_at(month, now)
+        told = known if closed is None else closed
+        at = to_datetime(min(ends, told))
+        asked: dict[str, Any] = {"division": division, "known_at": to_datetime(told), "at": at}
+        found = await one_row(conn, _SQL["place"], asked)
+        if found is None:
+            raise NotFound(f"no division {division}")
+        place = _place(found)
+        named = {row["code"]: _place(row) for row in (found, *await all_rows(conn, _SQL["below"], asked))}
         rows = await rollup.live(
             conn, EVERYTHING, "division", list(named), now=at, within=division, at=at, known_at=asked["known_at"]
         )
-        counted += [_counted(month, to_micros(at), named[row["place"]], row) for row in rows]
-        flows = asked | {"at": at, "begins": to_datetime(begins), "places": list(named)}
+        counted += [_counted(month, to_micros(at), told, named[row["place"]], row) for row in rows]
+        flows = asked | {"begins": to_datetime(begins), "places": list(named)}
         for row in await all_rows(conn, _SQL["flows"], flows):
             happened[month, row["place"], row["event"]] = row["n"]
-    return Year(named[division], known, tuple(counted), happened)
+    return Year(place, told, tuple(counted), happened)
 
 
-def _counted(month: str, at: Micros, place: Place, row: Row) -> Counted:
+def _counted(month: str, at: Micros, known_at: Micros, place: Place, row: Row) -> Counted:
     return Counted(
         month=month,
         at=at,
+        known_at=known_at,
         code=place.code,
         title=place.title_zh or place.title_en,
         figures=figures(row["figures"]),

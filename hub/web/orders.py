@@ -208,7 +208,8 @@ async def take_ledger(ask: Asked) -> Response:
     if not (division.isascii() and division.isdigit() and 2 <= len(division) <= 12):
         raise NotFound("no such division")
     if len(period) == 4 and period.isascii() and period.isdigit() and kind != "pdf" and 2000 <= int(period) <= 2098:
-        return await ledgers.year_document(ask.hub, ask.who, division, int(period), kind, None)
+        known_at = moment(ask.request.query_params, "known_at")
+        return await ledgers.year_document(ask.hub, ask.who, division, int(period), kind, known_at)
     if kind == "csv":
         raise BadInput("a month is taken as xlsx or pdf", "kind", code="ledger")
     bounds(period)

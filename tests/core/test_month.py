@@ -166,7 +166,7 @@ def test_a_workbook_of_any_ledger_holds_each_entry_once_and_no_formula(
 
 def test_no_rate_looks_better_than_it_is() -> None:
     nearly = Figure(Tally(compliant=29_999, unknown=1), Tally())
-    counted = Counted("2026-10", AT, "14", "示例省", 30_000, 29_999, 0, 0, {(Basis.OBLIGATION, ""): nearly})
+    counted = Counted("2026-10", AT, AT, "14", "示例省", 30_000, 29_999, 0, 0, {(Basis.OBLIGATION, ""): nearly})
     sheet = year_sheet(2026, Year(CITY, AT, [counted], {}))
     told = dict(zip((zh for zh, _ in sheet.headings), sheet.rows[0], strict=True))
     assert (told["接入率"], told["法定义务率"], told["未知率"]) == (0.9999, 0.9999, 0.0001)

@@ -199,13 +199,16 @@ async def since(city: City, first: Month, hours: int, days: int = 1) -> Changes:
         return await ledgers.changes(conn, drawn, first.known_at + hours * 3600 * SECOND)
 
 
-async def the_year_says_of_the_month_what_its_ledger_says(city: City, drawn: Month, days: int = 0) -> None:
-    """Whatever a snapshot of the day said."""
+async def the_year_says_of_the_month_what_its_ledger_says(
+    city: City, drawn: Month, days: int = 0, *, closed: bool = False
+) -> None:
+    """Whatever a snapshot of the day said. `closed`: asked without a time, as the month's ledger without one."""
     now = to_micros(datetime.now(UTC) + timedelta(days=days, minutes=5))
     async with await connect(city.url, "test") as conn:
         await ledgers.begin(conn)
-        found = await ledgers.year(conn, "1404", int(MONTH[:4]), drawn.known_at, now)
-    assert found.known_at == drawn.known_at
+        found = await ledgers.year(conn, "1404", int(MONTH[:4]), None if closed else drawn.known_at, now)
+    assert {one.known_at for one in found.months if one.month == MONTH} == {drawn.known_at}
+    assert found.known_at == max(one.known_at for one in found.months)
     counted = {one.code: one for one in found.months if one.month == MONTH}
     for line in summary(drawn):
         one = counted[line.place.code]
@@ -252,6 +255,9 @@ async def test_a_ledger_has_every_entry_once_and_is_the_same_for_the_same_month_
     assert before != after, "what held after noon is what the end of the month says"
     assert after[1] + after[3] > 0
     await the_year_says_of_the_month_what_its_ledger_says(city, turned, days=1)
+    as_closed = await draw(city, ledgers.closed_at(MONTH, to_micros(datetime.now(UTC) + timedelta(days=1))), days=1)
+    assert as_closed.known_at < known
+    await the_year_says_of_the_month_what_its_ledger_says(city, as_closed, days=1, closed=True)
     assert (await since(city, first, 0)).lines == (await since(city, first, 5)).lines == ()
     told = await since(city, first, 8)
     (finding,) = [one for one in told.lines if one.what is What.FINDING]

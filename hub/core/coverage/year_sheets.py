@@ -23,6 +23,7 @@ class Counted(NamedTuple):
 
     month: str
     at: Micros
+    known_at: Micros
     code: str
     title: str
     register: int
@@ -33,7 +34,7 @@ class Counted(NamedTuple):
 
 
 class Year(NamedTuple):
-    """What is known at `known_at` of each month of a year; `happened`: how often what happened to orders, by (month, place, event)."""
+    """Each month of a year; `known_at`: the latest at which any of them is known; `happened`: how often what happened to orders, by (month, place, event)."""
 
     division: Place
     known_at: Micros
@@ -72,5 +73,5 @@ def _row(one: Counted, year: Year) -> list[Cell]:
         one.open_orders,
         *(year.happened.get((one.month, one.code, event), 0) for event, _, _ in EVENTS),
         moment(one.at),
-        moment(year.known_at),
+        moment(one.known_at),
     ]
