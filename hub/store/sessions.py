@@ -50,7 +50,7 @@ async def begin(conn: Connection, who: Principal, now: datetime) -> tuple[str, d
     """Begin a session of the token's holder: its secret, shown once, and until when it lasts."""
     secret = secrets.token_urlsafe(32)
     expires_at = now + LIFETIME
-    await conn.execute(_SQL["forget"], {"token": who.token})
+    await conn.execute(_SQL["forget"], {"token": who.token, "now": now})
     await conn.execute(_SQL["begin"], {"id": _id(secret), "token": who.token, "expires_at": expires_at})
     return secret, expires_at
 

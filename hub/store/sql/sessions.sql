@@ -12,7 +12,7 @@ update web_session set ended_at = now() where id = %(id)s and ended_at is null r
 -- name: forget
 -- what is over for a day, and of this token's all but the newest hundred
 delete from web_session
-where expires_at < now() - interval '1 day'
+where expires_at < %(now)s::timestamptz - interval '1 day'
    or id in (select s.id from web_session s where s.token = %(token)s order by s.created_at desc offset 100)
 
 -- name: link_key
