@@ -36,7 +36,7 @@ select d.key, 'in_service', case when d.key % 50 = 0 then 'offline' when d.key %
        case when d.key % 50 = 0 then 'device' when d.key % 61 = 0 then 'never_seen' else '' end,
        case when d.key % 97 = 0 then 'failed' when d.key % 13 = 0 then 'unproven' else 'ok' end, now() - (d.key % 60) * interval '1 second', now()
 from device d where d.key > 0;
-insert into lane_watch select p, 'bulk', now() + interval '1 day' from generate_series(0, 7) p on conflict do nothing;
+insert into lane_watch select p, 'bulk', now(), now() + interval '50 min' from generate_series(0, 7) p on conflict do nothing;
 insert into recording_state (device, institution, days, read_at, installed_at, floor_days, outlook, counted_days, needed_days, full_at, updated_at)
 select d.key, d.institution, 88, now() - interval '1 hour', now() - interval '300 days', 90, (array['holds', 'short', 'unknown', 'growing'])[1 + d.key % 4],
        88, 90, now(), now()

@@ -31,7 +31,6 @@ from hub.demo.programs import Program, tool
 from hub.profiles import load_profiles
 from hub.rulepacks import load_rule_packs
 from hub.store.coverage_facts import Facts
-from hub.store.leases import CLASS
 from hub.store.pool import connect
 from hub.testing import eventually
 
@@ -148,8 +147,10 @@ def seed(place: Installation, institutions: int) -> None:
     kinds = "{" + ",".join(kind.value for kind in AttestationKind if kind is not AttestationKind.PATROL) + "}"
     place.conn.execute("select set_config('bench.kinds', %s, false)", [kinds])
     place.conn.execute(SEED.read_bytes())
-    for partition in range(8):
-        place.conn.execute("select pg_advisory_lock(%s, %s)", [CLASS, partition])
+    place.conn.execute(
+        "insert into lane_watch (partition, lane, listened_at, heard_at)"
+        " select n, lane, now(), now() + interval '50 min' from generate_series(0, 7) n, unnest(array['urgent', 'bulk']) lane"
+    )
 
 
 async def serve(place: Installation, institutions: int, within: float) -> tuple[Program, float]:

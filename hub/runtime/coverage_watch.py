@@ -20,7 +20,7 @@ from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.core.coverage.signer import Signer
 from hub.errors import ODD, Conflict, LinkDown
-from hub.model import SECOND, Micros
+from hub.model import SECOND, Lane, Micros
 from hub.profiles import Profile
 from hub.store.changes import Cursor, Feed, Page, open_feed
 from hub.store.coverage import Ledger, open_ledger
@@ -75,7 +75,7 @@ class CoverageWatch:
         self._id, self._since, self._vouched, self._at = "", 0, 0, 0
         self._digested: int | None = None
         """the day (+08:00) on which the digest of the day before was seen to be taken"""
-        self._listened: frozenset[int] = frozenset()
+        self._listened: frozenset[tuple[int, Lane]] = frozenset()
         self._calendars = 0
         self._before = self._looked = 0
         """when the feed was read the last time, and when was looked around"""
@@ -167,8 +167,8 @@ class CoverageWatch:
                 self._docket.add(subject, rank, at, one.since)
         self._horizon.looked(at, page.began, page.read)
         listened = await ledger.listened()
-        for partitions, rank in ((self._listened - listened, Rank.TAKES), (listened - self._listened, Rank.ADDS)):
-            for subject in await ledger.of_partitions(partitions) if partitions else ():
+        for lanes, rank in ((self._listened - listened, Rank.TAKES), (listened - self._listened, Rank.ADDS)):
+            for subject in await ledger.of_partitions({partition for partition, _ in lanes}) if lanes else ():
                 self._docket.add(subject, rank, at, self._before)
         self._listened, self._before = listened, at
 

@@ -503,9 +503,9 @@ class LaneIngest:
         sessions = dict(self.shared.session_news) if self.lane is Lane.URGENT else {}
         if self._memory.conn is None or not (look or gaps or sessions):
             return
-        at = self._pulse.heard_until(self._clock()) if self.listening else None
+        heard = (self._pulse.heard_until(self._clock()), self._pulse.quiet) if self.listening else None
         try:
-            held = await blindness.note_hearing(self._memory.conn, self.shared.number, self.lane, at, gaps, sessions)
+            held = await blindness.note_hearing(self._memory.conn, self.shared.number, self.lane, heard, gaps, sessions)
         except LOST as error:
             await self._memory.lose(str(error))
             return

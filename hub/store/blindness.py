@@ -1,6 +1,7 @@
 """Why things are not seen, in the database: the facts that are weighed, the conclusions with their evidence, the alarms of areas."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -79,11 +80,13 @@ async def note_hearing(
     conn: Connection,
     partition: int,
     lane: Lane,
-    at: Micros | None,
+    heard: tuple[Micros, float] | None,
     gaps: Sequence[tuple[Cause, Micros, Micros | None]],
     sessions: Mapping[str, Micros | None],
 ) -> set[str]:
-    """That the lane listens `at` (None: it does not), its gaps (cause, since, until), and when sessions of clients ended (None: one began).
+    """That the lane listens (up to when by its clock, and how many seconds ago that is; None: it does not), its gaps (cause, since, until), and
+    when sessions of clients ended (None: one began).
+
     Returns the clients of which it could not be written, because somebody else holds their rows.
     """
     place = {"partition": partition, "lane": lane}
@@ -94,8 +97,9 @@ async def note_hearing(
             await conn.execute(_SQL["open_gap"], given)
             if until is not None:
                 await conn.execute(_SQL["close_gap"], given | {"until": to_datetime(until)})
-        if at is not None:
-            await conn.execute(_SQL["watch"], place | {"at": to_datetime(at)})
+        if heard is not None:
+            at, quiet = heard
+            await conn.execute(_SQL["watch"], place | {"at": to_datetime(at), "quiet": timedelta(seconds=quiet)})
         if sessions:
             moments = [None if ended is None else to_datetime(ended) for ended in sessions.values()]
             cursor = await conn.execute(_SQL["sessions"], {"clients": list(sessions), "at": moments})

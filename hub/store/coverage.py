@@ -21,7 +21,7 @@ from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.signer import Signer
 from hub.core.coverage.snapshot import Snapshot, snapshot, steady
 from hub.core.coverage.turns import points
-from hub.model import SECOND, Micros, to_datetime, to_micros
+from hub.model import SECOND, Lane, Micros, to_datetime, to_micros
 from hub.profiles import Profile
 from hub.store import evidence, waivers
 from hub.store.coverage_facts import UNCONNECTED, Facts
@@ -103,8 +103,8 @@ class Ledger:
             rows = await (await self._conn.execute(_SQL[statement], asked)).fetchall()
         return [row[0] for row in rows]
 
-    async def listened(self) -> frozenset[int]:
-        """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
+    async def listened(self) -> frozenset[tuple[int, Lane]]:
+        """The lanes, by partition, that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
         with translated():
             return await self._facts.listened()
 

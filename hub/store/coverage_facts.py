@@ -20,9 +20,9 @@ from hub.core.coverage.facts import (
 )
 from hub.core.coverage.ways import Hangs, depends_on
 from hub.core.rota import Calendar
-from hub.model import AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
+from hub.model import AdminState, FunctionState, Lane, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
-from hub.store import duty, hours, leases, recordings
+from hub.store import duty, hours, recordings
 from hub.store.fact_rows import (
     ODD,
     alarm_intervals,
@@ -69,7 +69,7 @@ class _Read(NamedTuple):
     attestations: Mapping[int, Sequence[Attestation]]
     alarms: Mapping[int, Sequence[Row]]
     recordings: Mapping[int, Sequence[RecordingFact]]
-    listened: frozenset[int]
+    listened: frozenset[tuple[int, Lane]]
     days: Calendar
     now: Micros
     moments: Mapping[int, Micros]
@@ -92,10 +92,10 @@ class Facts:
         self.turns_at: dict[str, Micros] = {}
         """of the subjects as they were asked for last: when their facts change by time alone; those of which none does are left out"""
 
-    async def listened(self) -> frozenset[int]:
-        """The partitions that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
-        rows = await (await self._conn.execute(_SQL["listened"], {"lease_class": leases.CLASS})).fetchall()
-        return frozenset(row[0] for row in rows)
+    async def listened(self) -> frozenset[tuple[int, Lane]]:
+        """The lanes, by partition, that somebody listens to. Where nobody does, no device counts as online: the hub is blind there."""
+        rows = await (await self._conn.execute(_SQL["listened"])).fetchall()
+        return frozenset((partition, Lane(lane)) for partition, lane in rows)
 
     async def of(self, subjects: Sequence[str]) -> tuple[InstitutionFacts, ...]:
         """The facts of these subjects; one that is there no more is left out, and one whose rows cannot be understood is `unreadable`.
@@ -186,7 +186,6 @@ class Facts:
         zones = tuple(map(zone_of, read.zones.get(key, ())))
         areas = [zone.area_m2 for zone in zones]
         devices = read.devices.get(key, ())
-        listened = place["partition"] in read.listened
         return sound(
             InstitutionFacts(
                 subject=place["id"],
@@ -194,7 +193,7 @@ class Facts:
                 type=place["type"],
                 connected=True,
                 zones=zones,
-                devices=tuple(self._device(row, place["id"], read, listened) for row in devices),
+                devices=tuple(self._device(row, place, read) for row in devices),
                 registered=place["filing_number"] is not None,
                 filing_number=place["filing_number"] or "",
                 capacity=place["capacity"],
@@ -214,8 +213,9 @@ class Facts:
             _log.error("coverage.profile_missing", profile=row["profile"], device=row["id"])
         return profile
 
-    def _device(self, row: Row, institution: str, read: _Read, listened: bool) -> DeviceFact:
+    def _device(self, row: Row, place: Row, read: _Read) -> DeviceFact:
         profile = self._profile(row)
+        listened = (place["partition"], row["lane"]) in read.listened
         link = LinkState(row["link_state"])
         capabilities = frozenset(() if profile is None else profile.capabilities)
         proven = proven_of(row, capabilities, read.proofs.get(row["id"], ()))
@@ -232,7 +232,7 @@ class Facts:
             function_since=to_micros(row["function_since"]),
             last_heard_at=heard_of(row),
             proven=tuple(sorted(proven.items())),
-            behind=depends_on(row["id"], read.hangs[row["institution"]], institution),
+            behind=depends_on(row["id"], read.hangs[row["institution"]], place["id"]),
             sees=tuple(map(view_of, read.views.get(row["id"], ()))),
             values=tuple(
                 Value(one["point"], one["value"], down_to_hour(to_micros(one["at"])))

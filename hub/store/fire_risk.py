@@ -4,7 +4,7 @@ And the book of what the scores were (table fire_risk).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from hub.core.fire_risk import Risk, assess
 from hub.core.rights import EVERYTHING, Scope
 from hub.core.rota import Calendar
 from hub.errors import NotFound
-from hub.model import AdminState, FunctionState, LinkState, Micros, SignalClass, to_micros
+from hub.model import AdminState, FunctionState, Lane, LinkState, Micros, SignalClass, to_micros
 from hub.profiles import Profile
 from hub.store import duty, hours
 from hub.store.coverage_facts import Facts
@@ -133,7 +133,7 @@ async def _kept(
             (snapshot := seen.get(row["subject"])) is None
             or not all(map(snapshot.has, changed.get(row["subject"], ())))
             or (row["subject"] in burning and not row["hard"])
-            or (row["partition"] is not None and row["listened"] is not (row["partition"] in listened))
+            or (row["partition"] is not None and row["listened"] is not _is_listened(row, listened))
         )
 
     return {
@@ -202,7 +202,9 @@ async def _read(
             zones=tuple(
                 ZoneFact(one["id"], one["purpose"], one["title_zh"], one["title_en"]) for one in zones.get(key, ())
             ),
-            devices=tuple(_device(one, profiles, row["partition"] in listened) for one in devices.get(key, ())),
+            devices=tuple(
+                _device(one, profiles, (row["partition"], one["lane"]) in listened) for one in devices.get(key, ())
+            ),
             alarms=tuple(_alarm(one, profiles) for one in alarms.get(key, ())),
             measured=tuple(
                 Measured(one["device"], one["kind"], unit, one["value"], to_micros(one["at"]), one["quality"] < _BAD)
@@ -219,6 +221,11 @@ async def _read(
 def _measured_points(profile: Profile) -> list[tuple[str, str]]:
     """The points in units that the score understands."""
     return [(name, point.unit) for name, point in profile.points.items() if point.unit in _UNITS]
+
+
+def _is_listened(row: Row, listened: Collection[tuple[int, Lane]]) -> bool:
+    """Whether each lane of the place's partition is."""
+    return all((row["partition"], lane) in listened for lane in Lane)
 
 
 def _place(row: Row) -> Place:
@@ -310,7 +317,7 @@ class Book:
                 listened = await Facts(self._conn, profiles).listened()
                 found = await _read(self._conn, part, profiles, weights.limits, days, at)
             assert seen is not None
-            heard = frozenset(row["subject"] for row in part if row["partition"] in listened)
+            heard = frozenset(row["subject"] for row in part if _is_listened(row, listened))
             yield Round(found, seen["snapshot"], heard)
 
     async def keep(self, risks: Sequence[Risk], weights: Weights, at: datetime, of: Round) -> None:

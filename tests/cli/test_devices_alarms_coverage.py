@@ -1,5 +1,6 @@
 """`anxinctl device`, `alarm`, `coverage` and `bundle` against the real API; where ingest would judge, the test judges."""
 
+import contextlib
 import json
 import stat
 import threading
@@ -7,15 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
 import pytest
 from rich.cells import cell_len
 
 from hub.bundle import read_bundle
 from hub.engine import mosquitto_hash
-from hub.store.leases import CLASS
 from tests.api.test_what_if import PACK
 from tests.cli.conftest import Command, Ground, Server
+from tests.store.coverage_register import Register
 
 ALARM = UUID("0e0c7f3a-0000-4000-8000-000000000001")
 OTHER = UUID("0e0c7f3b-0000-4000-8000-000000000002")
@@ -198,8 +198,9 @@ def test_the_coverage_of_one_institution_is_shown(ctl: Command) -> None:
 def test_what_if_is_read_in_eighty_columns_and_a_pack_is_tried_from_a_file(
     ctl: Command, server: Server, tmp_path: Path
 ) -> None:
-    with psycopg.connect(server.database, autocommit=True) as listening:
-        listening.execute("select pg_advisory_lock(%s, n) from generate_series(0, 7) n", [CLASS])
+    with contextlib.closing(Register(server.database)) as register:
+        for partition in range(8):
+            register.listen(partition)
         server.rows(
             "update device_state set admin_state = 'in_service', link_state = 'online', function_state = 'ok', last_heard_at = now()"
         )

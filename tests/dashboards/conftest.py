@@ -43,7 +43,7 @@ def _seed(url: str) -> None:
             return int(row[0])
 
         conn.execute("insert into division values ('1404', null, '长治市', 'Changzhi')")
-        conn.execute("insert into lane_watch values (3, 'bulk', now())")
+        conn.execute("insert into lane_watch values (3, 'bulk', now(), now())")
         for district in DISTRICTS:
             conn.execute("insert into division values (%s, '1404', %s, 'District')", [district, f"区{district}"])
             institution = key(

@@ -150,7 +150,9 @@ def seed_district(conn: psycopg.Connection[Any], district: str) -> None:
         " %(now)s, %(now)s, %(now)s)",
         key,
     )
-    conn.execute("insert into lane_watch values (%(part)s, 'urgent', %(now)s)", key | {"part": int(district[-1])})
+    conn.execute(
+        "insert into lane_watch values (%(part)s, 'urgent', %(now)s, %(now)s)", key | {"part": int(district[-1])}
+    )
 
 
 def _part(district: str, verdict: str, since: datetime) -> dict[str, Any]:

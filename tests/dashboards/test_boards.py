@@ -278,7 +278,7 @@ def test_where_nobody_looks_nothing_on_any_board_is_green(readers: Readers, ever
         conn.execute("update coverage_check set checked_at = now() - interval '1 hour'")
         conn.execute("update coverage_day set taken_at = now() - interval '1 hour', figures = %s", [Jsonb(full)])
         conn.execute("update device_state set link_state = 'online', function_state = 'unproven'")
-        conn.execute("update lane_watch set listened_at = now() - interval '1 hour'")
+        conn.execute("update lane_watch set heard_at = now() - interval '1 hour'")
         conn.execute("update recording_state set outlook = 'unknown'")
     green, seen = [], 0
     for uid in CHINESE:

@@ -1,6 +1,7 @@
 """What keeps a lane from listening is written down, and is the cause of the unknown that follows."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +11,10 @@ import pytest
 
 from hub.core.blindness import Cause
 from hub.engine import Prefix
-from hub.model import SECOND
+from hub.model import SECOND, Lane, to_datetime
 from hub.runtime import ingest, pulse
 from hub.runtime.hearing import Hearing
-from hub.store.blindness import weigh
+from hub.store.blindness import note_hearing, weigh
 from hub.store.pool import connect
 from hub.store.rows import all_rows
 from tests.brokers import HOST, PASSWORD, own_broker
@@ -125,6 +126,22 @@ async def beating(edge: Client) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task})
+
+
+async def test_others_go_by_the_clock_of_the_database_when_they_ask_who_listens_and_the_lane_by_its_own(
+    city: str,
+) -> None:
+    """A lane's clock that ran two hours ahead would else count as heard for two hours after the lane had died."""
+    said = "select listened_at, round(extract(epoch from clock_timestamp() - heard_at)) from lane_watch where partition = 5"
+    conn = await connect(city, "test")
+    async with conn:
+        ahead = time.time_ns() // 1000 + 7200 * SECOND
+        await note_hearing(conn, 5, Lane.BULK, (ahead, 0.0), (), {})
+        assert fetch(city, said) == [(to_datetime(ahead), 0)]
+        await note_hearing(conn, 5, Lane.BULK, (ahead - 7200 * SECOND, 20.0), (), {})
+        assert fetch(city, said) == [(to_datetime(ahead), 20)], "its broker has said nothing for twenty seconds"
+        await note_hearing(conn, 5, Lane.BULK, None, (), {})
+        assert fetch(city, said) == [(to_datetime(ahead), 20)], "deaf"
 
 
 async def test_a_broker_that_is_frozen_and_one_that_was_killed_are_the_cause_while_they_are_away_and_after_it_and_make_nobody_offline(

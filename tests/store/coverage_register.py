@@ -10,7 +10,6 @@ from hub.core.coverage.rulebook import Rulebook
 from hub.core.coverage.rules import RulePack
 from hub.profiles import Profile, load_profiles
 from hub.rulepacks import load_rule_packs
-from hub.store.leases import CLASS
 
 PROFILES: dict[str, Profile] = load_profiles([data_folder("device-profiles")])
 _LOOKED_AT = frozenset(
@@ -46,11 +45,22 @@ class Register:
         return self._conn.execute(statement.encode(), values).fetchall()
 
     def listen(self, partition: int = 3) -> None:
-        """Hold the lease of a partition, as ingest does."""
-        self.do("select pg_advisory_lock(%s, %s)", CLASS, partition)
+        """Say of a partition's lanes that they listen, as ingest does every five seconds; once for longer than any test."""
+        self.heard("50 min", partition)
 
     def stop_listening(self, partition: int = 3) -> None:
-        self.do("select pg_advisory_unlock(%s, %s)", CLASS, partition)
+        self.heard("-31 s", partition)
+
+    def heard(self, after: str, partition: int = 3, *lanes: str) -> None:
+        """Both lanes, or those, listened up to `after` from now on; a minus: before now."""
+        self.do(
+            "insert into lane_watch (partition, lane, listened_at, heard_at)"
+            " select %s, lane, now(), clock_timestamp() + %s::interval from unnest(%s::text[]) lane"
+            " on conflict (partition, lane) do update set heard_at = excluded.heard_at",
+            partition,
+            after,
+            list(lanes or ("urgent", "bulk")),
+        )
 
     def city(self) -> None:
         """Division 1404, institution sun (community point, registered), and an entry of the register that is not connected."""

@@ -82,11 +82,22 @@ async def test_where_nobody_listens_no_device_counts_as_online(ledger: Ledger, r
     assert register.verdicts("sun")[VIDEO] == "unknown"
 
 
-async def test_a_lease_of_another_partition_does_not_help(ledger: Ledger, register: Register) -> None:
-    register.stop_listening()
+async def test_it_counts_who_said_of_this_very_lane_within_half_a_minute_that_it_listens(
+    ledger: Ledger, register: Register
+) -> None:
+    """Not who holds the partition: a process that stands still holds it for ever. And not what a clock said that was hours ahead."""
+    cases = [("-25 s", "compliant"), ("-31 s", "unknown"), ("-25 s", "compliant"), ("8 hours", "unknown")]
+    for n, (after, verdict) in enumerate(cases):
+        register.heard(after)
+        await judge(ledger, T0 + n * SECOND)
+        assert register.verdicts("sun")[VIDEO] == verdict, after
     register.listen(4)
-    await judge(ledger)
-    assert register.verdicts("sun")[VIDEO] == "unknown"
+    register.heard("0 s", 3, "urgent")
+    await judge(ledger, T0 + 5 * SECOND)
+    assert register.verdicts("sun")[VIDEO] == "unknown", "another partition and another lane do not help"
+    register.heard("0 s", 3, "bulk")
+    await judge(ledger, T0 + 6 * SECOND)
+    assert register.verdicts("sun")[VIDEO] == "compliant"
 
 
 async def test_a_device_whose_profile_is_not_installed_proves_nothing(ledger: Ledger, register: Register) -> None:

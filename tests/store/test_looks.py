@@ -23,7 +23,7 @@ def register(fresh_database: str) -> Iterator[Register]:
     made.device("sun", "cam-1", "axis-camera", "act")
     made.device("sun", "cam-2", "axis-camera", "act", link_state="offline")
     made.device("sun", "spare", "axis-camera", None, admin_state="commissioned")
-    made.do("insert into lane_watch values (3, 'bulk', %s)", to_datetime(T0 + 10**15))
+    made.listen()
     yield made
     made.close()
 
@@ -83,7 +83,7 @@ async def test_what_devices_look_like_is_kept_as_periods_with_holes_where_nobody
             "a board looks back a day, and no further"
         )
 
-        register.do("update lane_watch set listened_at = %s", to_datetime(T0))
+        register.stop_listening()
         await look(late + day + 30)
         assert kept()[-1][2]["kinds"] == {"camera": [2, 0, 1, 1, 1, 0]}, "what nobody hears is unknown"
         await look(KEPT / timedelta(minutes=1) + 2 * day + late)

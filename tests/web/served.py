@@ -163,7 +163,7 @@ async def served(filled: Filled) -> AsyncIterator[Hub]:
         app = create_app(settings, pool, seed.PROFILES, (), fanout=fanout, ready=ready)
         install(app)
         await conn.execute(
-            "insert into lane_watch (partition, lane, listened_at) select n, 'urgent', now() + interval '1 day'"
+            "insert into lane_watch (partition, lane, listened_at, heard_at) select n, 'urgent', now(), now() + interval '50 min'"
             " from generate_series(0, (select value::int - 1 from hub_setting where name = 'partitions')) n"
         )
         names = await furnish(conn, filled.a)

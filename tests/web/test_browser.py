@@ -210,9 +210,9 @@ async def test_a_hub_that_is_itself_blind_says_which_part(hub: Hub, log_in: LogI
     hub.blind.clear()
     await expect(page.locator("#lost")).to_be_hidden()
     # the ingest of another process hears nothing any more: nobody has told this one
-    await hub.conn.execute("update lane_watch set listened_at = now() - interval '1 min' where partition = 0")
+    await hub.conn.execute("update lane_watch set heard_at = now() - interval '1 min' where partition = 0")
     await expect(page.locator("#lost-parts")).to_have_text("(ingest)")
-    await hub.conn.execute("update lane_watch set listened_at = now() + interval '1 day'")
+    await hub.conn.execute("update lane_watch set heard_at = now() + interval '50 min'")
     await expect(page.locator("#lost")).to_be_hidden()
     async with hub.conn.transaction():  # a database that takes every question and answers none
         await hub.conn.execute("lock table lane_watch in access exclusive mode")

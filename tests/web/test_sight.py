@@ -10,7 +10,7 @@ async def test_a_hub_whose_lanes_nobody_hears_is_blind_and_one_that_is_heard_is_
     services = console.app.state.services
     assert "ingest" in await Sight(services).blind()
     await console.city.conn.execute(
-        "insert into lane_watch (partition, lane, listened_at) select n, 'urgent', now() + interval '1 day'"
+        "insert into lane_watch (partition, lane, listened_at, heard_at) select n, 'urgent', now(), now() + interval '50 min'"
         " from generate_series(0, (select value::int - 1 from hub_setting where name = 'partitions')) n"
     )
     assert set(await Sight(services).blind()) <= {"feed"}

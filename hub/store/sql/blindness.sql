@@ -40,8 +40,9 @@ select device, ahead as ahead_s, said_at, read_at, reader, wrong, since from dev
 select listened_at from lane_watch where partition = %(partition)s and lane = %(lane)s
 
 -- name: watch
-insert into lane_watch (partition, lane, listened_at) values (%(partition)s, %(lane)s, %(at)s)
-on conflict (partition, lane) do update set listened_at = greatest(lane_watch.listened_at, excluded.listened_at)
+insert into lane_watch (partition, lane, listened_at, heard_at) values (%(partition)s, %(lane)s, %(at)s, clock_timestamp() - %(quiet)s::interval)
+on conflict (partition, lane)
+do update set listened_at = greatest(lane_watch.listened_at, excluded.listened_at), heard_at = excluded.heard_at
 
 -- name: open_gap
 insert into blindness (subject, partition, lane, cause, evidence, since)

@@ -247,4 +247,5 @@ limit %(limit)s
 -- name: deaf
 -- Whether an urgent lane of any partition was not listened to for so long, by whichever process it is: what came meanwhile is on no page.
 select (select value::int from hub_setting where name = 'partitions')
-       > (select count(*) from lane_watch where lane = 'urgent' and listened_at > clock_timestamp() - %(silence)s) as deaf
+       > (select count(*) from lane_watch
+          where lane = 'urgent' and heard_at between clock_timestamp() - %(silence)s and clock_timestamp() + interval '1 hour') as deaf

@@ -1,11 +1,9 @@
 -- What the judge looks at. Set-wise: no statement for a single institution.
 
 -- name: listened
--- partitions whose lease somebody holds (hub/store/leases.py): where nobody listens, no link state can be believed
-select l.objid::bigint::int
-from pg_locks l
-where l.locktype = 'advisory' and l.granted and l.objsubid = 2 and l.classid = %(lease_class)s::bigint::oid
-  and l.database = (select oid from pg_database where datname = current_database())
+-- Lanes of which a word came lately: where nobody listens, no link state can be believed. A word of a far future is of a clock that was set back.
+select partition, lane from lane_watch
+where heard_at between clock_timestamp() - interval '30 seconds' and clock_timestamp() + interval '1 hour'
 
 -- name: entry_places
 select filing_number, division, type, capacity
@@ -37,7 +35,7 @@ where z.institution = any (%(keys)s) and z.retired_at is null
 order by z.institution, z.id
 
 -- name: devices
-select d.key, d.institution, d.id::text as id, d.kind, d.profile, z.id::text as zone,
+select d.key, d.institution, d.id::text as id, d.kind, d.lane, d.profile, z.id::text as zone,
        s.admin_state, s.admin_since, s.link_state, s.link_since, s.function_state, s.function_since, s.last_heard_at, s.proven_at, s.proven,
        n.id::text as endpoint, e.id::text as edge, d.recorded_by::text as recorded_by, d.switch::text as switch, d.powered_by::text as powered_by
 from device d

@@ -25,7 +25,7 @@ where z.institution = any (%(keys)s) and z.retired_at is null
 
 -- name: devices
 -- of the profiles that detect, guard a door or measure
-select d.institution, d.id::text as id, d.kind, d.profile, z.id::text as zone,
+select d.institution, d.id::text as id, d.kind, d.lane, d.profile, z.id::text as zone,
        s.admin_state, s.admin_since, s.link_state, s.link_since, s.function_state, s.function_since, s.last_heard_at, s.proven_at, s.proven
 from device d
 join device_state s on s.device = d.key

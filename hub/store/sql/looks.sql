@@ -8,8 +8,8 @@ select key from institution where retired_at is null and partition >= 0 order by
 -- them. A device is online only where its lane is listened to, as in dash.device_state.
 with device_then as materialized (
     select d.institution, d.id::text as device, d.kind, z.id::text as zone, s.link_since, s.link_cause, s.function_state, s.last_heard_at,
-           case when s.link_state = 'online' and (w.listened_at > %(at)s::timestamptz - interval '1 minute') is not true then 'unknown' else s.link_state end
-               as link_state
+           case when s.link_state = 'online' and (w.heard_at between now() - interval '30 seconds' and now() + interval '1 hour') is not true
+                then 'unknown' else s.link_state end as link_state
     from device d
     join institution i on i.key = d.institution
     join device_state s on s.device = d.key
