@@ -21,17 +21,10 @@ left join position p on p.key = d.position
 left join zone z on z.key = p.zone
 where d.retired_at is null and i.retired_at is null and i.partition >= 0 and (d.institution in (select dash.institutions())) is true;
 
-create or replace view hub_state as
-select 'lane' as part, w.lane || ' ' || w.partition as name, extract(epoch from now() - w.heard_at)::float8 as value, w.heard_at as at
-from lane_watch w
-union all
-select 'outbox', '', count(*)::float8, coalesce(min(n.created_at), now()) from notification n where n.state = 'pending'
-union all
-select 'uncovered', '', count(*)::float8, coalesce(min(e.started_at), now()) from escalation e where e.state = 'uncovered'
-union all
-select 'quarantine', '', count(*)::float8, now() from quarantine q where q.received_at > now() - interval '1 day'
-union all
-select 'policies', '', p.errors::float8, p.checked_at from policy_check p where p.checked_at is not null
-union all
-select 'canary', '', extract(epoch from now() - s.at)::float8, s.at
-from (select max(a.raised_at) as at from alarm a where a.institution < 0) s where s.at is not null;
+do $$
+declare
+    said text := pg_get_viewdef('hub_state'::regclass);
+begin
+    assert said like '%w.listened_at%';
+    execute 'create or replace view hub_state as ' || replace(said, 'w.listened_at', 'w.heard_at');
+end $$;
