@@ -16,8 +16,8 @@
 No message of these errors may contain a secret.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 
 class AnxinError(Exception):
@@ -79,3 +79,23 @@ class AccessDenied(DriverError):
 
 ODD = (BadInput, TypeError, ValueError, LookupError, ArithmeticError)
 """What one row makes of us that the database refuses, or that another release wrote: it is said, and costs nobody else their turn."""
+
+
+T = TypeVar("T")
+
+
+class Fallen(NamedTuple):
+    """What `tried` gives where something was raised."""
+
+    error: Exception
+
+
+def tried(judging: Callable[[], T]) -> T | Fallen:
+    """What judging something from the field gives, or what it raised: a mistake of ours over one message must hold up nobody else's alarm.
+
+    The one guard against everything. Whoever calls it says what fell, and leaves that out.
+    """
+    try:
+        return judging()
+    except Exception as error:  # noqa: BLE001 -- that is what it is for
+        return Fallen(error)

@@ -8,6 +8,7 @@ steps and rounds are those of `hub.core.escalation`. Nothing here is a commit: t
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from hub.core.intake import take_message
 from hub.core.judging import run_timer
 from hub.core.lane import Key, Message, State, Streamed
 from hub.core.news import may_raise
+from hub.errors import Fallen, tried
 from hub.model import LIFE_SAFETY, SECOND, Micros
 from hub.registry import Registry
 
@@ -205,10 +207,8 @@ class Judge:
             if streamed is None or streamed.upto != message.seq - 1:
                 client = message.client if streamed is None else streamed.client
                 draft.streams[message.stream] = Streamed(client, message.lane, message.seq - 1, None, None)
-            try:
-                take_message(draft, message)
-            except Exception:  # noqa: BLE001 -- a mistake of ours costs this message; ingest says which, and nobody's press waits behind it
-                self.fallen += 1
+            # ingest says which message fell, and nobody's press waits behind it
+            self.fallen += isinstance(tried(partial(take_message, draft, message)), Fallen)
         self._run_timers()
         begun = [alarm for _, alarm in draft.touched.values() if alarm.id in draft.begin and alarm.id not in draft.stop]
         fresh = [alarm for alarm in begun if alarm.id not in self._found and is_pursued(alarm, now)]
@@ -244,10 +244,8 @@ class Judge:
 
     def is_quiet(self, message: Message) -> bool:
         """Whether nothing in the message meets the condition of a fire or panic; where in doubt something does."""
-        try:
-            return not may_raise(message, self.registry, self._draft.now, LIFE_SAFETY, {})
-        except Exception:  # noqa: BLE001 -- as in `take`
-            return False
+        found = tried(partial(may_raise, message, self.registry, self._draft.now, LIFE_SAFETY, {}))
+        return found is False
 
     def _concerned(self, state: State) -> Iterator[str]:
         names = [*state.tests, *(key.device for key in state.alarms), *(key.device for key in self._held)]

@@ -4,10 +4,12 @@ To see that nothing is news takes the same judging as to commit it. What was jud
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from hub.core.draft import Draft
 from hub.core.lane import Message, State
 from hub.core.news import is_news
+from hub.errors import Fallen, tried
 from hub.model import Lane
 from hub.mqtt import Incoming
 from hub.registry import Registry
@@ -38,11 +40,11 @@ class Foresight:
             self._draft = Draft(self._state, self._registry, self._clock())
         self._draft.now = self._clock()  # received now, not when the first one came
         self._judged += known
-        try:
-            return is_news(self._draft, known) or bool(found.strays or unknown)
-        except Exception:  # noqa: BLE001 -- a mistake of ours: whoever judges for good finds the message and says it (`refusals.judged`)
+        news = tried(partial(is_news, self._draft, known))
+        if isinstance(news, Fallen):  # whoever judges for good finds the message and says it (`refusals.judged`)
             self._moved = -1
             return True
+        return news or bool(found.strays or unknown)
 
     def addressed(self, incoming: Sequence[Incoming]) -> Addressed:
         """What these are; read once where they are what has come."""

@@ -4,10 +4,12 @@ Knows nothing of the database: `fits(left_out)` says whether all but `left_out` 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from hub.core.intake import WHOLE
 from hub.core.lane import Message
+from hub.errors import Fallen, tried
 
 Place = tuple[str, int, int]
 """stream, sequence, number in the message"""
@@ -69,18 +71,18 @@ def judged(
     one sample that is to blame, or all. Raises what `judge` raises over no message.
     """
     while True:
-        try:
-            return judge(messages, refused), refused
-        except Exception as error:
-            few, many = 0, len(messages)  # over so many it raises nothing; over so many it does
-            if _raises(judge, (), refused):
-                raise
-            while many - few > 1:
-                half = (few + many) // 2
-                few, many = (few, half) if _raises(judge, messages[:half], refused) else (half, many)
-            found = _blamed(messages[:many], refused, judge, samples_of)
-            say(messages[many - 1], found, error)
-            refused |= {found}
+        found = tried(partial(judge, messages, refused))
+        if not isinstance(found, Fallen):
+            return found, refused
+        if _raises(judge, (), refused):
+            raise found.error
+        few, many = 0, len(messages)  # over so many it raises nothing; over so many it does
+        while many - few > 1:
+            half = (few + many) // 2
+            few, many = (few, half) if _raises(judge, messages[:half], refused) else (half, many)
+        place = _blamed(messages[:many], refused, judge, samples_of)
+        say(messages[many - 1], place, found.error)
+        refused |= {place}
 
 
 def _blamed(
@@ -91,19 +93,13 @@ def _blamed(
 ) -> Place:
     """The sample of the last message without which it raises nothing; else the message as a whole."""
     culprit = messages[-1]
-    try:
-        places = samples_of([culprit], refused)
-    except Exception:  # noqa: BLE001 -- it cannot even be read
-        places = ()
-    alone = (place for place in places if not _raises(judge, messages, refused | {place}))
+    places = tried(partial(samples_of, [culprit], refused))
+    readable = () if isinstance(places, Fallen) else places
+    alone = (place for place in readable if not _raises(judge, messages, refused | {place}))
     return next(alone, (culprit.stream, culprit.seq, WHOLE))
 
 
 def _raises(
     judge: Callable[[Sequence[Message], Refused], object], messages: Sequence[Message], refused: Refused
 ) -> bool:
-    try:
-        judge(messages, refused)
-    except Exception:  # noqa: BLE001 -- as above
-        return True
-    return False
+    return isinstance(tried(partial(judge, messages, refused)), Fallen)
