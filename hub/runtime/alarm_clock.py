@@ -11,7 +11,7 @@ from typing import NoReturn
 import structlog
 
 from hub import crash
-from hub.errors import BadInput
+from hub.errors import ODD, Conflict
 from hub.runtime.reconnect import keep
 from hub.store.hidings import end_due
 from hub.store.pool import connect
@@ -27,15 +27,15 @@ async def run(database_url: str, *, tick: float = TICK) -> NoReturn:
     """End hidings until cancelled."""
 
     async def session(connected: Callable[[], None]) -> None:
-        conn = await connect(database_url, "alarm-clock", autocommit=True)
+        conn = await connect(database_url, "alarm-clock", autocommit=True, lock_timeout="1s")
         try:
             connected()
             while True:
                 try:
                     with translated():
                         ended = await end_due(conn, _BATCH)
-                except BadInput as error:  # what is hidden is over all the same, and swept
-                    _log.error("hidings_refused", reason=str(error))
+                except (Conflict, *ODD) as error:  # what is hidden is over all the same, and swept
+                    _log.error("hidings_refused", reason=repr(error)[:200])
                     ended = 0
                 crash.point("alarm-clock-after-commit")
                 if ended > 0:

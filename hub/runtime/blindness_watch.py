@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 
 from hub.core.blindness import SETTLE, Heard
 from hub.core.blindness_plan import plan
-from hub.errors import BadInput, Conflict, LinkDown, NotFound
+from hub.errors import ODD, Conflict, LinkDown, NotFound
 from hub.model import SECOND
 from hub.profiles import Profile
 from hub.runtime.reconnect import keep
@@ -86,9 +86,9 @@ class BlindnessWatch:
                 try:
                     busy = await self._answered(watch, self.look(watch))
                     failed = False
-                except (Conflict, BadInput, NotFound) as error:
+                except (Conflict, NotFound, *ODD) as error:
                     # somebody moved one of the alarms, or something is odd: it is looked at again, and paging goes on without it
-                    (_log.debug if failed else _log.warning)("blindness.look_failed", reason=str(error))
+                    (_log.debug if failed else _log.warning)("blindness.look_failed", reason=repr(error)[:300])
                     busy = failed = True
                 before = None if busy else stirred
                 next_look = loop.time() + ANYHOW

@@ -7,6 +7,7 @@ the message of a page. What is looked at, when, and by which connection is `hub.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hub.core.escalation import Due, Policy, Step, covers, idempotency_key, roun
 from hub.core.lane import Key, State
 from hub.core.reach import Way
 from hub.core.standby import Pursuit
-from hub.errors import BadInput
+from hub.errors import ODD, BadInput
 from hub.model import SECOND, AdminState, Lane, Micros, to_datetime
 from hub.notify import Channel, open_channel
 from hub.notify import Message as Letter
@@ -36,6 +37,11 @@ from hub.store.reconcile import Page
 
 ROWS = 2000
 """rows of chains in which a message's key is looked for, the newest first: nothing else of the process may wait for it longer"""
+DISK = 1.0
+"""seconds that a look waits for the disk"""
+PEOPLE = 10.0
+PLACES = 60.0
+"""seconds between two looks at policies and responders, and at the register of devices (and at once when it moved)"""
 _log = structlog.get_logger(__name__)
 
 
@@ -71,6 +77,10 @@ class Known:
         self._made_for = 0
         self.answered: float | None = None
         """when the database answered last, monotonic seconds"""
+        self.people_at = self.places_at = time.monotonic()
+        """when they were read last, monotonic seconds"""
+        self._disk = ThreadPoolExecutor(3, thread_name_prefix="standby-plan")
+        self._writing: dict[str, asyncio.Future[bool]] = {}
 
     def steady(self) -> Micros:
         """Our clock as it was at the start and has run since: one that is set meanwhile moves no step."""
@@ -80,6 +90,26 @@ class Known:
     def age(self) -> float:
         """Seconds since what is open was last read from the database; infinite where it never was."""
         return (self.steady() - self.open.at) / SECOND if self.open.at else float("inf")
+
+    @property
+    def learnt(self) -> float:
+        """Seconds for which policies, responders or places are known less well than they should be."""
+        now = time.monotonic()
+        return max(0.0, now - self.people_at - PEOPLE, now - self.places_at - PLACES)
+
+    async def keep(self, name: str, part: object) -> bool:
+        """Give a part of the plan to the disk; False where it has not written the one before yet. One that hangs is waited for no longer than `DISK`:
+        whoever looks at the database must not wait for it, or an alarm would be paged on that somebody has taken.
+        """
+        before = self._writing.get(name)
+        if before is not None and not before.done():
+            return False
+        writing = asyncio.get_running_loop().run_in_executor(self._disk, self.cache.save, name, part)
+        self._writing[name] = writing
+        done, _ = await asyncio.wait({writing}, timeout=DISK)
+        if not done:
+            _log.error("standby.disk_slow", part=name, reason=f"the plan was not on the disk within {DISK:g} s")
+        return True
 
     async def restore(self) -> bool:
         """Read it from the disk; whether all of it was there."""
@@ -190,7 +220,10 @@ class Known:
         step = Step(row.step, row.responder, row.channel, rota=row.rota, kinds=row.kinds)
         ways = {one.id: [Way(channel.id, channel.kind) for channel in one.channels] for one in people.responders}
         for tried in (step, *reach.instead(pursuit.plan, row.step)):
-            told = reach.told(tried, people.rotas, people.calendar, ways, now + self.open.ahead)
+            try:
+                told = reach.told(tried, people.rotas, people.calendar, ways, now + self.open.ahead)
+            except ODD:  # a rota that makes no sense reaches nobody, and its alarm goes to the room
+                told = ()
             if told:
                 return told, missed
             missed.append(tried)

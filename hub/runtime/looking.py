@@ -17,21 +17,18 @@ import structlog
 from hub.core.answers import Answer
 from hub.core.backoff import full_jitter
 from hub.core.standby import Pursuit, Window
-from hub.errors import BadInput, Conflict, LinkDown
+from hub.errors import ODD, Conflict, LinkDown
 from hub.runtime.answers import Answers
 from hub.runtime.apart import apart
 from hub.runtime.journal import Journal
-from hub.runtime.known import Known
+from hub.runtime.known import PEOPLE, PLACES, Known
 from hub.runtime.pager import Pager
 from hub.store.plan import Open, Source, open_source
 from hub.store.pool import Connection, cut
 from hub.store.reconcile import hand_over
 
 REFRESH = 0.5
-PEOPLE = 10.0
-PLACES = 60.0
-"""seconds between two looks at what is open where nothing happens (and `CALM`; at once when something is announced), at policies and responders,
-at the register of devices (and at once when it moved)"""
+"""seconds between two looks at what is open where nothing happens (and `CALM`; at once when something is announced)"""
 CALM = 0.5
 """seconds between two looks at what is open at least: a person's act is seen within them"""
 ANSWER = 3.0
@@ -109,7 +106,7 @@ class Looker:
             began = loop.time()
             try:
                 await apart(session())
-            except (LinkDown, Conflict, BadInput) as error:
+            except (LinkDown, Conflict, *ODD) as error:
                 self._chains.pager.held.clear()
                 attempt = 1 if loop.time() - began > WHOLE else attempt + 1
                 say = _log.warning if attempt == 1 else _log.debug
@@ -128,15 +125,15 @@ class Looker:
                 now = loop.time()
                 if now - people_at >= self._timing.people:
                     known.people = await ask(source.people(known.steady()), ANSWER)
-                    people_at = now
-                    await asyncio.to_thread(known.cache.save, "people", known.people)
+                    people_at, known.people_at = now, loop.time()
+                    await known.keep("people", known.people)
                 if now - places_at >= PLACES or self._moved.is_set():
                     self._moved.clear()
                     known.partitions = await ask(source.partitions(), ANSWER)
                     places = await ask(source.places(), 10 * ANSWER)
                     known.places = {place.id: place for place in places}
-                    places_at = now
-                    await asyncio.to_thread(known.cache.save, "places", places)
+                    places_at, known.places_at = now, loop.time()
+                    await known.keep("places", places)
                 self._learnt.set()
                 waiting = asyncio.ensure_future(self._moved.wait())
                 await asyncio.wait({waiting}, timeout=min(self._timing.people, PLACES))
@@ -162,8 +159,9 @@ class Looker:
                 chains.looked(began)
                 facts = replace(found, at=0, ahead=0)
                 if facts != saved or known.answered - saved_at > PLACES / 2:
-                    saved, saved_at = facts, known.answered
-                    await asyncio.to_thread(known.cache.save, "open", found)
+                    now = known.answered
+                    if await known.keep("open", found):
+                        saved, saved_at = facts, now
                 self.ready.set()
                 for pursuit in [*chains.pursuits.values()]:
                     # a press that comes after its own acknowledgement would be a new cry for help
@@ -216,8 +214,8 @@ class Looker:
                 self._written[id_] = answers
             for first in range(PART, len(theirs), PART):
                 alarm = await ask(write(first), ANSWER)
-        except (Conflict, BadInput) as error:
-            _log.warning("standby.not_handed_over", alarm=str(id_), reason=str(error))
+        except (Conflict, *ODD) as error:
+            _log.warning("standby.not_handed_over", alarm=str(id_), reason=repr(error)[:200])
             chains.pager.held.discard(id_)  # a lock that holds: it is still ours
             return
         if chains.pursuits.get(id_) != pursuit or chains.pager.pages(id_) != pages or chains.answers.of(id_) != answers:

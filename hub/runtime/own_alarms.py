@@ -53,7 +53,7 @@ async def run(
 
     async def session(connected: Callable[[], None]) -> None:
         nonlocal checked_at
-        conn = await connect(database_url, "own-alarms", autocommit=True)
+        conn = await connect(database_url, "own-alarms", autocommit=True, lock_timeout="1s")
         try:
             while True:
                 with translated():

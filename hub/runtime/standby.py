@@ -151,8 +151,8 @@ class Standby:
 
     @property
     def age(self) -> float:
-        """Seconds since the plan was last read from the database; infinite where there is none."""
-        return self.known.age
+        """Seconds since the plan was last read from the database, or since some part of it should have been; infinite where there is none."""
+        return max(self.known.age, self.known.learnt)
 
     @property
     def journal_failures(self) -> int:

@@ -6,7 +6,7 @@ cancelled. So who was on duty is answered as it was known then, whatever was cha
 Who is on duty is decided by `hub.core.rota`; whether policies still reach somebody is for the caller to judge before it commits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from hub.core.rota import Calendar, Known, Override, Rota, Shift, check_rota
 from hub.errors import BadInput, Conflict, NotFound
 from hub.model import DayKind, Micros, to_datetime, to_micros
 from hub.store.queries import queries
+from hub.store.rows import readable
 
 _SQL = queries("duty")
 
@@ -57,9 +58,21 @@ async def load_shifts(cur: Cursor, editions: Sequence[tuple[str, int]]) -> dict[
     given = {"rotas": [rota for rota, _ in editions], "editions": [edition for _, edition in editions]}
     await cur.execute(_SQL["shifts_of"], given)
     shifts: dict[tuple[str, int], list[Shift]] = {}
-    for name, edition, *shift in await cur.fetchall():
-        shifts.setdefault((name, edition), []).append(_shift(*shift))
+    rows = await cur.fetchall()
+    for name, edition, shift in readable("shift", rows, lambda row: (row[0], row[1], _shift(*row[2:])), _rota_of):
+        shifts.setdefault((name, edition), []).append(shift)
     return shifts
+
+
+def _rota_of(row: TupleRow) -> object:
+    return row[0]
+
+
+def _days(of: Iterable[tuple[str, str]]) -> dict[date, DayKind]:
+    """Days that differ from plain weekdays; a day or a kind that is none is one of plain weekdays."""
+    return dict(
+        readable("calendar day", of, lambda one: (date.fromisoformat(one[0]), DayKind(one[1])), lambda one: one[0])
+    )
 
 
 def _since(moment: datetime | None) -> Micros:
@@ -73,7 +86,7 @@ async def _calendars(cur: Cursor, until: datetime) -> list[tuple[Micros, Calenda
     years: dict[int, dict[date, DayKind]] = {}
     found = [(_EVER, Calendar())]
     for at, year, days in saved:
-        years[year] = {date.fromisoformat(day): DayKind(kind) for day, kind in days.items()}
+        years[year] = _days(days.items())
         known = {day: kind for of in years.values() for day, kind in of.items()}
         found.append((at, Calendar(known, frozenset(years))))
     return found
@@ -98,9 +111,10 @@ async def load_rotas(cur: Cursor, since: datetime | None = None, until: datetime
     shifts: dict[str, list[Shift]] = {row[0]: [] for row in rows}
     overrides: dict[str, list[Override]] = {row[0]: [] for row in rows}
     await cur.execute(_SQL["shifts"], given)
-    for name, *shift in await cur.fetchall():
+    found = await cur.fetchall()
+    for name, shift in readable("shift", found, lambda row: (row[0], _shift(*row[1:])), _rota_of):
         if name in shifts:
-            shifts[name].append(_shift(*shift))
+            shifts[name].append(shift)
     await cur.execute(_SQL["overrides"], given)
     for name, key, starts, ends, absent, present in await cur.fetchall():
         if name in overrides:
@@ -131,7 +145,7 @@ async def load_calendar(cur: Cursor) -> Calendar:
     """The days that are known to differ from plain weekdays."""
     await cur.execute(_SQL["calendar"])
     rows = await cur.fetchall()
-    days = {date.fromisoformat(day): DayKind(kind) for _, known in rows for day, kind in known.items()}
+    days = _days((day, kind) for _, known in rows for day, kind in known.items())
     return Calendar(days, frozenset(year for year, _ in rows))
 
 

@@ -17,6 +17,7 @@ from hub.store import alarms
 from hub.store.alarms import Step
 from hub.store.pool import Connection
 from hub.store.queries import queries
+from hub.store.rows import readable
 
 _SQL = queries("hidings")
 ASKED_FOR: Micros = 600 * SECOND
@@ -55,26 +56,30 @@ async def _end(conn: Connection, rows: Sequence[dict[str, Any]], actor: str = ""
         return 0
     now = to_micros(rows[0]["now"])
     windows = await _windows(conn, {row["institution"] for row in rows})
-    steps: list[Step] = []
-    for row in rows:
-        before = alarm = alarms.alarm_from(row)
-        moves: list[Transition] = []
-        if alarm.shelved_until is not None and alarm.shelved_until <= now:
-            alarm, moved = hidings.unshelve(alarm, now, note="its time is over")
-            moves.append(moved)
-        if alarm.held_until is not None and (all_held or alarm.held_until <= now):
-            fitting = () if alarm.signal_class in LIFE_SAFETY else windows.get(row["institution"], ())
-            window = covering(fitting, alarm.device, row["zone_id"], now)
-            if window is None:
-                alarm, moved = hidings.release(alarm, now, actor)
-                moves.append(moved)
-            elif (window.id, window.until) != (alarm.maintenance, alarm.held_until):
-                alarm, moved = hidings.hold(alarm, now, window.until, window.id, "maintenance goes on")
-                moves.append(moved)
-        if moves:
-            steps.append(Step(before.version, row["institution"], alarm, tuple(moves)))
+
+    def ended(row: dict[str, Any]) -> Step | None:
+        return _ended(row, windows.get(row["institution"], ()), now, actor, all_held=all_held)
+
+    steps = [step for step in readable("hiding", rows, ended, lambda row: row["id"]) if step is not None]
     await alarms.write(conn, steps, now)
     return len(steps)
+
+
+def _ended(row: dict[str, Any], windows: Sequence[Window], now: Micros, actor: str, *, all_held: bool) -> Step | None:
+    before = alarm = alarms.alarm_from(row)
+    moves: list[Transition] = []
+    if alarm.shelved_until is not None and alarm.shelved_until <= now:
+        alarm, moved = hidings.unshelve(alarm, now, note="its time is over")
+        moves.append(moved)
+    if alarm.held_until is not None and (all_held or alarm.held_until <= now):
+        window = covering(() if alarm.signal_class in LIFE_SAFETY else windows, alarm.device, row["zone_id"], now)
+        if window is None:
+            alarm, moved = hidings.release(alarm, now, actor)
+            moves.append(moved)
+        elif (window.id, window.until) != (alarm.maintenance, alarm.held_until):
+            alarm, moved = hidings.hold(alarm, now, window.until, window.id, "maintenance goes on")
+            moves.append(moved)
+    return Step(before.version, row["institution"], alarm, tuple(moves)) if moves else None
 
 
 async def _windows(conn: Connection, institutions: set[int]) -> dict[int, list[Window]]:

@@ -52,14 +52,8 @@ def _moment(at: Micros | None) -> datetime | None:
 
 async def open_lane(database_url: str, name: str) -> Connection:
     """The connection of a lane; raises LinkDown."""
-    conn = await connect(database_url, name)
+    conn = await connect(database_url, name, lock_timeout=LOCKED)
     write_quickly(conn)
-    try:
-        async with conn.transaction():
-            await conn.execute(_SQL["wait"], [LOCKED])
-    except BaseException:  # cancelled, too
-        conn.pgconn.finish()
-        raise
     return conn
 
 

@@ -255,10 +255,8 @@ def _span(span: Micros) -> timedelta:
 @asynccontextmanager
 async def open_order_desk(database_url: str, profile: Profile | None) -> AsyncIterator[Desk]:
     """Connect; raises LinkDown."""
-    conn = await connect(database_url, "orders", autocommit=True)
+    conn = await connect(database_url, "orders", autocommit=True, lock_timeout="1s")
     try:
-        with translated():
-            await conn.execute("set lock_timeout = '1s'")
         yield Desk(conn, profile)
     finally:
         await conn.close()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import structlog
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
@@ -13,11 +14,13 @@ from hub.core import reach, storms
 from hub.core.escalation import Due, Plan, Step
 from hub.core.reach import Way, ways
 from hub.core.storms import Fold, Sent
+from hub.errors import ODD
 from hub.model import Micros, Priority, to_datetime, to_micros
 from hub.store import duty
 from hub.store.queries import queries
 from hub.store.together import Asked, together
 
+_log = structlog.get_logger(__name__)
 _SQL = queries("paging")
 
 Cursor = AsyncCursor[TupleRow]
@@ -126,7 +129,11 @@ async def _told(cur: Cursor, step: Step, at: Micros) -> _Told:
     """Who can be told of a step that is due: who is on duty is looked up here."""
     people: Sequence[str] = (step.responder,)
     if step.rota:
-        people = await duty.on_duty(cur, step.rota, to_datetime(at))
+        try:
+            people = await duty.on_duty(cur, step.rota, to_datetime(at))
+        except ODD as error:
+            _log.error("rota_unreadable", rota=step.rota, reason=f"{type(error).__name__}: {error}"[:200])
+            return _Told((), "the rota cannot be read")
         if not people:
             return _Told((), "nobody is on duty")
     await cur.execute(_SQL["ways"], {"responders": list(people)})

@@ -21,6 +21,7 @@ from hub.store.escalation import Cursor
 from hub.store.policies import Responder, load_policies, load_responders
 from hub.store.pool import Connection, connect
 from hub.store.queries import queries
+from hub.store.rows import readable
 from hub.store.session import translated
 from hub.store.sessions import link_key
 
@@ -143,14 +144,7 @@ class Source:
         given = {"alarms": list(by_id)}
         rows = await (await self.conn.execute(_SQL["running"], given)).fetchall()
         ended = await (await self.conn.execute(_SQL["rounds"], given)).fetchall()
-        running = tuple(
-            Running(
-                by_id[alarm], policy, version, escalation.plan_from(plan), first, number, to_micros(started),
-                tuple((step, repetition) for step, repetition in done),
-                tuple((step, repetition) for step, repetition in pending),
-            )
-            for alarm, policy, version, plan, first, number, started, done, pending in rows
-        )  # fmt: skip
+        running = tuple(readable("escalation", rows, lambda row: _running(by_id[row[0]], row), lambda row: row[0]))
         return running, dict(ended)
 
     @asynccontextmanager
@@ -165,6 +159,12 @@ class Source:
         await self._bell.rang(seconds)
         heard, self._heard = self._heard, set()
         return heard
+
+
+def _running(alarm: Alarm, row: Sequence[Any]) -> Running:
+    _, policy, version, plan, first, number, started, done, pending = row
+    rows = [tuple((step, repetition) for step, repetition in some) for some in (done, pending)]
+    return Running(alarm, policy, version, escalation.plan_from(plan), first, number, to_micros(started), *rows)
 
 
 def _place(row: Sequence[Any]) -> Place:

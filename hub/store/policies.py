@@ -16,6 +16,7 @@ from hub.errors import Conflict, NotFound
 from hub.model import Priority, SignalClass
 from hub.store.intervals import to_interval, to_span
 from hub.store.queries import queries
+from hub.store.rows import readable
 from hub.store.sealing import Place, opened, refuse_known, sealed
 
 _SQL = queries("policies")
@@ -97,7 +98,8 @@ async def load_policies(cur: Cursor) -> tuple[Policy, ...]:
     """All policies that are not retired, by id."""
     await cur.execute(_SQL["policies"])
     rows = await cur.fetchall()
-    return tuple(_policy(list(group)) for _, group in groupby(rows, key=lambda row: row[0]))
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row[0])]
+    return tuple(readable("policy", groups, _policy, lambda group: group[0][0]))
 
 
 def _policy(rows: list[TupleRow]) -> Policy:

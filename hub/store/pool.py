@@ -22,19 +22,25 @@ LOST = (OperationalError, InterfaceError, InternalError)
 # one processor of the database for each of us: a scan that takes them all makes the commit of an alarm wait
 _ALONE = "-c max_parallel_workers_per_gather=0"
 # psycopg's own default waits up to two minutes for a lost server; measured here: 8 to 10 s too long after its return
+_OPTIONS = f"-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c timezone=UTC {_ALONE}"
 _TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5000,
     "keepalives_idle": 5,
-    "options": f"-c statement_timeout=15s -c idle_in_transaction_session_timeout=30s -c timezone=UTC {_ALONE}",
+    "options": _OPTIONS,
 }
 
 
-async def connect(database_url: str, name: str, *, autocommit: bool = False) -> Connection:
-    """A dedicated connection; `name` is shown in pg_stat_activity. Raises LinkDown."""
+async def connect(
+    database_url: str, name: str, *, autocommit: bool = False, lock_timeout: str | None = None
+) -> Connection:
+    """A dedicated connection; `name` is shown in pg_stat_activity. `lock_timeout`: how long it waits for what somebody else holds, as PostgreSQL
+    writes it; else as long as a statement may take. Raises LinkDown.
+    """
+    how = _TIMEOUTS if lock_timeout is None else {**_TIMEOUTS, "options": f"{_OPTIONS} -c lock_timeout={lock_timeout}"}
     try:
         return await AsyncConnection.connect(
-            database_url, autocommit=autocommit, application_name=f"anxin-{name}"[:63], **_TIMEOUTS
+            database_url, autocommit=autocommit, application_name=f"anxin-{name}"[:63], **how
         )
     except OperationalError as error:
         raise LinkDown(f"database: {error}") from None

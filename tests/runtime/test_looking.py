@@ -1,6 +1,7 @@
 """What the standby paged is brought into the database in parts: after a long outage one alarm has thousands of pages."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -93,3 +94,26 @@ async def test_a_chain_of_a_long_outage_is_handed_over_in_parts_and_answered_onc
     assert [row["n"] for row in parts] == [PAGES % looking.PART, looking.PART, looking.PART]
     history = await world.rows("select event, count(*) as n from alarm_transition group by event order by event")
     assert [(row["event"], row["n"]) for row in history] == [("acknowledge", 1), ("lapse", 1)]
+
+
+async def test_a_disk_that_hangs_holds_up_no_look_at_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not look believes that nobody has taken anything, and pages on."""
+    monkeypatch.setattr("hub.runtime.known.DISK", 0.05)
+    known = Known("", PROFILES, folder=None, public_url="", allow_loopback=True, sound=None, clock=wall_clock)
+    written, works = list[str](), threading.Event()
+
+    def save(name: str, part: object) -> bool:
+        works.wait()
+        written.append(name)
+        return True
+
+    monkeypatch.setattr(known.cache, "save", save)
+    try:
+        assert await known.keep("open", "first")
+        assert not await known.keep("open", "second"), "it waits for its turn in the next look"
+        assert await known.keep("people", "first"), "and no other part does"
+    finally:
+        works.set()
+    await eventually(lambda: sorted(written) == ["open", "people"])
+    await eventually(lambda: all(one.done() for one in known._writing.values()))
+    assert await known.keep("open", "second")

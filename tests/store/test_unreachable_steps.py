@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from datetime import date
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from hub.core.escalation import Policy, Step
 from hub.core.rota import Rota, Shift
 from hub.model import SECOND, Priority, SignalClass
 from hub.store.duty import put_rota
 from hub.store.escalation import Fired, fire, unattended
+from hub.store.plan import open_source
 from hub.store.policies import Channel, Responder, put_policy, put_responder
 from tests.paging import World, webhook
 
@@ -135,3 +137,32 @@ async def test_an_acknowledge_cancels_what_went_to_the_room_as_well(world: World
     await fired(world)
     await world.acknowledge(alarm)
     assert {row[3] for row in await told(world)} == {"cancelled"}
+
+
+async def test_rows_that_another_release_wrote_cost_nobody_their_page(world: World) -> None:
+    """A kind of day, a shift and a running plan that this program does not know: everybody is told all the same, by the standby too."""
+    days = Jsonb({"2199-01-01": "half", "2199-02-31": "holiday"})
+    await world.conn.execute("insert into calendar_year values (2199, 'a', %s, 1, now(), 'x')", [days])
+    await local_time(world, 7, 30)
+    await world.alarm()
+    assert (await fired(world)).faults == ()
+    assert await told(world) == [(1, "wang", "hook", "pending"), (1, "wang", "mail", "pending")]
+
+    await world.conn.execute("delete from notification")
+    await world.conn.execute("update escalation_step set state = 'due' where step = 1")
+    await world.conn.execute("alter table rota_shift drop constraint rota_shift_day_kinds_check, disable trigger user")
+    await world.conn.execute("update rota_shift set day_kinds = '{moonday}'")
+    [fault] = (await fired(world)).faults
+    assert fault.instead == ("room/hook", "room/mail")
+
+    await world.conn.execute("alter table policy drop constraint policy_signal_classes_check")
+    async with open_source(world.url) as source:
+        assert len((await source.open(0)).running) == 1
+        people = await source.people(0)
+        assert [policy.id for policy in people.policies] == ["chain"]
+        assert people.rotas["post"].shifts == ()
+        await world.conn.execute('update escalation set plan = plan || \'{"steps": [{"whom": "wang"}]}\'')
+        await world.conn.execute("update policy set signal_classes = '{flood}'")
+        seen = await source.open(0)
+        assert (seen.running, sum(map(len, seen.alarms.values()))) == ((), 1)
+        assert (await source.people(0)).policies == ()

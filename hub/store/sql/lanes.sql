@@ -1,6 +1,3 @@
--- name: wait
-select set_config('lock_timeout', %s, false)
-
 -- name: patience
 select set_config('lock_timeout', %s, true)
 
