@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from hub.config import data_folder
-from hub.core.coverage.facts import Attestation, DeviceFact, InstitutionFacts, ZoneFact
+from hub.core.coverage.facts import Attestation, DeviceFact, InstitutionFacts, View, ZoneFact
 from hub.core.coverage.judge import check
 from hub.core.coverage.requirements import AtLeast, NoneIn
 from hub.core.coverage.rollup import verdicts
@@ -30,12 +30,18 @@ def institution(folder: str, id: str) -> dict[str, Any]:
 
 
 def facts(of: dict[str, Any], offline: str = "") -> InstitutionFacts:
-    """Everything commissioned and working, but for one device that is offline."""
+    """Everything commissioned and working, what cameras see attested, but for one device that is offline."""
     zones = tuple(
         ZoneFact(one["id"], one["purpose"], one["title"]["zh"], one["title"]["en"], area_m2=one.get("area_m2"))
         for one in of["zones"]
     )
     zone_of = {one["id"]: one["zone"] for one in of["positions"]}
+    sees = {
+        one["id"]: tuple(
+            View(view["zone"], view["share"], NOW, view.get("masked", False)) for view in one.get("sees", ())
+        )
+        for one in of["positions"]
+    }
     devices = []
     for one in of["devices"]:
         profile = PROFILES[one["profile"]]
@@ -43,7 +49,7 @@ def facts(of: dict[str, Any], offline: str = "") -> InstitutionFacts:
         devices.append(
             DeviceFact(
                 one["id"], profile.kind.value, zone_of[one["position"]], frozenset(profile.capabilities),
-                AdminState.IN_SERVICE, NOW, link, NOW, FunctionState.OK, NOW, NOW,
+                AdminState.IN_SERVICE, NOW, link, NOW, FunctionState.OK, NOW, NOW, sees=sees[one["position"]],
             )
         )  # fmt: skip
     return InstitutionFacts(

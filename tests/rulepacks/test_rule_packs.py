@@ -59,7 +59,8 @@ def test_a_fixture_stands_in_the_file_of_its_rule(tmp_path: Path) -> None:
 
 def test_changzhis_four_modules_are_a_target_in_changzhi_only() -> None:
     modules = [rule for rule in RULES.values() if rule.id.startswith("changzhi-")]
-    assert len(modules) == 4
+    assert {rule.module.value for rule in modules} == {"video", "panic", "access", "fire"}
+    assert len(modules) == 5, "of video two: a camera in each zone, and what it sees"
     for rule in modules:
         assert (rule.force, rule.basis) == (Force.POL, Basis.TARGET)
         assert rule.applies("140403001", "public_comprehensive", NOW)
