@@ -18,6 +18,7 @@ from hub.core.coverage.facts import (
     RecordingFact,
     Value,
 )
+from hub.core.coverage.purposes import OUTDOORS
 from hub.core.coverage.ways import Hangs, depends_on
 from hub.core.rota import Calendar
 from hub.model import AdminState, FunctionState, Lane, LinkState, Micros, SignalClass, to_micros
@@ -184,7 +185,7 @@ class Facts:
     def _institution(self, place: Row, read: _Read) -> InstitutionFacts:
         key = place["key"]
         zones = tuple(map(zone_of, read.zones.get(key, ())))
-        areas = [zone.area_m2 for zone in zones]
+        areas = [zone.area_m2 for zone in zones if zone.purpose not in OUTDOORS]
         devices = read.devices.get(key, ())
         return sound(
             InstitutionFacts(

@@ -73,6 +73,11 @@ async def check_the_plan(conn: Connection, register: Register) -> None:
     assert (await facts(conn)).plan_signed
     register.do("update zone set floor = 2 where id = 'act'")
     assert not (await facts(conn)).plan_signed  # back as it was signed once, but nobody signed it since
+    register.zone("sun", "yard", "outdoor_play")
+    assert (await facts(conn)).area_m2 == 50, (
+        "the floor of the building: of a playground nobody need say how large it is"
+    )
+    register.do("update zone set retired_at = now() where id = 'yard'")
 
 
 async def check_the_register(conn: Connection, register: Register) -> None:

@@ -120,6 +120,9 @@ INFANT_ZONES = frozenset(
 ROOMS = frozenset(_P) - {_P.OUTDOOR_PLAY, _P.ENTRANCE, _P.GATE, _P.PERIMETER, _P.KITCHEN, _P.TOILET, _P.CHANGING_ROOM}
 """Enclosed rooms that a smoke detector belongs in. A kitchen has gas and heat detectors instead; wet rooms are left out."""
 
+OUTDOORS = frozenset({_P.OUTDOOR_PLAY, _P.GATE, _P.PERIMETER})
+"""What is no floor of the building: a playground makes no station larger, and asks for no extinguishers by its area."""
+
 GENERAL_AREAS = frozenset({_P.LOBBY, _P.CORRIDOR, _P.STAIRS, _P.OFFICE})
 """Changzhi's "general area" is not defined in its plan; this is the hub's reading, to be confirmed by the city."""
 
