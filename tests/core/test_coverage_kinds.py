@@ -579,3 +579,5 @@ def test_what_stands_on_an_unsigned_zone_plan_is_marked_and_judged_as_ever() -> 
         found = finding(zonal, some(CAMERA, plan=plan))
         assert (found.verdict, found.plan_not_signed) == (GREEN, marked)
         assert not finding(anywhere, some(CAMERA, plan=plan)).plan_not_signed
+        floor = finding(Bounds("area_m2", 30.0), some(area_m2=35.0, plan=plan))  # the sum of the plan's zones
+        assert (floor.verdict, floor.plan_not_signed) == (GREEN, marked)

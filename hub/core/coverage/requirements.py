@@ -182,8 +182,10 @@ def stands_on_zones(requirement: Requirement) -> bool:
         case ShareCovered() | NoneIn():
             return True
         case Attested():
-            return requirement.per == "zone" or requirement.value_per_m2 is not None
-        case Bounds() | Proven():
+            return requirement.per == "zone" or bool(requirement.zones) or requirement.value_per_m2 is not None
+        case Bounds():
+            return requirement.of == "area_m2" or bool(requirement.zones)
+        case Proven():
             return bool(requirement.zones)
         case Independent():
             return requirement.per == "zone" or bool(requirement.zones)
