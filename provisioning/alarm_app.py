@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from provisioning.options import Context, Institution, Json, Note, connect
+from provisioning.options import AlarmId, AuthorityId, Context, Institution, Json, Note, connect
 
 alarm_app = typer.Typer(help="告警 Alarms: list, ack, reset, shelve, disposition, close …", no_args_is_help=True)
 authority_app = typer.Typer(help="接警单位 Authorities: police, fire service, the level above.", no_args_is_help=True)
@@ -19,31 +19,31 @@ def alarm_list(
     every: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Alarms, fire and panic first."""
+    """告警清单 Alarms, fire and panic first."""
     from provisioning.alarm_commands import list_alarms
 
     list_alarms(connect(context.obj), institution, every=every, as_json=as_json)
 
 
 @alarm_app.command("ack")
-def alarm_ack(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
-    """Own an alarm: its escalation stops. ALARM is its id, or enough of its beginning."""
+def alarm_ack(context: Context, alarm: AlarmId, note: Note = "", as_json: Json = False) -> None:
+    """接警 Own an alarm: its escalation stops. ALARM is its id, or enough of its beginning."""
     from provisioning.alarm_commands import act
 
     act(connect(context.obj), alarm, "acknowledge", note, as_json=as_json)
 
 
 @alarm_app.command("confirm")
-def alarm_confirm(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
-    """Say that you are still on it (or take it over): an acknowledgement that nothing follows lapses. ALARM is its id, or enough of it."""
+def alarm_confirm(context: Context, alarm: AlarmId, note: Note = "", as_json: Json = False) -> None:
+    """仍在处置 Say that you are still on it (or take it over): an acknowledgement that nothing follows lapses. ALARM is its id, or enough of it."""
     from provisioning.alarm_commands import act
 
     act(connect(context.obj), alarm, "confirm", note, as_json=as_json)
 
 
 @alarm_app.command("reset")
-def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
-    """End a latched alarm whose condition is gone. ALARM is its id, or enough of its beginning."""
+def alarm_reset(context: Context, alarm: AlarmId, note: Note = "", as_json: Json = False) -> None:
+    """复位 End a latched alarm whose condition is gone. ALARM is its id, or enough of its beginning."""
     from provisioning.alarm_commands import act
 
     act(connect(context.obj), alarm, "reset", note, as_json=as_json)
@@ -52,7 +52,7 @@ def alarm_reset(context: Context, alarm: str, note: Note = "", as_json: Json = F
 @alarm_app.command("why")
 def alarm_why(
     context: Context,
-    alarm: str,
+    alarm: AlarmId,
     at: Annotated[str | None, typer.Option(help="At this moment, RFC 3339 with offset; now when left out.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -78,7 +78,7 @@ def alarm_noise(
 @alarm_app.command("hand-over")
 def alarm_hand_over(
     context: Context,
-    alarm: str,
+    alarm: AlarmId,
     authority: Annotated[str, typer.Argument(help="An authority's id; `anxinctl authority list` names them.")],
     note: Note = "",
     as_json: Json = False,
@@ -92,14 +92,14 @@ def alarm_hand_over(
 @alarm_app.command("received")
 def alarm_received(
     context: Context,
-    alarm: str,
-    authority: str,
+    alarm: AlarmId,
+    authority: AuthorityId,
     by: Annotated[str, typer.Option("--by", help="Who at the authority said that they have it.")],
     reference: Annotated[str, typer.Option("--reference", help="The number under which they have it.")] = "",
     at: Annotated[str | None, typer.Option("--at", help="When, RFC 3339; now if left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write down that the authority has the alarm: by whom, under which number, when."""
+    """对方已受理 Write down that the authority has the alarm: by whom, under which number, when."""
     from provisioning.handover_commands import received
 
     received(connect(context.obj), alarm, authority, by, reference, at, as_json=as_json)
@@ -108,13 +108,13 @@ def alarm_received(
 @alarm_app.command("arrived")
 def alarm_arrived(
     context: Context,
-    alarm: str,
-    authority: str,
+    alarm: AlarmId,
+    authority: AuthorityId,
     at: Annotated[str | None, typer.Option("--at", help="When, RFC 3339; now if left out.")] = None,
     note: Note = "",
     as_json: Json = False,
 ) -> None:
-    """Write down that police or fire service are there."""
+    """对方已到场 Write down that police or fire service are there."""
     from provisioning.handover_commands import arrived
 
     arrived(connect(context.obj), alarm, authority, at, note, as_json=as_json)
@@ -122,7 +122,7 @@ def alarm_arrived(
 
 @authority_app.command("list")
 def authority_list(context: Context, institution: Institution = None, as_json: Json = False) -> None:
-    """Authorities, with what the operator dials."""
+    """接警单位清单 Authorities, with what the operator dials."""
     from provisioning.handover_commands import list_authorities
 
     list_authorities(connect(context.obj), institution, as_json=as_json)
@@ -131,19 +131,19 @@ def authority_list(context: Context, institution: Institution = None, as_json: J
 @authority_app.command("put")
 def authority_put(
     context: Context,
-    authority: str,
+    authority: AuthorityId,
     file: Annotated[Path, typer.Option("--file", "-f", help="YAML or JSON: kind, title, division, phone, channels …")],
     as_json: Json = False,
 ) -> None:
-    """Register or change an authority (role admin). What is handed to it is always real: it cannot be tried with a test."""
+    """登记接警单位 Register or change an authority (role admin). What is handed to it is always real: it cannot be tried with a test."""
     from provisioning.handover_commands import put_authority
 
     put_authority(connect(context.obj), authority, file, as_json=as_json)
 
 
 @authority_app.command("retire")
-def authority_retire(context: Context, authority: str) -> None:
-    """Nothing is handed to it any more (role admin)."""
+def authority_retire(context: Context, authority: AuthorityId) -> None:
+    """停用接警单位 Nothing is handed to it any more (role admin)."""
     from provisioning.handover_commands import retire_authority
 
     retire_authority(connect(context.obj), authority)

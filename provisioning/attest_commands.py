@@ -9,7 +9,7 @@ import typer
 
 from provisioning import show
 from provisioning.client import Hub
-from provisioning.errors import Exit, HubError
+from provisioning.errors import Exit, HubError, sent_from
 from provisioning.register_commands import contents
 
 _STATES = {
@@ -97,10 +97,11 @@ def list_all(hub: Hub, institution: str | None, kind: str | None, *, unsigned: b
 
 def take_in(hub: Hub, file: Path, *, apply: bool, as_json: bool) -> None:
     """A table of attestations: what it would record, or, with `apply`, all of it; REFUSED where a row does not hold."""
-    with hub:
-        found = hub.post_bytes("/attestations/imports", contents(file))
+    data = contents(file)
+    with hub, sent_from(file):
+        found = hub.post_bytes("/attestations/imports", data)
         if apply and not found["problems"]:
-            found = hub.post_bytes("/attestations/imports", contents(file), apply=True)
+            found = hub.post_bytes("/attestations/imports", data, apply=True)
     if as_json:
         show.as_json(found)
     else:

@@ -119,7 +119,10 @@ class Hub:
             raise HubError(f"the hub at {self._origin} does not answer", Exit.NOT_REACHABLE) from None
         except httpx.HTTPError as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise HubError(f"the hub at {self._origin} cannot be reached: {reason}", Exit.NOT_REACHABLE) from None
+            hint = "is it running, and do ANXIN_API or --api name it?"
+            raise HubError(
+                f"the hub at {self._origin} cannot be reached ({reason}): {hint}", Exit.NOT_REACHABLE
+            ) from None
         if answer.is_success:
             return answer
         raise _refusal(answer)
@@ -140,6 +143,8 @@ def _refusal(answer: httpx.Response) -> HubError:
         details = [Detail(str(row["pointer"]), str(row["detail"])) for row in problem.get("errors", ())]
     except (ValueError, KeyError, TypeError, AttributeError):
         message, details = f"the hub answered {status} without saying why", []
+    if status == httpx.codes.UNAUTHORIZED:
+        message = f"{message}: what ANXIN_TOKEN or --token-file gives is wrong, expired or revoked"
     if status in _NOT_ALLOWED:
         return HubError(message, Exit.NOT_ALLOWED)
     if status in _BAD_INPUT:

@@ -23,7 +23,7 @@ def duty_show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Who is on duty, and until when."""
+    """当班 Who is on duty, and until when."""
     from provisioning.duty_commands import show_duty
 
     show_duty(connect(context.obj), rota, at, as_json=as_json)
@@ -31,7 +31,7 @@ def duty_show(
 
 @duty_app.command("swaps")
 def duty_swaps(context: Context, rota: RotaArgument, as_json: Json = False) -> None:
-    """Swaps that are not over."""
+    """调班清单 Swaps that are not over."""
     from provisioning.duty_commands import list_swaps
 
     list_swaps(connect(context.obj), rota, as_json=as_json)
@@ -48,7 +48,7 @@ def duty_swap(
     present: Annotated[str | None, typer.Option("--present", help="Who is there instead, or besides.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Let somebody else be on duty for a time. Refused with the hours where an alarm would reach nobody."""
+    """调班 Let somebody else be on duty for a time. Refused with the hours where an alarm would reach nobody."""
     from provisioning.duty_commands import swap
 
     swap(connect(context.obj), rota, absent, present, starts, ends, reason, as_json=as_json)
@@ -60,7 +60,7 @@ def duty_unswap(
     rota: RotaArgument,
     override: Annotated[str, typer.Argument(help="The swap's id, or its beginning.")],
 ) -> None:
-    """Cancel a swap."""
+    """取消调班 Cancel a swap."""
     from provisioning.duty_commands import cancel_swap
 
     cancel_swap(connect(context.obj), rota, override)
@@ -75,7 +75,7 @@ def handover_write(
     note: Annotated[str, typer.Option("--note", "-m", help="What the next one must know.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write a handover note; the alarms that stand open go into it."""
+    """写交接班记录 Write a handover note; the alarms that stand open go into it."""
     from provisioning.duty_commands import write_handover
 
     write_handover(connect(context.obj), rota, giver, taker, note, as_json=as_json)
@@ -88,7 +88,7 @@ def handover_list(
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """The newest handover notes."""
+    """交接班记录 The newest handover notes."""
     from provisioning.duty_commands import list_handovers
 
     list_handovers(connect(context.obj), rota, limit, as_json=as_json)
@@ -96,7 +96,7 @@ def handover_list(
 
 @calendar_app.command("list")
 def calendar_list(context: Context, as_json: Json = False) -> None:
-    """The years whose days off are known."""
+    """已有年份 The years whose days off are known."""
     from provisioning.duty_commands import list_calendars
 
     list_calendars(connect(context.obj), as_json=as_json)
@@ -106,7 +106,7 @@ def calendar_list(context: Context, as_json: Json = False) -> None:
 def calendar_import(
     context: Context, file: Annotated[Path, typer.Argument(help="A year as in calendars/.")], as_json: Json = False
 ) -> None:
-    """Import a year's days off and made-up working days. Refused with the hours where an alarm would reach nobody."""
+    """导入放假调休 Import a year's days off and made-up working days. Refused with the hours where an alarm would reach nobody."""
     from provisioning.duty_commands import import_calendar
 
     import_calendar(connect(context.obj), file, as_json=as_json)
@@ -120,7 +120,7 @@ def policy_check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Whether every policy reaches somebody at every hour of the 400 days ahead. Exit code 1 if not."""
+    """检查升级策略 Whether every policy reaches somebody at every hour of the 400 days ahead. Exit code 1 if not."""
     from provisioning.duty_commands import check_policies
 
     check_policies(connect(context.obj), files or [], as_json=as_json)

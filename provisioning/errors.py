@@ -1,6 +1,7 @@
-"""What can go wrong for `anxinctl`, each with its exit code. Imports nothing, so that the command starts quickly."""
+"""What can go wrong for `anxinctl`, each with its exit code. Imports next to nothing, so that the command starts quickly."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 
@@ -62,3 +63,14 @@ class HubError(Exception):
         super().__init__(message)
         self.code = code
         self.details = tuple(details)
+
+
+@contextmanager
+def sent_from(file: object) -> Iterator[None]:
+    """What the hub does not take of a file that is sent to it as it is, is said of the file."""
+    try:
+        yield
+    except HubError as error:
+        if error.code != Exit.BAD_INPUT:
+            raise
+        raise HubError(f"{file}: {str(error).removeprefix('#: ')}", error.code, error.details) from None

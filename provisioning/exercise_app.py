@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.errors import Exit, HubError
-from provisioning.options import Context, Institution, Json, connect
+from provisioning.options import Context, DeviceId, Institution, InstitutionId, Json, connect
 
 proof_app = typer.Typer(help="通路验证 Proofs of the way to people: list, show.", no_args_is_help=True)
 drill_app = typer.Typer(
@@ -57,7 +57,7 @@ def proof_list(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Positions that can raise fire or panic, with when each was last proven. The duty: every 15 days."""
+    """验证清单 Positions that can raise fire or panic, with when each was last proven. The duty: every 15 days."""
     from provisioning.exercise_commands import list_positions
 
     list_positions(connect(context.obj), institution, unproven, as_json=as_json)
@@ -69,7 +69,7 @@ def proof_show(
     proof: Annotated[str, typer.Argument(help="The proof's id, or enough of its beginning.")],
     as_json: Json = False,
 ) -> None:
-    """One proof with the time of every hop."""
+    """验证详情 One proof with the time of every hop."""
     from provisioning.exercise_commands import show_proof
 
     show_proof(connect(context.obj), proof, as_json=as_json)
@@ -81,7 +81,7 @@ def drill_declare(
     file: Annotated[Path, typer.Option("--file", "-f", help="The drill: title, place, starts_at, ends_at, presses.")],
     as_json: Json = False,
 ) -> None:
-    """Declare a drill with the presses that are expected. Whatever else comes while it goes on is real."""
+    """声明演练 Declare a drill with the presses that are expected. Whatever else comes while it goes on is real."""
     from provisioning.exercise_commands import declare
 
     declare(connect(context.obj), file, as_json=as_json)
@@ -89,7 +89,7 @@ def drill_declare(
 
 @drill_app.command("list")
 def drill_list(context: Context, institution: Institution = None, as_json: Json = False) -> None:
-    """Drills, the newest first."""
+    """演练清单 Drills, the newest first."""
     from provisioning.exercise_commands import list_drills
 
     list_drills(connect(context.obj), institution, as_json=as_json)
@@ -97,7 +97,7 @@ def drill_list(context: Context, institution: Institution = None, as_json: Json 
 
 @drill_app.command("show")
 def drill_show(context: Context, drill: Drill, as_json: Json = False) -> None:
-    """One drill: when the first message arrived, who took it, arrival, all-clear, beside the drills before."""
+    """演练详情 One drill: when the first message arrived, who took it, arrival, all-clear, beside the drills before."""
     from provisioning.exercise_commands import show_drill
 
     show_drill(connect(context.obj), drill, as_json=as_json)
@@ -105,7 +105,7 @@ def drill_show(context: Context, drill: Drill, as_json: Json = False) -> None:
 
 @drill_app.command("cancel")
 def drill_cancel(context: Context, drill: Drill, as_json: Json = False) -> None:
-    """Cancel a drill: from then on every press is real."""
+    """取消演练 Cancel a drill: from then on every press is real."""
     from provisioning.exercise_commands import cancel
 
     cancel(connect(context.obj), drill, as_json=as_json)
@@ -113,7 +113,7 @@ def drill_cancel(context: Context, drill: Drill, as_json: Json = False) -> None:
 
 @drill_app.command("arrived")
 def drill_arrived(
-    context: Context, drill: Drill, institution: str, at: At = None, note: Note = "", as_json: Json = False
+    context: Context, drill: Drill, institution: InstitutionId, at: At = None, note: Note = "", as_json: Json = False
 ) -> None:
     """到场 Record that somebody arrived at an institution. Said again, it corrects what was said before."""
     from provisioning.exercise_commands import record
@@ -123,7 +123,7 @@ def drill_arrived(
 
 @drill_app.command("all-clear")
 def drill_all_clear(
-    context: Context, drill: Drill, institution: str, at: At = None, note: Note = "", as_json: Json = False
+    context: Context, drill: Drill, institution: InstitutionId, at: At = None, note: Note = "", as_json: Json = False
 ) -> None:
     """解除 Record that all is clear at an institution. Said again, it corrects what was said before."""
     from provisioning.exercise_commands import record
@@ -138,7 +138,7 @@ def drill_report(
     output: Annotated[Path, typer.Option("--output", "-o", help="A file .html (printable) or .csv.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Write the timed report, compared with earlier drills."""
+    """演练报告 Write the timed report, compared with earlier drills."""
     from provisioning.exercise_commands import write_report
 
     write_report(connect(context.obj), drill, output, force=force)
@@ -147,14 +147,14 @@ def drill_report(
 @window_app.command("book")
 def window_book(
     context: Context,
-    device: str,
+    device: DeviceId,
     reference: Annotated[str, typer.Option("--reference", help="The centre's reference number.")],
     agreed_by: Annotated[str, typer.Option("--agreed-by", help="Who agreed at the centre.")],
     starts: Annotated[str, typer.Option("--from", help="RFC 3339 with offset.")],
     ends: Annotated[str, typer.Option("--to", help="RFC 3339 with offset.")],
     as_json: Json = False,
 ) -> None:
-    """Note a window agreed with the police centre for a button that dials it itself: only in it is the button tested."""
+    """登记约定的时段 Note a window agreed with the police centre for a button that dials it itself: only in it is the button tested."""
     from provisioning.exercise_commands import book_window
 
     told = {"device": device, "reference": reference, "agreed_by": agreed_by, "starts_at": starts, "ends_at": ends}
@@ -168,7 +168,7 @@ def window_list(
     device: Annotated[str | None, typer.Option("--device", help="Only this device.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Windows, the newest first, with their receipts."""
+    """时段清单 Windows, the newest first, with their receipts."""
     from provisioning.exercise_commands import list_windows
 
     list_windows(connect(context.obj), institution, device, as_json=as_json)
@@ -182,7 +182,7 @@ def window_receipt(
     text: Annotated[str, typer.Option("--text", help="What they confirmed.")],
     as_json: Json = False,
 ) -> None:
-    """Store what the centre confirmed after the test, once and for good."""
+    """保存回执 Store what the centre confirmed after the test, once and for good."""
     from provisioning.exercise_commands import store_receipt
 
     store_receipt(connect(context.obj), window, number, text, as_json=as_json)
@@ -190,7 +190,7 @@ def window_receipt(
 
 @window_app.command("cancel")
 def window_cancel(context: Context, window: Window, as_json: Json = False) -> None:
-    """The window is no more: no test of the device begins in it."""
+    """取消时段 The window is no more: no test of the device begins in it."""
     from provisioning.exercise_commands import cancel_window
 
     cancel_window(connect(context.obj), window, as_json=as_json)

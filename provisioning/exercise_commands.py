@@ -146,10 +146,12 @@ def declare(hub: Hub, file: Path, *, as_json: bool) -> None:
             read = opened.read(_MAX_FILE + 1)
         if len(read) > _MAX_FILE:
             raise HubError(f"{file}: larger than {_MAX_FILE} bytes", Exit.BAD_INPUT)
-        document = yaml.safe_load(read.decode("utf-8"))
+        document = yaml.safe_load(read.decode("utf-8-sig"))
     except OSError as error:
         raise HubError(f"{file}: {error.strerror}", Exit.BAD_INPUT) from None
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except UnicodeDecodeError:
+        raise HubError(f"{file}: not UTF-8: 请另存为 UTF-8 save the file as UTF-8", Exit.BAD_INPUT) from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise HubError(f"{file}: {' '.join(str(error).split())[:300]}", Exit.BAD_INPUT) from None
     if not isinstance(document, dict):
         raise HubError(f"{file}: a drill is a mapping: title, place, starts_at, ends_at, presses", Exit.BAD_INPUT)

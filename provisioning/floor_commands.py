@@ -4,7 +4,7 @@ from pathlib import Path
 
 from provisioning import show
 from provisioning.client import Hub
-from provisioning.errors import Exit, HubError
+from provisioning.errors import Exit, HubError, sent_from
 
 
 def list_floors(hub: Hub, institution: str, *, as_json: bool) -> None:
@@ -38,7 +38,7 @@ def put_floor(hub: Hub, institution: str, floor: int, file: Path) -> None:
         picture = file.read_bytes()
     except OSError as error:
         raise HubError(f"{file}: {error.strerror}", Exit.BAD_INPUT) from None
-    with hub:
+    with hub, sent_from(file):
         hub.put_bytes(f"/institutions/{institution}/floors/{floor}/plan", picture)
     show.console().print(f"{institution}: 楼层 floor {floor}: {len(picture)} B")
 

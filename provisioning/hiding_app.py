@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.errors import Exit, HubError
-from provisioning.options import Context, Institution, Json, Note, connect
+from provisioning.options import AlarmId, Context, Institution, InstitutionId, Json, Note, connect
 
 maintenance_app = typer.Typer(help="维护窗口 Maintenance windows: list, book, end.", no_args_is_help=True)
 armed_app = typer.Typer(help="布防 The armed state of institutions: show, say.", no_args_is_help=True)
@@ -47,24 +47,24 @@ def _act(context: Context, alarm: str, action: str, body: dict[str, Any], done: 
     _tell(found, done, as_json=as_json)
 
 
-def alarm_shelve(context: Context, alarm: str, for_: For, reason: Reason, as_json: Json = False) -> None:
+def alarm_shelve(context: Context, alarm: AlarmId, for_: For, reason: Reason, as_json: Json = False) -> None:
     """搁置 Hide an alarm from paging for a while. A fire or panic takes a second person (alarm agree)."""
     _act(context, alarm, "shelve", {"until": ahead(for_), "reason": reason}, "已搁置 shelved", as_json=as_json)
 
 
-def alarm_agree(context: Context, alarm: str, as_json: Json = False) -> None:
-    """Agree, as the second person, to shelve a fire or panic alarm."""
+def alarm_agree(context: Context, alarm: AlarmId, as_json: Json = False) -> None:
+    """同意搁置 Agree, as the second person, to shelve a fire or panic alarm."""
     _act(context, alarm, "shelve/agree", {}, "已同意搁置 shelved by two", as_json=as_json)
 
 
-def alarm_unshelve(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
-    """End a shelving now: what still stands is paged."""
+def alarm_unshelve(context: Context, alarm: AlarmId, note: Note = "", as_json: Json = False) -> None:
+    """取消搁置 End a shelving now: what still stands is paged."""
     _act(context, alarm, "unshelve", {"note": note}, "搁置已取消 unshelved", as_json=as_json)
 
 
 def alarm_dispose(
     context: Context,
-    alarm: str,
+    alarm: AlarmId,
     what: Annotated[str, typer.Argument(help="true, false, nuisance or test.")],
     note: Note = "",
     as_json: Json = False,
@@ -73,13 +73,18 @@ def alarm_dispose(
     _act(context, alarm, "disposition", {"disposition": what, "note": note}, f"结论 {what}", as_json=as_json)
 
 
-def alarm_close(context: Context, alarm: str, note: Note = "", as_json: Json = False) -> None:
+def alarm_close(context: Context, alarm: AlarmId, note: Note = "", as_json: Json = False) -> None:
     """办结 Close an alarm that was acknowledged, has cleared, and has a disposition."""
     _act(context, alarm, "close", {"note": note}, "已办结 closed", as_json=as_json)
 
 
-def alarm_note(context: Context, alarm: str, text: str, as_json: Json = False) -> None:
-    """Write something into an alarm's history."""
+def alarm_note(
+    context: Context,
+    alarm: AlarmId,
+    text: Annotated[str, typer.Argument(help="内容 What to write.")],
+    as_json: Json = False,
+) -> None:
+    """备注 Write something into an alarm's history."""
     _act(context, alarm, "note", {"note": text}, "已记录 noted", as_json=as_json)
 
 
@@ -106,7 +111,7 @@ def maintenance_list(
     every: Annotated[bool, typer.Option("--all", help="With those that have ended.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Windows that have not ended, with how many alarms each holds."""
+    """维护窗口清单 Windows that have not ended, with how many alarms each holds."""
     from provisioning import show
 
     hub = connect(context.obj)
@@ -138,7 +143,7 @@ def maintenance_list(
 @maintenance_app.command("book")
 def maintenance_book(
     context: Context,
-    institution: str,
+    institution: InstitutionId,
     reason: Reason,
     for_: Annotated[str, typer.Option("--for", help="How long from now: 30m, 2h, 1d.")] = "2h",
     zone: Annotated[str | None, typer.Option("--zone", help="Only this zone.")] = None,
@@ -147,7 +152,7 @@ def maintenance_book(
     until: Annotated[str | None, typer.Option("--to", help="RFC 3339, instead of --for.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Hold the paging of a place while somebody works there. Fire and panic are never held."""
+    """登记维护窗口 Hold the paging of a place while somebody works there. Fire and panic are never held."""
     from provisioning import show
 
     place = {"institution": institution, "zone": zone, "device": device}
@@ -167,7 +172,7 @@ def maintenance_book(
 def maintenance_end(
     context: Context, window: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 ) -> None:
-    """End a window now: what it holds and still stands is paged at once."""
+    """提前结束 End a window now: what it holds and still stands is paged at once."""
 
     hub = connect(context.obj)
     with hub:
@@ -204,8 +209,8 @@ def _tell_armed(found: dict[str, Any], *, as_json: bool) -> None:
 
 
 @armed_app.command("show")
-def armed_show(context: Context, institution: str, as_json: Json = False) -> None:
-    """Whether an institution is armed and open now, and who said so last."""
+def armed_show(context: Context, institution: InstitutionId, as_json: Json = False) -> None:
+    """布防状态 Whether an institution is armed and open now, and who said so last."""
 
     hub = connect(context.obj)
     with hub:
@@ -216,13 +221,13 @@ def armed_show(context: Context, institution: str, as_json: Json = False) -> Non
 @armed_app.command("say")
 def armed_say(
     context: Context,
-    institution: str,
+    institution: InstitutionId,
     mode: Annotated[str, typer.Argument(help="armed, disarmed, or auto: armed while it is closed.")],
     for_: Annotated[str | None, typer.Option("--for", help="How long: 30m, 2h, 1d. Disarmed always ends.")] = None,
     reason: Reason = "",
     as_json: Json = False,
 ) -> None:
-    """Arm, disarm, or leave it to the opening calendar. Fire and panic are always armed."""
+    """布防撤防 Arm, disarm, or leave it to the opening calendar. Fire and panic are always armed."""
 
     body = {"mode": mode, "until": None if for_ is None else ahead(for_), "reason": reason}
     hub = connect(context.obj)

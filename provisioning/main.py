@@ -14,7 +14,7 @@ from provisioning.duty_app import calendar_app, duty_app, handover_app, policy_a
 from provisioning.errors import BadManifest, Exit, HubError
 from provisioning.exercise_app import drill_app, proof_app, prove, window_app
 from provisioning.hiding_app import add_to, armed_app, maintenance_app
-from provisioning.options import Context, Institution, Json, Options, connect
+from provisioning.options import Context, DeviceId, Institution, InstitutionId, Json, Options, connect
 from provisioning.order_app import ledger_app, orders_app, waivers_app
 from provisioning.register_app import attest_app, plan_app, register_app, view_app
 
@@ -23,6 +23,8 @@ _HELP = """安心 · Anxin Hub: plan and apply manifests, test devices, answer a
 The hub is named by ANXIN_API, the token by ANXIN_TOKEN (or --token-file).
 Exit codes: 0 done, 1 refused or failed, 2 bad input, 3 hub not reachable, 4 not allowed.
 """
+_MOST_PROBLEMS = 50
+"""lines of what does not hold: whoever named the wrong folder sees that from the first of them"""
 app = typer.Typer(name="anxinctl", help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 device_app = typer.Typer(help="设备 Devices: list, show, test.", no_args_is_help=True)
 edge_app = typer.Typer(help="网关 Edges and their configuration: list, again.", no_args_is_help=True)
@@ -115,7 +117,7 @@ def bundle_command(
 
 @edge_app.command("list")
 def edge_list(context: Context, institution: Institution = None, as_json: Json = False) -> None:
-    """Edges with the configuration that is wanted, the one that runs, and what was refused and why."""
+    """网关清单 Edges with the configuration that is wanted, the one that runs, and what was refused and why."""
     from provisioning.edge_commands import list_edges
 
     list_edges(connect(context.obj), institution, as_json=as_json)
@@ -125,7 +127,7 @@ def edge_list(context: Context, institution: Institution = None, as_json: Json =
 def edge_again(
     context: Context, edge: Annotated[str, typer.Argument(help="The edge's id.")], as_json: Json = False
 ) -> None:
-    """Let an edge try once more the configuration that it refused, when the cause lay at the site and is gone."""
+    """重试配置 Let an edge try once more the configuration that it refused, when the cause lay at the site and is gone."""
     from provisioning.edge_commands import give_again
 
     give_again(connect(context.obj), edge, as_json=as_json)
@@ -138,15 +140,15 @@ def device_list(
     kind: Annotated[str | None, typer.Option("--kind", help="camera, panic_button, …")] = None,
     as_json: Json = False,
 ) -> None:
-    """Devices with their three axes: admin, link, function."""
+    """设备清单 Devices with their three axes: admin, link, function."""
     from provisioning.device_commands import list_devices
 
     list_devices(connect(context.obj), institution, kind, as_json=as_json)
 
 
 @device_app.command("show")
-def device_show(context: Context, device: str, as_json: Json = False) -> None:
-    """One device with the latest values of its points."""
+def device_show(context: Context, device: DeviceId, as_json: Json = False) -> None:
+    """设备详情 One device with the latest values of its points."""
     from provisioning.device_commands import show_device
 
     show_device(connect(context.obj), device, as_json=as_json)
@@ -163,7 +165,7 @@ def device_test(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Test devices on site. A passed test commissions a device and puts it in service; nobody is paged meanwhile."""
+    """功能测试 Test devices on site. A passed test commissions a device and puts it in service; nobody is paged meanwhile."""
     from provisioning.device_commands import test_devices
 
     hub = connect(context.obj)
@@ -171,8 +173,8 @@ def device_test(
 
 
 @floor_app.command("list")
-def floor_list(context: Context, institution: str, as_json: Json = False) -> None:
-    """The floor plans of an institution."""
+def floor_list(context: Context, institution: InstitutionId, as_json: Json = False) -> None:
+    """平面图清单 The floor plans of an institution."""
     from provisioning.floor_commands import list_floors
 
     list_floors(connect(context.obj), institution, as_json=as_json)
@@ -183,17 +185,20 @@ Floor = Annotated[int, typer.Argument(min=-10, max=200, help="As in the zones; 1
 
 @floor_app.command("put", context_settings={"ignore_unknown_options": True})
 def floor_put(
-    context: Context, institution: str, floor: Floor, file: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.")]
+    context: Context,
+    institution: InstitutionId,
+    floor: Floor,
+    file: Annotated[Path, typer.Argument(help="PNG, JPEG or WebP.")],
 ) -> None:
-    """Store a floor's picture: at most 1.5 MB. Where a position lies on it stands in the manifest (`plan: {x: …, y: …}`)."""
+    """上传平面图 Store a floor's picture: at most 1.5 MB. Where a position lies on it stands in the manifest (`plan: {x: …, y: …}`)."""
     from provisioning.floor_commands import put_floor
 
     put_floor(connect(context.obj), institution, floor, file)
 
 
 @floor_app.command("remove", context_settings={"ignore_unknown_options": True})
-def floor_remove(context: Context, institution: str, floor: Floor) -> None:
-    """Delete a floor's picture."""
+def floor_remove(context: Context, institution: InstitutionId, floor: Floor) -> None:
+    """删除平面图 Delete a floor's picture."""
     from provisioning.floor_commands import remove_floor
 
     remove_floor(connect(context.obj), institution, floor)
@@ -209,7 +214,7 @@ def coverage_show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Coverage of every institution of the register, or of one with its findings, now or on any day, as known on any day."""
+    """覆盖情况 Coverage of every institution of the register, or of one with its findings, now or on any day, as known on any day."""
     from provisioning.coverage_commands import show_coverage
 
     show_coverage(connect(context.obj), institution, at=at, known_at=known_at, as_json=as_json)
@@ -225,7 +230,7 @@ def coverage_changes(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What is known otherwise today than it was when a report was made: late facts, and the rules that they turned."""
+    """此后所知 What is known otherwise today than it was when a report was made: late facts, and the rules that they turned."""
     from provisioning.coverage_commands import show_changes
 
     show_changes(connect(context.obj), institution, known_at, at, as_json=as_json)
@@ -238,7 +243,7 @@ def coverage_fire_risk(
     division: Annotated[str | None, typer.Option(help="Only in this division and below.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Fire-risk scores, the most dangerous first, or one institution's with every point explained."""
+    """火灾风险 Fire-risk scores, the most dangerous first, or one institution's with every point explained."""
     from provisioning.coverage_commands import show_fire_risk
 
     show_fire_risk(connect(context.obj), institution, division, as_json=as_json)
@@ -247,7 +252,7 @@ def coverage_fire_risk(
 @coverage_app.command("what-if")
 def coverage_what_if(
     context: Context,
-    institution: str,
+    institution: InstitutionId,
     question: Annotated[
         str, typer.Argument(help="losses (single points of failure), missing (what to buy), or rules.")
     ],
@@ -255,7 +260,7 @@ def coverage_what_if(
     pack: TriedPack = None,
     as_json: Json = False,
 ) -> None:
-    """What if: one part fails, what is missing for full coverage, or other rules on today's facts."""
+    """假如 What if: one part fails, what is missing for full coverage, or other rules on today's facts."""
     from provisioning.what_if_commands import show_what_if
 
     if question not in ("losses", "missing", "rules"):
@@ -272,7 +277,7 @@ def coverage_turns(
     most: Annotated[int, typer.Option(min=0, max=1000, help="How many institutions are listed.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """What other rules would turn on today's facts for everybody within your scope: summed by rule, then who loses most."""
+    """规则变化的影响 What other rules would turn on today's facts for everybody within your scope: summed by rule, then who loses most."""
     from provisioning.what_if_commands import show_turns
 
     show_turns(connect(context.obj), division, at, pack, most, as_json=as_json)
@@ -285,7 +290,7 @@ def coverage_recordings(
     outlook: Annotated[str | None, typer.Option(help="Only: holds, growing, shrinking, short or unknown.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How many days of pictures recorders hold, and from when on that will be too few."""
+    """录像证明 How many days of pictures recorders hold, and from when on that will be too few."""
     from provisioning.coverage_commands import show_recordings
 
     show_recordings(connect(context.obj), institution, outlook, as_json=as_json)
@@ -301,8 +306,11 @@ def run(arguments: list[str] | None = None) -> int:
         print(f"anxinctl: {error}", file=sys.stderr)
         return error.code
     except BadManifest as error:
-        for problem in error.problems:
+        for problem in error.problems[:_MOST_PROBLEMS]:
             print(problem, file=sys.stderr)
+        if len(error.problems) > _MOST_PROBLEMS:
+            more = len(error.problems) - _MOST_PROBLEMS
+            print(f"anxinctl: 另有 {more} 处 and {more} more", file=sys.stderr)
         return error.code
     return Exit.OK
 

@@ -30,6 +30,10 @@ def _for_programs(context: typer.Context, given: bool) -> bool:
 Context = typer.Context
 Json = Annotated[bool, typer.Option("--json", help="For programs.", callback=_for_programs)]
 Institution = Annotated[str | None, typer.Option("--institution", help="Only this institution.")]
+AlarmId = Annotated[str, typer.Argument(help="告警编号 The alarm's id, or enough of its beginning.")]
+DeviceId = Annotated[str, typer.Argument(help="设备编号 The device's id.")]
+InstitutionId = Annotated[str, typer.Argument(help="机构编号 The institution's id.")]
+AuthorityId = Annotated[str, typer.Argument(help="接警单位编号 The authority's id.")]
 Note = Annotated[str, typer.Option("--note", "-m", help="What to write into the alarm's history.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from provisioning.errors import Exit, HubError
-from provisioning.options import Context, Institution, Json, connect
+from provisioning.options import Context, Institution, InstitutionId, Json, connect
 
 orders_app = typer.Typer(help="整改 Orders: list, show, issue, answer, withdraw.", no_args_is_help=True)
 waivers_app = typer.Typer(help="豁免 Waivers: list, grant, end.", no_args_is_help=True)
@@ -44,7 +44,7 @@ def orders_list(
     every: Annotated[bool, typer.Option("--all", help="With those that are closed or withdrawn.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Orders that are not done, with what the rule is found to be now."""
+    """整改清单 Orders that are not done, with what the rule is found to be now."""
     from provisioning import show
 
     states = state or (None if every else [one for one in _STATES if one not in ("closed", "withdrawn")])
@@ -77,7 +77,7 @@ def orders_list(
 
 @orders_app.command("show")
 def orders_show(context: Context, order: OrderArgument, as_json: Json = False) -> None:
-    """One order with everything that happened to it."""
+    """整改详情 One order with everything that happened to it."""
 
     hub = connect(context.obj)
     with hub:
@@ -92,7 +92,7 @@ def orders_issue(
     note: Annotated[str, typer.Option("--note", "-m", help="What to write into its history.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Issue a draft: the institution must act within the rule's days to remedy. A named person only."""
+    """下达 Issue a draft: the institution must act within the rule's days to remedy. A named person only."""
     _act(context, order, "issue", {"note": note}, as_json=as_json)
 
 
@@ -104,7 +104,7 @@ def orders_answer(
     attachment: Annotated[str, typer.Option("--attachment", help="A document, or where it lies.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Say for the institution what was done. The facts close an order, an answer does not."""
+    """答复 Say for the institution what was done. The facts close an order, an answer does not."""
     _act(context, order, "answer", {"text": text, "attachment": attachment}, as_json=as_json)
 
 
@@ -115,7 +115,7 @@ def orders_withdraw(
     note: Annotated[str, typer.Option("--note", "-m", help="Why.")],
     as_json: Json = False,
 ) -> None:
-    """Withdraw a draft or an order. What was raised is withdrawn from the division that it was raised to."""
+    """撤销 Withdraw a draft or an order. What was raised is withdrawn from the division that it was raised to."""
     _act(context, order, "withdraw", {"note": note}, as_json=as_json)
 
 
@@ -172,7 +172,7 @@ def waivers_list(
     every: Annotated[bool, typer.Option("--all", help="With those that are over.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Waivers that hold or are ahead."""
+    """豁免清单 Waivers that hold or are ahead."""
     from provisioning import show
 
     hub = connect(context.obj)
@@ -212,7 +212,7 @@ def waivers_list(
 @waivers_app.command("grant")
 def waivers_grant(
     context: Context,
-    institution: str,
+    institution: InstitutionId,
     rule: Annotated[str, typer.Argument(help="The rule's id, as in `anxinctl coverage show`.")],
     ground: Annotated[str, typer.Option("--ground", "-m", help="Why.")],
     until: Annotated[str, typer.Option("--until", help="RFC 3339; a year ahead at most.")],
@@ -220,7 +220,7 @@ def waivers_grant(
     document: Annotated[str, typer.Option("--document", help="The document that says so.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Excuse a violation for a time. Never of a law or a mandatory national standard; a named person only."""
+    """批准豁免 Excuse a violation for a time. Never of a law or a mandatory national standard; a named person only."""
     from provisioning import show
 
     body = {"institution": institution, "rule": rule, "ground": ground, "document": document, "expires_at": until}
@@ -237,7 +237,7 @@ def waivers_grant(
 def waivers_end(
     context: Context, waiver: Annotated[str, typer.Argument(help="Its id, or enough of its beginning.")]
 ) -> None:
-    """End a waiver now: what it excused is a violation again at once."""
+    """终止豁免 End a waiver now: what it excused is a violation again at once."""
 
     hub = connect(context.obj)
     with hub:

@@ -45,7 +45,7 @@ def register_import(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what a filing list would add, change and withdraw; with --apply do exactly that, all or nothing."""
+    """导入名册 Show what a filing list would add, change and withdraw; with --apply do exactly that, all or nothing."""
     from provisioning.register_commands import take_in
 
     take_in(connect(context.obj), file, division, apply=apply, skip_bad=skip_bad, as_json=as_json)
@@ -59,7 +59,7 @@ def register_list(
     missing: Annotated[bool, typer.Option("--not-connected", help="Only what is not connected.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The institutions that must be there, now or on a past day."""
+    """名册 The institutions that must be there, now or on a past day."""
     from provisioning.register_commands import list_entries
 
     list_entries(connect(context.obj), division, at, False if missing else None, as_json=as_json)
@@ -67,7 +67,7 @@ def register_list(
 
 @register_app.command("imports")
 def register_imports(context: Context, as_json: Json = False) -> None:
-    """Lists that were taken in, with their SHA-256, when and by whom."""
+    """导入记录 Lists that were taken in, with their SHA-256, when and by whom."""
     from provisioning.register_commands import list_imports
 
     list_imports(connect(context.obj), as_json=as_json)
@@ -79,7 +79,7 @@ def plan_list(
     state: Annotated[str | None, typer.Option("--state", help="none, unsigned, changed or signed.")] = None,
     as_json: Json = False,
 ) -> None:
-    """How the zone plans of your scope stand."""
+    """分区图状态 How the zone plans of your scope stand."""
     from provisioning.register_commands import list_plans
 
     list_plans(connect(context.obj), state, as_json=as_json)
@@ -87,7 +87,7 @@ def plan_list(
 
 @plan_app.command("show")
 def plan_show(context: Context, institution: Institution, as_json: Json = False) -> None:
-    """One zone plan as it would be signed."""
+    """分区图 One zone plan as it would be signed."""
     from provisioning.register_commands import show_plan
 
     show_plan(connect(context.obj), institution, as_json=as_json)
@@ -105,7 +105,7 @@ def plan_sign(
 
 @plan_app.command("retypings")
 def plan_retypings(context: Context, as_json: Json = False) -> None:
-    """Institutions whose type or division was changed, the newest first."""
+    """类型与区划变更 Institutions whose type or division was changed, the newest first."""
     from provisioning.register_commands import list_retypings
 
     list_retypings(connect(context.obj), as_json=as_json)
@@ -113,7 +113,7 @@ def plan_retypings(context: Context, as_json: Json = False) -> None:
 
 @view_app.command("list")
 def view_list(context: Context, institution: OnlyInstitution = None, as_json: Json = False) -> None:
-    """What cameras are declared to see, and what of it somebody attested."""
+    """视野清单 What cameras are declared to see, and what of it somebody attested."""
     from provisioning.register_commands import list_views
 
     list_views(connect(context.obj), institution, as_json=as_json)
@@ -126,7 +126,7 @@ def view_attest(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is declared for a camera, ask whether its picture shows exactly that, and state so."""
+    """确认视野 Show what is declared for a camera, ask whether its picture shows exactly that, and state so."""
     from provisioning.register_commands import attest_views
 
     attest_views(connect(context.obj), device, yes=yes, as_json=as_json)
@@ -169,7 +169,7 @@ def attest_record(
     attach: Attach = None,
     as_json: Json = False,
 ) -> None:
-    """State something that no device can say. It is never changed; patrols and inspections take a second person (attest sign)."""
+    """新增记录 State something that no device can say. It is never changed; patrols and inspections take a second person (attest sign)."""
     given = {"at": at, "by": by, "zone": zone, "device": device, "number": number, "value": value, "expires": expires}
     _record(context, institution, kind, None, attach, as_json, **given, drill=drill, window=window, note=note)
 
@@ -191,14 +191,14 @@ def attest_correct(
     attach: Attach = None,
     as_json: Json = False,
 ) -> None:
-    """Another statement in place of one: all of it, with its own second signature."""
+    """更正 Another statement in place of one: all of it, with its own second signature."""
     given = {"at": at, "by": by, "zone": zone, "device": device, "number": number, "value": value, "expires": expires}
     _record(context, institution, kind, attestation, attach, as_json, **given, note=note)
 
 
 @attest_app.command("sign")
 def attest_sign(context: Context, attestation: Attestation, as_json: Json = False) -> None:
-    """Sign as the second person: another one than who recorded it."""
+    """第二人签署 Sign as the second person: another one than who recorded it."""
     from provisioning.attest_commands import sign
 
     sign(connect(context.obj), attestation, as_json=as_json)
@@ -211,7 +211,7 @@ def attest_withdraw(
     note: Annotated[str, typer.Option("--note", "-m", help="Why it never was.")],
     as_json: Json = False,
 ) -> None:
-    """Say that it never was. It stays on record and counts for nothing."""
+    """撤回 Say that it never was. It stays on record and counts for nothing."""
     from provisioning.attest_commands import withdraw
 
     withdraw(connect(context.obj), attestation, note, as_json=as_json)
@@ -225,7 +225,7 @@ def attest_list(
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Only what waits for a second person.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What was stated, the newest first."""
+    """记录清单 What was stated, the newest first."""
     from provisioning.attest_commands import list_all
 
     list_all(connect(context.obj), institution, kind, unsigned=unsigned, as_json=as_json)
@@ -240,7 +240,7 @@ def attest_import(
     apply: Apply = False,
     as_json: Json = False,
 ) -> None:
-    """A table of statements (CSV or XLSX), all or nothing. What was imported before is not recorded again."""
+    """导入记录 A table of statements (CSV or XLSX), all or nothing. What was imported before is not recorded again."""
     from provisioning.attest_commands import take_in
 
     take_in(connect(context.obj), file, apply=apply, as_json=as_json)

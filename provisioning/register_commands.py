@@ -8,7 +8,7 @@ import typer
 
 from provisioning import show
 from provisioning.client import Hub
-from provisioning.errors import Exit, HubError
+from provisioning.errors import Exit, HubError, sent_from
 
 _SHOWN = 30
 """changes of each kind that a terminal shows; `--json` has more"""
@@ -26,7 +26,7 @@ def take_in(hub: Hub, file: Path, division: str, *, apply: bool, skip_bad: bool,
     """Show what a filing list would change, or do exactly that; REFUSED where rows do not hold and nothing was applied."""
     data = contents(file)
     asked: dict[str, Any] = {"division": division, "file_name": file.name}
-    with hub:
+    with hub, sent_from(file):
         found = hub.post_bytes("/register/imports", data, **asked)
         if apply and (skip_bad or not found["problems"]):
             asked |= {"apply": True, "skip_bad": skip_bad, "digest": found["digest"]}

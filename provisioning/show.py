@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from rich import box
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 COLUMNS = 80
+BEIJING = timezone(timedelta(hours=8))
 _SIGNS = {"create": ("+", "green"), "change": ("~", "yellow"), "retire": ("-", "red")}
 _KINDS = {
     "division": ("行政区划", "divisions"),
@@ -77,10 +78,10 @@ def pairs(rows: Iterable[tuple[str, str]]) -> None:
 
 
 def moment(text: str | None) -> str:
-    """A time of the API in the reader's own zone, to the second; a dash where there is none."""
+    """A time of the API in China, to the second, as console, messages and boards say it, wherever the terminal stands; a dash where there is none."""
     if text is None:
         return "-"
-    return datetime.fromisoformat(text).astimezone().strftime("%m-%d %H:%M:%S")
+    return datetime.fromisoformat(text).astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
 
 
 def ago(text: str | None) -> str:

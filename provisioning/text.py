@@ -95,7 +95,10 @@ def _decoded(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Refused(raw.count(b"\n", 0, error.start) + 1, f"not UTF-8 (byte 0x{raw[error.start]:02x})") from None
+        raise Refused(
+            raw.count(b"\n", 0, error.start) + 1,
+            f"not UTF-8 (byte 0x{raw[error.start]:02x}): 请另存为 UTF-8 save the file as UTF-8",
+        ) from None
     nul = text.find("\0")
     if nul >= 0:
         raise Refused(text.count("\n", 0, nul) + 1, "a NUL byte")

@@ -7,7 +7,7 @@ from typing import Any
 
 from provisioning import show
 from provisioning.client import Hub
-from provisioning.errors import Exit, HubError
+from provisioning.errors import Exit, HubError, sent_from
 
 _LONGEST = 90.0
 """seconds: the hub takes at most a minute for a whole scope"""
@@ -86,7 +86,8 @@ def _tried(hub: Hub, path: str, pack: Path | None, **asked: Any) -> Any:
         content = pack.read_bytes()
     except OSError as error:
         raise HubError(f"{pack}: {error.strerror or error}", Exit.BAD_INPUT) from None
-    return hub.post_bytes(path, content, within=_LONGEST, **{k: v for k, v in asked.items() if v is not None})
+    with sent_from(pack):
+        return hub.post_bytes(path, content, within=_LONGEST, **{k: v for k, v in asked.items() if v is not None})
 
 
 def _moment(day: str | None) -> str | None:
@@ -115,7 +116,7 @@ def _turn(one: Any) -> str:
 
 
 def _day(document: Any) -> str:
-    return datetime.fromisoformat(document["rules_at"]).astimezone().strftime("%Y-%m-%d")
+    return datetime.fromisoformat(document["rules_at"]).astimezone(show.BEIJING).strftime("%Y-%m-%d")
 
 
 def _warn(document: Any) -> None:

@@ -163,7 +163,7 @@ def create(
     institution: Annotated[list[str] | None, typer.Option(help="institutions of its scope")] = None,
     expires: Annotated[datetime | None, typer.Option(help="when it ends, UTC")] = None,
 ) -> None:
-    """Make a token and print it, once. Needs the database; the API's own way is POST /api/v1/tokens."""
+    """发放令牌 Make a token and print it, once. Needs the database; the API's own way is POST /api/v1/tokens."""
     from datetime import UTC
 
     from hub.core.rights import EVERYTHING, Role, Scope

@@ -47,7 +47,7 @@ def grant(
     grafana_password_file: _Admin = None,
     database_address: Annotated[str, typer.Option(help="host:port by which Grafana reaches the database")] = "",
 ) -> None:
-    """Make a role that reads its scope through the views of schema `dash`, or change the scope and password of one.
+    """授权 Make a role that reads its scope through the views of schema `dash`, or change the scope and password of one.
 
     With --grafana also an organisation of its own with the data source; then a password that nobody sees is made up unless a file gives one.
     """
@@ -84,7 +84,7 @@ def revoke(
     grafana_user: _User = "admin",
     grafana_password_file: _Admin = None,
 ) -> None:
-    """Remove a role that `grant` made, and end its sessions; with --grafana its organisation too."""
+    """收回授权 Remove a role that `grant` made, and end its sessions; with --grafana its organisation too."""
     from hub.core.rights import Scope
     from hub.store.readers import drop_reader
 
@@ -104,7 +104,7 @@ def build(
     output: Annotated[Path, typer.Option(help="the folder for the boards' JSON")],
     tiles: _Tiles = "",
 ) -> None:
-    """Write the boards as files, for Grafana's provisioning: dashboards/generated of a release holds them without tiles."""
+    """生成看板 Write the boards as files, for Grafana's provisioning: dashboards/generated of a release holds them without tiles."""
     with _said():
         files, made = _boards(tiles)
         try:
@@ -119,7 +119,7 @@ def check(
     password_file: _File = None,
     tiles: _Tiles = "",
 ) -> None:
-    """Say what is wrong with the boards; with --role run every query of theirs in the database as that role."""
+    """检查看板 Say what is wrong with the boards; with --role run every query of theirs in the database as that role."""
     from hub.store.readers import try_queries
 
     with _said():
@@ -148,7 +148,7 @@ def push(
     grafana_password_file: _Admin = None,
     tiles: _Tiles = "",
 ) -> None:
-    """Bring the boards of every organisation that `grant --grafana` made to those of this release."""
+    """推送看板 Bring the boards of every organisation that `grant --grafana` made to those of this release."""
     from hub.store.readers import readers
 
     with _said():

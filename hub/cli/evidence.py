@@ -30,7 +30,7 @@ def export(
     last: Annotated[str, typer.Option("--to", help="the last day, included")],
     out: Annotated[Path | None, typer.Option(help="the file; <institution>_<from>_<to>.zip when left out")] = None,
 ) -> None:
-    """Write the bundle: rules as judged, facts, findings, the whole chain, digests, and a manifest."""
+    """导出证据 Write the bundle: rules as judged, facts, findings, the whole chain, digests, and a manifest."""
     from hub.store import evidence
     from hub.store.pool import connect
 
@@ -60,7 +60,7 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Check a bundle: every byte, the chain, the digests, and that every verdict follows again from its facts and rules."""
+    """核验证据 Check a bundle: every byte, the chain, the digests, and that every verdict follows again from its facts and rules."""
     from hub.evidence_file import MOST_BYTES
     from hub.evidence_file import verify as checked
 
@@ -78,7 +78,7 @@ def verify(
 
 @app.command("key")
 def key(new: Annotated[bool, typer.Option("--new", help="make a new pair and print both")] = False) -> None:
-    """The public key of ANXIN_LEDGER_KEY, by which the daily digests are signed; keep it where the database's owner cannot change it."""
+    """公钥 The public key of ANXIN_LEDGER_KEY, by which the daily digests are signed; keep it where the database's owner cannot change it."""
     from hub.core.coverage.signer import Signer, key_id, key_of
 
     try:

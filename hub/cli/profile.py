@@ -35,13 +35,15 @@ def profile() -> None:
 def check(
     files: Annotated[list[Path], typer.Argument(help="profiles, or folders of them")],
 ) -> None:
-    """Is a profile complete, understood by its driver, and does it promise what its alarms need? Every line names file and key."""
+    """检查模型 Is a profile complete, understood by its driver, and does it promise what its alarms need? Every line names file and key."""
     from hub.profiles import load_profiles
     from hub.runtime.profile_check import flags_of, problems
 
     try:
         shipped = load_profiles([data_folder("device-profiles")])
         paths = [path for given in files for path in _profiles_in(given)]
+        if not paths:
+            raise BadInput("no *.yaml file lies there: nothing was checked", str(files[0]), code="profile")
         wrong = [f"{path}: {problem}" for path in paths for problem in problems(path, shipped)]
         flagged = [f"{path}: flag: {flag}" for path in paths for flag in flags_of(path, shipped)]
     except (BadInput, OSError) as error:
@@ -77,7 +79,7 @@ def record(
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=86_400, help="how long to listen")] = 30.0,
     redact: Annotated[list[str] | None, typer.Option("--redact", help="a text that must not stand in the case")] = None,
 ) -> None:
-    """Read a real device through its driver and write what it said as a case, redacted; a person reviews it."""
+    """录制真机 Read a real device through its driver and write what it said as a case, redacted; a person reviews it."""
     from hub.profiles import load_profiles
     from hub.runtime.recording import record as recorded
     from hub.simulation import Place
@@ -96,7 +98,10 @@ def record(
             place = Place(Path(folder))
             found = asyncio.run(recorded(known[wanted], reach, told, seconds, place, "--endpoint", redact or ()))
         _write(output, found, source or f"{known[wanted].vendor} {known[wanted].model}, recorded by anxin", firmware)
-    except (BadInput, OSError, yaml.YAMLError, TypeError, KeyError) as error:
+    except UnicodeDecodeError:
+        print(f"anxin profile: {name}: not UTF-8: 请另存为 UTF-8 save the file as UTF-8", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except (BadInput, OSError, yaml.YAMLError, TypeError, KeyError, RecursionError) as error:
         print(f"anxin profile: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
     except DriverError as error:

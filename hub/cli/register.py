@@ -30,7 +30,7 @@ def take_in(
         bool, typer.Option("--skip-bad", help="leave out rows that do not hold; nothing is withdrawn then")
     ] = False,
 ) -> None:
-    """Show what a filing list would add, change and withdraw; with --apply do exactly that, in one transaction."""
+    """导入名册 Show what a filing list would add, change and withdraw; with --apply do exactly that, in one transaction."""
     from hub.config import load_settings
     from hub.core.rights import EVERYTHING, Principal, Role
     from hub.store import register as store

@@ -38,7 +38,10 @@ def _loaded(places: list[Path]) -> "tuple[RulePack, ...]":
     from hub.rulepacks import load_rule_packs
 
     try:
-        return load_rule_packs(places)
+        packs = load_rule_packs(places)
+        if not packs:
+            raise BadInput("no rule pack lies there: nothing was checked", str(places[0]), code="pack")
+        return packs
     except (BadInput, OSError) as error:
         print(f"anxin: {error}", file=sys.stderr)
         raise typer.Exit(2) from None
@@ -56,7 +59,7 @@ def _index(places: list[Path]) -> "Clauses | None":
 
 @app.command("check")
 def check(folders: Folders = None) -> None:
-    """Load every pack, play every fixture, and report every two rules of which one decides.
+    """检查规则包 Load every pack, play every fixture, and report every two rules of which one decides.
 
     Each rule must pass where it should and fail where it should; a floor above a ceiling that nobody decided is wrong. Where the packs have an index of
     clauses, every clause is cited by a rule or stands there with its reason.
@@ -104,7 +107,7 @@ def list_rules(
     division: Annotated[str, typer.Option(help="only rules that may hold in this division")] = "",
     type: Annotated[str, typer.Option(help="only rules that hold institutions of this type")] = "",
 ) -> None:
-    """Every rule: id, module, basis, force, catalogue key, where it holds; below it its title."""
+    """规则清单 Every rule: id, module, basis, force, catalogue key, where it holds; below it its title."""
     packs = _loaded(folders or [data_folder("rule-packs")])
     count: Counter[str] = Counter()
     for pack in packs:
@@ -127,7 +130,7 @@ def show(
     rule: Annotated[str, typer.Argument(help="the rule's id")],
     folders: Places = None,
 ) -> None:
-    """One rule: what it cites, whom it holds and since when, what it asks for, and what stands over or under it."""
+    """规则详情 One rule: what it cites, whom it holds and since when, what it asks for, and what stands over or under it."""
     packs = _loaded(folders or [data_folder("rule-packs")])
     found = {one.id: (pack, one) for pack in packs for one in pack.rules}
     if rule not in found:
@@ -140,7 +143,7 @@ def show(
 
 @app.command("clauses")
 def clauses(folders: Places = None) -> None:
-    """Every clause of the index: the rules that judge it, or why none does."""
+    """条款清单 Every clause of the index: the rules that judge it, or why none does."""
     places = folders or [data_folder("rule-packs")]
     packs, index = _loaded(places), _index(places)
     if index is None:
@@ -204,7 +207,7 @@ def _written(requirement: "Requirement") -> str:
 
 @app.command("schema")
 def schema() -> None:
-    """The JSON schema of a rule pack, for editors."""
+    """模式 The JSON schema of a rule pack, for editors."""
     from hub.rulepacks_schema import text
 
     print(text(), end="")

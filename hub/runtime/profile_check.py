@@ -50,7 +50,7 @@ def _read(path: Path, shipped: Mapping[str, Profile]) -> Profile:
     try:
         document = yaml.safe_load(text)
         name = document["profile"]
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (yaml.YAMLError, TypeError, KeyError, RecursionError):
         raise BadInput("not a mapping in YAML with the key 'profile'", path.name, code="profile") from None
     if name in shipped and path.resolve().is_relative_to(data_folder("device-profiles").resolve()):
         return shipped[name]
