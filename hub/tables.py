@@ -6,10 +6,11 @@ A stranger's file is bounded before it is unpacked: bytes, members, unpacked byt
 import csv
 import io
 import math
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hub.errors import BadInput
 
@@ -24,6 +25,8 @@ _HEAD = 10
 """lines by which the delimiter is told: a list may begin with a title"""
 _EXACT = 10**15
 """Excel keeps 15 digits of a number: of a longer one the last digits are lost already."""
+_ZEROS = re.compile(r"(0{2,20})(?:_.|;.*)?")
+"""a number format that pads with zeros"""
 _ZIP = b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
@@ -110,7 +113,7 @@ def _xlsx(data: bytes) -> Iterator[Line]:
         if sheet is None:
             raise BadInput("the workbook has no visible sheet", "#", "table")
         sheet.reset_dimensions()
-        rows = sheet.iter_rows(max_col=MAX_COLUMNS, values_only=True)
+        rows = sheet.iter_rows(max_col=MAX_COLUMNS)
     except BadInput:
         raise
     except Exception as error:  # noqa: BLE001 -- whatever a reader of strangers' files raises: KeyError, ParseError, defusedxml's own …
@@ -118,23 +121,24 @@ def _xlsx(data: bytes) -> Iterator[Line]:
     yield from _cells(rows)
 
 
-def _cells(rows: Iterable[Sequence[object]]) -> Iterator[Line]:
+def _cells(rows: Iterable[Sequence[Any]]) -> Iterator[Line]:
     n = 0
     found = iter(rows)
     while True:
         n += 1
         try:
-            cells = next(found)
+            cells = [(one.value, one.number_format if type(one.value) is int else "") for one in next(found)]
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001 -- the same: rows are read as they are asked for
             raise BadInput(f"the sheet cannot be read ({type(error).__name__})", f"row {n}", "table") from None
         if n > 4 * MAX_ROWS:
             raise BadInput(f"a table has at most {MAX_ROWS} rows", f"row {n}", "table")
-        yield Line(n, tuple(_cell(n, m, _said(n, m, cell)) for m, cell in enumerate(cells)))
+        yield Line(n, tuple(_cell(n, m, _said(n, m, *cell)) for m, cell in enumerate(cells)))
 
 
-def _said(n: int, m: int, value: object) -> str:
+def _said(n: int, m: int, value: object, shown: str) -> str:
+    """`shown`: the number format of a whole number. A number that is shown with leading zeros has them: 00123 is another filing number than 123."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -144,7 +148,10 @@ def _said(n: int, m: int, value: object) -> str:
     if isinstance(value, int | float):
         if abs(value) >= _EXACT:
             raise BadInput("Excel has cut this number to 15 digits: format the column as text", where(n, m), "table")
-        return str(int(value)) if value == int(value) else repr(value)
+        if value != int(value):
+            return repr(value)
+        zeros = _ZEROS.fullmatch(shown)
+        return str(int(value)).zfill(len(zeros[1]) if zeros is not None else 0)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ") if value.time() != time() else value.date().isoformat()
     return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -1,6 +1,7 @@
 """What if through the API, over a real database: other rules, a pack that is sent, the loss of one part, what is missing; within the scope, kept nowhere."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -8,11 +9,15 @@ import pytest
 
 from hub.api import what_if
 from hub.config import data_folder
+from hub.core.coverage.judge import check
+from hub.core.coverage.turns import points
 from hub.core.orders import DAY
 from hub.core.rights import Scope
-from hub.model import SECOND, to_datetime
+from hub.model import SECOND, to_datetime, to_micros
+from hub.store.coverage_facts import Facts
+from hub.store.pool import connect
 from tests.api.test_coverage import T0, asking, get
-from tests.store.coverage_register import Register
+from tests.store.coverage_register import PACKS, PROFILES, Register
 
 PACK = """
 pack: tried
@@ -73,6 +78,7 @@ async def test_what_if_is_asked_over_the_facts_of_now_and_nothing_of_it_is_kept(
         await a_pack_that_is_sent(client)
         await everybody(client)
         await single_points_of_failure(client)
+        await what_was_foretold_of_a_loss_is_what_is_judged_once_it_is_lost(client, fresh_database, register)
         await what_is_missing(client, register)
         await what_is_waived(client, register)
         await bad_questions(client, monkeypatch)
@@ -127,6 +133,34 @@ async def single_points_of_failure(client: httpx.AsyncClient) -> None:
     assert parts["device:sun-cam"]["title"] == {"zh": "区域sun-act的设备", "en": "device in Zone sun-act"}
     assert "national-video-infant-zones" in {one["rule"] for one in parts["switch:sun-sw"]["falls"]}
     assert "device:sun-sw" not in parts
+
+
+async def what_was_foretold_of_a_loss_is_what_is_judged_once_it_is_lost(
+    client: httpx.AsyncClient, url: str, register: Register
+) -> None:
+    async def verdicts() -> dict[str, str]:
+        conn = await connect(url, "test", autocommit=True)
+        async with conn, conn.transaction():
+            [facts] = await Facts(conn, PROFILES, points(PACKS)).of(["sun"])
+        return {one.rule.id: one.verdict.value for one in check(PACKS, facts, to_micros(datetime.now(UTC)))}
+
+    parts = {one["part"]: one for one in (await get(client, "/institutions/sun/what-if/losses"))["parts"]}
+    before = await verdicts()
+    lost = "update device_state s set {} from device d where d.key = s.device and d.id = '{}'"
+    for part, deeds in (
+        ("switch:sun-sw", (("function_state = 'failed'", "sun-sw"), ("link_state = 'offline'", "sun-cam"))),
+        ("device:sun-cam", (("function_state = 'failed'", "sun-cam"),)),
+    ):
+        for deed in deeds:
+            register.do(lost.format(*deed))
+        after = await verdicts()
+        foretold = {one["rule"]: (one["before"], one["after"]) for one in parts[part]["falls"]}
+        assert foretold
+        assert foretold == {
+            rule: (was, after[rule]) for rule, was in before.items() if was == "compliant" != after[rule]
+        }
+        register.do("update device_state set function_state = 'ok', link_state = 'online'")
+        assert await verdicts() == before
 
 
 async def what_is_missing(client: httpx.AsyncClient, register: Register) -> None:

@@ -53,6 +53,18 @@ def test_cells_of_a_workbook_become_text_as_people_see_it() -> None:
     assert cells == ("60", "1.5", "2026-09-01", "2026-09-01 08:30:00", "true", "140403")
 
 
+def test_a_number_that_is_shown_with_leading_zeros_has_them() -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append([123, 1234567, 123, 123, -5, "00123"])
+    for cell, shown in zip(sheet[1], ("000000", "000000", "0", "#,##0.00", "0000", "General"), strict=True):
+        cell.number_format = shown
+    out = io.BytesIO()
+    book.save(out)
+    assert read(out.getvalue())[0].cells == ("000123", "1234567", "123", "123", "-005", "00123")
+
+
 def test_a_number_that_excel_has_cut_is_refused_and_not_guessed() -> None:
     with pytest.raises(BadInput, match="row 1, column B: Excel has cut"):
         read(workbook(["x", 1234567890123456789]))
