@@ -82,6 +82,12 @@ async def check_the_plan(conn: Connection, register: Register) -> None:
 
 async def check_the_register(conn: Connection, register: Register) -> None:
     register.do("update register_entry set capacity = 60")
+    own = await facts(conn)
+    register.do("insert into division values ('11', null, '北京市', 'Beijing')")
+    register.do("update institution set type = 'station', division = '11'")
+    judged, alone = await facts(conn), await facts(conn, "moon")
+    assert (judged.type, judged.division) == (own.type, own.division) != (alone.type, alone.division)
+    assert (alone.type, alone.division) == ("station", "11"), "who is on no register is what it says itself"
     sun, moon, entry = await facts(conn), await facts(conn, "moon"), await facts(conn, UNCONNECTED + "CZ-2")
     assert (sun.registered, sun.filing_number, sun.capacity) == (True, "CZ-1", 60)
     assert (moon.registered, moon.filing_number) == (False, "")

@@ -10,8 +10,9 @@ select filing_number, division, type, capacity
 from register_entry where filing_number = any (%(filing_numbers)s) and removed_at is null
 
 -- name: places
--- `signed_at` only where the newest signature is one under the plan as it is now
-select i.key, i.id::text as id, i.division, i.type, i.partition, coalesce(r.capacity, i.capacity) as capacity, r.filing_number,
+-- `signed_at` only where the newest signature is one under the plan as it is now. What stands on the register is judged as what the register says that
+-- it is, and where: nobody re-types itself out of a duty (decision 0447).
+select i.key, i.id::text as id, coalesce(r.division, i.division) as division, coalesce(r.type, i.type) as type, i.partition, coalesce(r.capacity, i.capacity) as capacity, r.filing_number,
        i.calendar::text as calendar, coalesce(p.version, 0) as plan_version, p.changed_at as plan_changed_at, s.signed_at
 from institution i
 left join register_entry r on r.institution = i.key and r.removed_at is null
@@ -24,7 +25,9 @@ order by i.id
 
 -- name: kind_of
 -- the least that must be known of a subject whose other rows cannot be read
-select i.division, i.type, true as connected from institution i where i.id::text = %(subject)s and i.retired_at is null
+select coalesce(r.division, i.division) as division, coalesce(r.type, i.type) as type, true as connected
+from institution i left join register_entry r on r.institution = i.key and r.removed_at is null
+where i.id::text = %(subject)s and i.retired_at is null
 union all
 select r.division, r.type, false from register_entry r where 'register:' || r.filing_number = %(subject)s and r.removed_at is null
 
