@@ -109,6 +109,25 @@ def test_a_name_that_was_looked_up_is_looked_up_again_after_a_while_and_another_
     assert strangers.worth_a_look({("edge-1", "a")}, T0 + 6 * SECOND)
 
 
+def test_edges_that_nobody_registers_cost_a_small_part_of_the_time_however_many_there_are_and_a_new_one_is_looked_up_at_once() -> (
+    None
+):
+    strangers, now, waited = Strangers(), T0, 0
+    names = [f"edge-{n}" for n in range(50)]
+    while now < T0 + 500 * SECOND:
+        for name in names:  # each speaks every few seconds, and a look takes two
+            now += SECOND // 10
+            if strangers.worth_a_look({(name, "")}, now):
+                now += 2 * SECOND
+                waited += 2 * SECOND
+                strangers.looked(2 * SECOND, now)
+        if now > T0 + 250 * SECOND and "new" not in names:
+            assert strangers.worth_a_look({("new", "")}, now)
+            names.append("new")
+    first = len(names) * 2 * SECOND
+    assert waited - first <= 500 * SECOND // 15
+
+
 # over which judging falls ---------------------------------------------------------------------------------------------
 
 MESSAGES = [Message("t", "edge-1", Lane.BULK, "s", seq, bytes([seq])) for seq in range(1, 9)]
