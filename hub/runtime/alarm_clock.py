@@ -18,6 +18,8 @@ from hub.store.pool import connect
 from hub.store.session import translated
 
 _log = structlog.get_logger(__name__)
+ROUND = 60.0
+"""seconds; a round is over long before"""
 TICK = 0.5
 """seconds between two looks"""
 _BATCH = 500
@@ -29,8 +31,8 @@ async def run(database_url: str, *, tick: float = TICK) -> NoReturn:
     async def session(connected: Callable[[], None]) -> None:
         conn = await connect(database_url, "alarm-clock", autocommit=True, lock_timeout="1s")
         try:
-            connected()
             while True:
+                connected()
                 try:
                     with translated():
                         ended = await end_due(conn, _BATCH)
@@ -45,4 +47,4 @@ async def run(database_url: str, *, tick: float = TICK) -> NoReturn:
         finally:
             conn.pgconn.finish()
 
-    await keep("alarm-clock", session)
+    await keep("alarm-clock", session, within=ROUND)

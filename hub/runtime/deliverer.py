@@ -27,6 +27,8 @@ from hub.profiles import Profile, Title
 from hub.runtime.reconnect import keep
 from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
 
+ROUND = 90.0
+"""seconds; a round of it is over long before, also where each of its receipts waits a second for its row"""
 CANARY_RESPONDER = "canary"
 """whose one channel is the auditor's receiver, on this machine by default (migration 0012)"""
 _log = structlog.get_logger(__name__)
@@ -231,13 +233,16 @@ async def run(
                 keys[:] = [await outbox.link_key()]
                 connected()
                 desk.on_done = outbox.ring
-                await _serve(outbox, desk, attempts, poll)
+                await _serve(outbox, desk, attempts, poll, connected)
 
-        await keep("deliverer", session)
+        await keep("deliverer", session, within=ROUND)
 
 
-async def _serve(outbox: Outbox, desk: _Desk, attempts: asyncio.TaskGroup, poll: float) -> NoReturn:
+async def _serve(
+    outbox: Outbox, desk: _Desk, attempts: asyncio.TaskGroup, poll: float, turned: Callable[[], None]
+) -> NoReturn:
     while True:
+        turned()
         await _note_all(outbox, desk)
         for claimed in await _claim(outbox, desk):
             desk.under_way[claimed.id] = claimed

@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 _LEASE: Micros = 10 * SECOND
 _SOON: Micros = SECOND // 2
 _BATCH = 32
+ROUND = 60.0
+"""seconds; a round of any loop that pages is over long before"""
 
 
 def host() -> str:
@@ -64,22 +66,23 @@ async def run(
     async def climbing(connected: Callable[[], None]) -> None:
         async with open_timers(database_url, clocks[0]) as timers:
             connected()
-            await _drive(timers, poll, done)
+            await _drive(timers, poll, done, connected)
 
     async def sweeping(connected: Callable[[], None]) -> None:
         async with open_timers(database_url, clocks[1], "escalator-sweep") as timers:
             connected()
-            await _look_after(timers, sweep_every, done)
+            await _look_after(timers, sweep_every, done, connected)
 
     # apart, each over its own connection: however much there is to look after, no step waits for it
     async with asyncio.TaskGroup() as loops:
-        loops.create_task(keep("escalator", climbing), name="escalator-steps")
-        loops.create_task(keep("escalator-sweep", sweeping), name="escalator-sweep")
+        loops.create_task(keep("escalator", climbing, within=ROUND), name="escalator-steps")
+        loops.create_task(keep("escalator-sweep", sweeping, within=ROUND), name="escalator-sweep")
     raise AssertionError("neither loop ends by itself")
 
 
-async def _drive(timers: Timers, poll: float, done: Counters) -> NoReturn:
+async def _drive(timers: Timers, poll: float, done: Counters, turned: Callable[[], None]) -> NoReturn:
     while True:
+        turned()
         now = await _read(timers, done)
         alarms = [] if now is None else await timers.claim(_BATCH, _LEASE, now)
         if now is None or not alarms:
@@ -90,9 +93,10 @@ async def _drive(timers: Timers, poll: float, done: Counters) -> NoReturn:
             await _fire(timers, alarm, now, done)
 
 
-async def _look_after(timers: Timers, every: float, done: Counters) -> NoReturn:
+async def _look_after(timers: Timers, every: float, done: Counters, turned: Callable[[], None]) -> NoReturn:
     """What nothing drives, and what nobody is on any more."""
     while True:
+        turned()
         now = await _read(timers, done)
         if now is not None:
             await _sweep(timers, now, done)

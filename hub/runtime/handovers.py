@@ -30,6 +30,8 @@ from hub.video import link
 _log = structlog.get_logger(__name__)
 
 _BATCH = 16
+ROUND = 90.0
+"""seconds; a round is over long before"""
 _LEASE: Micros = 30 * SECOND
 _GIVE_UP: Micros = 6 * 3600 * SECOND
 _UNVERIFIED: Micros = 180 * SECOND
@@ -95,18 +97,23 @@ async def run(
 
     async def session(connected: Callable[[], None]) -> None:
         async with open_desk(database_url, clock) as desk:
-            connected()
-            await _serve(desk, profiles, allow_loopback, poll, remind_every)
+            await _serve(desk, profiles, allow_loopback, poll, remind_every, connected)
 
-    await keep("handovers", session)
+    await keep("handovers", session, within=ROUND)
 
 
 async def _serve(
-    desk: Desk, profiles: Mapping[str, Profile], allow_loopback: bool, poll: float, remind_every: float
+    desk: Desk,
+    profiles: Mapping[str, Profile],
+    allow_loopback: bool,
+    poll: float,
+    remind_every: float,
+    turned: Callable[[], None],
 ) -> NoReturn:
     loop = asyncio.get_running_loop()
     remind_at = loop.time()
     while True:
+        turned()
         for alarm, authority in await _due_by_order(desk):
             await _begin(desk, alarm, authority)
         claimed = await desk.claim(_BATCH, _LEASE)

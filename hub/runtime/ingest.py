@@ -26,7 +26,7 @@ from hub.core.quota import Quota, let_through
 from hub.core.rows import Quarantined
 from hub.core.supervision import tick
 from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
-from hub.model import Lane, Micros, SignalClass
+from hub.model import SECOND, Lane, Micros, SignalClass
 from hub.mqtt import RECEIVE_MAXIMUM, Broker, Incoming, Session, session
 from hub.registry import Registry
 from hub.runtime.backlog import Backlog
@@ -332,7 +332,9 @@ class LaneIngest:
         names |= {(message.client, "") for message in unknown}
         if not self._strangers.worth_a_look(names, self._clock()):
             return False
+        began = time.monotonic()
         await asyncio.wait({self.shared.reload()}, timeout=5.0)
+        self._strangers.looked(int((time.monotonic() - began) * SECOND), self._clock())
         return True
 
     async def _write(self, draft: Draft, patience: timedelta | None = None) -> bool:

@@ -23,6 +23,8 @@ from hub.store.session import translated
 
 EVERY = 30.0
 """seconds"""
+ROUND = 60.0
+"""seconds; a round is over long before"""
 VERIFIED_WITHIN: Micros = 180 * SECOND
 """so long after it was handed over somebody should know that it was received (hub.runtime.handovers)"""
 READ_AGAIN: Micros = 3600 * SECOND
@@ -64,7 +66,7 @@ async def run(
         finally:
             conn.pgconn.finish()
 
-    await keep("own-alarms", session)
+    await keep("own-alarms", session, within=every + ROUND)
 
 
 async def _look(conn: Connection, profile: Profile, verified: Micros, *, unchecked: bool) -> bool:

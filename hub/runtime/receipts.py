@@ -20,6 +20,8 @@ from hub.store.receipts import Desk, Noted, Open, open_desk
 _log = structlog.get_logger(__name__)
 
 _BATCH = 8
+ROUND = 90.0
+"""seconds; a round is over long before"""
 _GIVE_UP: Micros = 3600 * SECOND
 
 
@@ -28,14 +30,14 @@ async def run(database_url: str, *, allow_loopback: bool = False, poll: float = 
 
     async def session(connected: Callable[[], None]) -> None:
         async with open_desk(database_url) as desk:
-            connected()
-            await _serve(desk, allow_loopback, poll)
+            await _serve(desk, allow_loopback, poll, connected)
 
-    await keep("receipts", session)
+    await keep("receipts", session, within=ROUND)
 
 
-async def _serve(desk: Desk, allow_loopback: bool, poll: float) -> NoReturn:
+async def _serve(desk: Desk, allow_loopback: bool, poll: float, turned: Callable[[], None]) -> NoReturn:
     while True:
+        turned()
         asked = await desk.claim(_BATCH, _GIVE_UP)
         # each at most the channel's own limit of time
         answers = await asyncio.gather(*(_ask(one, allow_loopback) for one in asked))

@@ -59,6 +59,7 @@ from hub.runtime.coverage_watch import CoverageWatch
 from hub.runtime.duty_watch import DutyMetrics, DutyWatch
 from hub.runtime.fanout import Fanout
 from hub.runtime.partitions import Partitions
+from hub.runtime.reconnect import standing_still
 from hub.runtime.sirens import Sirens
 from hub.runtime.standby import Standby
 from hub.store import registry, sealing
@@ -121,7 +122,7 @@ class Service:
 
     async def ready(self) -> Mapping[str, bool]:
         """Which parts hold, for /readyz."""
-        parts = {"feed": self.fanout.following.is_set()}
+        parts = {"feed": self.fanout.following.is_set(), "loops": not standing_still()}
         if self.partitions is not None:
             parts |= {"lease": self.partitions.leased, "broker": self.partitions.ready}
         if self.standby is not None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
 from hub.errors import LinkDown
+from hub.runtime import reconnect
 from hub.runtime.apart import apart
 from hub.runtime.reconnect import keep
 from hub.testing import eventually
@@ -77,3 +79,47 @@ async def test_a_loop_over_a_connection_goes_on_after_marked_ends() -> None:
     assert not loop.done()
     loop.cancel()
     await asyncio.wait([loop])
+
+
+async def test_a_loop_that_hangs_or_falls_is_named_and_one_that_falls_over_a_row_is_tried_again_for_some_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reconnect, "AWAY", 0.2)
+    monkeypatch.setattr(reconnect, "FALLS", 0.6)
+    falls, odd = 0, True
+
+    async def hangs(connected: Callable[[], None]) -> None:
+        connected()
+        await asyncio.Event().wait()
+
+    async def turns(connected: Callable[[], None]) -> None:
+        while True:
+            connected()
+            await asyncio.sleep(0.01)
+
+    async def falling(connected: Callable[[], None]) -> None:
+        nonlocal falls
+        connected()
+        if odd:
+            falls += 1
+            raise KeyError("a row of another release")
+        await asyncio.Event().wait()
+
+    given = {"hangs": (hangs, 0.2), "turns": (turns, 2.0), "waits": (hangs, None), "falls": (falling, None)}
+    loops = {name: asyncio.create_task(keep(name, one, 0.05, within=at)) for name, (one, at) in given.items()}
+    try:
+        await eventually(lambda: reconnect.standing_still() == ["falls", "hangs"])
+        assert falls > 1
+        assert not loops["falls"].done()
+        odd = False
+        await eventually(lambda: reconnect.standing_still() == ["hangs"])
+        odd = True
+        again = asyncio.create_task(keep("again", falling, 0.05))
+        await asyncio.wait({again}, timeout=20)
+        with pytest.raises(KeyError):  # for long enough: somebody must see that it does not go on
+            again.result()
+    finally:
+        for loop in loops.values():
+            loop.cancel()
+        await asyncio.wait(loops.values())
+    assert reconnect.standing_still() == []
