@@ -21,7 +21,7 @@ from tests.store.coverage_register import PACKS, PROFILES, Register
 
 PACK = """
 pack: tried
-version: 2027.09.1
+version: 2099.09.1
 title: {zh: 试, en: tried}
 rules:
   - id: tried-two-cameras
@@ -31,14 +31,14 @@ rules:
     force: NORM
     basis: obligation
     confidence: V3
-    effective_from: 2027-09-01
+    effective_from: 2099-09-01
     module: video
     title: {zh: 每间活动室两台摄像机, en: Two cameras in each activity room}
     days_to_remedy: 30
     requirement:
       at_least: {capability: video.live, n: 2, per: zone, zones: [activity_room]}
 """
-NEXT = "at=2027-09-01T00:00:00%2B08:00"
+NEXT = "at=2099-09-01T00:00:00%2B08:00"
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def a_pack_that_is_sent(client: httpx.AsyncClient) -> None:
     assert (turn["rule"], turn["before"], turn["after"], turn["zones"]) == (
         "tried-two-cameras", None, "non_compliant", ["sun-act"],
     )  # fmt: skip
-    assert (found["pack"], found["not_in_effect"]) == ("tried 2027.09.1", 0)
+    assert (found["pack"], found["not_in_effect"]) == ("tried 2099.09.1", 0)
     assert turn["sentence"]["zh"]
     too_early = await send(client, path, PACK)
     assert (too_early["turns"], too_early["not_in_effect"]) == ([], 1)  # it does not hold yet: said, not shown as calm
@@ -213,7 +213,7 @@ async def bad_questions(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPat
             PACK.replace("tried-two", "national-video-forbidden #").encode(),
         ):
             assert (await send(client, path, sent, 422))["code"] == "rule-pack"
-        await get(client, f"{path}?at=2027-09-01", 422)
+        await get(client, f"{path}?at=2099-09-01", 422)
     await send(client, "/institutions/nobody/what-if/rules", PACK, 404)
     await get(client, "/coverage/what-if/rules?division=x", 422)
     monkeypatch.setattr(what_if, "LONGEST", 0.0)

@@ -214,10 +214,10 @@ def test_what_if_is_read_in_eighty_columns_and_a_pack_is_tried_from_a_file(
             (("what-if", "demo-center", "missing"), ["合计 Altogether", "center-cam-reception", "故障", "视频监控"]),
             (("what-if", "demo-center", "rules"), ["判定不变"]),
             (
-                ("what-if", "demo-home", "rules", "--at", "2027-09-01", "--pack", pack),
+                ("what-if", "demo-home", "rules", "--at", "2099-09-01", "--pack", pack),
                 ["tried-two-cameras", "无此规则"],
             ),
-            (("turns", "--at", "2027-09-01", "--pack", pack), ["tried-two-cameras", "demo-home", "→ 不合规"]),
+            (("turns", "--at", "2099-09-01", "--pack", pack), ["tried-two-cameras", "demo-home", "→ 不合规"]),
         ):
             found = ctl("coverage", *arguments)
             assert (found.code, found.err) == (0, ""), found
@@ -229,7 +229,7 @@ def test_what_if_is_read_in_eighty_columns_and_a_pack_is_tried_from_a_file(
         bad = ctl("coverage", "turns", "--pack", pack)
         assert (bad.code, "requirement.at_least.n" in bad.err) == (2, True)
         assert ctl("coverage", "turns", "--pack", tmp_path / "none").code == 2
-        assert ctl("coverage", "what-if", "demo-home", "missing", "--at", "2027-09-01").code == 2
+        assert ctl("coverage", "what-if", "demo-home", "missing", "--at", "2099-09-01").code == 2
 
 
 # bundles --------------------------------------------------------------------------------------------------------------
