@@ -5,6 +5,7 @@ has moved. The broker keeps nothing over a restart, so each new session publishe
 """
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import secrets
@@ -204,9 +205,10 @@ class _Publisher:
             return False  # retired meanwhile
         except (Conflict, BadInput) as error:
             _log.error("configurations.not_made", edge=edge, reason=str(error))
-            async with watch.transaction() as conn:
-                now = await configurations.current(conn, edge)
-                await configurations.put_problem(conn, now.device, str(error), basis)
+            with contextlib.suppress(NotFound):  # retired in between
+                async with watch.transaction() as conn:
+                    now = await configurations.current(conn, edge)
+                    await configurations.put_problem(conn, now.device, str(error), basis)
             return False
         if made.changed:
             _log.info("configurations.wanted", edge=edge, version=made.version)

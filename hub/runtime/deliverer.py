@@ -29,6 +29,8 @@ from hub.store.outbox import Claimed, Ended, Outbox, Result, open_outbox, taken
 
 ROUND = 90.0
 """seconds; a round of it is over long before, also where each of its receipts waits a second for its row"""
+LONGEST = 28.0
+"""seconds for one attempt: what it may wait for the standby (hub.runtime.pager) and the longest channel's own limit, and less than the lease"""
 CANARY_RESPONDER = "canary"
 """whose one channel is the auditor's receiver, on this machine by default (migration 0012)"""
 _log = structlog.get_logger(__name__)
@@ -88,9 +90,12 @@ class _Desk:
         """One message that trips over a mistake of ours must not stop the pages of all others: it is loud and tried again."""
         sending = asyncio.create_task(self._send(claimed), name=f"send-{claimed.id}-{claimed.n}")
         try:
-            await asyncio.wait({sending})
+            done, _ = await asyncio.wait({sending}, timeout=LONGEST)
         finally:
             sending.cancel()
+        if not done:  # a channel that does not heed its own limit, in a database that is frozen for example: its place is another's
+            sending.add_done_callback(lambda late: late.cancelled() or late.exception())
+            return Receipt(Outcome.FAILED, None, f"the channel did not end within {LONGEST:g} s")
         if sending.cancelled():  # Python 3.11.2 ends a task so whose TaskGroup failed before a time limit ran out
             return Receipt(Outcome.FAILED, None, "the channel was cancelled from within")
         error = sending.exception()

@@ -224,6 +224,7 @@ class Pager:
         finally:
             sending.cancel()
         if not done:
+            sending.add_done_callback(lambda late: late.cancelled() or late.exception())
             return Receipt(Outcome.FAILED, None, f"the channel did not end within {LONGEST:g} s")
         if sending.cancelled():  # Python 3.11.2 ends a task so whose TaskGroup failed before a time limit ran out
             return Receipt(Outcome.FAILED, None, "the channel was cancelled from within")

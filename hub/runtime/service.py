@@ -7,6 +7,7 @@ without its escalator would be the silent failure that this software exists to p
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import fields
 from datetime import timedelta
@@ -82,6 +83,8 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+BLOCKING = 96
+"""calls that may block at once: as many as there are places for messages (hub.runtime.deliverer), and what else there is"""
 YIELDS = 10
 """how far a process that pages nobody steps back behind the others (nice)"""
 
@@ -133,6 +136,7 @@ class Service:
     async def run(self, serve_api: ServeApi, *, migrate: bool = True) -> None:
         """Run until cancelled. Raises Conflict when another process owns a partition, BadInput for settings that do not hold."""
         broker = parse_broker(self.settings.mqtt_url.get_secret_value())
+        make_room_for_what_blocks(asyncio.get_running_loop())
         self.duty = DutyWatch(
             self._database,
             self.profiles,
@@ -330,6 +334,14 @@ def _terms(settings: Settings) -> Terms:
         relapse=settings.order_relapse_days * DAY,
         climb=settings.order_climbs_days * DAY,
     )
+
+
+def make_room_for_what_blocks(loop: asyncio.AbstractEventLoop) -> None:
+    """Threads enough that connections to a broker that takes none (of a channel: 5 s each, a dozen at once) do not hold up those to our own.
+
+    asyncio's own number is that of the processors and four more.
+    """
+    loop.set_default_executor(ThreadPoolExecutor(BLOCKING, thread_name_prefix="blocking"))
 
 
 def _upgrade(database_url: str) -> None:

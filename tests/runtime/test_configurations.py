@@ -18,7 +18,7 @@ from hub.core.provisioning import declared
 from hub.core.rights import EVERYTHING, Principal, Role
 from hub.core.wire import configuration_topic
 from hub.engine import Prefix
-from hub.errors import AccessDenied
+from hub.errors import AccessDenied, Conflict, NotFound
 from hub.manifest import Manifest
 from hub.mqtt import Broker, parse_broker, session
 from hub.profiles import Profile, load_profiles, parse_profile
@@ -395,3 +395,27 @@ async def test_an_edge_without_a_bundle_of_this_kind_is_sent_nothing_at_all(cent
             async with asyncio.timeout(20):
                 (message,) = await live.take(1)
     assert read_envelope(message.payload).version == 1
+
+
+async def test_an_edge_that_is_retired_while_its_configuration_cannot_be_made_ends_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Retiring:
+        fingerprint = "f"
+
+        async def make(self, *_: object, **__: object) -> object:
+            raise Conflict("its profile is not installed")
+
+    class Watch:
+        @contextlib.asynccontextmanager
+        async def transaction(self) -> AsyncIterator[None]:
+            yield
+
+    async def gone(*_: object) -> object:
+        raise NotFound("there is no edge")
+
+    monkeypatch.setattr("hub.store.configurations.current", gone)
+    maker: Any = Retiring()
+    watch: Any = Watch()
+    publisher = runtime._Publisher(parse_broker("mqtt://127.0.0.1:1"), maker, [0])
+    assert not await publisher._make(watch, "edge-1", "f-1")

@@ -1,6 +1,7 @@
 """The deliverer when something goes wrong around it: kills, a lost database, rows that are held, mistakes of our own."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -64,24 +65,33 @@ async def test_a_message_that_trips_over_our_own_mistake_stops_nobody_elses(
     assert SECRET not in str(logs)
 
 
-async def test_an_attempt_that_is_cancelled_from_within_frees_its_place_and_is_tried_again(
+async def test_an_attempt_that_is_cancelled_from_within_or_never_ends_frees_its_place_and_is_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As Python 3.11.2 does it to a channel whose TaskGroup failed before a time limit: nobody would hear of that page any more."""
+    """As Python 3.11.2 does it to a channel whose TaskGroup failed before a time limit; and one that never ends: nobody would hear of that page."""
     real, broken = deliver, list[str]()
 
-    async def cancelled(channel: Any, message: Any) -> Any:
-        if not broken:
-            broken.append(str(message.id))
+    async def failing(channel: Any, message: Any) -> Any:
+        broken.append(str(message.id))
+        if len(broken) == 1:
             raise asyncio.CancelledError
+        while len(broken) == 2:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.1)
         return await real(channel, message)
 
-    monkeypatch.setattr(deliverer, "deliver", cancelled)
+    monkeypatch.setattr(deliverer, "deliver", failing)
+    monkeypatch.setattr(deliverer, "LONGEST", 0.3)
     async with receiver() as hook, delivering(world):
         await world.policy(ONE, {"guard/hook": webhook(hook.url)})
         alarm = await page(world)
         await eventually(states(world, alarm, "sent"))
-        assert hook.ids == broken
+        assert set(hook.ids) == set(broken)
+    said = await world.rows("select detail from attempt where outcome = 'failed' order by n")
+    assert [row["detail"] for row in said] == [
+        "the channel was cancelled from within",
+        "the channel did not end within 0.3 s",
+    ]
 
 
 async def test_two_deliverers_send_nothing_twice(world: World) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from hub.config import Settings
 from hub.engine import Engine
 from hub.engine.service import PartName
 from hub.errors import BadInput
-from hub.runtime.service import YIELDS, Role, Service, steps_back
+from hub.runtime.deliverer import Limits
+from hub.runtime.service import YIELDS, Role, Service, make_room_for_what_blocks, steps_back
 from hub.testing import eventually
 from tests.clusters import put_cluster
 
@@ -35,6 +37,23 @@ def settings_of(engine: Engine) -> Settings:
         mqtt_password_file=engine.password_file,
         api_port=0,
     )
+
+
+def test_connections_that_hang_leave_room_for_our_own() -> None:
+    works = threading.Event()
+
+    async def crowded() -> bool:
+        loop = asyncio.get_running_loop()
+        make_room_for_what_blocks(loop)
+        hanging = [loop.run_in_executor(None, works.wait) for _ in range(Limits().slots)]
+        try:
+            async with asyncio.timeout(20):
+                return await asyncio.to_thread(lambda: True)
+        finally:
+            works.set()
+            await asyncio.wait(hanging)
+
+    assert asyncio.run(crowded())
 
 
 @pytest.mark.timeout(120)
