@@ -8,6 +8,7 @@ from provisioning import show
 from provisioning.client import Hub
 from provisioning.errors import Exit, HubError
 
+_OF_ALL = ("figures", "register_entries", "not_connected", "never_heard", "discrepancies")
 _BASES = {"obligation": "义务 obligation", "target": "目标 target", "recommendation": "建议 recommendation"}
 
 
@@ -23,7 +24,7 @@ def show_coverage(
             page = hub.get("/coverage", limit=1)
             document = {
                 "items": rows,
-                **{name: page[name] for name in ("figures", "register_entries", "not_connected", "discrepancies")},
+                **{name: page[name] for name in _OF_ALL},
             }
         else:
             document = hub.get(f"/coverage/{institution}", at=at, known_at=known_at)
@@ -126,7 +127,9 @@ def _register(document: Mapping[str, Any]) -> None:
         out.print(
             f"{title}: {rate}  ({counts['compliant']} compliant, {counts['non_compliant']} non_compliant, {counts['unknown']} unknown)"
         )
-    out.print(f"名册 Register: {document['register_entries']}, 未接入 not connected: {document['not_connected']}\n")
+    out.print(
+        f"名册 Register: {document['register_entries']}, 未接入 not connected: {document['not_connected']}, 已接入但从未收到数据 connected and never heard: {document['never_heard']}\n"
+    )
     show.table(
         ["机构\nInstitution", "名称\nName", "义务\nObligation", "目标\nTarget", "建议\nRecommend."],
         (

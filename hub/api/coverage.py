@@ -61,7 +61,7 @@ class Verdicts(BaseModel):
 
 
 class Discrepancy(BaseModel):
-    """Where register and institution say different things. Figures count by the register's division; rules are judged by the institution's type."""
+    """Where register and institution say different things. Figures count by the register's division, rules are judged by its type and division."""
 
     register_division: str
     institution_division: str
@@ -77,6 +77,7 @@ class CoverageRow(BaseModel):
     filing_number: str | None = Field(description="null where it is not on the register: then it is in no figure")
     registered: bool
     connected: bool
+    never_heard: bool = Field(description="it is connected, and no device of it was ever heard")
     counted: bool = Field(
         description="false: in none of the figures here, since it is on no register, or stands on it outside of what was asked or of your scope"
     )
@@ -97,6 +98,9 @@ class CoveragePage(pages.Page[CoverageRow]):
     figures: Figures
     register_entries: int
     not_connected: int
+    never_heard: int = Field(
+        description="of the entries that are connected: nothing of their devices was ever heard, so that they are connected by their manifest alone"
+    )
     discrepancies: int = Field(
         description="rows, on all pages, of which the register says something else than the institution"
     )
@@ -226,6 +230,7 @@ async def list_coverage(
         figures=Figures(**{basis.value: _figure(registered, basis) for basis in Basis}),
         register_entries=len(registered),
         not_connected=sum(one.standing.institution is None for one in registered),
+        never_heard=sum(one.standing.never_heard for one in registered),
         discrepancies=sum(_differs(one.standing) is not None for one in placed),
     )
 
@@ -329,6 +334,7 @@ def _row(one: _Placed, fresh_since: datetime) -> CoverageRow:
         filing_number=standing.filing_number,
         registered=standing.filing_number is not None,
         connected=standing.institution is not None,
+        never_heard=standing.never_heard,
         counted=standing.counted,
         division=standing.division,
         type=standing.type,

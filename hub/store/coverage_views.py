@@ -42,6 +42,8 @@ class Standing(NamedTuple):
     own_division: str | None
     register_type: str | None
     counted: bool
+    never_heard: bool
+    """connected by its manifest, and no device of it was ever heard"""
 
 
 async def overview(conn: Connection, scope: Scope, *, division: str | None, fresh_since: datetime) -> list[Standing]:

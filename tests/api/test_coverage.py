@@ -73,6 +73,7 @@ async def test_what_is_not_connected_stands_first_then_the_worst(fresh_database:
     register.institution("dim")
     register.enter("CZ-4", "dim")
     register.sign("sun")
+    register.do("update device_state set last_heard_at = now()")
     await judge(fresh_database, T0)
     async with asking(fresh_database) as client:
         page = await get(client, "/coverage")
@@ -84,6 +85,11 @@ async def test_what_is_not_connected_stands_first_then_the_worst(fresh_database:
     ]
     assert page["items"][0]["connected"] is False
     assert (page["register_entries"], page["not_connected"]) == (4, 1)
+    heard = {row["subject"]: row["never_heard"] for row in page["items"]}
+    assert heard == {"register:CZ-2": False, "bad": True, "dim": True, "sun": False}, (
+        "a manifest alone has sent nothing"
+    )
+    assert page["never_heard"] == 2
 
 
 async def test_the_three_figures_count_what_is_not_connected_as_unknown(

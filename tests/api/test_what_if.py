@@ -1,7 +1,6 @@
 """What if through the API, over a real database: other rules, a pack that is sent, the loss of one part, what is missing; within the scope, kept nowhere."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ from hub.core.coverage.judge import check
 from hub.core.coverage.turns import points
 from hub.core.orders import DAY
 from hub.core.rights import Scope
-from hub.model import SECOND, to_datetime, to_micros
+from hub.model import SECOND, to_datetime
 from hub.store.coverage_facts import Facts
 from hub.store.pool import connect
 from tests.api.test_coverage import T0, asking, get
@@ -142,7 +141,7 @@ async def what_was_foretold_of_a_loss_is_what_is_judged_once_it_is_lost(
         conn = await connect(url, "test", autocommit=True)
         async with conn, conn.transaction():
             [facts] = await Facts(conn, PROFILES, points(PACKS)).of(["sun"])
-        return {one.rule.id: one.verdict.value for one in check(PACKS, facts, to_micros(datetime.now(UTC)))}
+        return {one.rule.id: one.verdict.value for one in check(PACKS, facts, T0 + SECOND)}
 
     parts = {one["part"]: one for one in (await get(client, "/institutions/sun/what-if/losses"))["parts"]}
     before = await verdicts()

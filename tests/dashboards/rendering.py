@@ -93,7 +93,7 @@ def said(value: Any, field: Mapping[str, Any]) -> tuple[str, str]:
 
 def _number(number: float, field: Mapping[str, Any]) -> str:
     if field.get("unit") == "percent":
-        return f"{number:.1f} %"
+        return f"{number:.{field.get('decimals', 1)}f} %"
     if field.get("unit") == "s":
         for many, name in ((86400, "d"), (3600, "h"), (60, "min")):
             if number >= many:

@@ -73,8 +73,10 @@ with counted as materialized (
                            from finding f where f.subject = p.subject and f.known_to is null and f.true_to is null group by 1, 2) t), '[]') as counts
     from place p left join coverage_checked c on c.subject = p.subject
 )
-select subject, filing_number, institution, division, type, title_zh, title_en, checked_at, counts, own_division, register_type, counted
-from judged order by subject
+select subject, filing_number, institution, division, type, title_zh, title_en, checked_at, counts, own_division, register_type, counted,
+       j.key is not null and not exists (select from device d join device_state s on s.device = d.key
+                                         where d.institution = j.key and s.last_heard_at is not null) as never_heard
+from judged j order by subject
 
 -- name: subject
 -- one subject within the scope, retired or not: its past is still there
