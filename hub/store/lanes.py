@@ -30,8 +30,9 @@ from hub.store.queries import queries
 from hub.store.readings import SeriesKeys
 
 _SQL = queries("lanes")
-LOCKED = "1500ms"
-"""after which a lane gives up waiting for what somebody else holds: longer than housekeeping queues for a table, so that it costs nobody a turn"""
+LOCKED = "3s"
+"""after which a lane gives up waiting for what somebody else holds: longer than housekeeping queues for a table, and than a disk stands still that the
+other lane of an edge commits to, so that these cost nobody a turn"""
 
 
 class Loaded(NamedTuple):

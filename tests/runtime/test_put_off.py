@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hub.runtime import put_off
 from hub.runtime.put_off import PAUSES, QUICKLY, SEARCH, PutOff, find_held
 from hub.runtime.shared import wall_clock
+from hub.store import lanes
 from tests.runtime.city import centre, client, fetch, rows, sample, seed, seed_another_edge
 
 EDGES = [f"edge-{n}" for n in range(40)]
@@ -23,6 +24,7 @@ async def test_a_row_that_somebody_holds_delays_nothing_of_others_and_what_waite
     fresh_database: str, mqtt_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(put_off, "PAUSES", (0.5, 0.5))
+    monkeypatch.setattr(lanes, "LOCKED", "300ms")
     seed(fresh_database)
     seed_another_edge(fresh_database)
     async with (
