@@ -43,6 +43,27 @@ def test_a_device_is_offline_only_after_its_edge_beat_without_it() -> None:
     assert world.alarms() == {"silent": "unack_active"}
 
 
+def test_of_a_client_that_is_left_out_nothing_moves_and_all_of_it_does_once_it_is_not() -> None:
+    """Its rows are held by somebody: what time does to its devices waits, and is lost by nothing."""
+    world = World(Lane.BULK)
+    world.say(sample("heat-1", "celsius", 50.0, world.now))
+    world.beat()
+    world.tick()
+    world.now += 2 * SECOND  # the delay of an alarm is over, and then silence begins
+    about = world.state, world.registry, world.lane, world.now, T0 - 3600 * SECOND, world.clients
+    assert tick(*about).moved_clients() == {"edge-1"}
+    draft = tick(*about, left_out={"edge-1"})
+    assert (draft.moved_clients(), draft.touched, draft.changes, draft.transitions) == (set(), {}, [], [])
+    draft.settle()
+    assert tick(*about).touched
+    world.now += 10 * SECOND
+    about = *about[:3], world.now, *about[4:]
+    draft = tick(*about, left_out={"edge-1"})
+    assert (draft.moved_clients(), draft.changes) == (set(), [])
+    draft.settle()
+    assert {"edge-1"} == tick(*about).moved_clients()
+
+
 def holding_world(offline_after: str = "3s") -> World:
     """An edge that says how long its spool can hold."""
     document = {
