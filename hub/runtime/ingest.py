@@ -36,7 +36,7 @@ from hub.runtime.gathering import PAUSE, gather
 from hub.runtime.hearing import Hearing
 from hub.runtime.lane_memory import LaneMemory
 from hub.runtime.pulse import Pulse
-from hub.runtime.put_off import QUICKLY, Goes, PutOff, find_held
+from hub.runtime.put_off import QUICKLY, PutOff
 from hub.runtime.refusals import Place, Refused, find_refused, judged
 from hub.runtime.shared import Clock, Counters, Shared, wall_clock
 from hub.runtime.strangers import Strangers
@@ -76,7 +76,7 @@ class LaneIngest:
         self._lock = asyncio.Lock()
         self._strangers = Strangers()
         self._quota = Quota()
-        self._put_off = PutOff()
+        self._put_off = PutOff(self.name)
         shared.lanes[lane] = self
         self._other: LaneIngest | None = None
         """while this lane holds the other one's lock as well"""
@@ -298,20 +298,11 @@ class LaneIngest:
 
         async def goes(some: Collection[str]) -> bool | None:
             draft, _ = self._judge([message for message in known if message.client in some], self._clock(), refused)
-            return await self._goes(draft)
+            return await self._memory.goes(draft)
 
-        held = await self._find_held({message.client for message in known}, goes)
+        held = await self._put_off.search({message.client for message in known}, goes)
         self.counters.put_off += sum(message.client in held for message in known)
         return [message for message in messages if message.client not in held]
-
-    async def _find_held(self, clients: Collection[str], goes: Goes) -> Set[str]:
-        for some in (self._put_off.known(clients), sorted(clients)):
-            held = await find_held(some, goes, time.monotonic) if some else None
-            if held:
-                for client in self._put_off.put_off(held, time.monotonic()):
-                    _log.warning("ingest.row_held", lane=self.name, client=client)
-                return held
-        return frozenset()
 
     def _judge(self, messages: Sequence[Message], now: Micros, refused: Refused) -> tuple[Draft, Refused]:
         other = None if self._other is None else self._other._memory.state
@@ -396,34 +387,9 @@ class LaneIngest:
         """Whether the database takes the rest; None when the state has to be looked at anew first. Raises Held."""
         draft, _ = self._judge(messages, self._clock(), refused)
         try:
-            return await self._rehearse(draft)
+            return await self._memory.rehearse(draft)
         except lane_commit.Refusal:
             return False
-
-    async def _goes(self, draft: Draft) -> bool | None:
-        """Whether nobody has to be waited for; None as above."""
-        try:
-            return await self._rehearse(draft)
-        except lane_commit.Held:
-            return False
-        except lane_commit.Refusal:
-            return True
-
-    async def _rehearse(self, draft: Draft) -> bool | None:
-        """True where the database takes the draft; None when the state has to be looked at anew first. Raises Held, and a Refusal."""
-        if self._memory.conn is None:
-            return None
-        try:
-            await lane_commit.rehearse(self._memory.conn, draft.whole(), self._memory.series, QUICKLY)
-        except lane_commit.Held:
-            raise
-        except Conflict as conflict:
-            await self._memory.catch_up(conflict)
-            return None
-        except LOST as error:
-            await self._memory.lose(str(error))
-            return None
-        return True
 
     # time --------------------------------------------------------------------------------------------------------
 
@@ -491,9 +457,9 @@ class LaneIngest:
                 async def goes(
                     some: Collection[str], moved: Set[str] = moved, before: Set[str] = before
                 ) -> bool | None:
-                    return await self._goes(judge(before | (moved - set(some))))
+                    return await self._memory.goes(judge(before | (moved - set(some))))
 
-                held = await self._find_held(moved, goes)
+                held = await self._put_off.search(moved, goes)
                 left_out |= held
                 if not held:
                     break

@@ -14,11 +14,13 @@ import structlog
 
 from hub.core.backoff import full_jitter
 from hub.core.blindness import Cause
+from hub.core.draft import Draft
 from hub.core.lane import State, Streamed
 from hub.errors import Conflict, LinkDown
 from hub.model import Lane
 from hub.registry import Registry, changed_devices
 from hub.runtime.hearing import Hearing
+from hub.runtime.put_off import QUICKLY
 from hub.runtime.shared import Clock, Counters, Shared
 from hub.store import alarms, blindness, lane_commit, lanes
 from hub.store.pool import LOST, Connection, cut
@@ -184,6 +186,31 @@ class LaneMemory:
             await self.load_said()
         except LOST as error:
             await self.lose(str(error))
+
+    async def rehearse(self, draft: Draft) -> bool | None:
+        """True where the database takes the draft; None when the state has to be looked at anew first. Raises Held, and a Refusal."""
+        if self.conn is None:
+            return None
+        try:
+            await lane_commit.rehearse(self.conn, draft.whole(), self.series, QUICKLY)
+        except lane_commit.Held:
+            raise
+        except Conflict as conflict:
+            await self.catch_up(conflict)
+            return None
+        except LOST as error:
+            await self.lose(str(error))
+            return None
+        return True
+
+    async def goes(self, draft: Draft) -> bool | None:
+        """Whether nobody has to be waited for; None as above."""
+        try:
+            return await self.rehearse(draft)
+        except lane_commit.Held:
+            return False
+        except lane_commit.Refusal:
+            return True
 
     async def load_said(self) -> None:
         """What people declared, and what they shelved that has ended; raises one of `LOST`."""

@@ -4,8 +4,11 @@ What is put off is settled with the broker and not confirmed: the client still h
 back*). So nothing is lost, a client's order stands, and the messages of others need not wait behind it.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
 from datetime import timedelta
+
+import structlog
 
 SEARCH = 1.0
 """seconds that a search may take; whom it has not come to by then waits with those it found"""
@@ -16,6 +19,8 @@ PAUSES = 1.0, 8.0
 FORGOTTEN = 60.0
 """seconds after which a client that was put off and says nothing any more is forgotten"""
 
+_log = structlog.get_logger(__name__)
+
 Goes = Callable[[Collection[str]], Awaitable[bool | None]]
 """Whether what these clients say goes in; None where the state has to be looked at anew first"""
 
@@ -23,7 +28,9 @@ Goes = Callable[[Collection[str]], Awaitable[bool | None]]
 class PutOff:
     """Whose messages wait, and until when (monotonic seconds)."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
+        """the lane's, for the log"""
         self._until: dict[str, tuple[float, float]] = {}
         """with the pause that it was given"""
 
@@ -50,6 +57,16 @@ class PutOff:
             pause = PAUSES[0] if before is None else min(PAUSES[1], 2 * before[1])
             self._until[name] = now + pause, pause
         return fresh
+
+    async def search(self, clients: Collection[str], goes: Goes) -> Set[str]:
+        """Whose rows somebody holds, found by trying (first those that were put off before): they are put off. Nobody where it is no row that is held."""
+        for some in (self.known(clients), sorted(clients)):
+            held = await find_held(some, goes, time.monotonic) if some else None
+            if held:
+                for client in self.put_off(held, time.monotonic()):
+                    _log.warning("ingest.row_held", lane=self._name, client=client)
+                return held
+        return frozenset()
 
     def went_in(self, clients: Iterable[str]) -> list[str]:
         """These are committed; returns those that had been put off."""
