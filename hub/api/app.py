@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CollectorRegistry
 
 from hub.api import (
@@ -49,6 +49,7 @@ from hub.api import (
 from hub.api.access import Services
 from hub.api.guard import Guard
 from hub.api.meter import Meter
+from hub.api.parameters import refuse_unknown
 from hub.config import Settings
 from hub.core.coverage.rules import RulePack
 from hub.fire_weights import load_weights
@@ -101,6 +102,7 @@ _DESCRIPTION = """\
 
 * Every request carries a token: `Authorization: Bearer hub_<id>_<43 characters>`. What lies outside its scope does not exist (404).
 * Errors are problem documents (RFC 9457, `application/problem+json`).
+* A parameter that an operation does not know is refused (422), never ignored.
 * Lists are cursor pages: `{"items": […], "next": "…"}`; hand `next` back as `cursor`.
 * Times are RFC 3339 in UTC with microseconds. A number that is not finite is never sent.
 """
@@ -156,7 +158,7 @@ def create_app(
     problems.install(app)
     errors = problems.documented(401, 403, 404, 422, 503)
     for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX, responses=errors)
+        app.include_router(router, prefix=PREFIX, responses=errors, dependencies=[Depends(refuse_unknown)])
     app.include_router(receipts.router, prefix=PREFIX)
     app.include_router(system.router)
     problems.describe(app)

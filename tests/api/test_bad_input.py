@@ -82,9 +82,15 @@ async def test_a_bad_body_is_refused_with_a_pointer(
         ("/devices/a-button/readings?point=level&order=up", "query/order"),
         ("/devices/a-button/readings?point=level&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "query/from"),
         ("/events?kind=gossip", "query/kind"),
+        # nobody takes today's answer for that of March, or everybody's for one institution's
+        ("/coverage?at=2026-03-01T00:00:00Z", "query/at"),
+        ("/alarms?instituton=a-home", "query/instituton"),
+        ("/authorities?limit=1", "query/limit"),
     ],
 )
-async def test_a_bad_parameter_is_named(shared: City, problem: Problem, path: str, pointer: str) -> None:
+async def test_a_bad_parameter_and_one_that_there_is_not_is_named(
+    shared: City, problem: Problem, path: str, pointer: str
+) -> None:
     async with shared.client() as client:
         answer = await client.get(path)
     assert answer.status_code == 422, answer.text

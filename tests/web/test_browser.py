@@ -185,7 +185,9 @@ async def test_a_lost_network_is_said_at_once_in_two_languages_and_what_was_miss
     await expect(page.locator(f"#a-{after}")).to_be_visible()
 
 
-async def test_an_acknowledgement_that_does_not_arrive_is_never_shown_as_one(hub: Hub, log_in: LogIn) -> None:
+async def test_an_acknowledgement_that_does_not_arrive_is_never_shown_as_one_and_what_is_old_can_still_be_read(
+    hub: Hub, log_in: LogIn
+) -> None:
     (alarm,) = await hub.raise_alarms("far")
     page = await log_in("operator-a")
     await connected(page)
@@ -195,6 +197,11 @@ async def test_an_acknowledgement_that_does_not_arrive_is_never_shown_as_one(hub
     await expect(page.locator("#said p.bad")).to_contain_text("没有送达平台")
     await expect(button).to_be_enabled()
     assert await hub.owner(alarm) is None
+    await expect(page.locator("body")).to_have_class("stale")
+    await page.locator("#lost").evaluate("one => { one.style.background = '#94101f'; }")  # the lighter of its stripes
+    for scheme in ("light", "dark"):  # grey, and still to be read: somebody has to telephone now
+        await page.emulate_media(color_scheme=scheme)
+        assert await page.evaluate(FAINT.replace('document.body.classList.remove("stale");', "")) == [], scheme
     hub.line.mend()
     await connected(page)
     await button.click()
