@@ -23,7 +23,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from hub.core.canary import PROFILE, Flight, flight, stream_of
-from hub.errors import AccessDenied, BadInput, Conflict, LinkDown
+from hub.errors import ODD, AccessDenied, BadInput, Conflict, LinkDown
 from hub.mqtt import Broker, Session, session
 from hub.runtime.apart import apart
 from hub.runtime.shared import wall_clock
@@ -171,7 +171,7 @@ class Auditor:
         while True:
             try:
                 await apart(self._rounds())
-            except (LinkDown, AccessDenied, Conflict, BadInput) as error:
+            except (LinkDown, AccessDenied, Conflict, *ODD) as error:  # and no beat meanwhile
                 self._tell(" ".join(str(error).split())[:200])
                 await asyncio.sleep(min(2.0, self._timing.every))
 

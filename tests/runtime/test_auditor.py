@@ -332,3 +332,25 @@ async def test_what_is_not_on_the_canarys_way_is_asked_of_the_process_itself_by_
                     await outside.beating()
         finally:
             outside.close()
+
+
+async def test_a_round_that_falls_over_a_row_of_another_release_feeds_no_beat_says_why_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    auditor, rounds = Auditor("", parse_broker("mqtt://127.0.0.1:1"), timing=Timing(0.01, 0.01)), 0
+
+    async def falls() -> None:
+        nonlocal rounds
+        rounds += 1
+        raise ValueError("'flood' is not a valid SignalClass")
+
+    monkeypatch.setattr(auditor, "_rounds", falls)
+    running = asyncio.create_task(auditor._fly())
+    try:
+        await eventually(lambda: rounds > 2 or running.done())
+        assert not running.done()
+        assert "flood" in auditor.watch.reason
+        assert auditor.watch.beats == 0
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
