@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from hub.core.lane import Key, State
 from hub.core.reach import Way
 from hub.core.standby import Pursuit
 from hub.errors import ODD, BadInput
+from hub.logs import broken_at
 from hub.model import SECOND, AdminState, Lane, Micros, to_datetime
 from hub.notify import Channel, open_channel
 from hub.notify import Message as Letter
@@ -105,6 +107,7 @@ class Known:
         if before is not None and not before.done():
             return False
         writing = asyncio.get_running_loop().run_in_executor(self._disk, self.cache.save, name, part)
+        writing.add_done_callback(partial(_say_unwritten, name))
         self._writing[name] = writing
         done, _ = await asyncio.wait({writing}, timeout=DISK)
         if not done:
@@ -275,6 +278,14 @@ class Known:
         given |= {"responder_title": titles, "kind": kind, "settings": {}}
         claimed = Claimed(**{name: given[name] for name in Claimed._fields})
         return message_of(claimed, self._profiles.get(place.profile), self._public_url, self.people.link_key)
+
+
+def _say_unwritten(name: str, writing: "asyncio.Future[bool]") -> None:
+    error = None if writing.cancelled() else writing.exception()
+    if (
+        error is not None
+    ):  # what the disk says is said where it is written; this is a mistake of ours, and no reason not to look
+        _log.error("standby.plan_not_written", part=name, at=broken_at(error))
 
 
 def _key(pursuit: Pursuit, row: Due, responder: str, channel: str) -> UUID:

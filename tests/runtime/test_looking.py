@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.core.alarms import open_alarm
 from hub.core.answers import Answer
@@ -105,6 +106,8 @@ async def test_a_disk_that_hangs_holds_up_no_look_at_the_database(monkeypatch: p
     def save(name: str, part: object) -> bool:
         works.wait()
         written.append(name)
+        if part == "what cannot be written":
+            raise TypeError
         return True
 
     monkeypatch.setattr(known.cache, "save", save)
@@ -117,3 +120,7 @@ async def test_a_disk_that_hangs_holds_up_no_look_at_the_database(monkeypatch: p
     await eventually(lambda: sorted(written) == ["open", "people"])
     await eventually(lambda: all(one.done() for one in known._writing.values()))
     assert await known.keep("open", "second")
+    with capture_logs() as logs:
+        assert await known.keep("open", "what cannot be written")
+        await eventually(lambda: [line["event"] for line in logs] == ["standby.plan_not_written"])
+    assert await known.keep("open", "third"), "a mistake of ours is said, and looks go on"
