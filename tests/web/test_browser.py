@@ -588,6 +588,8 @@ async def test_the_navigation_is_one_row_and_its_menus_open_one_at_a_time_on_any
     inside = await page.locator(".top nav > *, .top .tools").evaluate_all(middles)
     assert max(inside) - min(inside) <= 4, "the top is one row"
     phone = await log_in("admin", **PHONE)
+    inside = await phone.locator(".top nav > :not(.brand)").evaluate_all(middles)
+    assert max(inside) - min(inside) <= 4, "what leads elsewhere takes one row of a phone: the alarm needs the rest"
     for shown in (page, phone):
         compliance, duty = (shown.locator(".menu").nth(n) for n in (0, 1))
         await expect(shown.locator("a[data-page=retypings]")).to_be_hidden()
