@@ -19,6 +19,7 @@ from hub.core.coverage.facts import (
     contribution,
 )
 from hub.core.coverage.findings import DeviceEvidence
+from hub.core.coverage.requirements import Bounds
 from hub.model import SECOND, AdminState, Micros
 
 SKEW: Micros = 300 * SECOND
@@ -78,6 +79,8 @@ class Index:
         self.zone = {zone.id: zone for zone in self.zones}
         self.circumstances: dict[object, object] = {}
         """what `hub.core.coverage.circumstances` has looked up"""
+        self.recorded: dict[tuple[Bounds, Micros | None], tuple[DeviceEvidence, ...]] = {}
+        """what recorders hold, by what is asked of it"""
         self._zones_of: dict[frozenset[str], tuple[ZoneFact, ...]] = {}
         self._there: dict[frozenset[str], tuple[frozenset[str], tuple[DeviceFact, ...]]] = {}
         self._having: dict[frozenset[str], tuple[DeviceFact, ...]] = {}

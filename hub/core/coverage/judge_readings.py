@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hub.core.coverage.facts import Arming, Contribution, DeviceFact, RecordingFact, Value, ZoneFact
 from hub.core.coverage.findings import DeviceEvidence, FactEvidence, Part
@@ -39,9 +40,14 @@ def bounds(asked: Bounds, greatest_age: Micros | None, index: Index) -> Judged:
         return _floors(asked, index)
     if asked.zones and not index.zones:
         return no_zone(asked.must_exist, index)
-    by_recorder = asked.of == "recording_days"
-    measured = _recordings(asked, greatest_age, index) if by_recorder else _values(asked, greatest_age, index)
-    return every(measured, asked.must_exist)
+    if asked.of != "recording_days":
+        return every(_values(asked, greatest_age, index), asked.must_exist)
+    # many rules ask for the same days and differ only in what it means that there is no camera
+    key = replace(asked, must_exist=False), greatest_age
+    recorded = index.recorded.get(key)
+    if recorded is None:
+        recorded = index.recorded[key] = tuple(_recordings(asked, greatest_age, index))
+    return every(recorded, asked.must_exist)
 
 
 def _figure(asked: Bounds, index: Index) -> Judged:

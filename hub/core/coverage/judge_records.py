@@ -241,8 +241,13 @@ def _each_open_day(asked: Attested, found: Sequence[Attestation], index: Index) 
         calendar = (FactEvidence(OPEN, "", _C.UNKNOWN, "no_calendar"),)
         return Judged(_V.UNKNOWN, "judged", (Part(None, _V.UNKNOWN, asked.n, 0, 0, (), "", calendar),))
     rows = []
+    counts: dict[int, int] = {}
+    for one in found:
+        if one.seconded or not asked.seconded:
+            day = (one.at + _CHINA) // DAY
+            counts[day] = counts.get(day, 0) + 1
     for day in days:
-        count = sum(_day(one.at) == day and (one.seconded or not asked.seconded) for one in found)
+        count = counts.get(day, 0)
         enough = count >= asked.n
         reason = "stated" if enough else "too_few"
         began = day * DAY - _CHINA
