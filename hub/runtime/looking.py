@@ -189,7 +189,7 @@ class Looker:
         pages = chains.pager.pages(id_)
         if known.is_shown(id_):
             chains.pager.held.add(id_)  # the database has it: nothing new begins here, so that this comes to an end
-        if pages is None or chains.pursuits.get(id_) != pursuit:
+        if pages is None or chains.pursuits.get(id_) != pursuit or chains.pager.is_noting(id_):
             return  # something is under way: next time
 
         ahead = known.open.ahead  # by its clock from here on

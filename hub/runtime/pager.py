@@ -31,6 +31,8 @@ OTHERS = 12.0
 MOST_WAIT = 4
 """attempts of the deliverer that wait for something here at once: the others are put off, or all of its places were taken by what goes out to nobody"""
 PUT_OFF: Micros = SECOND
+NOTING = 1.0
+"""seconds in which the deliverer has written down what it was told"""
 ANSWERED = "acknowledged while the database was away"
 UNDER_WAY = "another attempt is under way"
 _log = structlog.get_logger(__name__)
@@ -62,6 +64,8 @@ class Pager:
         """with the receiver's answer, where that is known"""
         self._elsewhere: set[UUID] = set()
         self._waiting = 0
+        self._noting: dict[UUID, float] = {}
+        """alarms of which the deliverer was told that a page had gone out, and when (monotonic seconds)"""
         self.is_answered: Callable[[UUID], bool] = lambda _: False
         """whether somebody has the alarm, as the database may not know yet"""
         self.held: set[UUID] = set()
@@ -84,9 +88,19 @@ class Pager:
             with self._wait():
                 await asyncio.wait({owed.sending}, timeout=OTHERS)
         if key in self._delivered:
+            self._noting = {one: at for one, at in self._noting.items() if self._is_recent(at)}
+            self._noting[alarm] = asyncio.get_running_loop().time()
             return Receipt(Outcome.DELIVERED, self._delivered[key], BESIDE)
         self._elsewhere.add(key)
         return None
+
+    def is_noting(self, alarm: UUID) -> bool:
+        """Whether the deliverer is just writing down that a page of the alarm went out from here: handed over in that moment it would stand there twice."""
+        at = self._noting.get(alarm)
+        return at is not None and self._is_recent(at)
+
+    def _is_recent(self, at: float) -> bool:
+        return asyncio.get_running_loop().time() - at < NOTING
 
     @contextlib.contextmanager
     def _wait(self) -> Iterator[None]:

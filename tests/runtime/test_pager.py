@@ -4,6 +4,8 @@ import asyncio
 import uuid
 from typing import ClassVar
 
+import pytest
+
 from hub.core.escalation import Due, idempotency_key
 from hub.notify import Channel, Message, Outcome, Receipt
 from hub.runtime.journal import Journal
@@ -75,6 +77,27 @@ async def test_of_the_deliverers_attempts_only_a_few_wait_for_what_is_decided_he
             await eventually(lambda: all(one.done() for one in asked))
             slow.answers.set()
             assert await pager.before(uuid.uuid4(), ALARM) is None, "nothing waits any more: there is room again"
+    finally:
+        journal.close()
+
+
+async def test_what_the_deliverer_is_writing_down_just_now_is_not_handed_over_in_that_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hub.runtime.pager.NOTING", 0.05)
+    journal, key = Journal(None), uuid.uuid4()
+    await journal.open()
+    channel: Channel = Slow()
+    pager = Pager(journal, lambda alarm, page: (channel, MESSAGE), lambda: 0)
+    try:
+        pager.owe(ALARM, [Page(key, 1, 1, 0, "duty", "hook", 0, "sent", ())])
+        assert not pager.is_noting(ALARM)
+        found = await pager.before(key, ALARM)
+        assert found is not None
+        assert found.outcome is Outcome.DELIVERED
+        assert pager.is_noting(ALARM)
+        assert not pager.is_noting(OTHER)
+        await eventually(lambda: not pager.is_noting(ALARM))
     finally:
         journal.close()
 
