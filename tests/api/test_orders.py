@@ -259,6 +259,7 @@ async def test_a_rule_that_stops_to_apply_leaves_its_order_to_a_person(world: Wo
     world.now = T0 + DAY
     await world.ask("county", "POST", f"/orders/{order['id']}/issue", {})
     world.register.do("update institution set type = 'home_point'")  # the panic rule holds no home-based point
+    world.register.do("update register_entry set type = 'home_point'")  # and the regulator says so, too (decision 0447)
     await world.judge(T0 + 2 * DAY, T0 + 100 * DAY)
     assert PANIC not in world.register.verdicts("sun")
     assert "close" not in await world.look(T0 + 20 * DAY)
