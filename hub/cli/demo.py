@@ -30,7 +30,9 @@ def demo(
         Path | None,
         typer.Option("--json", help="write the report (--once) or the addresses and the token to this file"),
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="the API's port; --once takes a free one")] = API_PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="the API's port; 0, and --once, take a free one")
+    ] = API_PORT,
 ) -> None:
     """演示 The demo: engine, centre, three institutions with real protocol endpoints, webhook and mail receivers."""
     logs.configure("error", "console")
