@@ -234,7 +234,7 @@ def test_evidence_of_any_figures_and_words_is_written_as_its_canonical_text(
     devices = (DeviceEvidence(word, None, Contribution.UNKNOWN, word, 5, None, word, value, 7),)
     facts = (FactEvidence(word, word, Contribution.NONE, word, None, 3, value, word),)
     part = Part(ZoneFact(word, word, word, word), Verdict.UNKNOWN, needed or 0, 0.5, 3, devices, word, facts)
-    odd = replace(finding, parts=(part, part._replace(zone=None)), sentence_zh=word, reason=word)
+    odd = finding._replace(parts=(part, part._replace(zone=None)), sentence_zh=word, reason=word)
     shelf = Shelf()
     said = shelf.said(odd, snapshot(EMPTY), RULES.current, 1)
     assert shelf.statements[said.statement].text().encode() == canonical.text(coverage_stated.stated(odd))

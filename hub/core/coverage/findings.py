@@ -1,6 +1,5 @@
-"""What the judge says: a finding with its parts and its evidence. Evidence is made by the hundred thousand, so it is NamedTuples."""
+"""What the judge says: a finding with its parts and its evidence. They are made by the hundred thousand, so they are NamedTuples."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from hub.core.coverage.facts import Contribution, ZoneFact
@@ -51,8 +50,7 @@ class Part(NamedTuple):
     facts: tuple[FactEvidence, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """The verdict of one rule for one institution now, with its evidence and a sentence for people."""
 
     subject: str

@@ -242,7 +242,7 @@ def _ceiling(maximum: float, fact: RecordingFact, held: bool) -> _Said:
     upper = fact.days if fact.possible is None else max(fact.days, fact.possible)
     if held:
         return _C.PROVEN, "legal_hold", value, at
-    if not all(math.isfinite(one) and one >= 0 for one in (fact.days, fact.possible or 0.0)):
+    if not (0 <= fact.days < math.inf and 0 <= (fact.possible or 0.0) < math.inf):
         return _C.UNKNOWN, "no_value", None, at
     if fact.days > maximum:
         return _C.NONE, "too_long", value, at

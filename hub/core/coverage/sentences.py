@@ -28,8 +28,12 @@ def of(rule: Rule, words: tuple[str, str], verdict: Verdict, reason: str, parts:
     if not parts:
         return _WITHOUT_PARTS[reason]
     zh, en = _of_parts(rule, words, verdict, reason, parts)
-    late = verdict is Verdict.COMPLIANT and any(row.reason == "heard_late" for part in parts for row in part.devices)
-    return (zh + LATE[0], en + LATE[1]) if late else (zh, en)
+    if verdict is Verdict.COMPLIANT:
+        for part in parts:
+            for row in part.devices:
+                if row.reason == "heard_late":
+                    return zh + LATE[0], en + LATE[1]
+    return zh, en
 
 
 def _of_parts(

@@ -5,7 +5,7 @@ exists all the same (a rule's force may be another in the next pack). A waiver e
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hub.core.coverage.findings import Finding
 from hub.core.coverage.rules import Basis, Force, Rule, Verdict
@@ -47,8 +47,8 @@ def _may(finding: Finding) -> bool:
 
 def _excused(finding: Finding) -> Finding:
     zh, en = finding.sentence_zh, finding.sentence_en
-    return replace(
-        finding, verdict=Verdict.WAIVED, reason="waived", sentence_zh=f"已获豁免：{zh}", sentence_en=f"Waived: {en}"
+    return finding._replace(
+        verdict=Verdict.WAIVED, reason="waived", sentence_zh=f"已获豁免：{zh}", sentence_en=f"Waived: {en}"
     )
 
 
