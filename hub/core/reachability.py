@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 from hub.core.escalation import Policy, Step, round_of, uncovered
 from hub.core.media import REACHES_A_PERSON, Medium, medium
 from hub.core.reach import Way, ways
-from hub.core.rota import DAY, EAST, Calendar, Rota, Watch, local_day, midnight, timeline
+from hub.core.reachability_wording import CLASSES_ZH, span_en, span_zh, what
+from hub.core.rota import DAY, Calendar, Rota, Watch, local_day, midnight, timeline
 from hub.model import LIFE_SAFETY, SECOND, DayKind, Micros, Priority, SignalClass
 
 HORIZON: Micros = 400 * DAY
@@ -218,7 +219,7 @@ def _together(first: Sequence[tuple[Micros, Sequence[Reached]]], start: Micros, 
 def _last_step(
     duty: Duty, policy: Policy, start: Micros, end: Micros, by_step: Mapping[int, Sequence[Reached]]
 ) -> Iterator[Finding]:
-    zh, en = _what(policy)
+    zh, en = what(policy)
     if policy.max_rounds is not None:
         yield Finding(
             "ends",
@@ -259,7 +260,7 @@ def _last_step(
 
 def _gap(policy: Policy, gaps: Sequence[tuple[Micros, Micros]], start: Micros, end: Micros) -> Finding:
     since, until = gaps[0]
-    zh, en = _what(policy)
+    zh, en = what(policy)
     (when_zh, when_en), (more_zh, more_en) = _when(gaps, start, end), _more(gaps, start)
     return Finding(
         "gap",
@@ -276,7 +277,7 @@ def _gap(policy: Policy, gaps: Sequence[tuple[Micros, Micros]], start: Micros, e
 
 def _two_media(policy: Policy, few: Sequence[tuple[Micros, Micros]], start: Micros, end: Micros) -> Finding:
     since, until = few[0]
-    zh, en = _what(policy)
+    zh, en = what(policy)
     (when_zh, when_en), (more_zh, more_en) = _when(few, start, end), _more(few, start)
     seconds = AT_ONCE // SECOND
     return Finding(
@@ -323,7 +324,7 @@ def _unknown_years(duty: Duty, start: Micros, end: Micros) -> Iterator[Finding]:
             if not careful:
                 continue
             names = ", ".join(careful[:5]) + (f" +{len(careful) - 5}" if len(careful) > 5 else "")
-            zh, en = _what(policy)
+            zh, en = what(policy)
             yield Finding(
                 "calendar",
                 "error" if start >= begins - CALENDAR_LATE else "warning",
@@ -355,61 +356,6 @@ def _uncovered(duty: Duty, site: Site) -> Iterator[Finding]:
             "error",
             "",
             site.institution,
-            f"机构 {site.institution} 的{_CLASSES_ZH[signal_class]}没有任何升级策略（如 {devices[0]}）",
+            f"机构 {site.institution} 的{CLASSES_ZH[signal_class]}没有任何升级策略（如 {devices[0]}）",
             f"no escalation policy covers {signal_class.value} at institution {site.institution} (such as {devices[0]})",
         )
-
-
-# words --------------------------------------------------------------------------------------------------------------
-
-_CLASSES_ZH: Mapping[SignalClass, str] = {
-    SignalClass.FIRE: "火警",
-    SignalClass.PANIC: "一键报警",
-    SignalClass.INTRUSION: "入侵",
-    SignalClass.ACCESS: "门禁",
-    SignalClass.SUPERVISORY: "监管",
-    SignalClass.FAULT: "故障",
-    SignalClass.COMMUNICATION: "通信",
-    SignalClass.CLOCK: "时钟",
-    SignalClass.COMPLIANCE: "合规",
-}
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _what(policy: Policy) -> tuple[str, str]:
-    """What a policy is for, in words: `长治…火警（策略 x）`, `fire in division 1404 (policy x)`."""
-    classes = sorted(policy.signal_classes, key=list(SignalClass).index)
-    zh, en = "、".join(_CLASSES_ZH[name] for name in classes), " and ".join(name.value for name in classes)
-    place_zh, place_en = "全部机构", "everywhere"
-    if policy.institution is not None:
-        place_zh, place_en = f"机构 {policy.institution}", f"at institution {policy.institution}"
-    elif policy.group is not None:
-        place_zh, place_en = f"机构组 {policy.group}", f"in group {policy.group}"
-    elif policy.division is not None:
-        place_zh, place_en = f"区划 {policy.division}", f"in division {policy.division}"
-    if policy.institution_types:
-        kinds = ", ".join(sorted(policy.institution_types))
-        place_zh, place_en = f"{place_zh}（类型 {kinds}）", f"{place_en} (types {kinds})"
-    return f"{place_zh}的{zh}（策略 {policy.id}）", f"{en} {place_en} (policy {policy.id})"
-
-
-def _clock(at: Micros) -> tuple[date, str]:
-    seconds = ((at + EAST) // SECOND) % 86_400
-    text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}"
-    return local_day(at), text if seconds % 60 == 0 else f"{text}:{seconds % 60:02}"
-
-
-def span_en(since: Micros, until: Micros) -> str:
-    """`Oct 1 03:10–07:00` in China's time, with the year where it is not one and the same day's."""
-    (day, begin), (last, end) = _clock(since), _clock(until)
-    first = f"{_MONTHS[day.month - 1]} {day.day} {begin}"
-    if day == last:
-        return f"{first}–{end}"
-    return f"{day.year} {first} – {last.year} {_MONTHS[last.month - 1]} {last.day} {end}"
-
-
-def span_zh(since: Micros, until: Micros) -> str:
-    """`10月1日 03:10–07:00`."""
-    (day, begin), (last, end) = _clock(since), _clock(until)
-    first = f"{day.month}月{day.day}日 {begin}"
-    return f"{first}–{end}" if day == last else f"{day.year}年{first} – {last.year}年{last.month}月{last.day}日 {end}"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hub.core.escalation import Policy, Step
 from hub.core.media import REACHES_A_PERSON, medium
 from hub.core.reach import Way, told, ways
-from hub.core.reachability import Duty, Finding, Person, Site, check, span_en, span_zh, worse
+from hub.core.reachability import Duty, Finding, Person, Site, check, worse
+from hub.core.reachability_wording import span_en, span_zh
 from hub.core.rota import DAY, MINUTE, Calendar, Override, Rota, Shift
 from hub.model import SECOND, DayKind, Micros, Priority, SignalClass
 from tests.core.rotas import (
