@@ -166,7 +166,9 @@ class _Session(SnmpSession):
         self._loop.remove_reader(self._fd)
         self._receive = self._answer = None
         self._peek.detach()
-        del self._sock  # closes it now: what was cancelled in a question may hold the session until the collector comes by
+        del (
+            self._sock
+        )  # closes it now: what was cancelled in a question may hold the session until the collector comes by
 
 
 def _user(endpoint: SnmpEndpoint) -> User:
